@@ -1,0 +1,11 @@
+"""vaelens: the lens that shows what happens inside a variational autoencoder, by intervening on it.
+
+The public names are listed in `__init__.pyi`; each is imported when it is first used, so that `import vaelens` and
+the command line's help cost nothing.
+"""
+
+import lazy_loader
+
+from vaelens.version import __version__ as __version__
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
