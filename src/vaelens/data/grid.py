@@ -1,0 +1,40 @@
+"""Datasets that hold every combination of their factors' values once, so that pairs are exact."""
+
+import math
+from abc import abstractmethod
+
+import numpy as np
+
+from vaelens.data.dataset import FactorDataset
+
+
+class GridDataset(FactorDataset):
+    """A full factor grid, the last factor running fastest; the images are rendered from their factor values."""
+
+    @abstractmethod
+    def render(self, factors: np.ndarray) -> np.ndarray:
+        """The images (n, C, H, W) of factor values int64 (n, K): uint8 in 0..255, bool, or floats in [0, 1]."""
+
+    def __len__(self) -> int:
+        return math.prod(self.factors.sizes)
+
+    def image_batch(self, indices: np.ndarray) -> np.ndarray:
+        """The images at indices, rendered."""
+        return self.render(self.factor_values(indices))
+
+    def factor_values(self, indices: np.ndarray) -> np.ndarray:
+        """The factor values at indices, by arithmetic."""
+        return np.stack(np.unravel_index(indices, self.factors.sizes), axis=1)
+
+    def locate(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The one index of each combination of factor values."""
+        return np.asarray(np.ravel_multi_index(tuple(values.T), self.factors.sizes))
+
+    def draw_pairs(self, factor: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Exact pairs: the second image has another value of the factor, drawn uniformly, and no other change."""
+        first = rng.integers(len(self), size=n)
+        values = self.factor_values(first)
+        size = self.factors.sizes[factor]
+        values[:, factor] += rng.integers(1, size, size=n)  # a step round the circle never returns to its start
+        values[:, factor] %= size
+        return first, self.locate(values, rng), np.ones(n, dtype=bool)

@@ -1,0 +1,45 @@
+import pytest
+
+from vaelens.data import DATASETS, Digits, Sprites, load_dataset
+from vaelens.data.catalogue import Entry
+from vaelens.errors import VaelensError
+
+
+def test_builds_by_name():
+    assert isinstance(load_dataset("sprites"), Sprites)
+    assert isinstance(load_dataset("digits"), Digits)
+
+
+def test_every_entry_has_its_own_name_and_one_line():
+    for name, entry in DATASETS.items():
+        assert load_dataset(name).name == name
+        assert entry.summary
+        assert "\n" not in entry.summary
+
+
+def test_unknown_names_and_options():
+    with pytest.raises(VaelensError, match="unknown dataset 'digit'; known: sprites, digits; did you mean 'digits'"):
+        load_dataset("digit")
+    with pytest.raises(VaelensError, match="unknown dataset 3; known"):
+        load_dataset(3)
+    with pytest.raises(VaelensError, match="unknown option of sprites 'colour'; known: none"):
+        load_dataset("sprites", colour="red")
+
+
+def test_built_in_data_reads_no_files():
+    with pytest.raises(VaelensError, match="digits is built in and reads no files, got root='somewhere'; leave root"):
+        load_dataset("digits", root="somewhere")
+
+
+def test_options_and_root_reach_a_dataset_that_takes_them(monkeypatch):
+    seen = {}
+
+    def build(root=None, split="train"):
+        seen.update(root=root, split=split)
+        return Sprites()
+
+    monkeypatch.setitem(DATASETS, "made-up", Entry(build, "for this test"))
+    load_dataset("made-up", root="here", split="test")
+    assert seen == {"root": "here", "split": "test"}
+    with pytest.raises(VaelensError, match="unknown option of made-up 'splt'; known: split; did you mean 'split'"):
+        load_dataset("made-up", splt="test")
