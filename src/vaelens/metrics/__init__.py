@@ -1,0 +1,1 @@
+"""Scores of representations and of interventions, one metric a file."""

@@ -1,0 +1,276 @@
+"""Means over images with bootstrap intervals, streamed: memory does not grow with the number of images.
+
+The Poisson bootstrap: every image gets an independent Poisson(1) weight in every resample, so a resample
+needs running sums only, never the images. A batch of n images costs n · resamples · cells multiply-adds,
+and an accumulator holds resamples · cells numbers in float32 (ask for `resamples=0` where a cell is a pixel).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vaelens.errors import VaelensError
+
+_BLOCK = 256  # images weighted at once: bounds the weights in memory to 256 x resamples
+
+
+class BootstrapMean:
+    """The mean over images of an array, with a percentile bootstrap interval over images.
+
+    With w_ri ~ Poisson(1) the weight of image i in resample r, resample r has the mean
+    Σ_i w_ri v_i / Σ_i w_ri. The weights are drawn in image order from the seed alone: they do not depend on
+    how the images are cut into batches, and accumulators with the same seed and number of resamples share
+    them, so that quantities computed from several means keep their dependence (`ratio_interval`).
+
+    A cell that is given NaN or infinity once is NaN from then on, and so is its interval; the other cells
+    are not touched.
+
+    Args:
+        shape: shape of one image's values; `()` for one number an image.
+        resamples: number of bootstrap resamples; 0 gives the mean without an interval, at the cost of the mean.
+        seed: seed of the weights, 0 or more.
+
+    Raises:
+        VaelensError: if `resamples` or `seed` is negative.
+
+    References:
+        Creating non-parametric bootstrap samples using Poisson frequencies (Hanley, MacGibbon, 2006).
+        Estimating uncertainty for massive data streams (Chamandy, Muralidharan, Najmi, Naidu, 2012).
+
+    Example:
+        >>> values = np.random.default_rng(0).normal(3.0, 1.0, size=400)
+        >>> total = BootstrapMean(())
+        >>> total.update(values[:100])
+        >>> total.update(values[100:])
+        >>> total.count, bool(np.isclose(total.mean, values.mean()))
+        (400, True)
+        >>> low, high = total.interval()
+        >>> bool(low < total.mean < high)
+        True
+    """
+
+    def __init__(self, shape: tuple[int, ...], resamples: int = 1000, seed: int = 0):
+        if resamples < 0:
+            raise VaelensError(f"resamples is {resamples}; expected 0 (no interval) or more, usually 1000")
+        self.shape = shape
+        self.resamples = resamples
+        self.seed = seed
+        self.count = 0
+        self._generator = _generator(seed)
+        # Sums are kept of the difference to the first image: values with a large common part then lose no
+        # digits in float32, and the interval of a constant is that constant exactly.
+        self._origin = np.zeros(shape)
+        self._sum = np.zeros(shape)
+        self._weights = np.zeros(resamples)  # Σ_i w_ri
+        self._weighted = np.zeros((resamples, self._origin.size), dtype=np.float32)  # Σ_i w_ri (v_i - origin)
+
+    def update(self, values: ArrayLike) -> None:
+        """Adds the values of n images.
+
+        Args:
+            values: `(n, *shape)`, one row for each image; n may be 0.
+
+        Raises:
+            VaelensError: if the shape is not `(n, *shape)`.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        if values.ndim != len(self.shape) + 1 or values.shape[1:] != self.shape:
+            expected = ", ".join(["n", *map(str, self.shape)])
+            raise VaelensError(
+                f"values have shape {values.shape}; expected ({expected}): one row for each image; "
+                "add the axis of the images, or give the accumulator the shape of one image's values"
+            )
+        if self.count == 0 and len(values):
+            self._origin = values[0].copy()
+        self.count += len(values)
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answered, not warned of
+            deviations = values - self._origin  # (n, *shape)
+            deviations[~np.isfinite(deviations)] = np.nan  # 0 x NaN is NaN: it reaches every resample
+            self._sum += deviations.sum(axis=0)
+            if self.resamples == 0:
+                return
+            cells = deviations.reshape(len(values), self._origin.size).astype(np.float32)  # (n, cells)
+            for start in range(0, len(cells), _BLOCK):
+                block = cells[start : start + _BLOCK]
+                weights = _draw(self._generator, len(block), self.resamples)  # (resamples, block)
+                self._weights += weights.sum(axis=1)
+                self._weighted += weights @ block
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The mean over the images so far, `(*shape)`; NaN before the first."""
+        if self.count == 0:
+            return np.full(self.shape, np.nan)
+        return np.asarray(self._origin + self._sum / self.count)
+
+    @property
+    def replicates(self) -> NDArray[np.float64]:
+        """The mean of each resample, `(resamples, *shape)`; NaN where a resample drew no image."""
+        deviations = _divide(self._weighted, self._weights[:, None]).reshape(self.resamples, *self.shape)
+        return self._origin + deviations
+
+    def interval(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The percentile interval of the mean.
+
+        Args:
+            level: probability that the interval covers the mean, in (0, 1).
+
+        Returns:
+            Lower and upper end, each `(*shape)`; NaN with fewer than two images or without resamples.
+
+        Raises:
+            VaelensError: if `level` is not between 0 and 1.
+        """
+        return _interval_or_nan(self.replicates, self.count, level)
+
+
+def ratio_interval(
+    numerator: BootstrapMean, denominator: BootstrapMean, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The percentile interval of mean(numerator) / mean(denominator).
+
+    Each resample gives one ratio, of two means under the same weights: what the two have in common cancels,
+    as it does in the ratio itself.
+
+    Args:
+        numerator: means of shape `(*a)`.
+        denominator: means of shape `(*b)`, over the same images in the same order; a and b broadcast.
+        level: probability that the interval covers the ratio, in (0, 1).
+
+    Returns:
+        Lower and upper end, each of the broadcast shape. 0/0 is NaN, and a resample where it happens is left
+        out of the interval; x/0 is infinite. NaN with fewer than two images or without resamples.
+
+    Raises:
+        VaelensError: if the two do not share seed, resamples and number of images, if their shapes do not
+            broadcast, or if `level` is not between 0 and 1.
+
+    Example:
+        >>> values = np.random.default_rng(0).uniform(1.0, 2.0, size=100)
+        >>> top, bottom = BootstrapMean(()), BootstrapMean(())
+        >>> top.update(3 * values)
+        >>> bottom.update(values)
+        >>> low, high = ratio_interval(top, bottom)
+        >>> round(float(low), 5), round(float(high), 5)
+        (3.0, 3.0)
+    """
+    for name in ("seed", "resamples", "count"):
+        top, bottom = getattr(numerator, name), getattr(denominator, name)
+        if top != bottom:
+            raise VaelensError(
+                f"numerator has {name} {top} and denominator {bottom}; expected the same: "
+                "a ratio is resampled jointly; build both accumulators alike and update both with every batch"
+            )
+    try:
+        np.broadcast_shapes(numerator.shape, denominator.shape)
+    except ValueError:
+        raise VaelensError(
+            f"numerator has shape {numerator.shape} and denominator {denominator.shape}; "
+            "expected shapes that broadcast; make them equal, or the denominator ()"
+        ) from None
+    axes = max(len(numerator.shape), len(denominator.shape))
+    ratios = _divide(_pad(numerator.replicates, axes), _pad(denominator.replicates, axes))
+    return _interval_or_nan(ratios, numerator.count, level)
+
+
+def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The interval between the (1 − level)/2 and (1 + level)/2 quantiles of the replicates, cell by cell.
+
+    Args:
+        replicates: `(resamples, *shape)`; NaN marks a resample in which the quantity is undefined.
+        level: probability between the two ends, in (0, 1).
+
+    Returns:
+        Lower and upper end, each `(*shape)`, linearly interpolated over the replicates that are not NaN; NaN
+        where there are none.
+
+    Raises:
+        VaelensError: if `replicates` has no axis of resamples or `level` is not between 0 and 1.
+
+    Example:
+        >>> low, high = percentile_interval(np.arange(101.0), level=0.9)
+        >>> round(float(low), 6), round(float(high), 6)
+        (5.0, 95.0)
+    """
+    if not 0 < level < 1:
+        raise VaelensError(f"level is {level}; expected a probability between 0 and 1, such as 0.95")
+    replicates = np.asarray(replicates, dtype=np.float64)
+    if replicates.ndim == 0:
+        raise VaelensError("replicates is one number; expected (resamples, *shape), one row for each resample")
+    shape = replicates.shape[1:]
+    if len(replicates) == 0:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    # Sorting puts NaN last, so the first `defined` entries of each cell are its sample.
+    ordered = np.sort(np.moveaxis(replicates, 0, -1), axis=-1)  # (*shape, resamples)
+    defined = np.asarray(len(replicates) - np.isnan(ordered).sum(axis=-1))  # (*shape)
+    return _quantile(ordered, defined, (1 - level) / 2), _quantile(ordered, defined, (1 + level) / 2)
+
+
+def poisson_weights(n: int, resamples: int = 1000, seed: int = 0) -> NDArray[np.float32]:
+    """The weights that a `BootstrapMean` with this seed gives to its first n images.
+
+    For statistics that are no mean over images: a mean over pairs (i, j), say, gives the pair the weight
+    w_i · w_j in each resample.
+
+    Args:
+        n: number of images, 0 or more.
+        resamples: number of bootstrap resamples, 0 or more.
+        seed: seed of the weights, 0 or more.
+
+    Returns:
+        `(resamples, n)` whole numbers 0, 1, 2, … with mean 1 and variance 1.
+
+    Raises:
+        VaelensError: if an argument is negative.
+
+    Example:
+        >>> poisson_weights(5, resamples=2)
+        array([[1., 0., 3., 1., 1.],
+               [0., 3., 1., 2., 0.]], dtype=float32)
+    """
+    if n < 0 or resamples < 0:
+        raise VaelensError(f"n is {n} and resamples {resamples}; expected 0 or more of each")
+    return _draw(_generator(seed), n, resamples)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    if seed < 0:
+        raise VaelensError(f"seed is {seed}; expected a whole number, 0 or more")
+    return np.random.default_rng(seed)
+
+
+def _draw(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
+    """The next n images' weights, `(resamples, n)`."""
+    # One image after the other, whole rows: the stream is then the same however the images are batched.
+    return generator.poisson(1.0, size=(n, resamples)).astype(np.float32).T
+
+
+def _divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0/0 is NaN by definition here, not an accident
+        return np.asarray(np.divide(top, bottom, dtype=np.float64))
+
+
+def _pad(replicates: NDArray[np.float64], axes: int) -> NDArray[np.float64]:
+    """Puts axes of length one after the resamples, until `axes` follow them."""
+    missing = axes - (replicates.ndim - 1)
+    return replicates.reshape(len(replicates), *[1] * missing, *replicates.shape[1:])
+
+
+def _interval_or_nan(
+    replicates: NDArray[np.float64], count: int, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The percentile interval; NaN for fewer than two images, whose replicates are all alike."""
+    return percentile_interval(replicates if count > 1 else replicates[:0], level)
+
+
+def _quantile(ordered: NDArray[np.float64], defined: NDArray[Any], q: float) -> NDArray[np.float64]:
+    """The q-quantile of the first `defined` entries, `(*shape)`, of sorted cells `(*shape, resamples)`."""
+    position = q * np.maximum(defined - 1, 0)  # (*shape)
+    below = np.floor(position).astype(np.intp)
+    lower, upper = (
+        np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
+        for index in (below, np.ceil(position).astype(np.intp))
+    )
+    with np.errstate(invalid="ignore"):  # equal infinities have no difference, and need none
+        return np.asarray(np.where(lower == upper, lower, lower + (position - below) * (upper - lower)))

@@ -1,0 +1,117 @@
+"""DCI on the reference's cases, on codes whose scores are known, and its laws."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vaelens.errors import VaelensError
+from vaelens.metrics.disentanglement import dci
+from vaelens.metrics.disentanglement.dci import _concentration
+
+SCORES = ("disentanglement", "completeness", "informativeness")
+
+
+def scores_of(result):
+    return [getattr(result, name) for name in SCORES]
+
+
+@pytest.fixture
+def mixed(grid):
+    """Noisy codes: two latents for the last factor, one for both others, one of noise."""
+    noise = np.random.default_rng(0).normal(size=(len(grid), 4))
+    return 0.3 * noise + np.column_stack([grid[:, 2], grid[:, 0] + grid[:, 1], grid[:, 2], 0 * grid[:, 0]])
+
+
+def test_dci_agrees_with_the_reference(reference):
+    arrays, expected = reference
+    result = dci(**arrays)
+    np.testing.assert_allclose(result.importance, expected["dci_importance"], atol=0.02)
+    assert result.disentanglement == pytest.approx(expected["dci_disentanglement"], abs=0.01)
+    assert result.completeness == pytest.approx(expected["dci_completeness"], abs=0.01)
+    assert result.informativeness == pytest.approx(expected["dci_informativeness_test"], abs=0.01)
+    constant = np.flatnonzero(np.sum(expected["dci_importance"], axis=1) == 0)
+    assert set(result.constant_latents) <= set(constant)
+    assert (result.estimator, result.n_train, result.n_test) == ("gradient-boosting", 2000, 1000)
+
+
+def test_one_latent_for_each_factor_scores_one(grid):
+    result = dci(2.0 * grid[:, [2, 0, 1]] - 3, grid)
+    assert scores_of(result) == pytest.approx([1, 1, 1], abs=1e-6)
+    np.testing.assert_allclose(result.importance, np.eye(3)[[2, 0, 1]], atol=1e-9)
+    assert (result.n_train, result.n_test) == (160, 80)
+    assert result.constant_latents == result.constant_factors == ()
+
+
+def test_concentration_on_paper():
+    # Rows: all on one column, evenly on two of four, evenly on four: 1, 1 - log_4 2 = 1/2, 0.
+    rows = np.array([[3.0, 0, 0, 0], [0, 1, 1, 0], [0.25, 0.25, 0.25, 0.25]])
+    for row, expected in zip(rows, (1, 0.5, 0), strict=True):
+        assert _concentration(row[None]) == pytest.approx(expected, abs=1e-9)
+    # Weighted by the rows' sums 3, 2 and 1: (3 · 1 + 2 · 1/2 + 1 · 0) / 6.
+    assert _concentration(rows) == pytest.approx(4 / 6, abs=1e-9)
+    assert _concentration(np.zeros((2, 3))) == pytest.approx(0, abs=1e-9)
+
+
+def test_codes_that_know_nothing_score_zero(grid):
+    result = dci(np.ones((len(grid), 3)), grid, np.ones((24, 3)), grid[:24])
+    assert scores_of(result)[:2] == pytest.approx([0, 0], abs=1e-9)
+    # Guessing the commonest value: one of 2, of 3 and of 4, all equally common.
+    assert result.informativeness == pytest.approx((1 / 2 + 1 / 3 + 1 / 4) / 3)
+    assert result.constant_latents == (0, 1, 2)
+    np.testing.assert_array_equal(result.importance, np.zeros((3, 3)))
+
+
+def test_constant_latents_and_factors_are_left_out_and_listed(mixed, grid):
+    plain = dci(mixed, grid)
+    result = dci(np.insert(mixed, 1, 5.0, axis=1), np.insert(grid, [0, 3], 2, axis=1))
+    assert result.constant_latents == (1,)
+    assert result.constant_factors == (0, 4)
+    assert result.importance.shape == (5, 5)
+    np.testing.assert_array_equal(result.importance[1], np.zeros(5))
+    np.testing.assert_array_equal(result.importance[:, [0, 4]], np.zeros((5, 2)))
+    np.testing.assert_allclose(result.importance[[0, 2, 3, 4], 1:4], plain.importance, atol=0.02)
+    assert result.disentanglement == pytest.approx(plain.disentanglement, abs=0.02)
+    assert result.informativeness == pytest.approx(plain.informativeness, abs=0.02)
+    # The constant latent is counted in the base of the logarithm: 1 - C shrinks from base 4 to base 5.
+    without = _concentration(result.importance[[0, 2, 3, 4], 1:4].T)
+    assert result.completeness == pytest.approx(1 - (1 - without) * np.log(4) / np.log(5), abs=1e-6)
+    assert result.completeness - without > 0.05
+
+
+def test_a_score_whose_logarithm_has_base_one_is_nan(grid):
+    single_factor = dci(grid, grid[:, :1])
+    assert np.isnan(single_factor.disentanglement)
+    assert (single_factor.completeness, single_factor.informativeness) == pytest.approx((1, 1), abs=1e-6)
+    single_latent = dci(grid[:, 2:], grid)
+    assert np.isnan(single_latent.completeness)
+    assert 0 <= single_latent.disentanglement <= 1
+
+
+def test_permuting_and_flipping_latents_permutes_importances_and_keeps_scores(mixed, grid):
+    result = dci(mixed, grid)
+    order = [2, 0, 3, 1]
+    moved = dci((mixed * [-1, 1, 1, -1])[:, order], grid)
+    np.testing.assert_allclose(moved.importance, result.importance[order], atol=0.03)
+    assert scores_of(moved) == pytest.approx(scores_of(result), abs=0.03)
+
+
+def test_the_seed_decides_and_the_number_of_jobs_does_not(mixed, grid):
+    first, again, alone = dci(mixed, grid), dci(mixed, grid, seed=0), dci(mixed, grid, jobs=1)
+    for other in (again, alone):
+        np.testing.assert_array_equal(first.importance, other.importance)
+        assert scores_of(first) == scores_of(other)
+    assert (first.importance != dci(mixed, grid, seed=1).importance).any()
+
+
+def test_the_result_is_frozen(grid):
+    result = dci(grid, grid)
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign"):
+        result.completeness = 1.0
+
+
+def test_wrong_options_are_refused(grid):
+    with pytest.raises(VaelensError, match=r"unknown estimator 'gradient-bosting'.*did you mean 'gradient-boosting'"):
+        dci(grid, grid, estimator="gradient-bosting")
+    with pytest.raises(VaelensError, match="jobs is 0; expected a number of threads"):
+        dci(grid, grid, jobs=0)
