@@ -1,0 +1,122 @@
+"""The batches a model is trained on: batch t depends on the seed and on t alone, so training can go on anywhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+from vaelens.shapes import Images
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Anything that knows how many images it has and gives those asked for."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def images_at(self, indices: NDArray[np.int64], /) -> Tensor:
+        """The images at the indices, float32 `(n, c, h, w)` in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class TensorImages:
+    """A tensor of images, as a source."""
+
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def images_at(self, indices: NDArray[np.int64]) -> Tensor:
+        """The images at the indices."""
+        return self.images[torch.from_numpy(indices).to(self.images.device)]
+
+
+def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
+    """The data as a source.
+
+    Raises:
+        VaelensError: if it is neither a source nor a tensor of images, or holds none.
+    """
+    if isinstance(data, Tensor):
+        data = TensorImages(data)
+    if not isinstance(data, ImageSource):
+        shape = ", ".join(map(str, image_shape))
+        raise VaelensError(
+            f"data is of type {type(data).__name__}; expected a float32 tensor (n, {shape}) or a dataset: an object "
+            "with len(data) and data.images_at(indices)"
+        )
+    if len(data) == 0:
+        raise VaelensError("data holds no images; expected at least one")
+    return data
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The images of one step, and the seed its posterior noise is drawn with."""
+
+    images: Images
+    noise_seed: int
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of steps `start` to `stop`, drawn uniformly with replacement and checked on the way."""
+
+    source: ImageSource
+    image_shape: tuple[int, int, int]
+    batch_size: int
+    seed: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.at(step) for step in range(self.start, self.stop))
+
+    def at(self, step: int) -> Batch:
+        """The batch of that step (the first step is 0).
+
+        Raises:
+            VaelensError: if the images' type, shape or range is wrong.
+        """
+        generator = np.random.default_rng((self.seed, step))
+        indices = generator.integers(len(self.source), size=self.batch_size)
+        images = self.source.images_at(indices)
+        check_images(images, (self.batch_size, *self.image_shape))
+        return Batch(images, int(generator.integers(2**63)))
+
+
+def check_images(images: Any, shape: tuple[int, ...]) -> None:
+    """Refuses what is not a float32 tensor of that shape with values in [0, 1].
+
+    Raises:
+        VaelensError: saying what came.
+    """
+    if not isinstance(images, Tensor):
+        raise VaelensError(f"the data gives images of type {type(images).__name__}; expected a float32 tensor {shape}")
+    if images.dtype != torch.float32:
+        raise VaelensError(f"the data gives images of {images.dtype}; expected torch.float32, with values in [0, 1]")
+    if tuple(images.shape) != shape:
+        raise VaelensError(
+            f"the data gives {tuple(images.shape)} for a batch; this model expects {shape}: build it with the "
+            "image_shape of the data"
+        )
+    low, high = (bound.item() for bound in torch.aminmax(images))
+    if not (low >= 0 and high <= 1):  # false for NaN too
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise VaelensError("the images hold NaN or infinity; expected values in [0, 1]")
+        raise VaelensError(
+            f"the images have values from {low:g} to {high:g}; expected [0, 1]: scale them, for example by dividing "
+            "8-bit images by 255"
+        )

@@ -1,0 +1,171 @@
+"""Training: Adam on the model's objective, the same to the bit however often it is interrupted.
+
+Costs what the model's passes cost, and about a millisecond a step. The loop itself is in `lightning_loop`.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from vaelens.errors import VaelensError
+from vaelens.models.batches import Batches, as_source
+from vaelens.models.checkpoints import Checkpoint, check_same_run, checkpoint_path, load_checkpoint
+from vaelens.models.checks import check_seed, whole_number
+from vaelens.models.ledger import Ledger
+from vaelens.models.vae import VAE
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training run."""
+
+    steps: int
+    """Steps done, those before a resumption included."""
+    terms: dict[str, float]
+    """Each term of the loss, averaged over the last window of steps, in nats an image."""
+    history: pd.DataFrame
+    """The terms (columns), averaged over each window of `log_every` steps (index: its last step)."""
+    seconds: float
+    """How long this call took."""
+    device: str
+    """What it ran on."""
+
+
+def train(
+    model: Any,
+    data: Any,
+    steps: Any = 3000,
+    batch_size: Any = 64,
+    lr: Any = 1e-3,
+    seed: Any = 0,
+    progress: bool = True,
+    device: Any = "auto",
+    folder: Any = None,
+    resume: bool = False,
+    log_every: Any = 50,
+    checkpoint_every: Any = 500,
+    logger: Any = None,
+    callbacks: Iterable[Any] = (),
+) -> TrainingResult:
+    """Trains the model on the images, in place, by Adam.
+
+    Batch and noise of step t depend on the seed and on t alone, so the same call gives the same weights on the same
+    machine, and a run that is interrupted and resumed ends with the very weights of one that was not. Batches are
+    drawn uniformly with replacement.
+
+    With a folder, the last checkpoint is kept in `checkpoints/last.safetensors` and the terms of the loss in
+    `logs/metrics.csv`; without one, nothing is written. Ctrl-C leaves a checkpoint and says how to go on. The
+    model's mode (train or eval) and device, and the global random state, are afterwards as before.
+
+    Args:
+        model: a `VAE`.
+        data: a dataset (an object with `len(data)` and `data.images_at(indices)`) or a tensor of images; float32
+            `(n, c, h, w)` in [0, 1].
+        steps: how many steps to train in all, at least 1.
+        batch_size: images a step, at least 1.
+        lr: Adam's learning rate, above 0 and at most 1. Published runs take 1e-4.
+        seed: draws the batches and the posterior's noise, at least 0. (The first weights: `build_model(seed=…)`.)
+        progress: whether to show a progress bar on standard error.
+        device: `auto` (an accelerator if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        folder: where to keep checkpoint and log.
+        resume: whether to go on from the folder's checkpoint. More steps than before may be asked for, nothing else
+            that the numbers depend on may differ.
+        log_every: steps over which terms are averaged and after which they are logged, at least 1.
+        checkpoint_every: steps between checkpoints, at least 1; there is one after the last step too.
+        logger: a Lightning logger, or several, besides the folder's.
+        callbacks: Lightning callbacks. What they remember is not in the checkpoint.
+
+    Returns:
+        What came of it; lower terms are better.
+
+    Raises:
+        VaelensError: if an argument is out of range, the images are not in [0, 1] or of another shape, the device is
+            not there, there is nothing to resume or something that would be overwritten, or the loss is lost.
+        KeyboardInterrupt: at Ctrl-C.
+
+    References:
+        Kingma, Ba: Adam: A Method for Stochastic Optimization (2015).
+
+    Example:
+        >>> from vaelens.models import build_model
+        >>> model = build_model("vae", image_shape=(1, 8, 8), latent_dim=2)
+        >>> train(model, torch.rand(20, 1, 8, 8), steps=4, batch_size=5, progress=False).steps
+        4
+    """
+    begun = time.perf_counter()
+    if not isinstance(model, VAE):
+        raise VaelensError(f"train expects a vaelens VAE, not {type(model).__name__}; make one with build_model")
+    steps, batch_size = whole_number("steps", steps, 1), whole_number("batch_size", batch_size, 1)
+    log_every = whole_number("log_every", log_every, 1)
+    checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
+    lr, seed, found = _check_lr(lr), check_seed(seed), _find_device(device)
+    source = as_source(data, model.image_shape)
+    folder = None if folder is None else Path(folder).expanduser()
+    run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
+    checkpoint = _checkpoint_to_resume(folder, resume, run, steps)
+
+    ledger = Ledger(log_every, lr)
+    if checkpoint is not None:
+        model.load_state_dict(dict(checkpoint.weights))
+        ledger = Ledger(log_every, lr, checkpoint.step, **checkpoint.record)
+    if ledger.step < steps:
+        from vaelens.models.lightning_loop import Plan, run_steps  # Lightning takes seconds to import
+
+        batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
+        batches.at(ledger.step)  # so that wrong images are refused before anything is written
+        loggers = logger if isinstance(logger, list | tuple) else [logger] if logger is not None else []
+        plan = Plan(batches, lr, found, folder, checkpoint_every, run, progress, loggers, list(callbacks))
+        run_steps(model, plan, ledger, checkpoint)
+
+    history = pd.DataFrame(ledger.history()).astype({"step": int}).set_index("step")
+    terms = {str(name): float(value) for name, value in history.iloc[-1].items()}
+    return TrainingResult(ledger.step, terms, history, time.perf_counter() - begun, str(found))
+
+
+def _checkpoint_to_resume(folder: Path | None, resume: bool, run: dict[str, Any], steps: int) -> Checkpoint | None:
+    if folder is None:
+        if resume:
+            raise VaelensError("resume=True needs the folder of the run to go on with; give folder=")
+        return None
+    if folder.exists() and not folder.is_dir():
+        raise VaelensError(f"{str(folder)!r} is a file; give a folder to keep checkpoint and log in")
+    path = checkpoint_path(folder)
+    if not resume:
+        if path.exists():
+            raise VaelensError(
+                f"{str(folder)!r} holds the checkpoint of a run; go on with it by resume=True, or give another folder"
+            )
+        return None
+    checkpoint = load_checkpoint(path)
+    check_same_run(checkpoint, run, path)
+    if checkpoint.step > steps:
+        raise VaelensError(
+            f"the checkpoint {str(path)!r} is already at step {checkpoint.step}; ask for at least as many steps, "
+            f"not {steps}"
+        )
+    return checkpoint
+
+
+def _check_lr(lr: Any) -> float:
+    if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 < float(lr) <= 1:  # false for NaN too
+        raise VaelensError(f"lr is {lr!r}; expected a learning rate above 0 and at most 1, such as 1e-3")
+    return float(lr)
+
+
+def _find_device(device: Any) -> torch.device:
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if device == "auto":
+        return torch.device(available[1] if len(available) > 1 else "cpu")
+    if str(device) not in available:
+        raise VaelensError(f"device {str(device)!r} was asked for; this machine has {', '.join(available)}")
+    return torch.device(str(device))

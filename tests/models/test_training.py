@@ -1,0 +1,327 @@
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from vaelens.errors import VaelensError
+from vaelens.models import ImageSource, build_model, train
+from vaelens.models.batches import Batches, TensorImages
+from vaelens.models.checkpoints import load_checkpoint
+from vaelens.models.posterior import kl_per_latent
+
+SHAPE = (1, 8, 8)
+IMAGES = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(0))
+SHORT = {"steps": 12, "batch_size": 8, "log_every": 4, "checkpoint_every": 5, "progress": False, "device": "cpu"}
+
+
+def new_model(seed=0, **arguments):
+    return build_model(**{"name": "beta-vae", "image_shape": SHAPE, "latent_dim": 3, "seed": seed} | arguments)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of these tiny layers, two are slower
+    yield
+    torch.set_num_threads(threads)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+class Interrupted(TensorImages):
+    """Raises at one batch, as Ctrl-C would."""
+
+    at, calls = 0, 0
+
+    def images_at(self, indices):
+        type(self).calls += 1
+        if type(self).calls == self.at:
+            raise KeyboardInterrupt
+        return super().images_at(indices)
+
+
+def interrupted_at(batch):
+    # the first batch is also looked at before training starts
+    return type("Interrupted", (Interrupted,), {"at": batch + 2, "calls": 0})(IMAGES)
+
+
+def test_training_is_adam_on_the_loss():
+    model, reference = new_model(), new_model()
+    result = train(model, IMAGES, **SHORT | {"log_every": 1})
+    optimizer = torch.optim.Adam(reference.parameters(), lr=1e-3)
+    losses = []
+    for batch in Batches(TensorImages(IMAGES), SHAPE, 8, seed=0, start=0, stop=12):
+        mu, logvar = reference.encode(batch.images)
+        noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(batch.noise_seed))
+        logits = reference.logits(mu + torch.exp(0.5 * logvar) * noise)
+        bernoulli = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.images, reduction="sum") / 8
+        loss = bernoulli + 4 * kl_per_latent(mu, logvar).sum() / 8
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    for parameter, expected in zip(model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result.history["loss"], losses, rtol=1e-5)
+
+
+def test_the_loss_of_a_learnable_set_falls():
+    halves = torch.zeros(2, *SHAPE)
+    halves[0, :, :4] = halves[1, :, 4:] = 1.0
+    result = train(new_model(name="vae"), halves, steps=100, batch_size=16, log_every=50, progress=False)
+    # knowing nothing of the image costs 64 log 2 = 44 nats; knowing which of the two it is, log 2
+    assert result.terms["loss"] < 22
+
+
+def test_a_seed_fixes_everything_and_another_changes_it():
+    one, again, other = new_model(), new_model(), new_model()
+    first, second = train(one, IMAGES, **SHORT), train(again, IMAGES, **SHORT)
+    train(other, IMAGES, **SHORT, seed=1)
+    assert same(one, again)
+    pd.testing.assert_frame_equal(first.history, second.history)
+    assert not same(one, other)
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    source = TensorImages(IMAGES)
+    whole = list(Batches(source, SHAPE, 8, seed=2, start=0, stop=6))
+    rest = list(Batches(source, SHAPE, 8, seed=2, start=4, stop=6))
+    for one, other in zip(whole[4:], rest, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert one.noise_seed == other.noise_seed
+    assert not torch.equal(whole[0].images, whole[1].images)
+
+
+def test_the_result_says_what_was_done():
+    result = train(new_model(), IMAGES, **SHORT | {"steps": 10})
+    assert result.steps == 10
+    assert list(result.history.index) == [4, 8, 10]
+    assert set(result.history.columns) == {"loss", "reconstruction", "kl"}
+    assert result.terms == result.history.iloc[-1].to_dict()
+    assert result.device == "cpu"
+    np.testing.assert_allclose(result.history["loss"], result.history["reconstruction"] + 4 * result.history["kl"])
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one_to_the_bit(tmp_path):
+    whole, parted = new_model(), new_model(seed=7)  # what it was drawn from does not matter: the checkpoint does
+    expected = train(whole, IMAGES, **SHORT, folder=tmp_path / "whole")
+    train(new_model(), IMAGES, **SHORT | {"steps": 7}, folder=tmp_path / "parted")
+    found = train(parted, IMAGES, **SHORT, folder=tmp_path / "parted", resume=True)
+    assert same(whole, parted)
+    pd.testing.assert_frame_equal(found.history, expected.history)
+    logs = [pd.read_csv(tmp_path / name / "logs" / "metrics.csv") for name in ("whole", "parted")]
+    pd.testing.assert_frame_equal(*logs)
+    assert list(logs[0]["step"]) == [4, 8, 12]
+    one, other = (load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "parted"))
+    for parameter, state in one.optimizers[0].items():
+        assert all(torch.equal(tensor, other.optimizers[0][parameter][name]) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize(("batch", "kept"), [(3, 3), (5, 5), (9, 9)])
+def test_an_interruption_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path, batch, kept):
+    whole, parted = new_model(), new_model()
+    train(whole, IMAGES, **SHORT)
+    with pytest.raises(KeyboardInterrupt, match=rf"after {batch} of 12 steps; go on from step {kept} .*resume=True"):
+        train(parted, interrupted_at(batch), **SHORT, folder=tmp_path)
+    train(parted, IMAGES, **SHORT, folder=tmp_path, resume=True)
+    assert same(whole, parted)
+
+
+def test_an_interruption_amid_an_update_falls_back_to_the_last_whole_step(tmp_path):
+    class Interrupt(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            if trainer.global_step == 7:
+                raise KeyboardInterrupt
+
+    whole, parted = new_model(), new_model()
+    train(whole, IMAGES, **SHORT)
+    with pytest.raises(KeyboardInterrupt, match="after 7 of 12 steps; go on from step 5"):
+        train(parted, IMAGES, **SHORT, folder=tmp_path, callbacks=[Interrupt()])
+    train(parted, IMAGES, **SHORT, folder=tmp_path, resume=True)
+    assert same(whole, parted)
+
+
+def test_an_interruption_without_a_folder_says_that_nothing_was_saved():
+    with pytest.raises(KeyboardInterrupt, match="after 2 of 12 steps; nothing was saved"):
+        train(new_model(), interrupted_at(2), **SHORT)
+
+
+def test_a_finished_run_resumed_is_left_as_it_is(tmp_path):
+    model = new_model()
+    expected = train(model, IMAGES, **SHORT, folder=tmp_path)
+    again = new_model(seed=3)
+    found = train(again, IMAGES, **SHORT, folder=tmp_path, resume=True)
+    assert same(model, again)
+    assert found.terms == expected.terms
+
+
+def test_everything_is_afterwards_as_before(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = new_model()
+    model.eval()
+    model.decoder.train()
+    torch.manual_seed(0)
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    flags = torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+    filters = list(warnings.filters)
+    with torch.no_grad(), pytest.raises(KeyboardInterrupt):
+        train(model, interrupted_at(3), **SHORT)
+    train(model, IMAGES, **SHORT)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tolist() == states[1]  # noqa: NPY002
+    assert (torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()) == flags
+    assert warnings.filters == filters
+    assert [part.training for part in (model, model.encoder, model.decoder)] == [False, False, True]
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_is_quiet_unless_asked(capfd, tmp_path):
+    train(new_model(), IMAGES, **SHORT, folder=tmp_path)
+    assert capfd.readouterr() == ("", "")
+    train(new_model(), IMAGES, **SHORT | {"progress": True})
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "12/12" in shown.err
+    assert "Lightning" not in shown.err
+
+
+def test_a_folder_holds_the_log_and_one_checkpoint(tmp_path):
+    train(new_model(), IMAGES, **SHORT, folder=tmp_path / "run")
+    files = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file())
+    assert files == ["run/checkpoints/last.safetensors", "run/logs/metrics.csv"]
+
+
+def test_a_dataset_is_anything_that_gives_images_by_index():
+    class Dataset:
+        def __len__(self):
+            return len(IMAGES)
+
+        def images_at(self, indices):
+            assert indices.dtype == np.int64
+            return IMAGES[indices]
+
+    assert isinstance(Dataset(), ImageSource)
+    one, other = new_model(), new_model()
+    train(one, IMAGES, **SHORT)
+    train(other, Dataset(), **SHORT)
+    assert same(one, other)
+
+
+def test_callbacks_see_the_terms_of_each_step():
+    seen = []
+
+    class Listener(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            seen.append(outputs["kl"].item())
+
+    result = train(new_model(), IMAGES, **SHORT, callbacks=[Listener()])
+    assert len(seen) == 12
+    assert np.mean(seen[-4:]) == pytest.approx(result.terms["kl"])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES * 255, r"values from 0\.\d+ to 25\d\.\d+; expected \[0, 1\]: scale them"),
+        (IMAGES - 0.5, r"values from -0\.\d+ to 0\.\d+; expected \[0, 1\]"),
+        (torch.full_like(IMAGES, math.nan), "hold NaN or infinity"),
+        (IMAGES.double(), "images of torch.float64; expected torch.float32"),
+        (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 1, 8, 8\)"),
+        (IMAGES[:0], "data holds no images"),
+        ([1, 2], "data is of type list; expected a float32 tensor"),
+    ],
+)
+def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_path):
+    with pytest.raises(VaelensError, match=message):
+        train(new_model(), images, **SHORT, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": 0}, "steps is 0; expected a whole number of at least 1"),
+        ({"steps": 1.5}, "steps is 1.5; expected"),
+        ({"batch_size": -3}, "batch_size is -3; expected"),
+        ({"log_every": 0}, "log_every is 0; expected"),
+        ({"checkpoint_every": True}, "checkpoint_every is True; expected"),
+        ({"lr": 0}, "lr is 0; expected a learning rate above 0 and at most 1"),
+        ({"lr": math.nan}, "lr is nan; expected"),
+        ({"lr": "fast"}, "lr is 'fast'; expected"),
+        ({"seed": -1}, "seed is -1; expected"),
+        ({"device": "tpu"}, "device 'tpu' was asked for; this machine has cpu"),
+        ({"resume": True}, "resume=True needs the folder"),
+        ({"model": "vae"}, "train expects a vaelens VAE, not str"),
+        ({"callbacks": [print]}, "a callback of type builtin_function_or_method; expected Lightning's Callback"),
+        ({"logger": "csv"}, "a logger of type str; expected Lightning's Logger"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises(VaelensError, match=message):
+        train(**{"model": new_model(), "data": IMAGES, **SHORT} | arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="cuda is here")
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(VaelensError, match="device 'cuda' was asked for; this machine has cpu"):
+        train(new_model(), IMAGES, **SHORT | {"device": "cuda"})
+
+
+def test_a_lost_loss_stops_with_step_and_cause_and_keeps_the_last_good_checkpoint(tmp_path):
+    class Poison(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if batch_idx == 6:
+                with torch.no_grad():
+                    pl_module.model.encoder.conv0.weight.fill_(math.nan)
+
+    model = new_model()
+    with pytest.raises(VaelensError, match=r"lost at step 8 \(loss nan.*the learning rate, 0.001, .* try 0.0001"):
+        train(model, IMAGES, **SHORT, folder=tmp_path, callbacks=[Poison()])
+    kept = load_checkpoint(tmp_path / "checkpoints" / "last.safetensors")
+    assert kept.step == 5
+    assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("begun")
+    train(new_model(), IMAGES, **SHORT | {"steps": 5}, folder=folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "is of another run: it was made with seed 0, not 1"),
+        ({"batch_size": 4}, "made with batch_size 8, not 4"),
+        ({"lr": 1e-2}, "made with lr 0.001, not 0.01"),
+        ({"model": new_model(latent_dim=4)}, "made with model .*'latent_dim': 3"),
+        ({"data": IMAGES[:30]}, "made with images 40, not 30"),
+        ({"steps": 3}, "already at step 5; ask for at least as many steps, not 3"),
+        ({"resume": False}, "holds the checkpoint of a run; go on with it by resume=True"),
+    ],
+)
+def test_another_run_is_neither_resumed_nor_overwritten(changes, message, begun):
+    before = (begun / "checkpoints" / "last.safetensors").read_bytes()
+    with pytest.raises(VaelensError, match=message):
+        train(**{"model": new_model(), "data": IMAGES, **SHORT, "folder": begun, "resume": True} | changes)
+    assert (begun / "checkpoints" / "last.safetensors").read_bytes() == before
+
+
+def test_nothing_or_a_damaged_checkpoint_to_resume_is_an_error(tmp_path):
+    with pytest.raises(VaelensError, match=r"there is nothing to resume: no .*last.safetensors"):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path, resume=True)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.safetensors").write_bytes(b"pickle")
+    with pytest.raises(VaelensError, match="is damaged"):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path, resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(VaelensError, match="is a file; give a folder"):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path / "file")
