@@ -25,7 +25,7 @@ from torch import Tensor
 from vaelens.errors import VaelensError
 from vaelens.models.batches import Batch, Batches
 from vaelens.models.checkpoints import Checkpoint, checkpoint_path, save_checkpoint
-from vaelens.models.ledger import Ledger
+from vaelens.models.ledger import Ledger, Row
 from vaelens.models.progress import ProgressBar
 from vaelens.models.vae import VAE
 
@@ -129,16 +129,16 @@ class _Keeper(Callback):
     ) -> None:
         row = self.ledger.add(outputs)
         self.updating = False
-        terms = None if row is None else {name: row[name] for name in row if name != "step"}
-        self.bar.show(self.ledger.step, terms)
-        if terms is not None:
-            for logger in trainer.loggers:
-                logger.log_metrics(terms, step=self.ledger.step)
+        self.bar.show(self.ledger.step, None if row is None else _terms(row))
+        if row is not None:
+            self.write_row(trainer, row)
         if self.ledger.step % self.plan.checkpoint_every == 0:
             self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.ledger.settle()
+        if self.ledger.window:  # the steps since the last full window, which a resumed run averages anew
+            self.write_row(trainer, self.ledger.average())
         if self.saved != self.ledger.step:
             self.save(trainer)
 
@@ -147,6 +147,11 @@ class _Keeper(Callback):
             self.interruption = exception
             if not self.updating and self.saved != self.ledger.step:
                 self.save(trainer)
+
+    def write_row(self, trainer: Trainer, row: Row) -> None:
+        """Hands a row of averages to the loggers."""
+        for logger in trainer.loggers:
+            logger.log_metrics(_terms(row), step=int(row["step"]))
 
     def save(self, trainer: Trainer) -> None:
         """Writes the checkpoint, if the run has a folder; never one whose loss is lost."""
@@ -187,8 +192,12 @@ def _csv_logger(folder: Path, ledger: Ledger) -> Logger:
         (folder / "logs" / name).unlink(missing_ok=True)
     logger = CSVLogger(folder, name=None, version="logs", flush_logs_every_n_steps=1)
     for row in ledger.rows:
-        logger.log_metrics({name: row[name] for name in row if name != "step"}, step=int(row["step"]))
+        logger.log_metrics(_terms(row), step=int(row["step"]))
     return logger
+
+
+def _terms(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "step"}
 
 
 @contextmanager

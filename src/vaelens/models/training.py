@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from vaelens.errors import VaelensError
 from vaelens.models.batches import Batches, as_source
 from vaelens.models.checkpoints import Checkpoint, check_same_run, checkpoint_path, load_checkpoint
 from vaelens.models.checks import check_seed, whole_number
+from vaelens.models.devices import find_device
 from vaelens.models.ledger import Ledger
 from vaelens.models.vae import VAE
 
@@ -104,7 +104,7 @@ def train(
     steps, batch_size = whole_number("steps", steps, 1), whole_number("batch_size", batch_size, 1)
     log_every = whole_number("log_every", log_every, 1)
     checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
-    lr, seed, found = _check_lr(lr), check_seed(seed), _find_device(device)
+    lr, seed, found = _check_lr(lr), check_seed(seed), find_device(device)
     source = as_source(data, model.image_shape)
     folder = None if folder is None else Path(folder).expanduser()
     run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
@@ -139,7 +139,8 @@ def _checkpoint_to_resume(folder: Path | None, resume: bool, run: dict[str, Any]
     if not resume:
         if path.exists():
             raise VaelensError(
-                f"{str(folder)!r} holds the checkpoint of a run; go on with it by resume=True, or give another folder"
+                f"{str(folder)!r} holds the checkpoint of a run; go on with it by resume=True (--resume), or give "
+                "another folder"
             )
         return None
     checkpoint = load_checkpoint(path)
@@ -156,16 +157,3 @@ def _check_lr(lr: Any) -> float:
     if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 < float(lr) <= 1:  # false for NaN too
         raise VaelensError(f"lr is {lr!r}; expected a learning rate above 0 and at most 1, such as 1e-3")
     return float(lr)
-
-
-def _find_device(device: Any) -> torch.device:
-    available = ["cpu"]
-    if torch.cuda.is_available():
-        available += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if torch.backends.mps.is_available():
-        available.append("mps")
-    if device == "auto":
-        return torch.device(available[1] if len(available) > 1 else "cpu")
-    if str(device) not in available:
-        raise VaelensError(f"device {str(device)!r} was asked for; this machine has {', '.join(available)}")
-    return torch.device(str(device))

@@ -1,0 +1,28 @@
+"""The devices that this machine can compute on, by name."""
+
+from typing import Any
+
+import torch
+
+from vaelens.errors import VaelensError
+
+
+def find_device(device: Any) -> torch.device:
+    """The device of that name; for "auto" an accelerator if there is one.
+
+    Args:
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises:
+        VaelensError: if this machine has no such device.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if device == "auto":
+        return torch.device(available[1] if len(available) > 1 else "cpu")
+    if str(device) not in available:
+        raise VaelensError(f"device {str(device)!r} was asked for; this machine has {', '.join(available)}")
+    return torch.device(str(device))
