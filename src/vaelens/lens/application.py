@@ -1,0 +1,68 @@
+"""The application of interventions: each tied to its site, its values and the rows of a chunk, and counted."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+from vaelens.lens.execution import Edit
+from vaelens.lens.interventions import Intervention
+from vaelens.lens.run import Hit
+from vaelens.lens.sites import Site
+
+
+class Application:
+    """An intervention tied to a site and to what it takes from elsewhere; counts its hits and its change."""
+
+    def __init__(self, intervention: Intervention, site: Site, base: Tensor | None):
+        self.site = site.name
+        self._intervention = intervention
+        self._units = list(intervention.resolve_units(site))
+        given = intervention.gather(site, base)
+        self._given = None if given is None else given.detach()
+        self._hits: Counter[int] = Counter()  # by the chunk's first row
+        self._squares = 0.0
+
+    def __call__(self, activation: Tensor, rows: slice) -> Tensor:
+        """The edited activation of the images `rows`."""
+        current = activation[:, self._units]
+        given = self._given
+        if given is not None:
+            given = (given if len(given) == 1 else given[rows]).to(activation)
+        new = self._intervention.apply(current, given)
+        self._hits[rows.start] += 1
+        self._squares += float((new - current).double().square().sum())
+        edited = activation.clone()
+        edited[:, self._units] = new
+        return edited
+
+    def report(self) -> Hit:
+        """How often it took place in one forward, and ‖Δ‖₂ over all images.
+
+        Raises:
+            VaelensError: it never did.
+        """
+        if not self._hits:
+            raise VaelensError(
+                f"{type(self._intervention).__name__} at {self.site} was never applied: the forward did not reach it"
+            )
+        return Hit(self._intervention, max(self._hits.values()), math.sqrt(self._squares))
+
+
+def edits_for(rows: slice, applications: Sequence[Application]) -> Mapping[str, Edit]:
+    """One edit for each site, its applications in the order given, for the images `rows` of a run."""
+    grouped: dict[str, list[Application]] = {}
+    for application in applications:
+        grouped.setdefault(application.site, []).append(application)
+    return {site: _in_order(group, rows) for site, group in grouped.items()}
+
+
+def _in_order(applications: Sequence[Application], rows: slice) -> Edit:
+    def edit(activation: Tensor) -> Tensor:
+        for application in applications:
+            activation = application(activation, rows)
+        return activation
+
+    return edit

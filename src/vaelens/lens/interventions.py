@@ -1,0 +1,284 @@
+"""The interventions: small frozen records that say which units of which site get which value.
+
+Each knows only how to turn the units' present values into the new ones; the lens finds the site, gathers what
+an intervention needs from other runs, and applies it.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.errors import VaelensError, unknown
+from vaelens.lens.run import Run
+from vaelens.lens.sites import Site
+
+ABLATIONS = ("zero", "mean", "resample")
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention(ABC):
+    """do(a_site[units] := …). The subclasses say what the units are set to.
+
+    Attributes:
+        site: a site's name.
+        units: an index, several, or "all" (also None): every unit.
+    """
+
+    site: str
+    units: Any
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the activations of the unedited run must be known first."""
+        return False
+
+    def resolve_units(self, site: Site) -> tuple[int, ...]:
+        """The unit indices at a site.
+
+        Raises:
+            VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
+        """
+        return resolve_units(self.units, site)
+
+    def check(self, site: Site, images: int) -> None:
+        """Refuse, before anything runs, values that do not fit a site or a number of images."""
+
+    def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
+        """What the units are given from elsewhere, one row an image (or one row for all); None when nothing is."""
+        return None
+
+    @abstractmethod
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        """The units' new values.
+
+        Args:
+            current: the units' present values, (n, units, *positions).
+            given: the rows of `gather` for these images, or None.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class _Valued(Intervention):
+    def check(self, site: Site, images: int) -> None:
+        spread(self._value, len(self.resolve_units(site)), images, site)
+
+    @property
+    @abstractmethod
+    def _value(self) -> Any: ...
+
+    def gather(self, site: Site, base: Tensor | None) -> Tensor:
+        return spread(self._value, len(self.resolve_units(site)), None, site)
+
+
+@dataclass(frozen=True, eq=False)
+class Set(_Valued):
+    """do(a[units] := value).
+
+    Attributes:
+        site: a site's name.
+        units: an index, several, or "all".
+        value: a number; one for each unit, (units,); one for each image and unit, (n, units) or (n, 1); or the
+            whole activation of the units, (n, units, *positions).
+    """
+
+    value: Any
+
+    @property
+    def _value(self) -> Any:
+        return self.value
+
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        assert given is not None, "a valued intervention gathers its value"
+        return given.expand_as(current)
+
+
+@dataclass(frozen=True, eq=False)
+class Add(_Valued):
+    """do(a[units] := a[units] + value); `value` has the shapes that `Set` takes."""
+
+    value: Any
+
+    @property
+    def _value(self) -> Any:
+        return self.value
+
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        assert given is not None, "a valued intervention gathers its value"
+        return current + given
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(_Valued):
+    """do(a[units] := factor · a[units]); `factor` has the shapes that `Set` takes for its value."""
+
+    factor: Any
+
+    @property
+    def _value(self) -> Any:
+        return self.factor
+
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        assert given is not None, "a valued intervention gathers its value"
+        return current * given
+
+
+@dataclass(frozen=True, eq=False)
+class Ablate(Intervention):
+    """Remove what units say about an image.
+
+    Attributes:
+        site: a site's name.
+        units: an index, several, or "all".
+        method: "zero" sets them to 0; "mean" to their mean over the images of this run, position by position;
+            "resample" to their values on another image of this run, drawn by `seed` so that none keeps its own.
+        seed: draws the other images of "resample".
+    """
+
+    method: str = "zero"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in ABLATIONS:
+            raise unknown("ablation method", self.method, ABLATIONS)
+
+    @property
+    def needs_base(self) -> bool:
+        return self.method != "zero"
+
+    def check(self, site: Site, images: int) -> None:
+        if self.method == "resample" and images < 2:
+            raise VaelensError(
+                f"resample ablation at {site.name} takes values from another image, but {images} was given; "
+                "give at least 2"
+            )
+
+    def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
+        if base is None:
+            return None
+        units = list(self.resolve_units(site))
+        if self.method == "mean":
+            return base[:, units].mean(dim=0, keepdim=True)
+        return base[other_images(len(base), self.seed)][:, units]
+
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        return torch.zeros_like(current) if given is None else given.expand_as(current)
+
+
+@dataclass(frozen=True, eq=False)
+class Patch(Intervention):
+    """do(a[units] := a[units] of another run): activation patching.
+
+    Attributes:
+        site: a site's name.
+        units: an index, several, or "all".
+        source: a `Run` that captured this site, or the whole site's activation (n, site units, *positions); n is
+            the number of images of the run that is intervened on, or 1.
+    """
+
+    source: Any
+
+    def check(self, site: Site, images: int) -> None:
+        source = self._activation()
+        if tuple(source.shape[1:]) != site.shape or source.shape[0] not in (1, images):
+            raise VaelensError(
+                f"Patch at {site.name}: the source has shape {tuple(source.shape)}, expected "
+                f"{(images, *site.shape)}: the whole site's activation, a row for each image of the base run"
+            )
+
+    def gather(self, site: Site, base: Tensor | None) -> Tensor:
+        return self._activation()[:, list(self.resolve_units(site))]
+
+    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+        assert given is not None, "a patch gathers its source"
+        return given.expand_as(current)
+
+    def _activation(self) -> Tensor:
+        if isinstance(self.source, Tensor):
+            return self.source
+        if not isinstance(self.source, Run):
+            raise VaelensError(
+                f"Patch at {self.site}: source is a {type(self.source).__name__}, expected a Run that captured "
+                "this site or the site's activation as a tensor"
+            )
+        if self.site not in self.source.activations:
+            raise VaelensError(
+                f"Patch at {self.site}: the source run captured {', '.join(self.source.activations) or 'nothing'}; "
+                f"make it with lens.run(x, capture=[{self.site!r}])"
+            )
+        return self.source.activations[self.site]
+
+
+def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
+    """Unit indices at a site, checked; None and "all" are every unit.
+
+    Raises:
+        VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
+    """
+    if units is None or (isinstance(units, str) and units == "all"):
+        return tuple(range(site.units))
+    try:
+        array = np.atleast_1d(np.asarray(units))
+    except ValueError:
+        array = np.empty((1, 1))  # lists of different lengths
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise VaelensError(
+            f"units at {site.name}: {units!r} given, expected an integer, a list of integers or 'all'"
+            + ("; name at least one unit" if array.size == 0 else "")
+        )
+    indices = tuple(int(unit) for unit in array)
+    outside = [unit for unit in indices if not 0 <= unit < site.units]
+    if outside:
+        raise VaelensError(f"unit {outside[0]} of {site.name} does not exist; its units are 0 to {site.units - 1}")
+    if len(set(indices)) < len(indices):
+        raise VaelensError(f"units at {site.name}: {list(indices)} names a unit twice; name each once")
+    return indices
+
+
+def spread(value: Any, units: int, images: int | None, site: Site) -> Tensor:
+    """A value as a tensor that broadcasts to (images, units, *positions) of a site."""
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise VaelensError(f"value at {site.name} is {value!r}; expected a number or an array of numbers") from error
+    if tensor.is_complex():
+        raise VaelensError(f"value at {site.name} is complex; expected real numbers")
+    positions = site.shape[1:]
+    if tensor.ndim == 1 and tensor.shape[0] == units:
+        tensor = tensor[None]
+    rows = (1,) if images is None else (1, images)
+    fits = tensor.ndim == 0 or (
+        tensor.ndim in (2, 2 + len(positions))
+        and (images is None or tensor.shape[0] in rows)
+        and tensor.shape[1] in (1, units)
+        and (tensor.ndim == 2 or tuple(tensor.shape[2:]) == positions)
+    )
+    if not fits:
+        raise VaelensError(
+            f"value at {site.name} has shape {tuple(tensor.shape)}; expected a number, ({units},) one for each "
+            f"unit, ({images}, {units}) one for each image and unit, or {(images, units, *positions)}"
+        )
+    if not torch.isfinite(tensor).all():
+        raise VaelensError(f"value at {site.name} is not finite; give finite numbers")
+    if tensor.ndim == 0:
+        tensor = tensor[None, None]
+    return tensor.reshape(*tensor.shape[:2], *([1] * len(positions) if tensor.ndim == 2 else positions))
+
+
+def other_images(images: int, seed: int) -> np.ndarray:
+    """For each image the index of another one: a seeded permutation without a fixed point.
+
+    Raises:
+        VaelensError: fewer than two images, a negative seed.
+    """
+    if seed < 0:
+        raise VaelensError(f"seed is {seed}; expected a whole number, 0 or more")
+    if images < 2:
+        raise VaelensError(f"values of another image are asked for, but {images} image was given; give at least 2")
+    order = np.random.default_rng(seed).permutation(images)
+    partner = np.empty(images, dtype=np.int64)
+    partner[order] = np.roll(order, 1)  # one cycle through all images: nobody is their own partner
+    return partner

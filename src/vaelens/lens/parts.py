@@ -1,0 +1,103 @@
+"""A VAE as two parts, an encoder and a decoder, each run in chunks under hooks; finds the sites of both."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.execution import Edit, Point, execute, trace, undisturbed
+from vaelens.lens.sites import LATENT, Call, Site, Sites, site_of, stages
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A chunk through the encoder: posterior mean (n, d, *positions), log-variance or None, captured activations."""
+
+    mean: Tensor
+    logvar: Tensor | None
+    activations: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A chunk through the decoder: mean images (n, C, H, W) and captured activations."""
+
+    images: Tensor
+    activations: Mapping[str, Tensor]
+
+
+class Parts:
+    """Runs a module's encoder and decoder with edits and captures; knows its sites after `find_sites`.
+
+    Each run gets a copy of its inputs: a model may begin with an in-place operation.
+    """
+
+    def __init__(self, module: nn.Module, encode: Callable[[Tensor], Any], decode: Callable[[Tensor], Any]):
+        self.module = module
+        self._encode, self._decode = encode, decode
+        self._points: dict[str, Point] = {}
+
+    def encode(self, images: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int) -> Encoded:
+        """One chunk through the encoder; `seed` fixes whatever an encoder draws by itself."""
+        with undisturbed(self.module, seed):
+            result, captured = execute(self._encode, images.clone(), self._points, edits, capture)
+        return Encoded(*_posterior(result, len(images)), captured)
+
+    def decode(self, codes: Tensor, edits: Mapping[str, Edit], capture: Collection[str]) -> Decoded:
+        """One chunk through the decoder."""
+        with undisturbed(self.module):
+            result, captured = execute(self._decode, codes.clone(), self._points, edits, capture)
+        return Decoded(_decoded(result, len(codes)), captured)
+
+    def find_sites(self, example: Tensor) -> Sites:
+        """Trace one small batch and resolve every site.
+
+        Raises:
+            VaelensError: encode and decode do not fit together, or do not run parts of the module.
+        """
+        with undisturbed(self.module):
+            result, encoder_calls = trace(self.module, self._encode, example.clone())
+            mean, logvar = _posterior(result, len(example))
+            decoded, decoder_calls = trace(self.module, self._decode, mean.clone())
+        image = _decoded(decoded, len(example))
+        if image.shape != example.shape:
+            raise VaelensError(
+                f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
+                f"{tuple(example.shape[1:])}; expected the same"
+            )
+        heads = [mean] if logvar is None else [mean, logvar]
+        found: list[tuple[Site, Call | None]] = [
+            *_named("encoder", stages(encoder_calls, heads=heads)),
+            (site_of(LATENT, LATENT, mean), None),
+            *_named("decoder", stages(decoder_calls, last_is_output=True)),
+        ]
+        if found[-1][0].part != "decoder":
+            raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
+        self._points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
+        return Sites([site for site, _ in found])
+
+
+def _named(part: str, calls: list[Call]) -> list[tuple[Site, Call]]:
+    return [(site_of(f"{part}.{k}", part, call.output), call) for k, call in enumerate(calls)]
+
+
+def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
+    pair = tuple(result) if isinstance(result, tuple | list) else (result, None)
+    fits = len(pair) == 2 and isinstance(pair[0], Tensor) and pair[0].ndim >= 2 and len(pair[0]) == images
+    if not fits or not (pair[1] is None or (isinstance(pair[1], Tensor) and pair[1].shape == pair[0].shape)):
+        given = pair if isinstance(result, tuple | list) else (result,)
+        shapes = [tuple(p.shape) if isinstance(p, Tensor) else type(p).__name__ for p in given]
+        raise VaelensError(
+            f"encode gave {shapes} for {images} images; expected a code (n, d) or (n, d, height, width), or a pair "
+            "(mean, log-variance) of that shape"
+        )
+    return pair[0], pair[1]
+
+
+def _decoded(result: Any, codes: int) -> Tensor:
+    if not isinstance(result, Tensor) or result.ndim != 4 or len(result) != codes:
+        shape = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise VaelensError(f"decode gave {shape} for {codes} codes; expected images (n, C, H, W)")
+    return result

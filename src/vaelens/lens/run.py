@@ -1,0 +1,47 @@
+"""Records of a run: what came out, what was captured, and whether every intervention took place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Hit:
+    """That an intervention took place, and how much it changed.
+
+    Attributes:
+        intervention: the record that was applied.
+        hits: how often it was applied in one forward of the model.
+        change: ‖Δ‖₂ at its site over all images, its units and positions; 0 when it set what was there already.
+    """
+
+    intervention: Any
+    hits: int
+    change: float
+
+    def __repr__(self) -> str:
+        kind = type(self.intervention).__name__
+        return f"Hit({kind} at {self.intervention.site}, hits={self.hits}, change={self.change:.4g})"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a lens.
+
+    Attributes:
+        code: (n, d, *positions), after the interventions on the latent.
+        reconstruction: the decoder's mean image, (n, C, H, W).
+        activations: captured activations by site, each (n, units, *positions), after the interventions.
+        hits: one report for each intervention, in the order given.
+    """
+
+    code: Tensor
+    reconstruction: Tensor
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+    hits: tuple[Hit, ...] = ()
+
+    def __repr__(self) -> str:
+        captured = ", ".join(self.activations) or "nothing"
+        return f"Run({len(self.code)} images, captured {captured}, hits={list(self.hits)})"

@@ -1,0 +1,161 @@
+"""Sites: the named places of a VAE where an activation can be read or replaced.
+
+A site is one stage of the encoder or the decoder (a layer with its nonlinearity), or the latent. Stages are
+found from one traced forward: which leaf modules ran, in which order, with which shapes. Nothing here runs
+a model or attaches a hook.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from vaelens.errors import VaelensError, unknown
+
+LATENT = "latent"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place where an activation can be read or replaced.
+
+    Attributes:
+        name: `encoder.<k>`, `latent` or `decoder.<k>`, k in the order in which data passes.
+        part: "encoder", "latent" or "decoder".
+        units: how many units the site has: channels, neurons or latent dimensions.
+        shape: the activation's shape for one image, the unit axis first.
+    """
+
+    name: str
+    part: str
+    units: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a leaf module in a traced forward."""
+
+    module: nn.Module
+    number: int  # how often the module had been called before in this forward
+    source: Tensor | None  # its first argument
+    output: Tensor
+    changed_later: bool  # an in-place operation wrote over the output after the call
+
+
+class Sites(Mapping[str, Site]):
+    """An ordered mapping from site names to sites, in the order in which data reaches them."""
+
+    def __init__(self, sites: Sequence[Site]):
+        self._sites = {site.name: site for site in sites}
+
+    def __getitem__(self, name: str) -> Site:
+        if name not in self._sites:
+            raise unknown("site", name, self._sites)
+        return self._sites[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The site of that name, or the default."""
+        return self._sites.get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sites
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sites)
+
+    def __len__(self) -> int:
+        return len(self._sites)
+
+    def of(self, *parts: str) -> tuple[str, ...]:
+        """The names of the sites of some parts, in order."""
+        return tuple(name for name, site in self._sites.items() if site.part in parts)
+
+    @property
+    def output(self) -> str:
+        """The decoder's last stage: its activation is the image, so nothing is left downstream of it."""
+        return self.of("decoder")[-1]
+
+    def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
+        """Check names and put them in the order of the data; None or "all" is every site.
+
+        Raises:
+            VaelensError: a name that this model does not have.
+        """
+        if names is None or (isinstance(names, str) and names == "all"):
+            return tuple(self)
+        wanted = {names} if isinstance(names, str) else set(names)
+        for name in wanted:
+            self[name]
+        return tuple(name for name in self if name in wanted)
+
+    def __repr__(self) -> str:
+        header = ("site", "part", "units", "shape")
+        rows = [(s.name, s.part, str(s.units), "×".join(map(str, s.shape))) for s in self._sites.values()]
+        widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in [header, *rows]]
+        return "\n".join(line.rstrip() for line in lines)
+
+
+def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_output: bool = False) -> list[Call]:
+    """Group a traced forward into stages; returns for each stage the call whose output is the stage's activation.
+
+    A stage opens at a layer with a weight matrix or kernel and takes in what follows it as long as the shape is
+    kept (nonlinearity, normalisation, dropout) or unflattened into channels.
+
+    Args:
+        calls: the leaf calls of one part in order.
+        heads: the part's results; a stage that only hands over one of these (the encoder's last dense layer) is
+            left out, and so is one beside it, of the same source and shape (a log-variance that is clamped after).
+        last_is_output: the last stage takes in everything that follows it (a crop, the likelihood's sigmoid).
+    """
+    found: list[Call] = []
+    sources: list[Tensor | None] = []  # what each stage's layer was given
+    opened = False
+    for call in calls:
+        if _is_layer(call.module):
+            found.append(call)
+            sources.append(call.source)
+            opened = True
+        elif opened and call.source is not None and call.source is found[-1].output and _keeps_units(call):
+            found[-1] = call
+        else:
+            opened = False
+    if last_is_output and found:
+        last = found[-1]
+        for call in calls[calls.index(last) + 1 :]:
+            if call.source is found[-1].output:
+                found[-1] = call
+    storages = {head.untyped_storage().data_ptr() for head in heads}
+    given = [call.output.untyped_storage().data_ptr() in storages for call in found]
+    shared = {id(source) for source, head in zip(sources, given, strict=True) if head and source is not None}
+    shapes = {head.shape for head in heads}
+    return [
+        call
+        for call, source, head in zip(found, sources, given, strict=True)
+        if not head and not (id(source) in shared and call.output.shape in shapes)
+    ]
+
+
+def site_of(name: str, part: str, activation: Tensor) -> Site:
+    """The site whose activation, for a batch, is the given tensor."""
+    shape = tuple(activation.shape[1:])
+    if not shape:
+        raise VaelensError(
+            f"{name} gives a tensor of shape {tuple(activation.shape)}, but an activation has at least two axes "
+            "(image, unit)"
+        )
+    return Site(name, part, shape[0], shape)
+
+
+def _is_layer(module: nn.Module) -> bool:
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):  # one scale a unit and position: no weights between units
+        return False
+    return is_parametrized(module) or any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
+
+
+def _keeps_units(call: Call) -> bool:
+    assert call.source is not None, "only calls with a tensor as first argument are asked"
+    return isinstance(call.module, nn.Unflatten) or call.source.shape == call.output.shape
