@@ -1,0 +1,57 @@
+"""How far apart two images of a model are on average: what makes an effect comparable across data sets."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.effects.record import RESAMPLES, Array
+from vaelens.lens import Lens
+from vaelens.statistics import poisson_weights
+
+_ALL_PAIRS = 512
+_PAIRS = 50_000
+_DRAWN = 1024  # images that the pairs are drawn among: bounds the memory for their reconstructions
+
+
+def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
+    """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
+
+    All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed.
+
+    Args:
+        lens: the lens.
+        codes: mu(x), (n, d, *positions).
+        seed: draws the pairs and the bootstrap weights.
+        resamples: number of replicates. A pair weighs w_i · w_j, with the weights that a `BootstrapMean` with this
+            seed gives the images.
+
+    Returns:
+        The mean distance, NaN for one image alone; and its replicates, (resamples,).
+    """
+    images = len(codes)
+    generator = np.random.default_rng(seed)
+    drawn = np.arange(images) if images <= _DRAWN else np.sort(generator.choice(images, _DRAWN, replace=False))
+    first, second = np.triu_indices(len(drawn), k=1)
+    if images > _ALL_PAIRS:
+        chosen = generator.choice(len(first), _PAIRS, replace=False)
+        first, second = first[chosen], second[chosen]
+    if len(first) == 0:
+        return float("nan"), np.full(resamples, np.nan)
+    pictures = lens.decode(codes[torch.as_tensor(drawn, device=codes.device)]).flatten(1)  # (m, pixels)
+    distances = np.concatenate(
+        [
+            (pictures[a] - pictures[b]).norm(dim=1).double().cpu().numpy()
+            for a, b in zip(_blocks(first), _blocks(second), strict=True)
+        ]
+    )
+    weights = poisson_weights(images, resamples, seed)[:, drawn]  # (resamples, m)
+    replicates = np.empty(resamples)
+    for k, weight in enumerate(weights):
+        pair = weight[first] * weight[second]
+        total = pair.sum(dtype=float)
+        replicates[k] = pair @ distances / total if total else np.nan
+    return float(distances.mean()), replicates
+
+
+def _blocks(indices: Array, size: int = 1024) -> list[Tensor]:
+    return list(torch.as_tensor(indices).split(size))

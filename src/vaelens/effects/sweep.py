@@ -1,0 +1,132 @@
+"""The sweep of do(z_i := v) over latents, values and images, from which level 2's numbers are made.
+
+Latents go in groups whose pictures' bootstrap replicates fit in memory together; images go in the lens's chunks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.effects.modes import Replacements
+from vaelens.effects.record import RESAMPLES, Array
+from vaelens.lens import Lens
+from vaelens.statistics import BootstrapMean
+
+_PICTURE_RESAMPLES = 200  # each replicate is a whole picture: fewer than of a number
+_PICTURE_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What do(z_i := v) did to each latent i of d.
+
+    Attributes:
+        effect: ‖D(z) − D(z̃_iv)‖₂ over images, one accumulator of shape (values,) for each latent.
+        pictures: mean absolute change of each pixel over images and values, (d, C, H, W).
+        entropy: H(p_i) in nats over the outputs, (d,); NaN for a latent without effect.
+        entropy_replicates: its bootstrap replicates, (resamples, d).
+        outputs: the number of outputs.
+    """
+
+    effect: list[BootstrapMean]
+    pictures: Array
+    entropy: Array
+    entropy_replicates: Array
+    outputs: int
+
+
+class _Tally:
+    """The running sums of one latent."""
+
+    def __init__(self, values: int, pixels: int, outputs: int, over: str, seed: int):
+        self.effect = BootstrapMean((values,), RESAMPLES, seed)
+        self.pixels = BootstrapMean((pixels,), _PICTURE_RESAMPLES if over == "pixels" else 0, seed)
+        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), _PICTURE_RESAMPLES, seed)
+
+
+def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -> Sweep:
+    """Run every latent through every value of a plan, on every code.
+
+    Args:
+        lens: the lens.
+        codes: (n, d, *positions).
+        plan: what each latent is set to.
+        over: "pixels" or "latents": the outputs whose entropy is measured.
+        seed: of the bootstrap weights.
+    """
+    shape = lens.image_shape
+    assert shape is not None, "a lens that gave codes has seen images"
+    pixels, values = int(np.prod(shape)), len(plan.labels)
+    outputs = pixels if over == "pixels" else codes[0].numel()
+    together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
+    effect, pictures, entropy, replicates = [], [], [], []
+    for start in range(0, lens.latents, together):
+        group = range(start, min(start + together, lens.latents))
+        tallies = {latent: _Tally(values, pixels, outputs, over, seed) for latent in group}
+        for rows in chunks(len(codes), lens.rows):
+            _tally(lens, codes[rows], rows, plan, tallies, over)
+        for tally in tallies.values():
+            effect.append(tally.effect)
+            pictures.append(tally.pixels.mean.reshape(shape))
+            entropy.append(entropies(tally.outputs.mean))
+            replicates.append(entropies(tally.outputs.replicates))
+    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs)
+
+
+def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int) -> list[BootstrapMean]:
+    """Only the effects of a sweep: one accumulator of shape (values,) for each latent."""
+    effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(lens.latents)]
+    for rows in chunks(len(codes), lens.rows):
+        base = lens.decode_rows(codes[rows]).images
+        for latent, total in enumerate(effect):
+            deltas = [image - base for image in _changed(lens, codes[rows], rows, latent, plan)]
+            total.update(_norms(deltas))
+    return effect
+
+
+def chunks(images: int, rows: int) -> list[slice]:
+    """Consecutive slices of at most `rows` images."""
+    return [slice(start, min(start + rows, images)) for start in range(0, images, rows)]
+
+
+def entropies(change: Array) -> Array:
+    """H in nats of the distribution proportional to the last axis; NaN where nothing changes."""
+    total = change.sum(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = change / total
+        return np.asarray(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), p).sum(axis=-1))
+
+
+def _tally(lens: Lens, codes: Tensor, rows: slice, plan: Replacements, tallies: dict[int, _Tally], over: str) -> None:
+    base = lens.decode_rows(codes).images
+    recoded = lens.encode_rows(base).mean if over == "latents" else None
+    for latent, tally in tallies.items():
+        deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
+        for image in _changed(lens, codes, rows, latent, plan):
+            deltas.append(image - base)
+            pixels += deltas[-1].abs()
+            if recoded is not None:
+                outputs = outputs + (lens.encode_rows(image).mean - recoded).abs()
+        tally.effect.update(_norms(deltas))
+        tally.pixels.update(_rows(pixels / len(deltas)))
+        if isinstance(outputs, Tensor):
+            tally.outputs.update(_rows(outputs / len(deltas)))
+
+
+def _changed(lens: Lens, codes: Tensor, rows: slice, latent: int, plan: Replacements) -> Iterator[Tensor]:
+    """The images D(z̃), one batch for each value."""
+    for k in range(len(plan.labels)):
+        changed = codes.clone()
+        changed[:, latent] = plan.of(rows, latent, k)
+        yield lens.decode_rows(changed).images
+
+
+def _norms(deltas: list[Tensor]) -> Array:
+    return torch.stack([delta.flatten(1).norm(dim=1) for delta in deltas], dim=1).double().cpu().numpy()
+
+
+def _rows(values: Tensor) -> Array:
+    return values.flatten(1).double().cpu().numpy()
