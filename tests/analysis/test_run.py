@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import vaelens as vl
+
+
+@pytest.fixture(scope="module")
+def lens():
+    model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=3)
+    with torch.no_grad():  # spread the codes, so that every latent is active though nothing was trained
+        model.get_submodule("encoder")[-1].weight.mul_(20)
+    return vl.Lens(model)
+
+
+@pytest.fixture(scope="module")
+def with_factors():
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 3, size=(40, 2))
+    images = rng.random((40, 1, 8, 8)) * 0.2 + factors[:, :1, None, None] * 0.3
+    return vl.ArrayDataset(images.clip(0, 1), factors, names=["level", "nothing"])
+
+
+@pytest.fixture(scope="module")
+def without_factors():
+    return vl.ArrayDataset(np.random.default_rng(0).random((12, 1, 8, 8)))
+
+
+def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors):
+    analysis = vl.analyse(lens, with_factors, n=20, seed=3, progress=False)
+    assert list(analysis.effects) == [
+        "latent",
+        "modes",
+        "recoded",
+        "input",
+        "patching",
+        "mediation",
+        "responses",
+        "pictures",
+        "importance",
+    ]
+    assert analysis.provenance["images"] == 20
+    assert analysis.provenance["seed"] == 3
+    assert analysis.provenance["model"] == lens.describe()
+    assert analysis.provenance["dataset"] == with_factors.describe()
+    assert analysis.provenance["checks"] == {
+        "identity_patch_changes_no_bit": True,
+        "whole_latent_patch_equals_source": True,
+    }
+    assert analysis.effects["mediation"].treatment.values.tolist() == ["level", "nothing"]
+    assert analysis.effects["modes"].mode.values.tolist() == ["range", "shift", "posterior", "prior"]
+
+
+def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
+    analysis = vl.analyse(lens, with_factors, n=20, seed=3, progress=False)
+    x, _ = with_factors.sample(20, seed=3)
+    xr.testing.assert_identical(analysis.effects["latent"], vl.latent_effects(lens, x, seed=3))
+    xr.testing.assert_identical(analysis.effects["patching"], vl.patching_effects(lens, x[:10], x[10:], seed=3))
+    xr.testing.assert_identical(analysis.effects["input"], vl.input_effects(lens, with_factors, n=20, seed=3))
+    assert analysis.scores.value["CES"] == vl.causal_effect_strength(lens, x, seed=3).mean()
+    assert analysis.scores.value["circuit modularity"] == vl.circuit_modularity(lens, x)
+    error = (lens.reconstruct(x) - x).double().square().mean()
+    assert analysis.scores.value["reconstruction error"] == pytest.approx(float(error), rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_analysis(lens, with_factors):
+    first, second = (vl.analyse(lens, with_factors, n=16, seed=1, progress=False) for _ in range(2))
+    for name in first.effects:
+        xr.testing.assert_identical(first.effects[name], second.effects[name])
+    assert first.scores.equals(second.scores)
+    assert first.provenance == second.provenance
+
+
+def test_without_factors_what_needs_them_is_left_out(lens, without_factors):
+    analysis = vl.analyse(lens, without_factors, progress=False)  # 512 images asked for, 12 there
+    assert analysis.provenance["images"] == 12
+    assert "importance" not in analysis.effects
+    assert "MIG" not in analysis.scores.index
+    assert "manipulation" in analysis.effects["input"].dims
+    assert analysis.effects["mediation"].treatment.values.tolist() == ["another image"]
+
+
+def test_traversals_show_the_first_image_with_one_latent_replaced(lens, with_factors):
+    pictures = vl.analyse(lens, with_factors, n=8, progress=False).effects["pictures"]
+    code = lens.encode(torch.as_tensor(pictures.original.values[:1]))
+    code[0, 2] = -3.0
+    expected = lens.decode(code)[0].numpy()
+    np.testing.assert_allclose(pictures.traversal.sel(latent=2, value=-3.0).values, expected, rtol=1e-5)
+
+
+def test_wrong_arguments_are_refused(lens, with_factors):
+    with pytest.raises(vl.VaelensError, match=r"analyse takes a Lens, got a VAE; wrap the model with vl\.Lens"):
+        vl.analyse(lens.module, with_factors)
+    with pytest.raises(vl.VaelensError, match="analyse takes a dataset, got a Tensor"):
+        vl.analyse(lens, torch.rand(9, 1, 8, 8))
+    with pytest.raises(vl.VaelensError, match="an analysis needs at least 8"):
+        vl.analyse(lens, with_factors, n=7)
+    other = vl.Lens(vl.build_model("vae", image_shape=(1, 16, 16)))
+    with pytest.raises(vl.VaelensError, match=r"images have shape \(1, 8, 8\) each, this model takes \(1, 16, 16\)"):
+        vl.analyse(other, with_factors, progress=False)
