@@ -1,0 +1,131 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+import vaelens as vl
+from vaelens.cli import main
+
+
+def run(*arguments):
+    """Run the command line in this process; returns its exit status."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "digits"
+    assert run("train", "--dataset", "digits", "--steps", 12, "--latent-dim", 3, "--out", folder) == 0
+    return folder
+
+
+def test_training_leaves_a_model_and_how_it_was_made(trained):
+    model = vl.VAE.from_pretrained(trained)
+    assert (model.objective, model.latent_dim, model.image_shape) == ("vae", 3, (1, 32, 32))
+    record = json.loads((trained / "training.json").read_text())
+    assert (record["steps"], record["seed"], record["dataset"]["name"]) == (12, 0, "digits")
+    assert record["terms"]["loss"] == pytest.approx(record["terms"]["reconstruction"] + record["terms"]["kl"])
+
+
+def test_training_ends_with_where_the_model_is(tmp_path, capsys):
+    assert run("train", "--dataset", "digits", "--model", "beta-vae", "--beta", 2, "--steps", 2, "--out", tmp_path) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"model: {tmp_path}"
+    assert vl.VAE.from_pretrained(tmp_path).hyperparameters == {"beta": 2.0}
+
+
+def test_a_training_resumes_to_the_weights_of_an_uninterrupted_one(trained, tmp_path):
+    common = ("--dataset", "digits", "--latent-dim", 3, "--out", tmp_path)
+    assert run("train", *common, "--steps", 5) == 0
+    assert run("train", *common, "--steps", 12, "--resume") == 0
+    assert (tmp_path / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, capsys):
+    out = tmp_path / "analysis"
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
+    assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert vl.Analysis.load(out).provenance["dataset"]["name"] == "digits"
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--dataset", "digit"], "unknown dataset 'digit'; known: sprites, digits; did you mean 'digits'?"),
+        (["train", "--model", "betavae"], "unknown model 'betavae'; known: vae, beta-vae; did you mean 'beta-vae'?"),
+        (["train", "--beta", "2"], "unknown hyperparameter of vae 'beta'"),
+        (["train", "--model", "beta-vae", "--beta", "-1"], "beta is -1; expected a number from 0 to 1000"),
+        (["train", "--steps", "0"], "steps is 0; expected a whole number of at least 1"),
+        (["train", "--steps", "many"], "Invalid value for '--steps'"),
+        (["train", "--batch-size", "0"], "batch_size is 0"),
+        (["train", "--lr", "7"], "lr is 7.0; expected a learning rate above 0 and at most 1"),
+        (["train", "--lr", "nan"], "lr is nan"),
+        (["train", "--latent-dim", "0"], "latent_dim is 0; expected a whole number from 1 to 256"),
+        (["train", "--likelihood", "normal"], "unknown likelihood 'normal'"),
+        (["train", "--device", "tpu"], "device 'tpu' was asked for; this machine has"),
+        (["train", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "--root", "somewhere"], "sprites is built in and reads no files"),
+        (["train", "--resume"], "there is no checkpoint"),
+        (["train", "--stepz", "5"], "No such option: --stepz"),
+    ],
+)
+def test_a_wrong_argument_of_train_is_one_sentence_and_writes_nothing(arguments, message, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(*arguments, "--out", out) in (1, 2)
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert "Traceback" not in printed.err
+    assert not out.exists()
+
+
+def test_a_missing_option_and_an_unknown_command_are_one_sentence(capsys):
+    assert run("train") == 2
+    assert capsys.readouterr().err.startswith("vaelens: Missing option '--out'")
+    assert run("explain") == 2
+    assert capsys.readouterr().err.startswith("vaelens: No such command 'explain'")
+
+
+def test_a_wrong_argument_of_analyse_is_one_sentence_and_writes_nothing(trained, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    cases = [
+        (["analyse", tmp_path / "nowhere", "--dataset", "digits"], "there is no folder"),
+        (["analyse", tmp_path / "empty", "--dataset", "digits"], "config.json"),
+        (["analyse", trained, "--dataset", "sprites"], "takes images of 1×32×32, sprites has 1×64×64"),
+        (["analyse", trained, "--dataset", "digits", "--images", "3"], "needs at least 8"),
+        (["analyse", trained, "--dataset", "digits", "--out", tmp_path / "file"], "is a file; give a folder"),
+        (["analyse", trained, "--dataset", "digits", "--device", "abacus"], "device 'abacus' was asked for"),
+    ]
+    for arguments, message in cases:
+        assert run(*arguments) == 1
+        printed = capsys.readouterr().err
+        assert message in printed
+        assert len(printed.splitlines()) == 1
+    assert not (trained / "analysis").exists()
+
+
+def test_training_refuses_to_overwrite_a_run(trained, capsys):
+    assert run("train", "--dataset", "digits", "--latent-dim", 3, "--steps", 12, "--out", trained) == 1
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(vl.VaelensError, match="unknown dataset 'x'"):
+        main(["train", "--dataset", "x", "--out", str(tmp_path), "--debug"])
+
+
+def test_help_and_version_do_not_import_torch():
+    for arguments in (["--help"], ["train", "--help"], ["analyse", "--help"], ["quickstart", "--help"], ["--version"]):
+        code = (
+            "import sys; from vaelens.cli import main\n"
+            f"try: main({arguments!r})\n"
+            "except SystemExit as stop: sys.exit(bool(stop.code) or 'torch' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
