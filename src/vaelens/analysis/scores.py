@@ -78,14 +78,14 @@ def _causal(effects: Mapping[str, xr.Dataset], images: int) -> list[_Score]:
     ends = (float(latent["ces_mean_low"]), float(latent["ces_mean_high"]))
     mode = f"mean over all latents, mode {latent.attrs['mode']}, pixel-L2, {images} images"
     return [
-        _Score("CES", float(latent["ces_mean"]), "higher", mode, *ends),
+        _Score("CES", float(latent["ces_mean"]), "", mode, *ends),
         *(
-            _Score(label, _mean(latent[name].values, active), "higher", over_active)
-            for label, name in (
-                ("relative CES", "ces_relative"),
-                ("posterior CES", "ces_posterior"),
-                ("specificity over pixels", "specificity"),
-                ("normalised specificity over pixels", "specificity_normalised"),
+            _Score(label, _mean(latent[name].values, active), better, over_active)
+            for label, name, better in (
+                ("relative CES", "ces_relative", ""),
+                ("posterior CES", "ces_posterior", ""),
+                ("specificity over pixels", "specificity", "higher"),
+                ("normalised specificity over pixels", "specificity_normalised", "higher"),
             )
         ),
         _Score(

@@ -1,0 +1,6 @@
+"""Reports: an analysis as one HTML page that loads nothing from the network, and its findings as plain sentences."""
+
+from vaelens.report.pages import write_analysis
+from vaelens.report.sentences import sentences
+
+__all__ = ["sentences", "write_analysis"]

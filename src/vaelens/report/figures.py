@@ -1,0 +1,272 @@
+"""The figures of a page, drawn with plotly: the only file that knows it. Each takes a record and gives a `Figure`.
+
+Latents stand in the order of their CES, largest first; a star marks an inactive one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import xarray as xr
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+from plotly.subplots import make_subplots
+
+from vaelens.report import palette
+from vaelens.report.ranking import by_strength, latent_labels, outcomes
+from vaelens.report.style import COLOUR_BAR, LAYOUT, colour_scale, error_bars, largest, literal, room
+from vaelens.report.unit_grid import unit_grid
+
+_CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
+_WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
+_SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
+_INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
+_TEMPLATE = go.layout.Template(layout=LAYOUT)
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A drawing, and the width in pixels below which it scrolls in its box instead of shrinking."""
+
+    plot: go.Figure
+    narrowest: int
+
+    def html(self, name: str) -> str:
+        """The figure as a div with the id `name`; the page holds `library` once, before it."""
+        return to_html(self.plot, _CONFIG, include_plotlyjs=False, full_html=False, div_id=name)
+
+
+def library() -> str:
+    """The plotting library's own script."""
+    return get_plotlyjs()
+
+
+def strengths(latent: xr.Dataset, recoded: xr.Dataset) -> Figure:
+    """CES in its three forms and specificity in its three forms, by latent, with intervals."""
+    panels = [
+        ("CES (pixel-L2)", latent, "ces"),
+        ("Relative CES (distances of two images)", latent, "ces_relative"),
+        ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
+        ("Specificity over pixels (1/nat)", latent, "specificity"),
+        ("Normalised specificity over pixels", latent, "specificity_normalised"),
+        ("Normalised specificity over latents", recoded, "specificity_normalised"),
+    ]
+    names, order = latent_labels(latent), by_strength(latent)
+    shades = np.where(latent["active"].values, palette.ACTIVE, palette.INACTIVE)[order].tolist()
+    columns = 2 if len(names) <= _TWO_COLUMNS else 1
+    rows = len(panels) // columns
+    titles = [title for title, _, _ in panels]
+    plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.33 / rows, horizontal_spacing=0.09)
+    for k, (_, effects, variable) in enumerate(panels):
+        value, low, high = _ordered(effects, variable, order)
+        bars = go.Bar(
+            y=value,
+            marker_color=shades,
+            error_y=error_bars(value, low, high),
+            customdata=np.stack([low, high], axis=-1),
+            text=names,
+            textposition="none",
+            hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL + "<extra></extra>",
+        )
+        plot.add_trace(bars, row=k // columns + 1, col=k % columns + 1)
+    _latent_axes(plot, names)
+    plot.update_xaxes(title_text="latent", row=rows)
+    plot.update_yaxes(rangemode="tozero", nticks=5)
+    return _styled(plot, 205 * rows + 25, max(640, 90 + 12 * len(names)), bargap=0.3, showlegend=False)
+
+
+def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
+    """CES by latent under every mode of intervention, with intervals."""
+    names, order = latent_labels(latent), by_strength(latent)
+    plot = go.Figure()
+    kinds = modes["mode"].values.tolist()
+    for k, kind in enumerate(kinds):
+        value, low, high = _ordered(modes.sel(mode=kind), "ces", order)
+        points = go.Scatter(
+            x=np.arange(len(names)) + (k - (len(kinds) - 1) / 2) * 0.6 / len(kinds),
+            y=value,
+            mode="markers",
+            name=kind,
+            marker={
+                "color": palette.DISTINCT[k % len(palette.DISTINCT)],
+                "size": 7 if len(names) <= _TWO_COLUMNS else 4,
+                "symbol": k,
+            },
+            error_y=error_bars(value, low, high, palette.DISTINCT[k % len(palette.DISTINCT)]),
+            customdata=np.stack([low, high], axis=-1),
+            text=names,
+            hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL,
+        )
+        plot.add_trace(points)
+    _latent_axes(plot, names)
+    plot.update_xaxes(title_text="latent")
+    plot.update_yaxes(title_text="CES (pixel-L2)", rangemode="tozero", showgrid=True, gridcolor=palette.PANEL)
+    return _styled(plot, 330, max(560, 90 + 12 * len(names)))
+
+
+def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset | None) -> Figure:
+    """What each factor or manipulation moves, a matrix over latents; beside it DCI's importances, where there are."""
+    names, order = latent_labels(latent), by_strength(latent)
+    axis = "factor" if "factor" in effects.dims else "manipulation"
+    rows = [literal(name) for name in effects[axis].values]
+    matrices = [("Change of the latent (standard deviations)", effects, "latent_effect", axis)]
+    if importance is not None:
+        matrices.append(("DCI importance (rows add to 1)", importance, "importance", "factor"))
+    beside, written = len(names) <= _SIDE_BY_SIDE, len(names) <= _WRITTEN_CELLS
+    down, across = (1, len(matrices)) if beside else (len(matrices), 1)
+    inside = (26 * len(rows) + 60) * down - 60
+    titles = [title for title, *_ in matrices]
+    plot = make_subplots(
+        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=0 if beside else 60 / inside
+    )
+    for k, (title, dataset, variable, rows_axis) in enumerate(matrices):
+        values = dataset[variable].transpose(rows_axis, "latent").values[:, order]
+        known = [dataset[variable + end] for end in ("_low", "_high") if variable + end in dataset]
+        ends = [one.transpose(rows_axis, "latent").values[:, order] for one in known]
+        interval = _INTERVAL if ends else ""
+        row, column = (1, k + 1) if beside else (k + 1, 1)
+        cells = go.Heatmap(
+            z=values,
+            x=np.arange(len(names)),
+            y=rows,
+            text=np.tile(names, (len(rows), 1)),
+            texttemplate="%{z:.2f}" if written else "",
+            textfont_size=10,
+            customdata=np.stack(ends, axis=-1) if ends else None,
+            hovertemplate=f"%{{y}}, latent %{{text}}: %{{z:.3g}}{interval}<extra></extra>",
+            colorscale=colour_scale(palette.SEQUENTIAL),
+            zmin=0,
+            zmax=largest(values),
+            xgap=1,
+            ygap=1,
+            showscale=not written,
+            colorbar=_colour_bar(plot, row, column),
+            name=title,
+        )
+        plot.add_trace(cells, row=row, col=column)
+    _latent_axes(plot, names)
+    plot.update_xaxes(showline=False, ticks="")
+    plot.update_xaxes(title_text="latent", row=down)
+    plot.update_yaxes(autorange="reversed", showline=False, ticks="")
+    if beside and len(matrices) > 1:
+        plot.update_yaxes(showticklabels=False, col=2)
+    narrowest = 110 + (34 if written else 12) * len(names) * across
+    return _styled(plot, inside + 77, max(420, narrowest), left=room(rows))
+
+
+def recovered_fractions(effects: xr.Dataset) -> Figure:
+    """What each patched unit recovers: a cell for each unit, one block for each outcome."""
+    kinds = outcomes(effects)
+    grids = {}
+    for kind, title in (("code", "Fraction of the code's change"), ("image", "Fraction of the image's change")):
+        sites = [site for site in dict.fromkeys(effects["site"].values.astype(str).tolist()) if kinds[site] == kind]
+        if sites:
+            grids[title] = unit_grid(effects, sites)
+    lines = [len(one.labels) for one in grids.values()]
+    plot = make_subplots(
+        rows=len(grids),
+        cols=1,
+        subplot_titles=list(grids),
+        row_heights=lines,
+        vertical_spacing=60 / (15 * sum(lines) + 60),
+    )
+    for k, one in enumerate(grids.values(), start=1):
+        cells = go.Heatmap(
+            z=one.of(effects["recovered"].values),
+            text=one.names(effects),
+            customdata=np.stack(
+                [one.of(effects[name].values) for name in ("recovered_low", "recovered_high", "effect")], axis=-1
+            ),
+            hovertemplate="%{text}: %{z:.3g}" + _INTERVAL + "<br>effect %{customdata[2]:.3g}<extra></extra>",
+            hoverongaps=False,
+            coloraxis="coloraxis",
+            xgap=1,
+            ygap=1,
+        )
+        plot.add_trace(cells, row=k, col=1)
+        named = [(line, label) for line, label in enumerate(one.labels) if label]
+        ticks = {"tickvals": [line for line, _ in named], "ticktext": [literal(label) for _, label in named]}
+        plot.update_yaxes(autorange="reversed", row=k, **ticks)
+    plot.update_xaxes(dtick=8, showline=False, ticks="")
+    plot.update_xaxes(title_text="unit", row=len(grids))
+    plot.update_yaxes(showline=False, ticks="")
+    bound = min(largest(np.abs(effects["recovered"].values)), 1.0)
+    shading = {"colorscale": colour_scale(palette.DIVERGING), "cmin": -bound, "cmax": bound}
+    plot.update_layout(coloraxis=shading | {"colorbar": COLOUR_BAR})
+    return _styled(plot, 15 * sum(lines) + 137, 760, left=room(effects["site"].values.astype(str)))
+
+
+def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
+    """How much of each treatment's effect goes through each latent: indirect, interaction and direct, adding to 1."""
+    names, order = latent_labels(latent), by_strength(latent)
+    treatments = [literal(name) for name in effects["treatment"].values]
+    columns = 2 if len(names) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
+    rows = -(-len(treatments) // columns)
+    plot = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=treatments,
+        vertical_spacing=min(0.4 / rows, 0.2),
+        horizontal_spacing=0.07,
+    )
+    shades = {"indirect": palette.INDIRECT, "interaction": palette.INTERACTION, "direct": palette.DIRECT}
+    for k in range(len(treatments)):
+        for kind, shade in shades.items():
+            value, low, high = _ordered(effects.isel(treatment=k), kind, order)
+            bars = go.Bar(
+                y=value,
+                name=kind,
+                legendgroup=kind,
+                showlegend=k == 0,
+                marker_color=shade,
+                customdata=np.stack([low, high], axis=-1),
+                text=names,
+                textposition="none",
+                hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL,
+            )
+            plot.add_trace(bars, row=k // columns + 1, col=k % columns + 1)
+        value, low, high = _ordered(effects.isel(treatment=k), "indirect", order)
+        interval = go.Scatter(
+            x=np.arange(len(names)),
+            y=value,
+            mode="markers",
+            name="95 % interval of indirect",
+            legendgroup="interval",
+            showlegend=k == 0,
+            marker={"color": palette.INK, "size": 3},
+            error_y=error_bars(value, low, high),
+            hoverinfo="skip",
+        )
+        plot.add_trace(interval, row=k // columns + 1, col=k % columns + 1)
+    _latent_axes(plot, names)
+    plot.update_xaxes(title_text="latent", row=rows)
+    plot.update_yaxes(nticks=5, zeroline=True, zerolinecolor=palette.MUTED, zerolinewidth=1)
+    narrowest = max(600, 90 + 12 * len(names) * columns)
+    return _styled(plot, 175 * rows + 100, narrowest, top=58, barmode="relative", bargap=0.25)
+
+
+def _ordered(effects: xr.Dataset, variable: str, order: Sequence[int]) -> list[np.ndarray]:
+    """A variable over latents and its interval's ends, in the page's order."""
+    return [effects[variable + end].values[list(order)] for end in ("", "_low", "_high")]
+
+
+def _latent_axes(plot: go.Figure, names: Sequence[str]) -> None:
+    size = 11 if len(names) <= 24 else 8
+    plot.update_xaxes(tickvals=np.arange(len(names)), ticktext=list(names), tickfont_size=size, tickangle=0)
+    plot.update_xaxes(range=[-0.5, len(names) - 0.5])
+
+
+def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
+    """A colour bar beside its subplot."""
+    subplot = plot.get_subplot(row, column)
+    assert subplot is not None, "a colour bar stands beside a subplot that there is"
+    bottom, top = subplot[1].domain  # of its y axis
+    return COLOUR_BAR | {"y": (bottom + top) / 2, "lenmode": "pixels", "len": 80, "nticks": 3}
+
+
+def _styled(plot: go.Figure, height: int, narrowest: int, left: int = 50, top: int = 32, **layout: Any) -> Figure:
+    plot.update_layout(template=_TEMPLATE, height=height, margin={"l": left, "r": 10, "t": top, "b": 45}, **layout)
+    plot.update_annotations(font_size=13)
+    return Figure(plot, narrowest)

@@ -1,0 +1,82 @@
+"""Which of many estimates is the largest, which ones can't be told from it, and what units are called."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from vaelens.report.numerals import spoken
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval, and what it is of."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return spoken(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Front:
+    """The largest of some estimates, and those not told apart from it, largest first."""
+
+    best: Estimate
+    tied: tuple[Estimate, ...]
+
+
+def estimates(dataset: xr.Dataset, variable: str, names: Sequence[str]) -> list[Estimate]:
+    """The values of a one-dimensional variable with its `_low` and `_high`, in order."""
+    columns = [np.atleast_1d(dataset[variable + end].values).tolist() for end in ("", "_low", "_high")]
+    return [Estimate(name, *numbers) for name, *numbers in zip(names, *columns, strict=True)]
+
+
+def front(candidates: Iterable[Estimate]) -> Front | None:
+    """The largest estimate, and the others whose intervals overlap its own.
+
+    Without intervals only equal values are tied. NaN takes no part; None where nothing is left.
+
+    Example:
+        >>> ranked = front([Estimate("a", 1, 0.5, 1.6), Estimate("b", 2, 1.5, 2.5), Estimate("c", 0, 0, 1)])
+        >>> ranked.best.name, [one.name for one in ranked.tied]
+        ('b', ['a'])
+    """
+    ordered = sorted((one for one in candidates if np.isfinite(one.value)), key=lambda one: -one.value)
+    if not ordered:
+        return None
+    best, *others = ordered
+    floor = best.low if np.isfinite(best.low) else best.value
+    return Front(best, tuple(one for one in others if _ceiling(one) >= floor))
+
+
+def by_strength(latent: xr.Dataset) -> list[int]:
+    """Latents by CES, largest first, NaN last: the order of every figure."""
+    return np.argsort(-latent["ces"].values, kind="stable").tolist()
+
+
+def latent_labels(latent: xr.Dataset) -> list[str]:
+    """The latents' numbers in order of CES, an inactive one with a star."""
+    active = latent["active"].values
+    return [f"{k}" if active[k] else f"{k}*" for k in by_strength(latent)]
+
+
+def outcomes(patching: xr.Dataset) -> dict[str, str]:
+    """What each patched site's effect is measured on: "code" or "image"."""
+    recorded = patching.attrs["outcomes"]
+    pairs = [recorded] if isinstance(recorded, str) else recorded  # netCDF gives a list of one as a string
+    return dict(str(pair).rsplit(": ", 1) for pair in pairs)
+
+
+def unit_names(effects: xr.Dataset) -> list[str]:
+    """Each unit as it is spoken of: "latent 3", "decoder.2 unit 17"."""
+    where = zip(effects["site"].values.astype(str), effects["index"].values.tolist(), strict=True)
+    return [f"{site} {index}" if site == "latent" else f"{site} unit {index}" for site, index in where]
+
+
+def _ceiling(one: Estimate) -> float:
+    return one.high if np.isfinite(one.high) else one.value

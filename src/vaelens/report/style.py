@@ -1,0 +1,65 @@
+"""How figures look: axes, margins and colour scales as the plain records that the plotting library takes."""
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vaelens.report import palette
+
+AXIS: dict[str, Any] = {
+    "showgrid": False,
+    "zeroline": False,
+    "showline": True,
+    "linecolor": palette.RULE,
+    "ticks": "outside",
+    "ticklen": 3,
+    "tickcolor": palette.RULE,
+    "fixedrange": True,
+    "exponentformat": "power",
+    "minexponent": 5,
+}
+LAYOUT: dict[str, Any] = {
+    "font": {"family": palette.FONT, "size": 12, "color": palette.INK},
+    "paper_bgcolor": palette.PAPER,
+    "plot_bgcolor": palette.PAPER,
+    "xaxis": AXIS,
+    "yaxis": AXIS,
+    "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "yref": "container", "traceorder": "normal"},
+    "dragmode": False,
+    "hoverlabel": {"bgcolor": palette.PAPER, "font": {"family": palette.FONT, "color": palette.INK}},
+}
+COLOUR_BAR: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
+
+
+def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str = palette.INK) -> dict[str, Any]:
+    """An interval about each value."""
+    ends = {"array": high - value, "arrayminus": value - low}
+    return {"type": "data", "symmetric": False, **ends, "color": colour, "thickness": 1.2, "width": 2}
+
+
+def colour_scale(colours: Sequence[str]) -> list[list[Any]]:
+    """Evenly spaced colours with their places from 0 to 1."""
+    return [[k / (len(colours) - 1), colour] for k, colour in enumerate(colours)]
+
+
+def largest(values: np.ndarray) -> float:
+    """The end of a colour scale for magnitudes: their maximum, or 1 where nothing is above 0."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+
+
+def literal(name: object) -> str:
+    """A name that the plotting library does not take for markup.
+
+    Example:
+        >>> literal("<b>x</b>")
+        '&lt;b&gt;x&lt;/b&gt;'
+    """
+    return html.escape(str(name), quote=False)
+
+
+def room(labels: Iterable[str]) -> int:
+    """The pixels that the longest label takes beside its axis."""
+    return 16 + 7 * max(map(len, labels))

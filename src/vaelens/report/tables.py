@@ -1,0 +1,96 @@
+"""The tables of a page: rows of text, read off an analysis."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vaelens.report.numerals import NOTHING, estimate, number
+from vaelens.report.ranking import by_strength, estimates, front, outcomes, unit_names
+
+Row = dict[str, Any]
+
+
+def latent_rows(latent: xr.Dataset) -> list[Row]:
+    """Every latent's numbers, in order of CES."""
+    names = [str(k) for k in range(latent.sizes["latent"])]
+    columns = ("ces", "ces_relative", "ces_posterior", "specificity_normalised")
+    measured = {name: estimates(latent, name, names) for name in columns}
+    return [
+        {
+            "latent": k,
+            "active": bool(latent["active"].values[k]),
+            "kl": number(latent["kl"].values[k]) if "kl" in latent else NOTHING,
+            **{name: str(values[k]) for name, values in measured.items()},
+        }
+        for k in by_strength(latent)
+    ]
+
+
+def change_rows(effects: xr.Dataset, active: np.ndarray) -> list[Row]:
+    """What each factor or manipulation of level 1 changes: the image, and which active latent most."""
+    axis = "factor" if "factor" in effects.dims else "manipulation"
+    outputs = estimates(effects, "output_effect", effects[axis].values.astype(str).tolist())
+    latents = np.flatnonzero(active)
+    rows = []
+    for k, output in enumerate(outputs):
+        row = effects.isel({axis: k, "latent": latents})
+        ranked = front(estimates(row, "latent_effect", latents.astype(str).tolist()))
+        rows.append(
+            {
+                "name": output.name,
+                "output": str(output),
+                "latent": NOTHING if ranked is None else ranked.best.name,
+                "change": NOTHING if ranked is None else str(ranked.best),
+                "tied": NOTHING if ranked is None or not ranked.tied else _some([one.name for one in ranked.tied]),
+                "aside": f"{effects['matched'].values[k]:,}"
+                if axis == "factor"
+                else f"{effects['strength'].values[k]:g}",
+            }
+        )
+    return rows
+
+
+def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
+    """The units that recover most, largest fraction first; those without a fraction are left out."""
+    kinds = outcomes(effects)
+    sites, names = effects["site"].values.astype(str).tolist(), unit_names(effects)
+    recovered, effect = (estimates(effects, variable, names) for variable in ("recovered", "effect"))
+    order = [k for k in np.argsort(-effects["recovered"].values, kind="stable") if np.isfinite(recovered[k].value)]
+    return [
+        {"unit": names[k], "outcome": kinds[sites[k]], "recovered": str(recovered[k]), "effect": str(effect[k])}
+        for k in order[:most]
+    ]
+
+
+def score_rows(scores: pd.DataFrame) -> list[Row]:
+    """The table of scores; "—" for an interval, a direction or a value that there is not."""
+    rows = []
+    for name, score in scores.iterrows():
+        value, interval = estimate(*(float(score[column]) for column in ("value", "low", "high")))
+        if name == "active latents":
+            value = f"{score['value']:.0f}"
+        better = score["better"] if isinstance(score["better"], str) and score["better"] else NOTHING
+        rows.append({"score": name, "value": value, "interval": interval, "better": better, "made": score["made"]})
+    return rows
+
+
+def described(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A record of plain values as names and text."""
+    return [(name.replace("_", " "), _written(value)) for name, value in record.items()]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {_written(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_written, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,197 @@
+"""The models of the battery: our own VAE and modules of other people's making, with the sites they should have."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
+
+import vaelens as vl
+
+IMAGE = (1, 8, 8)
+
+
+def own():
+    model = vl.build_model("vae", image_shape=(1, 16, 16), latent_dim=3)
+    sites = {"encoder.0": (32, 8, 8), "encoder.1": (64, 4, 4), "encoder.2": (256,), "latent": (3,)}
+    sites |= {"decoder.0": (256,), "decoder.1": (64, 4, 4), "decoder.2": (32, 8, 8), "decoder.3": (1, 16, 16)}
+    return model, None, None, sites
+
+
+def linear(bias=True):
+    model = nn.ModuleDict({"e": nn.Linear(64, 3, bias=bias), "d": nn.Linear(3, 64, bias=bias)})
+    sites = {"latent": (3,), "decoder.0": (64,)}
+    return model, lambda x: model["e"](x.flatten(1)), lambda z: model["d"](z).view(-1, *IMAGE), sites
+
+
+def functional_sigmoid():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 6)),
+            "d": nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Unflatten(1, (4, 4, 4))),
+            "last": nn.ConvTranspose2d(4, 1, 4, 2, 1),
+        }
+    )
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (4, 4, 4), "decoder.1": (1, 8, 8)}
+    return model, lambda x: model["e"](x).chunk(2, 1), lambda z: torch.sigmoid(model["last"](model["d"](z))), sites
+
+
+def functional_relu():
+    model = nn.ModuleDict(
+        {"e": nn.Conv2d(1, 4, 4, 2, 1), "m": nn.Linear(64, 3), "d": nn.Linear(3, 20), "o": nn.Linear(20, 64)}
+    )
+
+    def decode(z):
+        return torch.sigmoid(model["o"](functional.relu(model["d"](z), inplace=True))).view(-1, *IMAGE)
+
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (20,), "decoder.1": (64,)}
+    return model, lambda x: model["m"](functional.relu(model["e"](x)).flatten(1)), decode, sites
+
+
+def two_heads(clamped=False):
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.Tanh()),
+            "mu": nn.Linear(12, 3),
+            "logvar": nn.Linear(12, 3),
+            "d": nn.Sequential(nn.Linear(3, 12), nn.Tanh(), nn.Linear(12, 64), nn.Sigmoid(), nn.Unflatten(1, IMAGE)),
+        }
+    )
+
+    def encode(x):
+        h = model["e"](x)
+        logvar = model["logvar"](h)
+        return model["mu"](h), logvar.clamp(-4, 4) if clamped else logvar
+
+    sites = {"encoder.0": (12,), "latent": (3,), "decoder.0": (12,), "decoder.1": (1, 8, 8)}
+    return model, encode, model["d"], sites
+
+
+def in_place():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(
+                nn.ReLU(inplace=True), nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(64, 6)
+            ),
+            "d": nn.Sequential(nn.LeakyReLU(0.5, inplace=True), nn.Linear(3, 64), nn.ReLU(inplace=True)),
+            "o": nn.Sequential(nn.Linear(64, 64), nn.Sigmoid()),
+        }
+    )
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (64,), "decoder.1": (64,)}
+    return model, lambda x: model["e"](x).chunk(2, 1), lambda z: model["o"](model["d"](z)).view(-1, *IMAGE), sites
+
+
+def reused_activation():
+    relu = nn.ReLU()
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), nn.Linear(64, 10), relu, nn.Linear(10, 8), relu, nn.Linear(8, 6)),
+            "d": nn.Sequential(nn.Linear(3, 8), relu, nn.Linear(8, 10), relu, nn.Linear(10, 64)),
+        }
+    )
+    sites = {"encoder.0": (10,), "encoder.1": (8,), "latent": (3,)}
+    sites |= {"decoder.0": (8,), "decoder.1": (10,), "decoder.2": (64,)}
+    return model, lambda x: model["e"](x).chunk(2, 1), lambda z: model["d"](z).view(-1, *IMAGE), sites
+
+
+def spatial():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.SiLU(), nn.Conv2d(4, 4, 3, 1, 1)),
+            "d": nn.Sequential(nn.Conv2d(2, 5, 3, 1, 1), nn.SiLU(), nn.ConvTranspose2d(5, 1, 4, 2, 1), nn.Sigmoid()),
+        }
+    )
+    sites = {"encoder.0": (4, 4, 4), "latent": (2, 4, 4), "decoder.0": (5, 4, 4), "decoder.1": (1, 8, 8)}
+    return model, lambda x: model["e"](x).chunk(2, 1), model["d"], sites
+
+
+def batch_norm():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(
+                nn.Conv2d(1, 4, 4, 2, 1), nn.BatchNorm2d(4), nn.ReLU(True), nn.Dropout(0.5), nn.MaxPool2d(2)
+            ),
+            "m": nn.Sequential(nn.Flatten(), nn.Linear(16, 6)),
+            "d": nn.Sequential(nn.Linear(3, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 64), nn.Unflatten(1, IMAGE)),
+        }
+    )
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (9,), "decoder.1": (1, 8, 8)}
+    return model.train(), lambda x: model["m"](model["e"](x)).chunk(2, 1), model["d"], sites
+
+
+def double():
+    model, encode, decode, sites = two_heads()
+    return model.double(), encode, decode, sites
+
+
+def layer_norm():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.LayerNorm((4, 4, 4)), nn.ReLU(), nn.Flatten()),
+            "m": nn.Linear(64, 3),
+            "d": nn.Sequential(nn.Linear(3, 9), nn.LayerNorm(9), nn.ReLU(), nn.Linear(9, 64), nn.Unflatten(1, IMAGE)),
+        }
+    )
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (9,), "decoder.1": (1, 8, 8)}
+    return model, lambda x: model["m"](model["e"](x)), model["d"], sites
+
+
+def weight_norm():
+    norm = parametrizations.weight_norm
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), norm(nn.Linear(64, 9)), nn.ReLU(), norm(nn.Linear(9, 3))),
+            "d": nn.Sequential(norm(nn.Linear(3, 9)), nn.ReLU(), norm(nn.Linear(9, 64)), nn.Unflatten(1, IMAGE)),
+        }
+    )
+    sites = {"encoder.0": (9,), "latent": (3,), "decoder.0": (9,), "decoder.1": (1, 8, 8)}
+    return model, model["e"], model["d"], sites
+
+
+BUILDERS = {
+    "own": own,
+    "linear": linear,
+    "linear without bias": lambda: linear(bias=False),
+    "functional sigmoid": functional_sigmoid,
+    "functional relu": functional_relu,
+    "two heads": two_heads,
+    "clamped head": lambda: two_heads(clamped=True),
+    "in place": in_place,
+    "reused activation": reused_activation,
+    "spatial": spatial,
+    "batch norm": batch_norm,
+    "double": double,
+    "layer norm": layer_norm,
+    "weight norm": weight_norm,
+}
+
+
+def built(name, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, encode, decode, shapes = BUILDERS[name]()
+        shape = IMAGE if encode else model.image_shape
+        x = torch.rand(5, *shape)
+        y = torch.rand(5, *shape)
+    lens = vl.Lens(model, encode, decode, **({"example": x} | options))
+    return SimpleNamespace(lens=lens, model=model, encode=encode, decode=decode, shapes=shapes, x=x, y=y)
+
+
+@pytest.fixture
+def build():
+    """Builds one of the models by name."""
+    return built
+
+
+@pytest.fixture(params=BUILDERS)
+def any_model(request):
+    """Each of the models in turn, with its lens, its sites' shapes, and two batches of images."""
+    return built(request.param)
+
+
+@pytest.fixture
+def small():
+    """A VAE of 16×16 images with three latents, its lens and two batches of images."""
+    return built("own")

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+import vaelens as vl
+from vaelens.metrics.causal import response_modularity
+
+
+def test_causal_effect_strength_of_a_linear_vae_is_its_column_times_the_move(linear):
+    model = linear()
+    strength = vl.causal_effect_strength(model.lens, model.x)
+    moves = np.abs(np.linspace(-3, 3, 7)[:, None, None] - model.z).mean(axis=(0, 1))
+    np.testing.assert_allclose(strength, np.linalg.norm(model.w, axis=0) * moves, rtol=1e-5)
+    assert strength.dims == ("latent",)
+    fixed = vl.causal_effect_strength(model.lens, model.x, values=[2.0])
+    np.testing.assert_allclose(fixed, np.linalg.norm(model.w, axis=0) * np.abs(2 - model.z).mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["range", "shift", "posterior", "prior"])
+@pytest.mark.parametrize("over", ["pixels", "latents"])
+def test_metrics_are_the_columns_of_the_effects(linear, mode, over):
+    model = linear()
+    effects = vl.latent_effects(model.lens, model.x, mode=mode, seed=2, over=over)
+    strength = vl.causal_effect_strength(model.lens, model.x, mode=mode, seed=2)
+    specificity = vl.intervention_specificity(model.lens, model.x, over=over, mode=mode, seed=2)
+    xr.testing.assert_equal(strength.rename("same"), effects.ces.rename("same"))
+    xr.testing.assert_equal(specificity.rename("same"), effects.specificity.rename("same"))
+
+
+def test_specificity_of_a_linear_vae_is_one_over_the_entropy_of_its_column(linear):
+    model = linear()
+    for over, w in (("pixels", model.w), ("latents", model.a @ model.w)):
+        p = np.abs(w) / np.abs(w).sum(axis=0)
+        expected = 1 / (-(p * np.log(p)).sum(axis=0) + 1e-8)
+        np.testing.assert_allclose(vl.intervention_specificity(model.lens, model.x, over=over), expected, rtol=1e-5)
+
+
+def responses(rows, active=None):
+    flags = [True] * len(rows) if active is None else active
+    return xr.Dataset({"response": (("latent", "unit"), np.array(rows, float)), "active": (("latent",), flags)})
+
+
+def test_modularity_of_responses_on_paper():
+    assert response_modularity(responses([[1, 0, 0, 0], [0, 1, 0, 0]])) == (pytest.approx(2 / 3), 2)
+    assert response_modularity(responses([[1, 2, 3], [2, 4, 6]])) == (pytest.approx(0), 2)
+    assert response_modularity(responses([[1, 2, 3], [3, 2, 1]])) == (pytest.approx(0), 2)  # the sign does not count
+    assert response_modularity(responses([[1, 1, 0, 0], [1, 0, 1, 0]])) == (pytest.approx(1), 2)
+
+
+def test_latents_without_response_or_activity_are_not_counted():
+    rows = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [5, 6, 7, 1]]
+    assert response_modularity(responses(rows, [True, True, True, False])) == (pytest.approx(2 / 3), 2)
+    value, latents = response_modularity(responses(rows, [True, False, True, False]))
+    assert np.isnan(value)
+    assert latents == 1
+    value, latents = response_modularity(responses(np.zeros((3, 0))))
+    assert np.isnan(value)
+    assert latents == 0
+
+
+def test_modularity_does_not_depend_on_the_order_of_latents_or_units():
+    rows = np.random.default_rng(0).random((4, 9))
+    value = response_modularity(responses(rows))[0]
+    assert response_modularity(responses(rows[[2, 0, 3, 1]]))[0] == pytest.approx(value)
+    assert response_modularity(responses(rows[:, ::-1]))[0] == pytest.approx(value)
+    assert response_modularity(responses(rows * np.array([[1], [2], [3], [4]])))[0] == pytest.approx(value)
+
+
+def test_modularity_of_a_vae_is_in_range_and_over_its_decoder_responses():
+    model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=4)
+    model.encoder[-1].weight.data *= 10  # codes far from 0, so that latents are active
+    lens = vl.Lens(model)
+    x = np.random.default_rng(0).random((3, 1, 8, 8))
+    value = vl.circuit_modularity(lens, x)
+    assert 0 <= value <= 1
+    found = vl.decoder_responses(lens, x)
+    kept = found.response.values[found.active.values]
+    pairs = [abs(np.corrcoef(kept[i], kept[j])[0, 1]) for i in range(len(kept)) for j in range(i)]
+    assert len(kept) > 1
+    assert value == pytest.approx(1 - np.mean(pairs))
+
+
+def test_errors_reach_the_user(linear):
+    model = linear()
+    with pytest.raises(vl.VaelensError, match=r"unknown mode 'rnge'; .*did you mean 'range'"):
+        vl.causal_effect_strength(model.lens, model.x, mode="rnge")
+    with pytest.raises(vl.VaelensError, match="unknown output of the specificity 'factors'"):
+        vl.intervention_specificity(model.lens, model.x, over="factors")

@@ -1,0 +1,166 @@
+"""An analysis made by hand: every number in it is chosen, nothing is run."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from vaelens.analysis import Analysis
+
+SITES = {"encoder.0": 3, "encoder.1": 70, "latent": 3, "decoder.0": 4}
+CES = [2.0, 7.0, 4.0]
+
+
+def with_interval(name, dims, values, half):
+    """A variable with an interval of `half` to either side."""
+    values = np.asarray(values, dtype=float)
+    return {name: (dims, values), f"{name}_low": (dims, values - half), f"{name}_high": (dims, values + half)}
+
+
+def latent_dataset(ces, active, half, channels):
+    ces = np.asarray(ces, dtype=float)
+    d = len(ces)
+    variables = {
+        **with_interval("ces", ("latent",), ces, half),
+        **with_interval("ces_relative", ("latent",), ces / 10, half / 10),
+        **with_interval("ces_posterior", ("latent",), ces / 2, half / 2),
+        **with_interval("specificity", ("latent",), 0.1 + ces / 100, 0.001),
+        **with_interval("specificity_normalised", ("latent",), ces / 20, 0.001),
+        "active": (("latent",), np.asarray(active)),
+        "kl": (("latent",), np.where(active, 1.5, 0.001)),
+        "effect_map": (
+            ("latent", "channel", "height", "width"),
+            np.ones((d, channels, 6, 6)) * ces[:, None, None, None],
+        ),
+    }
+    attributes = {"images": 50, "mode": "range", "reference_distance": 10.0, "interval": "95% percentile"}
+    return xr.Dataset(variables, {"latent": np.arange(d)}, attributes)
+
+
+def patching_dataset(sites):
+    site = np.repeat(list(sites), list(sites.values()))
+    index = np.concatenate([np.arange(count) for count in sites.values()])
+    variables = {
+        **with_interval("effect", ("unit",), np.arange(len(site)) + 0.5, 0.25),
+        **with_interval("recovered", ("unit",), np.linspace(-0.1, 0.5, len(site)), 0.001),
+    }
+    outcomes = [f"{name}: {'code' if name.startswith('encoder') else 'image'}" for name in sites]
+    return xr.Dataset(
+        variables, {"site": ("unit", site), "index": ("unit", index)}, {"outcomes": outcomes, "images": 16}
+    )
+
+
+def score_table(d, active, factors):
+    rows = [
+        ("reconstruction error", 0.0123, 0.0101, 0.0145, "lower", "mean squared error a pixel, 50 images"),
+        ("active latents", float(np.sum(active)), np.nan, np.nan, "", f"of {d}: KL above 0.01 nat, 50 images"),
+        ("CES", 4.3333, 4.1111, 4.5555, "higher", "mean over all latents, 50 images"),
+        ("circuit modularity", 0.625, np.nan, np.nan, "higher", "3 active latents, 20 images"),
+    ]
+    if factors:
+        rows += [
+            ("DCI disentanglement", 0.321, np.nan, np.nan, "higher", "gradient-boosting"),
+            ("DCI completeness", np.nan, np.nan, np.nan, "higher", "gradient-boosting"),
+            ("MIG", 0.0456, np.nan, np.nan, "higher", "40 codes"),
+        ]
+    return pd.DataFrame(rows, columns=["score", "value", "low", "high", "better", "made"]).set_index("score")
+
+
+def build(
+    ces=CES,
+    active=None,
+    half=0.25,
+    factors=("shape", "scale"),
+    moved=None,
+    indirect=None,
+    channels=1,
+    sites: Mapping[str, int] = SITES,
+    name="sprites",
+    checks=None,
+):
+    """An analysis with as many latents as `ces` has numbers.
+
+    Args:
+        ces: CES of each latent; the other numbers of level 2 follow from it.
+        active: which latents are; all.
+        half: half the width of the intervals of CES.
+        factors: names; None for manipulations and one treatment with another image.
+        moved: latent_effect, (factor, latent), with intervals of 0.1 to either side.
+        indirect: (treatment, latent), with intervals of 0.05 to either side.
+        channels: of the images.
+        sites: units of each patched site.
+        name: of the dataset.
+        checks: self-checks.
+    """
+    d = len(ces)
+    active = np.ones(d, bool) if active is None else np.asarray(active)
+    axis, rows = ("factor", list(factors)) if factors else ("manipulation", ["blur", "shift"])
+    treatments = list(factors) if factors else ["another image"]
+    moved = np.arange(1, len(rows) * d + 1).reshape(len(rows), d) / 2 if moved is None else np.asarray(moved, float)
+    indirect = np.linspace(0.2, 0.8, len(treatments) * d).reshape(-1, d) if indirect is None else np.asarray(indirect)
+    latent = latent_dataset(ces, active, half, channels)
+    pairs = (axis, "latent")
+    changes = {
+        **with_interval("latent_effect", pairs, moved, 0.1),
+        **with_interval("output_effect", (axis,), np.arange(len(rows)) + 3.0, 0.5),
+    }
+    coords = {axis: rows, "latent": np.arange(d)}
+    if factors:
+        changes["matched"] = ((axis,), np.full(len(rows), 31))
+    else:
+        coords["strength"] = (axis, [2.0, 0.125])
+    through = ("treatment", "latent")
+    mediation = {
+        **with_interval("indirect", through, indirect, 0.05),
+        **with_interval("interaction", through, np.full(indirect.shape, 0.1), 0.01),
+        **with_interval("direct", through, 0.9 - indirect, 0.05),
+        **with_interval("total_norm", ("treatment",), np.arange(len(treatments)) + 1.0, 0.1),
+    }
+    pixels = ("channel", "height", "width")
+    ramp = np.linspace(0, 1, channels * 36).reshape(channels, 6, 6)
+    effects = {
+        "latent": latent,
+        "modes": xr.concat(
+            [latent[["ces", "ces_low", "ces_high"]]] * 2,
+            xr.Variable("mode", np.array(["range", "posterior"])),
+            combine_attrs="override",
+            join="exact",
+        ),
+        "recoded": latent[
+            ["specificity_normalised", "specificity_normalised_low", "specificity_normalised_high"]
+        ].assign_attrs(images=20),
+        "input": xr.Dataset(changes, coords, {"pairs": 32}),
+        "patching": patching_dataset(sites),
+        "mediation": xr.Dataset(mediation, {"treatment": treatments}, {"images": 24}),
+        "pictures": xr.Dataset(
+            {
+                "original": (("image", *pixels), np.stack([ramp] * 10)),
+                "reconstruction": (("image", *pixels), np.stack([1 - ramp] * 10)),
+                "traversal": (("latent", "value", *pixels), np.broadcast_to(ramp, (d, 7, *ramp.shape)).copy()),
+            },
+            {"latent": np.arange(d), "value": np.linspace(-3.0, 3.0, 7)},
+        ),
+    }
+    if factors:
+        effects["importance"] = xr.Dataset(
+            {"importance": (("latent", "factor"), np.arange(d * len(rows)).reshape(d, len(rows)) / 10)},
+            {"latent": np.arange(d), "factor": rows},
+            {"dci_made": "gradient-boosting, 30 training and 10 test codes"},
+        )
+    provenance = {
+        "versions": {"vaelens": "0.1.0", "torch": "2.0"},
+        "seed": 0,
+        "images": 50,
+        "model": {"model": "vae", "hyperparameters": {}, "parameters": 12345, "weights_sha256": "ab" * 32},
+        "dataset": {"name": name, "options": {}, "image_shape": [channels, 6, 6], "content_sha256": "cd" * 32},
+        "checks": {"identity_patch_changes_no_bit": True} if checks is None else checks,
+    }
+    return Analysis(effects, score_table(d, active, factors), provenance)
+
+
+@pytest.fixture
+def made():
+    """Builds an analysis by hand."""
+    return build

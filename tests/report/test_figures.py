@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from vaelens.report import figures, palette
+
+
+def test_bars_are_in_the_order_of_ces_with_their_intervals(made):
+    effects = made(active=[True, True, False]).effects
+    plot = figures.strengths(effects["latent"], effects["recoded"]).plot
+    ces = plot.data[0]
+    assert list(ces.y) == [7.0, 4.0, 2.0]
+    assert list(ces.error_y.array) == list(ces.error_y.arrayminus) == [0.25] * 3
+    assert list(ces.marker.color) == [palette.ACTIVE, palette.INACTIVE, palette.ACTIVE]
+    assert list(plot.layout.xaxis.ticktext) == ["1", "2*", "0"]
+    assert [list(one.y) for one in plot.data[1:3]] == [[0.7, 0.4, 0.2], [3.5, 2.0, 1.0]]
+    assert len(plot.data) == 6
+
+
+def test_modes_are_points_beside_each_other(made):
+    effects = made().effects
+    effects["modes"]["ces"].loc[{"mode": "posterior"}] = [1.0, 2.0, 3.0]
+    plot = figures.strengths_by_mode(effects["modes"], effects["latent"]).plot
+    assert [one.name for one in plot.data] == ["range", "posterior"]
+    assert list(plot.data[1].y) == [2.0, 3.0, 1.0]
+    assert (np.asarray(plot.data[0].x) < np.asarray(plot.data[1].x)).all()
+
+
+def test_both_matrices_are_factor_by_latent(made):
+    effects = made().effects
+    changed, importance = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot.data
+    assert np.asarray(changed.z).tolist() == [[1.0, 1.5, 0.5], [2.5, 3.0, 2.0]]
+    assert np.asarray(importance.z).tolist() == [[0.2, 0.4, 0.0], [0.3, 0.5, 0.1]]
+    assert list(changed.y) == list(importance.y) == ["shape", "scale"]
+    assert np.asarray(changed.customdata)[0, 0].tolist() == pytest.approx([0.9, 1.1])
+    assert (changed.zmin, changed.zmax, importance.zmax) == (0, 3.0, 0.5)
+
+
+def test_manipulations_are_one_matrix(made):
+    effects = made(factors=None).effects
+    (changed,) = figures.associations(effects["input"], effects["latent"], None).plot.data
+    assert list(changed.y) == ["blur", "shift"]
+
+
+@pytest.mark.parametrize(("latents", "written", "rows"), [(3, True, 1), (14, True, 2), (40, False, 2)])
+def test_wide_matrices_go_below_each_other_and_lose_their_numbers(made, latents, written, rows):
+    effects = made(ces=np.arange(latents) + 1.0).effects
+    plot = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot
+    assert bool(plot.data[0].texttemplate) is written
+    assert plot.data[0].showscale is not written
+    stacked = plot.layout.yaxis.domain != plot.layout.yaxis2.domain
+    assert stacked is (rows == 2)
+
+
+def test_recovered_fractions_stand_in_their_units_cells_on_a_scale_centred_at_0(made):
+    effects = made().effects["patching"]
+    plot = figures.recovered_fractions(effects).plot
+    code, image = (np.asarray(one.z, dtype=float) for one in plot.data)
+    recovered = effects["recovered"].values
+    np.testing.assert_array_equal(code[0, :3], recovered[:3])
+    np.testing.assert_array_equal(code[2], recovered[3:67])
+    np.testing.assert_array_equal(code[3, :6], recovered[67:73])
+    np.testing.assert_array_equal(image[0, :3], recovered[73:76])
+    np.testing.assert_array_equal(image[2, :4], recovered[76:])
+    assert np.isnan(code).sum() == code.size - 73
+    assert (plot.layout.coloraxis.cmin, plot.layout.coloraxis.cmax) == (-0.5, 0.5)
+    assert plot.data[0].text[3][5] == "encoder.1 unit 69"
+    assert list(plot.layout.yaxis.ticktext) == ["encoder.0", "encoder.1", "+64"]
+
+
+def test_fractions_beyond_one_do_not_stretch_the_scale(made):
+    effects = made().effects["patching"]
+    effects["recovered"] = effects["recovered"] * 100
+    assert figures.recovered_fractions(effects).plot.layout.coloraxis.cmax == 1.0
+
+
+def test_mediation_bars_add_to_one_and_carry_the_interval_of_the_indirect_part(made):
+    effects = made().effects
+    plot = figures.mediations(effects["mediation"], effects["latent"]).plot
+    assert [one.name for one in plot.data[:4]] == ["indirect", "interaction", "direct", "95 % interval of indirect"]
+    np.testing.assert_allclose(sum(np.asarray(one.y) for one in plot.data[:3]), 1.0)
+    np.testing.assert_allclose(plot.data[0].y, effects["mediation"]["indirect"].values[0, [1, 2, 0]])
+    np.testing.assert_allclose(plot.data[3].error_y.array, 0.05)
+    assert plot.layout.barmode == "relative"
+    assert [note.text for note in plot.layout.annotations] == ["shape", "scale"]
+
+
+def test_names_are_not_taken_for_markup(made):
+    effects = made(factors=("<b>x</b>", "y")).effects
+    matrix = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot
+    assert matrix.data[0].y[0] == "&lt;b&gt;x&lt;/b&gt;"
+    bars = figures.mediations(effects["mediation"], effects["latent"]).plot
+    assert bars.layout.annotations[0].text == "&lt;b&gt;x&lt;/b&gt;"

@@ -1,0 +1,198 @@
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from vaelens.errors import VaelensError
+from vaelens.report import sentences, write_analysis
+from vaelens.report.tables import score_rows
+
+KINDS = {
+    "factors": {},
+    "no factors": {"factors": None},
+    "colour": {"channels": 3},
+    "none active": {"active": [False] * 3},
+    "without effect": {"ces": [0.0, np.nan, 1.0]},
+    "one latent": {"ces": [1.0]},
+    "many latents": {"ces": np.linspace(1, 5, 40), "active": np.arange(40) % 3 > 0},
+    "odd names": {"name": "<b>x</b>", "factors": ("<i>&amp;</i>", "</script><script>alert(1)</script>")},
+}
+FIGURES = 5
+
+
+class Page(HTMLParser):
+    """Every tag, and the text that is read."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.text, self._inside = [], "", []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._inside.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self._inside):
+            self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(params=KINDS)
+def page(request, made, tmp_path):
+    """A written page of each kind of analysis."""
+    return write_analysis(made(**KINDS[request.param]), tmp_path / "report.html")
+
+
+def test_every_number_of_the_score_table_and_every_finding_is_on_the_page(made, tmp_path):
+    analysis = made()
+    text = Page(write_analysis(analysis, tmp_path / "report.html")).text
+    for row in score_rows(analysis.scores):
+        for column in ("score", "value", "interval", "better", "made"):
+            assert row[column] in text
+    for sentence in sentences(analysis):
+        assert sentence in text
+    for known in ("ab" * 32, "cd" * 32, "torch 2.0", "12,345", "passed", "arXiv:2505.03530"):
+        assert known in text
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    for tag, attributes in Page(page).tags:
+        for name in ("src", "srcset", "data", "poster", "action"):
+            assert (attributes.get(name) or "data:").startswith("data:"), (tag, name)
+        if "href" in attributes:
+            assert tag == "a"
+            assert attributes["href"].startswith(("#", "https://arxiv.org/"))
+    assert "url(" not in page.read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
+
+
+def test_the_plotting_library_is_there_once_and_the_page_is_small(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("plotly.js v") == 1
+    assert len(text) < 8e6
+
+
+def test_the_page_can_be_read_aloud(page):
+    read = Page(page)
+    assert read.all("html")[0]["lang"] == "en"
+    assert all(image["alt"] for image in read.all("img"))
+    levels = [int(tag[1]) for tag, _ in read.tags if tag in ("h1", "h2", "h3")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    targets = {attributes.get("id") for _, attributes in read.tags}
+    assert {link["href"][1:] for link in read.all("a") if link["href"].startswith("#")} <= targets
+
+
+def test_names_are_text_not_markup(made, tmp_path):
+    analysis = made(**KINDS["odd names"])
+    path = write_analysis(analysis, tmp_path / "report.html")
+    written, read = path.read_text(encoding="utf-8"), Page(path)
+    assert "<h1>vae on &lt;b&gt;x&lt;/b&gt;</h1>" in written
+    assert "alert(1)</script>" not in written
+    assert not read.all("b")
+    assert not read.all("i")
+    assert "Changing <i>&amp;</i> moves latent 2 most" in read.text
+
+
+def test_without_factors_the_page_says_what_that_leaves_out(made, tmp_path):
+    text = Page(write_analysis(made(factors=None), tmp_path / "report.html")).text
+    assert "The dataset has no factors, which DCI and MIG need" in text
+    assert "Manipulations and latents" in text
+
+
+def test_inactive_latents_are_marked(made, tmp_path):
+    text = Page(write_analysis(made(active=[True, True, False]), tmp_path / "report.html")).text
+    assert "latent 2*" in text
+    assert "A star marks an inactive latent" in text
+
+
+def test_a_failed_check_is_seen(made, tmp_path):
+    path = write_analysis(made(checks={"identity_patch_changes_no_bit": False}), tmp_path / "report.html")
+    assert {"class": "failed"} in Page(path).all("dd")
+
+
+def test_the_same_analysis_gives_the_same_bytes(made, tmp_path):
+    first, second = (write_analysis(made(), tmp_path / name) for name in ("a.html", "b.html"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_folders_are_made_and_nothing_else_is_left(made, tmp_path):
+    path = write_analysis(made(), str(tmp_path / "deep" / "er" / "report.html"))
+    assert path == tmp_path / "deep" / "er" / "report.html"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_page_that_is_there_stays_whole_when_the_new_one_fails(made, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("before")
+    broken = made()
+    del broken.effects["mediation"]
+    with pytest.raises(KeyError):
+        write_analysis(broken, path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_paths_that_cannot_hold_a_page_are_refused(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VaelensError, match=r"is a folder; give the file to write, .*report\.html"):
+        write_analysis(made(), tmp_path)
+    with pytest.raises(VaelensError, match="is a folder"):
+        write_analysis(made(), "/")
+    with pytest.raises(VaelensError, match="lies under a file"):
+        write_analysis(made(), tmp_path / "file" / "report.html")
+    with pytest.raises(VaelensError, match=r"can't be written \(File name too long\); give another path"):
+        write_analysis(made(), tmp_path / ("long" * 100))
+    with pytest.raises(VaelensError, match=r"path is None; expected the file to write"):
+        write_analysis(made(), None)
+    with pytest.raises(VaelensError, match="expected an Analysis, got a str"):
+        write_analysis("analysis", tmp_path / "report.html")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser without a window."""
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, page, width):
+    tab = chromium.new_page(viewport={"width": width, "height": 900})
+    asked, complaints = [], []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        tab.goto(page.as_uri())
+        tab.wait_for_function("n => document.querySelectorAll('.plotly-graph-div .main-svg').length >= n", arg=FIGURES)
+        drawn = tab.evaluate(
+            "[...document.querySelectorAll('.plotly-graph-div')].map(div => {"
+            " const box = div.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; })"
+        )
+        whole, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        unseen = tab.evaluate("[...document.images].filter(one => !one.naturalWidth).length")
+    finally:
+        tab.close()
+    assert len(drawn) == FIGURES
+    assert all(extent > 0 for box in drawn for extent in box)
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert whole <= seen
+    assert unseen == 0

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from vaelens.report.ranking import Estimate, by_strength, estimates, front, latent_labels, outcomes, unit_names
+
+
+def estimate(value, half=0.5):
+    return Estimate(f"of {value}", value, value - half, value + half)
+
+
+def test_the_front_holds_what_overlaps_the_best_largest_first():
+    ranked = front([estimate(1.0), estimate(2.2), estimate(3.0), estimate(2.0)])
+    assert ranked.best.value == 3.0
+    assert [one.value for one in ranked.tied] == [2.2, 2.0]
+
+
+def test_there_is_no_front_of_nothing():
+    assert front([]) is None
+    assert front([Estimate("unknown", float("nan"), 0.0, 1.0)]) is None
+
+
+def test_estimates_keep_their_interval():
+    dataset = xr.Dataset({"a": ("k", [1.0, 2.0]), "a_low": ("k", [0.5, 1.5]), "a_high": ("k", [1.25, 2.75])})
+    assert estimates(dataset, "a", ["x", "y"]) == [Estimate("x", 1.0, 0.5, 1.25), Estimate("y", 2.0, 1.5, 2.75)]
+
+
+def test_latents_are_ordered_by_ces_with_nan_last_and_inactive_ones_starred(made):
+    latent = made(ces=[2.0, np.nan, 4.0, 2.0], active=[True, False, True, False]).effects["latent"]
+    assert by_strength(latent) == [2, 0, 3, 1]
+    assert latent_labels(latent) == ["2", "0", "3*", "1*"]
+
+
+@pytest.mark.parametrize("recorded", [["a.b: c.0: code"], "a.b: c.0: code"])
+def test_outcomes_are_read_from_the_last_colon(recorded):
+    assert outcomes(xr.Dataset(attrs={"outcomes": recorded})) == {"a.b: c.0": "code"}
+
+
+def test_units_are_called_by_site_and_index():
+    effects = xr.Dataset(coords={"site": ("unit", ["latent", "decoder.2"]), "index": ("unit", [3, 17])})
+    assert unit_names(effects) == ["latent 3", "decoder.2 unit 17"]
