@@ -71,7 +71,7 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
         (["train", "--device", "tpu"], "device 'tpu' was asked for; this machine has"),
         (["train", "--seed", "-1"], "Invalid value for '--seed'"),
         (["train", "--root", "somewhere"], "sprites is built in and reads no files"),
-        (["train", "--resume"], "there is no checkpoint"),
+        (["train", "--resume"], "there is nothing to resume"),
         (["train", "--stepz", "5"], "No such option: --stepz"),
     ],
 )

@@ -13,7 +13,7 @@ from vaelens.models.batches import Batches, TensorImages
 from vaelens.models.checkpoints import load_checkpoint
 from vaelens.models.posterior import kl_per_latent
 
-SHAPE = (1, 8, 8)
+SHAPE = (3, 16, 16)  # inner convolutions with channels on both sides, so that their memory layout matters
 IMAGES = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(0))
 SHORT = {"steps": 12, "batch_size": 8, "log_every": 4, "checkpoint_every": 5, "progress": False, "device": "cpu"}
 
@@ -67,7 +67,8 @@ def test_training_is_adam_on_the_loss():
         optimizer.step()
         losses.append(loss.item())
     for parameter, expected in zip(model.parameters(), reference.parameters(), strict=True):
-        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-5)
+        # Adam divides by the gradient's own size, so rounding shows where that is tiny; 12 steps move up to 1.2e-2.
+        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(result.history["loss"], losses, rtol=1e-5)
 
 
@@ -233,7 +234,7 @@ def test_callbacks_see_the_terms_of_each_step():
         (IMAGES - 0.5, r"values from -0\.\d+ to 0\.\d+; expected \[0, 1\]"),
         (torch.full_like(IMAGES, math.nan), "hold NaN or infinity"),
         (IMAGES.double(), "images of torch.float64; expected torch.float32"),
-        (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 1, 8, 8\)"),
+        (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 3, 16, 16\)"),
         (IMAGES[:0], "data holds no images"),
         ([1, 2], "data is of type list; expected a float32 tensor"),
     ],

@@ -93,6 +93,7 @@ def train(
         Kingma, Ba: Adam: A Method for Stochastic Optimization (2015).
 
     Example:
+        >>> import torch
         >>> from vaelens.models import build_model
         >>> model = build_model("vae", image_shape=(1, 8, 8), latent_dim=2)
         >>> train(model, torch.rand(20, 1, 8, 8), steps=4, batch_size=5, progress=False).steps
