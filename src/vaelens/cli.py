@@ -31,7 +31,7 @@ app = typer.Typer(
 # Typer carries Click, its own copy or the package; in either, a user's mistake is the parent of BadParameter.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
-_QUICK_STEPS, _QUICK_IMAGES = 1500, 256
+_QUICK_STEPS, _QUICK_IMAGES = 2000, 256
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: sprites, or digits.")]

@@ -143,15 +143,15 @@ def test_repr_names_length_shape_and_factors(ds):
 @pytest.mark.parametrize("seed", [-1, 0.5, None, "0", True])
 def test_refuses_a_wrong_seed(ds, seed):
     for draw in (ds.sample, lambda n, seed: ds.pairs(ds.factors.names[0], n, seed)):
-        with pytest.raises(VaelensError, match="seed must be a whole number of at least 0, got"):
+        with pytest.raises(VaelensError, match=r"seed is .*; expected a whole number from 0 to"):
             draw(3, seed=seed)
 
 
 @pytest.mark.parametrize("n", [0, -2, 1.5, "3"])
 def test_refuses_a_wrong_number(ds, n):
-    with pytest.raises(VaelensError, match="n must be a whole number of at least 1, got"):
+    with pytest.raises(VaelensError, match=r"n is .*; expected a whole number of at least 1"):
         ds.sample(n)
-    with pytest.raises(VaelensError, match="n must be a whole number of at least 1, got"):
+    with pytest.raises(VaelensError, match=r"n is .*; expected a whole number of at least 1"):
         ds.pairs(ds.factors.names[0], n)
 
 

@@ -178,7 +178,7 @@ def test_sites_of_a_lens_are_found_on_the_way(linear, grid):
         ({"manipulations": ["blurs"]}, r"unknown manipulation 'blurs'; .*did you mean 'blur'"),
         ({"manipulations": {"noise": None, "blur": 99.0}}, r"the strength of 'blur' is 99\.0; expected above 0 and at"),
         ({"factors": "size", "manipulations": ["blur"]}, "factors and manipulations were both given; a call changes"),
-        ({"n": 0}, "n must be a whole number of at least 1, got 0"),
+        ({"n": 0}, "n is 0; expected a whole number of at least 1"),
         ({"n": 99, "manipulations": "blur"}, "arrays has 12 images, got n=99"),
         ({"seed": -1}, "seed"),
     ],

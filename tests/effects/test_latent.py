@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.effects.latent import ces_by_mode
 from vaelens.lens.interventions import other_images
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-9}
@@ -238,8 +239,8 @@ def test_a_named_model_is_in_the_record(provenance):
         ({"mode": "posterior", "values": [1]}, r"values of mode 'posterior' is \[1\]; expected the number of draws"),
         ({"mode": "prior", "values": 1.5}, r"values of mode 'prior' is 1\.5; expected the number of draws"),
         ({"mode": "prior", "values": True}, "values of mode 'prior' is True; expected the number of draws"),
-        ({"seed": -1}, "seed is -1; expected a whole number, 0 or more"),
-        ({"seed": -1, "mode": "posterior"}, "seed is -1; expected a whole number, 0 or more"),
+        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
+        ({"seed": -1, "mode": "posterior"}, "seed is -1; expected a whole number from 0"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(linear, arguments, message):
@@ -260,3 +261,13 @@ def test_images_are_checked(linear):
         vl.latent_effects(model.lens, model.x * 255)
     with pytest.raises(vl.VaelensError, match=r"each, this model takes \(1, 4, 4\)"):
         vl.latent_effects(model.lens, model.x[:, :, :3])
+
+
+def test_ces_by_mode_is_the_ces_of_each_mode(linear):
+    vae = linear(images=5)
+    modes = ces_by_mode(vae.lens, vae.x, seed=3)
+    assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior"]
+    for mode in modes.mode.values:
+        effects = vl.latent_effects(vae.lens, vae.x, mode=str(mode), seed=3)
+        for name in ("ces", "ces_low", "ces_high"):
+            np.testing.assert_array_equal(modes[name].sel(mode=mode), effects[name])

@@ -215,7 +215,7 @@ def test_one_image_gives_means_without_intervals(linear):
         ({"treated": vl.Set("decoder.9", 0, 1.0)}, r"unknown site 'decoder\.9'"),
         ({"treated": vl.Set("latent", 9, 1.0), "site": "decoder.0"}, "unit 9 of latent does not exist"),
         ({"treated": vl.Set("latent", 0, [1.0, 2.0]), "site": "decoder.0"}, r"value at latent has shape \(2,\)"),
-        ({"seed": -1}, "seed is -1; expected a whole number, 0 or more"),
+        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(linear, arguments, message):

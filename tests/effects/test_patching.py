@@ -199,8 +199,8 @@ def test_paths_do_not_depend_on_chunks(chain, same):
         ({"sites": []}, "no site was named; name at least one, or leave sites out for all"),
         ({"outcome": "images"}, "unknown outcome 'images'; known: code, image; did you mean 'image'"),
         ({"outcome": "code"}, "latent comes after the code and can't change it; use outcome='image'"),
-        ({"seed": -1}, "seed is -1; expected a whole number, 0 or more"),
-        ({"seed": -1, "method": "resample"}, "seed is -1; expected a whole number, 0 or more"),
+        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
+        ({"seed": -1, "method": "resample"}, "seed is -1; expected a whole number from 0"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(chain, arguments, message):

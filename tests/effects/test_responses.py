@@ -35,14 +35,14 @@ VALUES = np.linspace(-3, 3, 7)
 def test_responses_of_a_linear_layer_are_its_weights_times_the_moves(two_layers, provenance):
     v = np.random.default_rng(0).normal(size=(5, 3))
     lens = two_layers(v)
-    responses = vl.decoder_responses(lens, IMAGES, seed=2)
+    responses = vl.decoder_responses(lens, IMAGES)
     z = IMAGES.flatten(1).numpy()[:, :3]
     moves = np.abs(VALUES[:, None, None] - z).mean(axis=(0, 1))  # (d,)
     np.testing.assert_allclose(responses.response, (np.abs(v) * moves).T, rtol=1e-5)
     assert responses.response.dims == ("latent", "unit")
     assert responses.site.values.tolist() == ["decoder.0"] * 5
     assert responses.index.values.tolist() == [0, 1, 2, 3, 4]
-    provenance(responses, seed=2, images=7, mode="range")
+    provenance(responses, images=7, mode="range")
     chosen = vl.decoder_responses(lens, IMAGES, values=[1.0])
     np.testing.assert_allclose(chosen.response, (np.abs(v) * np.abs(1 - z).mean(axis=0)).T, rtol=1e-5)
 

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
+from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
+from vaelens.effects.latent import ces_by_mode
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
@@ -27,14 +29,14 @@ _SWEPT = 128  # latent sweeps besides the main one, mediation pairs of each fact
 _RECODED = 64
 _PATCHED = 64
 _PAIRED = 256
-_SCORED = 2000  # codes for DCI and MIG
+_SCORED = 4  # times as many codes for DCI and MIG
 _SHOWN = 16
 
 
 def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = True) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
 
-    On two cores and a 64×64 model about two minutes. What needs factors is left out for a dataset without them; then
+    What needs factors is left out for a dataset without them; then
     level 1 manipulates pixels, and mediation treats an image with another image.
 
     Args:
@@ -60,20 +62,21 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         )
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < 8:
         raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least 8")
+    seed = check_seed(seed)
     x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
     factors = len(ds.factors) > 0
     parts: dict[str, Callable[[], xr.Dataset]] = {
         "latent": lambda: latent_effects(lens, x, seed=seed),
-        "modes": lambda: _modes(lens, x[:_SWEPT], seed),
+        "modes": lambda: ces_by_mode(lens, x[:_SWEPT], seed),
         "recoded": lambda: _recoded(lens, x[:_RECODED], seed),
         "input": lambda: input_effects(lens, ds, n=min(len(x), _PAIRED), seed=seed),
         "patching": lambda: patching_effects(lens, *_two_halves(x, _PATCHED), seed=seed),
         "mediation": lambda: _mediation(lens, ds, x, seed),
-        "responses": lambda: decoder_responses(lens, x[:_SWEPT], seed=seed),
+        "responses": lambda: decoder_responses(lens, x[:_SWEPT]),
         "pictures": lambda: _pictures(lens, x),
     }
     if factors:
-        parts["importance"] = lambda: _importance(lens, ds, seed)
+        parts["importance"] = lambda: _importance(lens, ds, min(_SCORED * len(x), len(ds)), seed)
     effects = {}
     with _progress(progress) as bar:
         task = bar.add_task("", total=len(parts))
@@ -91,13 +94,6 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         "checks": _checks(lens, x),
     }
     return Analysis(effects, score_table(lens, x, effects, seed), provenance)
-
-
-def _modes(lens: Lens, x: Tensor, seed: int) -> xr.Dataset:
-    """CES of every mode, side by side."""
-    names = ("range", "shift", "posterior", "prior")
-    ces = [latent_effects(lens, x, mode=mode, seed=seed)[["ces", "ces_low", "ces_high"]] for mode in names]
-    return xr.concat(ces, xr.Variable("mode", np.array(names)), combine_attrs="drop_conflicts", join="exact")
 
 
 def _recoded(lens: Lens, x: Tensor, seed: int) -> xr.Dataset:
@@ -124,9 +120,9 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, seed: int) -> xr.Datase
     return xr.concat(rows, names, combine_attrs="drop_conflicts", join="exact")
 
 
-def _importance(lens: Lens, ds: FactorDataset, seed: int) -> xr.Dataset:
+def _importance(lens: Lens, ds: FactorDataset, n: int, seed: int) -> xr.Dataset:
     """DCI's importance matrix, with the scores that are read off the same codes."""
-    images, factors = ds.sample(min(_SCORED, len(ds)), seed=seed + 1)
+    images, factors = ds.sample(n, seed=seed + 1)
     codes = lens.representation(images).flatten(1).double().cpu().numpy()
     scored = dci(codes, factors.numpy(), seed=seed)
     made = f"{len(codes)} codes, means of the posterior"

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vaelens.data.arguments import generator, whole_number, whole_numbers
+from vaelens.arguments import whole_number
+from vaelens.data.arguments import generator, whole_numbers
 from vaelens.data.factors import Factors
 from vaelens.data.label_table import LabelTable
 from vaelens.data.pairs import Pairs
@@ -133,7 +134,7 @@ class FactorDataset(ABC):
         Raises:
             VaelensError: If n is below 1 or there are fewer images than n.
         """
-        count = whole_number(n, "n", least=1)
+        count = whole_number("n", n, low=1)
         if count > len(self):
             message = f"{self.name} has {len(self)} images, got n={count}"
             raise VaelensError(f"{message}; images are drawn without replacement, so ask for at most that many")
@@ -164,7 +165,7 @@ class FactorDataset(ABC):
         name, size = self.factors.names[k], self.factors.sizes[k]
         if size < 2:
             raise VaelensError(f"factor {name!r} of {self.name} has a single value, so no pair can differ in it")
-        first, second, matched = self.draw_pairs(k, whole_number(n, "n", least=1), generator(seed))
+        first, second, matched = self.draw_pairs(k, whole_number("n", n, low=1), generator(seed))
         return Pairs(
             self._images(first),
             self._images(second),

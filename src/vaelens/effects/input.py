@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects.manipulations import MANIPULATIONS, checked_strength, manipulate
 from vaelens.effects.record import Array, record, unit_coords, with_interval
@@ -27,7 +28,7 @@ def input_effects(
     ds: FactorDataset,
     factors: Sequence[str] | str | None = None,
     n: int = 256,
-    seed: int = 0,
+    seed: Any = 0,
     manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
 ) -> xr.Dataset:
     """Change one factor of the image at a time and measure what changes inside and at the output.
@@ -68,6 +69,7 @@ def input_effects(
         >>> effects.latent_effect.dims, effects.factor.values.tolist()
         (('factor', 'latent'), ['shape', 'scale'])
     """
+    seed = check_seed(seed)
     if factors is not None and manipulations is not None:
         raise VaelensError("factors and manipulations were both given; a call changes one or the other")
     if manipulations is None and len(ds.factors):

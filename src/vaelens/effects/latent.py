@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.arguments import check_seed
 from vaelens.effects.activity import activity
 from vaelens.effects.contrast import contrast
-from vaelens.effects.modes import replacements
+from vaelens.effects.modes import MODES, replacements
 from vaelens.effects.record import Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
@@ -25,7 +26,7 @@ OUTPUTS = ("pixels", "latents")
 
 
 def latent_effects(
-    lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: int = 0, over: str = "pixels"
+    lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: Any = 0, over: str = "pixels"
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -69,7 +70,7 @@ def latent_effects(
     """
     if over not in OUTPUTS:
         raise unknown("output of the specificity", over, OUTPUTS)
-    images = checked_images(x, lens.image_shape)
+    images, seed = checked_images(x, lens.image_shape), check_seed(seed)
     codes, logvar = lens.posterior(images)
     n, known = len(codes), activity(codes, logvar)
     plan = replacements(mode, codes, known.scale, values, seed)
@@ -104,6 +105,33 @@ def latent_effects(
     coords = {"latent": np.arange(lens.latents), "value": plan.labels}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
     return record(lens, variables, coords, **made)
+
+
+def ces_by_mode(lens: Lens, x: Any, seed: Any = 0) -> xr.Dataset:
+    """CES of every mode at its default values, side by side, without the maps and specificities of `latent_effects`.
+
+    Args:
+        lens: the lens.
+        x: at least two images (n, C, H, W) in [0, 1].
+        seed: draws other images, noise and bootstrap resamples.
+
+    Returns:
+        A Dataset with `ces` (mode, latent), its `_low` and `_high`.
+
+    Raises:
+        VaelensError: images out of range, or one alone.
+    """
+    images, seed = checked_images(x, lens.image_shape), check_seed(seed)
+    codes, logvar = lens.posterior(images)
+    scale = activity(codes, logvar).scale
+    plans = [replacements(mode, codes, scale, None, seed) for mode in MODES]
+    ces, replicates = zip(*(_mean_over_values(effect_sizes(lens, codes, plan, seed)) for plan in plans), strict=True)
+    variables = with_interval(
+        "ces", ("mode", "latent"), np.stack(ces), percentile_interval(np.stack(replicates, axis=1))
+    )
+    return record(
+        lens, variables, {"mode": list(MODES), "latent": np.arange(lens.latents)}, images=len(codes), seed=seed
+    )
 
 
 def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:

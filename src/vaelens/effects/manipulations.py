@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens.images import checked_images
 
@@ -74,7 +75,7 @@ MANIPULATIONS = {
 }
 
 
-def manipulate(images: Any, name: str, strength: Any = None, seed: int = 0) -> Tensor:
+def manipulate(images: Any, name: str, strength: Any = None, seed: Any = 0) -> Tensor:
     """Images after a named manipulation, kept in [0, 1].
 
     Args:
@@ -94,7 +95,9 @@ def manipulate(images: Any, name: str, strength: Any = None, seed: int = 0) -> T
         0.5
     """
     amount = checked_strength(name, strength)
-    return MANIPULATIONS[name][0](checked_images(images), amount, torch.Generator().manual_seed(seed)).clamp(0, 1)
+    return MANIPULATIONS[name][0](
+        checked_images(images), amount, torch.Generator().manual_seed(check_seed(seed))
+    ).clamp(0, 1)
 
 
 def checked_strength(name: Any, strength: Any) -> float:

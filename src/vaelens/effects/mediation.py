@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.sweep import chunks
@@ -23,7 +24,7 @@ from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interva
 
 
 def mediation_effects(
-    lens: Lens, base: Any, treated: Any, site: str, units: Any = None, outcome: str = "image", seed: int = 0
+    lens: Lens, base: Any, treated: Any, site: str, units: Any = None, outcome: str = "image", seed: Any = 0
 ) -> xr.Dataset:
     """Split a treatment's effect on the outcome into what passes through a mediator and what does not.
 
@@ -65,7 +66,7 @@ def mediation_effects(
         >>> round(float(effects.indirect[0]), 6), round(abs(float(effects.direct[0])), 6)
         (1.0, 0.0)
     """
-    base = checked_images(base, lens.image_shape)
+    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     checked_outcome(outcome, lens, [site])
     groups, members = _mediators(units, lens, site)

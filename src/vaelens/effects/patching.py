@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from vaelens.arguments import check_seed
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, checked_outcome, counterfactuals, world
@@ -31,7 +32,7 @@ def patching_effects(
     sites: str | Collection[str] | None = None,
     method: str = "patch",
     outcome: str | None = None,
-    seed: int = 0,
+    seed: Any = 0,
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
@@ -69,7 +70,7 @@ def patching_effects(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    base = checked_images(base, lens.image_shape)
+    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
@@ -89,7 +90,7 @@ def patching_effects(
 
 
 def path_effects(
-    lens: Lens, base: Any, source: Any, sender: str, receiver: str, units: Any = "all", seed: int = 0
+    lens: Lens, base: Any, source: Any, sender: str, receiver: str, units: Any = "all", seed: Any = 0
 ) -> xr.Dataset:
     """Patch units at one site and let only one unit at a later site see it, for each unit there.
 
@@ -115,7 +116,7 @@ def path_effects(
         Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
         MacLeod, Sato, Arora, 2023).
     """
-    base = checked_images(base, lens.image_shape)
+    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
     lens.posterior(base[:1])
     source = paired(base, source, lens)
     order = list(lens.sites)

@@ -13,7 +13,7 @@ from vaelens.lens import Lens
 from vaelens.lens.images import checked_images
 
 
-def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: int = 0) -> xr.Dataset:
+def decoder_responses(lens: Lens, x: Any, values: Any = None) -> xr.Dataset:
     """Intervene on one latent at a time over a range and measure the change of every decoder unit.
 
         response_iu = E |a_u(z̃_i) − a_u(z)|, the mean over positions, images and values of do(z_i := v).
@@ -22,7 +22,6 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: int = 0) -> 
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
         values: the values v; 7 from −3 to 3 by default.
-        seed: kept in the record; nothing is drawn.
 
     Returns:
         A Dataset with `response` (latent, unit), over the units of the decoder's sites but its output (coordinates
@@ -34,7 +33,7 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: int = 0) -> 
     images = checked_images(x, lens.image_shape)
     codes, logvar = lens.posterior(images)
     known = activity(codes, logvar)
-    plan = replacements("range", codes, known.scale, values, seed)
+    plan = replacements("range", codes, known.scale, values, seed=0)
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
     response = np.zeros((lens.latents, sum(counts)))
@@ -51,4 +50,4 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: int = 0) -> 
     response /= len(codes) * len(plan.labels)
     variables = {"response": (("latent", "unit"), response), "active": (("latent",), known.active)}
     coords = {"latent": np.arange(lens.latents), **unit_coords(sites, counts)}
-    return record(lens, variables, coords, images=len(codes), seed=seed, mode="range", values=plan.labels)
+    return record(lens, variables, coords, images=len(codes), mode="range", values=plan.labels)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.application import Application, edits_for
 from vaelens.lens.execution import Edit
@@ -162,7 +163,7 @@ class Lens:
         interventions: Any = (),
         capture: str | Collection[str] = (),
         sample: bool = False,
-        seed: int = 0,
+        seed: Any = 0,
     ) -> Run:
         """Send images through the model with interventions, and capture activations.
 
@@ -181,7 +182,7 @@ class Lens:
             VaelensError: images out of range, an unknown site or unit, values that do not fit, or an intervention
                 that never took place.
         """
-        images = self._images(x)
+        images, seed = self._images(x), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
         for edit in edits:
             if not isinstance(edit, Intervention):
@@ -190,7 +191,7 @@ class Lens:
                 )
             edit.check(self.sites[edit.site], len(images))
             edit.resolve_units(self.sites[edit.site])
-        captured = self.sites.select(capture)
+        captured = self.sites.select(() if capture is None else capture)
         base_sites = {edit.site for edit in edits if edit.needs_base}
         base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
         applications = [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]

@@ -12,7 +12,7 @@ from vaelens.effects import decoder_responses, latent_effects
 from vaelens.lens import Lens
 
 
-def causal_effect_strength(lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: int = 0) -> xr.DataArray:
+def causal_effect_strength(lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: Any = 0) -> xr.DataArray:
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
     z = mu(x), z̃_i the same with latent i intervened on. Unnormalised, in pixel-L2, 0 or more; larger is a stronger
@@ -40,7 +40,7 @@ def causal_effect_strength(lens: Lens, x: Any, mode: str = "range", values: Any 
 
 
 def intervention_specificity(
-    lens: Lens, x: Any, over: str = "pixels", mode: str = "range", values: Any = None, seed: int = 0
+    lens: Lens, x: Any, over: str = "pixels", mode: str = "range", values: Any = None, seed: Any = 0
 ) -> xr.DataArray:
     """Intervention specificity of each latent: S_i = 1 / (H(p_i) + 1e-8).
 
@@ -69,7 +69,7 @@ def intervention_specificity(
     return latent_effects(lens, x, mode=mode, values=values, seed=seed, over=over)["specificity"]
 
 
-def circuit_modularity(lens: Lens, x: Any, seed: int = 0) -> float:
+def circuit_modularity(lens: Lens, x: Any) -> float:
     """Circuit modularity: M = 1 − mean over pairs i < j of |ρ(Δa_i, Δa_j)|.
 
     Δa_i is latent i's response over all decoder units but the output (`decoder_responses`), ρ Pearson's correlation,
@@ -78,7 +78,6 @@ def circuit_modularity(lens: Lens, x: Any, seed: int = 0) -> float:
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        seed: kept in the record; nothing is drawn.
 
     Returns:
         M; NaN with fewer than two such latents, or without decoder units between latent and output.
@@ -90,7 +89,7 @@ def circuit_modularity(lens: Lens, x: Any, seed: int = 0) -> float:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return response_modularity(decoder_responses(lens, x, seed=seed))[0]
+    return response_modularity(decoder_responses(lens, x))[0]
 
 
 def response_modularity(responses: xr.Dataset) -> tuple[float, int]:

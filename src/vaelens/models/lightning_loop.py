@@ -233,14 +233,14 @@ def _as_before(model: VAE, device: torch.device) -> Iterator[None]:
     interrupt = signal.getsignal(signal.SIGINT)
     model.train()
     # Convolutions are faster with the channels innermost: a sixth off a step on a CPU, and the values are the same.
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if device.type == "cuda":  # its fastest convolutions differ from run to run in the last bits
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield
     finally:
-        model.to(memory_format=torch.contiguous_format)
+        model.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
         torch.set_grad_enabled(gradients)
         if signal.getsignal(signal.SIGINT) is not interrupt:  # Lightning ignores Ctrl-C after the first

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
 from vaelens.models.batches import Batches, as_source
 from vaelens.models.checkpoints import Checkpoint, check_same_run, checkpoint_path, load_checkpoint
-from vaelens.models.checks import check_seed, whole_number
 from vaelens.models.devices import find_device
 from vaelens.models.ledger import Ledger
 from vaelens.models.vae import VAE

@@ -12,10 +12,10 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError, unknown
 from vaelens.models import backbone, posterior
 from vaelens.models.catalogue import find_objective
-from vaelens.models.checks import check_seed, whole_number
 from vaelens.models.likelihoods import find_likelihood
 from vaelens.models.model_folder import find_folder, load_weights, read_config, read_weights
 from vaelens.models.objectives import ForwardPass

@@ -6,6 +6,7 @@ factor at 2000 images and 10 latents, growing linearly with images, latents and 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.utils.parallel import Parallel, delayed
 
+from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
 from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_split
 
@@ -38,7 +40,7 @@ def dci(
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
     estimator: str = "gradient-boosting",
-    seed: int = 0,
+    seed: Any = 0,
     jobs: int = -1,
 ) -> DCI:
     """Disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
@@ -94,6 +96,7 @@ def dci(
         raise unknown("estimator", estimator, _ESTIMATORS)
     if jobs == 0:
         raise VaelensError("jobs is 0; expected a number of threads, or -1 for all cores")
+    seed = check_seed(seed)
     codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
     varying = np.flatnonzero(np.ptp(factors, axis=0))
     if len(varying) == 0:

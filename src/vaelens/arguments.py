@@ -1,4 +1,4 @@
-"""Checks of the whole numbers users give."""
+"""The numbers that users hand over, checked in one place: counts, sizes and seeds."""
 
 import operator
 from typing import Any
