@@ -129,3 +129,12 @@ def test_help_and_version_do_not_import_torch():
             "except SystemExit as stop: sys.exit(bool(stop.code) or 'torch' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vaelens.cli._QUICK_STEPS", 3)
+    monkeypatch.setattr("vaelens.cli._QUICK_IMAGES", 8)
+    for _ in range(2):
+        assert run("quickstart", "--out", tmp_path) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"
+    assert vl.Analysis.load(tmp_path / "analysis").provenance["dataset"]["name"] == "sprites"

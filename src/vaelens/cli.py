@@ -31,7 +31,7 @@ app = typer.Typer(
 # Typer carries Click, its own copy or the package; in either, a user's mistake is the parent of BadParameter.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
-_QUICK_STEPS, _QUICK_IMAGES = 2000, 256
+_QUICK_STEPS, _QUICK_IMAGES = 1500, 256
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: sprites, or digits.")]
@@ -65,8 +65,9 @@ def quickstart(
 
     A run that was interrupted goes on where it stopped.
     """
-    _train("sprites", None, "vae", {}, out, steps=_QUICK_STEPS, seed=seed, resume=(out / "checkpoints").exists())
-    _analyse(out, "sprites", None, out / "analysis", images=_QUICK_IMAGES, seed=seed, overwrite=True)
+    interrupted = (out / "checkpoints" / "last.safetensors").exists()
+    train(out, dataset="sprites", model="vae", steps=_QUICK_STEPS, seed=seed, resume=interrupted)
+    analyse(out, dataset="sprites", images=_QUICK_IMAGES, seed=seed, overwrite=True)
 
 
 @app.command()
@@ -91,23 +92,39 @@ def train(
     ] = False,
 ) -> None:
     """Train a VAE and save it as a folder of config.json and model.safetensors."""
+    import vaelens as vl
+
+    ds = vl.load_dataset(dataset, root=root)
     hyperparameters = {} if beta is None else {"beta": beta}
-    _train(
-        dataset,
-        root,
-        model,
-        hyperparameters,
-        out,
+    vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **hyperparameters)
+    result = vl.train(
+        vae,
+        ds,
         steps=steps,
-        seed=seed,
-        resume=resume,
-        latent_dim=latent_dim,
-        likelihood=likelihood,
         batch_size=batch_size,
         lr=lr,
+        seed=seed,
         device=device,
-        tensorboard=tensorboard,
+        folder=out,
+        resume=resume,
+        logger=_tensorboard(out) if tensorboard else None,
     )
+    vae.save_pretrained(out)
+    record = {
+        "vaelens": __version__,
+        "model": vae.config,
+        "dataset": ds.describe(),
+        "steps": result.steps,
+        "batch_size": batch_size,
+        "lr": lr,
+        "seed": seed,
+        "device": result.device,
+        "terms": result.terms,
+    }
+    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
+    terms = ", ".join(f"{term} {value:.2f}" for term, value in result.terms.items())
+    print(f"{result.steps} steps; nats an image: {terms}")
+    print(f"model: {out}")
 
 
 @app.command()
@@ -124,8 +141,23 @@ def analyse(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an analysis that is there.")] = False,
 ) -> None:
     """Explain a trained VAE: interventions on all four levels, metrics, and a report."""
+    import vaelens as vl
+    from vaelens.models.devices import find_device
+    from vaelens.report import sentences
+
     target = model_dir / "analysis" if out is None else out
-    _analyse(model_dir, dataset, root, target, images=images, seed=seed, overwrite=overwrite, device=device)
+    ds = vl.load_dataset(dataset, root=root)
+    model = vl.VAE.from_pretrained(model_dir)
+    _check_fit(model, ds)
+    _check_free(target, overwrite)
+    analysis = vl.analyse(vl.Lens(model.to(find_device(device))), ds, n=images, seed=seed)
+    analysis.save(target, overwrite=overwrite)
+    report = analysis.report(target / "report.html")
+    _print_scores(analysis)
+    for sentence in sentences(analysis):
+        print(f"· {sentence}")
+    print(f"analysis: {target}")
+    print(f"report: {report}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -158,58 +190,6 @@ def _fail(message: str, status: int) -> None:
     sys.exit(status)
 
 
-def _train(
-    dataset: str,
-    root: Path | None,
-    name: str,
-    hyperparameters: dict[str, float],
-    out: Path,
-    *,
-    steps: int,
-    seed: int,
-    resume: bool,
-    latent_dim: int = 10,
-    likelihood: str = "bernoulli",
-    batch_size: int = 64,
-    lr: float = 1e-3,
-    device: str = "auto",
-    tensorboard: bool = False,
-) -> None:
-    import vaelens as vl
-
-    ds = vl.load_dataset(dataset, root=root)
-    model = vl.build_model(name, ds.image_shape, latent_dim, likelihood, seed=seed, **hyperparameters)
-    logger = _tensorboard(out) if tensorboard else None
-    result = vl.train(
-        model,
-        ds,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        device=device,
-        folder=out,
-        resume=resume,
-        logger=logger,
-    )
-    model.save_pretrained(out)
-    record = {
-        "vaelens": __version__,
-        "model": model.config,
-        "dataset": ds.describe(),
-        "steps": result.steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-        "device": result.device,
-        "terms": result.terms,
-    }
-    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    terms = ", ".join(f"{term} {value:.2f}" for term, value in result.terms.items())
-    print(f"{result.steps} steps; nats an image: {terms}")
-    print(f"model: {out}")
-
-
 def _tensorboard(out: Path) -> Any:
     try:
         from lightning.pytorch.loggers import TensorBoardLogger
@@ -217,36 +197,6 @@ def _tensorboard(out: Path) -> Any:
         return TensorBoardLogger(out, name="tensorboard")
     except ModuleNotFoundError as error:
         raise VaelensError("--tensorboard needs the package tensorboard: pip install tensorboard") from error
-
-
-def _analyse(
-    folder: Path,
-    dataset: str,
-    root: Path | None,
-    out: Path,
-    *,
-    images: int,
-    seed: int,
-    overwrite: bool,
-    device: str = "auto",
-) -> None:
-    import vaelens as vl
-    from vaelens.models.devices import find_device
-    from vaelens.report import sentences
-
-    ds = vl.load_dataset(dataset, root=root)
-    model = vl.VAE.from_pretrained(folder)
-    _check_fit(model, ds)
-    _check_free(out, overwrite)
-    lens = vl.Lens(model.to(find_device(device)))
-    analysis = vl.analyse(lens, ds, n=images, seed=seed)
-    analysis.save(out, overwrite=overwrite)
-    report = analysis.report(out / "report.html")
-    _print_scores(analysis)
-    for sentence in sentences(analysis):
-        print(f"· {sentence}")
-    print(f"analysis: {out}")
-    print(f"report: {report}")
 
 
 def _check_fit(model: "VAE", ds: "FactorDataset") -> None:

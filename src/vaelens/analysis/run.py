@@ -29,7 +29,8 @@ _SWEPT = 128  # latent sweeps besides the main one, mediation pairs of each fact
 _RECODED = 64
 _PATCHED = 64
 _PAIRED = 256
-_SCORED = 4  # times as many codes for DCI and MIG
+_SCORED = 4  # times as many codes for DCI and MIG, and at least
+_FEWEST_SCORED = 512
 _SHOWN = 16
 
 
@@ -76,7 +77,7 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         "pictures": lambda: _pictures(lens, x),
     }
     if factors:
-        parts["importance"] = lambda: _importance(lens, ds, min(_SCORED * len(x), len(ds)), seed)
+        parts["importance"] = lambda: _importance(lens, ds, min(max(_SCORED * len(x), _FEWEST_SCORED), len(ds)), seed)
     effects = {}
     with _progress(progress) as bar:
         task = bar.add_task("", total=len(parts))

@@ -115,3 +115,11 @@ def test_wrong_options_are_refused(grid):
         dci(grid, grid, estimator="gradient-bosting")
     with pytest.raises(VaelensError, match="jobs is 0; expected a number of threads"):
         dci(grid, grid, jobs=0)
+
+
+def test_many_values_for_few_images_are_still_classes():
+    factors = np.arange(12).reshape(12, 1) * 3 // 4  # nine values among twelve images; warnings are errors here
+    codes = np.stack([factors[:, 0], np.zeros(12)], axis=1).astype(float)
+    scored = dci(codes, factors, codes, factors)
+    assert scored.informativeness == 1.0
+    np.testing.assert_allclose(scored.importance[:, 0], [1.0, 0.0])

@@ -1,0 +1,38 @@
+import ast
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+import vaelens as vl
+from vaelens.cli import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+COMMANDS = re.findall(r"^(vaelens .*)$", README, re.MULTILINE)
+
+
+def calls():
+    nodes = [node for node in ast.walk(ast.parse(PYTHON)) if isinstance(node, ast.Call)]
+    return [n for n in nodes if isinstance(n.func, ast.Attribute) and ast.unparse(n.func.value) == "vl"]
+
+
+def test_there_is_something_to_check():
+    assert len(calls()) > 10
+    assert len(COMMANDS) >= 4
+
+
+@pytest.mark.parametrize("call", calls(), ids=ast.unparse)
+def test_every_call_in_the_readme_fits_the_public_function(call):
+    function = getattr(vl, call.func.attr)
+    inspect.signature(function).bind(*call.args, **{keyword.arg: keyword.value for keyword in call.keywords})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_in_the_readme_parses(command):
+    group = typer.main.get_command(app)
+    name, *arguments = shlex.split(command)[1:]
+    group.commands[name].make_context(name, arguments)
