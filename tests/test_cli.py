@@ -138,3 +138,18 @@ def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys,
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"
     assert vl.Analysis.load(tmp_path / "analysis").provenance["dataset"]["name"] == "sprites"
+
+
+def test_tensorboard_gets_the_terms_too(tmp_path):
+    pytest.importorskip("tensorboard")
+    assert run("train", "--dataset", "digits", "--steps", 2, "--latent-dim", 2, "--tensorboard", "--out", tmp_path) == 0
+    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt("training was interrupted after 7 of 9 steps; go on from step 5")
+
+    monkeypatch.setattr(vl, "train", interrupted)
+    assert run("train", "--dataset", "digits", "--out", tmp_path) == 130
+    assert capsys.readouterr().err == "vaelens: training was interrupted after 7 of 9 steps; go on from step 5\n"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from vaelens.errors import VaelensError
 from vaelens.version import __version__
@@ -21,8 +22,24 @@ if TYPE_CHECKING:
     from vaelens.data import FactorDataset
     from vaelens.models import VAE
 
+
+class _Interrupted(Exception):
+    """Ctrl-C, with what the interrupted work says about going on."""
+
+
+class _Commands(TyperGroup):
+    """The commands; Typer would turn Ctrl-C into an exit status without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Interrupted(str(stop) or "interrupted") from stop
+
+
 app = typer.Typer(
     name="vaelens",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -168,13 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = [argument for argument in given if argument != "--debug"]
         status = app(command, standalone_mode=False, prog_name="vaelens")
         sys.exit(status if isinstance(status, int) else 0)
-    except typer.Abort:
-        _fail("interrupted", 130)
+    except _Interrupted as stop:
+        _fail(str(stop), 130)
     except _UsageError as error:
         help_of = error.ctx.command_path if error.ctx else "vaelens"
         _fail(f"{error.format_message()} See {help_of} --help.", 2)
-    except KeyboardInterrupt as error:
-        _fail(str(error) or "interrupted", 130)
     except (VaelensError, OSError) as error:
         if debug:
             raise
