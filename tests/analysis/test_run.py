@@ -99,3 +99,12 @@ def test_wrong_arguments_are_refused(lens, with_factors):
     other = vl.Lens(vl.build_model("vae", image_shape=(1, 16, 16)))
     with pytest.raises(vl.VaelensError, match=r"images have shape \(1, 8, 8\) each, this model takes \(1, 16, 16\)"):
         vl.analyse(other, with_factors, progress=False)
+
+
+def test_a_decoder_of_one_layer_has_no_circuits_to_compare_and_that_is_said(with_factors):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    scores = vl.analyse(lens, with_factors, n=8, progress=False).scores
+    assert np.isnan(scores.value["circuit modularity"])
+    assert scores.made["circuit modularity"] == "the decoder has no unit between the latent and its output"

@@ -75,6 +75,8 @@ def _causal(effects: Mapping[str, xr.Dataset], images: int) -> list[_Score]:
     over_active = f"mean over active latents, {images} images"
     modularity, compared = response_modularity(effects["responses"])
     made = f"{compared} active latents, {effects['responses'].attrs['images']} images"
+    if effects["responses"].sizes["unit"] == 0:
+        made = "the decoder has no unit between the latent and its output"
     ends = (float(latent["ces_mean_low"]), float(latent["ces_mean_high"]))
     mode = f"mean over all latents, mode {latent.attrs['mode']}, pixel-L2, {images} images"
     return [

@@ -54,10 +54,9 @@ def latent_effects(
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
         `specificity`, `specificity_normalised` (latent), `ces_mean` (over all latents), each with `_low` and `_high`, a
         95 % interval over images (for the specificities reflected about the estimate, because resampling roughens a
-        picture and so lowers its entropy);
-        `active` (latent), `scale` (latent), the code's standard deviation, `kl` (latent) in nats where the encoder
-        gives a variance; `effect_map` (latent, channel, height, width), E|Δ| of each pixel. Specificities of a
-        latent without effect are NaN.
+        picture and so lowers its entropy); `active` (latent); `scale` (latent), the code's (population) standard
+        deviation s_i; `kl` (latent) in nats where the encoder gives a variance; `effect_map` (latent, channel, height,
+        width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
 
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode.
