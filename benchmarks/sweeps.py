@@ -36,7 +36,13 @@ def contests() -> list[Contest]:
     return [
         patching("encoder"),
         patching("decoder"),
-        Contest("latent effects", "loop over latents and values", sweep, loop, lambda: difference(sweep(), loop())),
+        Contest(
+            "latent effects, with maps and intervals",
+            "loop over latents and values",
+            sweep,
+            loop,
+            lambda: difference(sweep(), loop()),
+        ),
     ]
 
 
