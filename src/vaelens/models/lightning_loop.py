@@ -1,6 +1,6 @@
 """The steps of training, run by Lightning: the one file that imports it (which takes seconds, hence on demand).
 
-A step costs Lightning about a millisecond. Checkpoints are ours (`checkpoints`), since Lightning's are pickles.
+Checkpoints are ours (`checkpoints`), since Lightning's are pickles.
 """
 
 import logging
@@ -93,7 +93,7 @@ class _Training(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         parameters = list(self.model.parameters())
-        fused = parameters[0].device.type in ("cpu", "cuda")  # in one kernel: on a CPU several times faster
+        fused = parameters[0].device.type in ("cpu", "cuda")  # one kernel for all parameters
         optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=fused)
         if self.checkpoint is not None:
             groups = optimizer.state_dict()["param_groups"]
@@ -232,7 +232,7 @@ def _as_before(model: VAE, device: torch.device) -> Iterator[None]:
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     interrupt = signal.getsignal(signal.SIGINT)
     model.train()
-    # Convolutions are faster with the channels innermost: a sixth off a step on a CPU, and the values are the same.
+    # Convolutions are faster with the channels innermost, on a CPU too, and compute the same.
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     if device.type == "cuda":  # its fastest convolutions differ from run to run in the last bits
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

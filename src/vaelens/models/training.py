@@ -1,6 +1,7 @@
 """Training: Adam on the model's objective, the same to the bit however often it is interrupted.
 
-Costs what the model's passes cost, and about a millisecond a step. The loop itself is in `lightning_loop`.
+Costs what the model's passes cost; `python -m benchmarks --only training` has the ratio to a bare loop. The loop
+itself is in `lightning_loop`.
 """
 
 import time
@@ -116,7 +117,7 @@ def train(
         model.load_state_dict(dict(checkpoint.weights))
         ledger = Ledger(log_every, lr, checkpoint.step, **checkpoint.record)
     if ledger.step < steps:
-        from vaelens.models.lightning_loop import Plan, run_steps  # Lightning takes seconds to import
+        from vaelens.models.lightning_loop import Plan, run_steps  # imported when needed: Lightning is slow to import
 
         batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
         batches.at(ledger.step)  # so that wrong images are refused before anything is written
