@@ -132,8 +132,8 @@ def test_help_and_version_do_not_import_torch():
 
 
 def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vaelens.cli._QUICK_STEPS", 3)
-    monkeypatch.setattr("vaelens.cli._QUICK_IMAGES", 8)
+    monkeypatch.setattr("vaelens.cli.quickstart._STEPS", 3)
+    monkeypatch.setattr("vaelens.cli.quickstart._IMAGES", 8)
     for _ in range(2):
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"

@@ -1,0 +1,89 @@
+"""The application: its commands, and how it ends: errors are one line, interruptions say how to go on."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vaelens.cli.analysis import analyse
+from vaelens.cli.quickstart import quickstart
+from vaelens.cli.training import train
+from vaelens.errors import VaelensError
+from vaelens.version import __version__
+
+
+class _Interrupted(Exception):
+    """Ctrl-C, with what the interrupted work says about going on."""
+
+
+class _Commands(TyperGroup):
+    """The commands; Typer would turn Ctrl-C into an exit status without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Interrupted(str(stop) or "interrupted") from stop
+
+
+app = typer.Typer(
+    name="vaelens",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# Typer carries Click, its own copy or the package; in either, a user's mistake is the parent of BadParameter.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        print(f"vaelens {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback(help="See what happens inside a variational autoencoder, by intervening on it.")
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """The options of every command; `main` reads --debug, wherever it stands."""
+
+
+for command in (quickstart, train, analyse):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line: errors are one line on standard error, with exit status 1, or 2 for wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        command = [argument for argument in given if argument != "--debug"]
+        status = app(command, standalone_mode=False, prog_name="vaelens")
+        sys.exit(status if isinstance(status, int) else 0)
+    except _Interrupted as stop:
+        _fail(str(stop), 130)
+    except _UsageError as error:
+        help_of = error.ctx.command_path if error.ctx else "vaelens"
+        _fail(f"{error.format_message()} See {help_of} --help.", 2)
+    except (VaelensError, OSError) as error:
+        if debug:
+            raise
+        _fail(str(error), 1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"{type(error).__name__}: {error}; this is a fault of vaelens: --debug shows where", 1)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"vaelens: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
