@@ -1,11 +1,14 @@
 import json
+import re
 import subprocess
 import sys
+import warnings
 
 import pytest
+import typer
 
 import vaelens as vl
-from vaelens.cli import main
+from vaelens.cli import app, main
 
 
 def run(*arguments):
@@ -58,9 +61,22 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
     ("arguments", "message"),
     [
         (["train", "--dataset", "digit"], "unknown dataset 'digit'; known: sprites, digits; did you mean 'digits'?"),
-        (["train", "--model", "betavae"], "unknown model 'betavae'; known: vae, beta-vae; did you mean 'beta-vae'?"),
-        (["train", "--beta", "2"], "unknown hyperparameter of vae 'beta'"),
-        (["train", "--model", "beta-vae", "--beta", "-1"], "beta is -1; expected a number from 0 to 1000"),
+        (["train", "--model", "betavae"], "unknown model 'betavae'; known: vae, beta-vae,"),
+        (["train", "--beta", "2"], "unknown hyperparameter of vae 'beta'; known: none"),
+        (["train", "--model", "vq-vae", "--beta", "2"], "'beta'; known: codes, commitment, decay, revival"),
+        (
+            ["train", "--model", "annealed-vae", "--annealing-steps", "0"],
+            "annealing_steps is 0; expected a whole number",
+        ),
+        (["train", "--model", "annealed-vae", "--annealing-steps", "1.5"], "Invalid value for '--annealing-steps'"),
+        (["train", "--model", "vq-vae", "--codes", "1"], "codes is 1; expected a whole number from 2 to 65536"),
+        (["train", "--model", "beta-tc-vae", "--sampling", "stratify"], "did you mean 'stratified'?"),
+        (["train", "--warm-up", "lr"], "--warm-up is 'lr'; expected a name and a number of steps, such as beta=1000"),
+        (["train", "--cyclical", "lr=-5"], "--cyclical is 'lr=-5'; expected a name and a number of steps"),
+        (["train", "--cosine-decay", "lr=0"], "steps is 0; expected a whole number of at least 1"),
+        (["train", "--warm-up", "beta=9"], "unknown name to schedule for vae 'beta'; known: lr"),
+        (["train", "--warm-up", "lr=9", "--cosine-decay", "lr=9"], "lr has two schedules"),
+        (["train", "--model", "beta-vae", "--beta", "-1"], "expected a number from 0 to 1000"),
         (["train", "--steps", "0"], "steps is 0; expected a whole number of at least 1"),
         (["train", "--steps", "many"], "Invalid value for '--steps'"),
         (["train", "--batch-size", "0"], "batch_size is 0"),
@@ -116,13 +132,97 @@ def test_training_refuses_to_overwrite_a_run(trained, capsys):
     assert "--resume" in capsys.readouterr().err
 
 
+HYPERPARAMETERS = [(one, given) for one in vl.CATALOGUE.values() for given in one.hyperparameters]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_models_lists_every_objective_and_all_about_it(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run("models") == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= width
+    assert "…" not in printed
+    words = " ".join(printed.split())
+    for objective in vl.CATALOGUE.values():
+        assert f" {objective.name} {objective.formula} {objective.source}; " in words
+    for _, given in HYPERPARAMETERS:
+        default = given.default if isinstance(given.default, str) else f"{given.default:.10g}"
+        assert re.search(rf"\s{given.name}\s+{re.escape(default)}\s", printed)
+    if width == 120:
+        assert "weight of the KL divergence; 1 is the plain VAE; a number from 0 to 1000" in words
+        assert "van den Oord et al. 2017; codes of 64 dimensions unless said otherwise" in words
+
+
+def test_train_has_an_option_for_each_hyperparameter_of_the_catalogue():
+    options = {option.name: option for option in typer.main.get_command(app).commands["train"].params}
+    for objective, given in HYPERPARAMETERS:
+        option = options[given.name]
+        assert option.opts == [f"--{given.name.replace('_', '-')}"]
+        assert option.default is None
+        assert objective.name in option.rich_help_panel
+        assert given.meaning in option.help
+        assert given.range in option.help
+    shared = options["beta"].help
+    assert shared.startswith("beta-vae: weight of the KL divergence; 1 is the plain VAE (default 4; a number from 0 to")
+    assert "beta-tc-vae: weight of the total correlation; 1 is the plain VAE (default 6; " in shared
+    assert all(name in options["model"].help for name in vl.CATALOGUE)
+
+
+def test_hyperparameters_and_latents_are_the_objective_s_own_unless_given(tmp_path, capsys):
+    arguments = ("--dataset", "digits", "--model", "vq-vae", "--steps", 2, "--batch-size", 8, "--commitment", 0.5)
+    assert run("train", *arguments, "--out", tmp_path) == 0
+    printed = capsys.readouterr().out
+    model = vl.VAE.from_pretrained(tmp_path)
+    assert model.latent_dim == 64
+    assert model.hyperparameters == {"codes": 512, "commitment": 0.5, "decay": 0.99, "revival": 0.1}
+    assert re.search(r"^codes in use: \d+\.\d of 512 \(perplexity of a batch\)$", printed, re.MULTILINE)
+    assert "active latents" not in printed
+
+
+def test_training_ends_with_its_terms_and_the_active_latents(tmp_path, capsys):
+    arguments = ("--dataset", "digits", "--model", "dip-vae-ii", "--steps", 2, "--batch-size", 8, "--latent-dim", 2)
+    assert run("train", *arguments, "--lambda-d", 3, "--out", tmp_path) == 0
+    first, error, active, _ = capsys.readouterr().out.splitlines()
+    terms = r"loss \S+, reconstruction \S+, kl \S+, off_diagonal \S+, diagonal \S+"
+    assert re.fullmatch(rf"2 steps; at the end: {terms}", first)
+    assert re.fullmatch(r"squared error a pixel: 0\.\d+", error)
+    assert re.fullmatch(r"active latents: [012] of 2; KL of each, in nats: \d\.\d\d \d\.\d\d", active)
+    assert vl.VAE.from_pretrained(tmp_path).hyperparameters == {"lambda_od": 10.0, "lambda_d": 3.0}
+
+
+def test_schedules_are_taken_and_kept(tmp_path):
+    arguments = ("--dataset", "digits", "--model", "factor-vae", "--steps", 2, "--batch-size", 8, "--latent-dim", 2)
+    schedules = ("--warm-up", "gamma=4", "--warm-up", "discriminator-lr=9", "--cosine-decay", "lr=8")
+    assert run("train", *arguments, *schedules, "--out", tmp_path) == 0
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert record["schedules"] == {
+        "gamma": "WarmUp(steps=4, start=0.0)",
+        "discriminator_lr": "WarmUp(steps=9, start=0.0)",
+        "lr": "CosineDecay(steps=8, end=0.0)",
+    }
+    assert record["terms"]["gamma"] == pytest.approx((0 + 35 / 4) / 2)
+
+
+def test_a_warning_is_one_line_and_the_command_goes_on(tmp_path, capsys, monkeypatch):
+    def warn(self):
+        warnings.warn("it goes on,\nin vain", vl.VaelensWarning, stacklevel=2)
+
+    monkeypatch.setattr("vaelens.models.watch.Watch.begin", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run("train", "--dataset", "digits", "--steps", 1, "--batch-size", 2, "--out", tmp_path) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "vain" in line]
+    assert told == ["vaelens: warning: it goes on, in vain"]
+
+
 def test_debug_shows_the_traceback(tmp_path):
     with pytest.raises(vl.VaelensError, match="unknown dataset 'x'"):
         main(["train", "--dataset", "x", "--out", str(tmp_path), "--debug"])
 
 
 def test_help_and_version_do_not_import_torch():
-    for arguments in (["--help"], ["train", "--help"], ["analyse", "--help"], ["quickstart", "--help"], ["--version"]):
+    helps = [[*command, "--help"] for command in ([], ["train"], ["analyse"], ["quickstart"], ["models"])]
+    for arguments in (*helps, ["--version"], ["models"]):
         code = (
             "import sys; from vaelens.cli import main\n"
             f"try: main({arguments!r})\n"

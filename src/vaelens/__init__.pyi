@@ -9,11 +9,11 @@ from .effects import (
     patching_effects,
     path_effects,
 )
-from .errors import VaelensError
+from .errors import VaelensError, VaelensWarning
 from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import DCI, dci, mig
-from .models import CATALOGUE, VAE, TrainingResult, build_model, train
+from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
 from .version import __version__
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "Add",
     "Analysis",
     "ArrayDataset",
+    "CosineDecay",
+    "Cyclical",
     "FactorDataset",
     "Hit",
     "Intervention",
@@ -36,6 +38,8 @@ __all__ = [
     "Site",
     "TrainingResult",
     "VaelensError",
+    "VaelensWarning",
+    "WarmUp",
     "__version__",
     "analyse",
     "build_model",

@@ -17,10 +17,13 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
         3
     """
     expected = f"of at least {low}" if high is None else f"from {low} to {high}"
-    is_whole = hasattr(value, "__index__") and not isinstance(value, bool)
-    if not is_whole or operator.index(value) < low or (high is not None and operator.index(value) > high):
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:  # arrays and tensors of fractions have an __index__, which raises
+        number = None
+    if number is None or number < low or (high is not None and number > high):
         raise VaelensError(f"{name} is {value!r}; expected a whole number {expected}")
-    return operator.index(value)
+    return number
 
 
 def check_seed(seed: Any) -> int:

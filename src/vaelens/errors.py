@@ -1,4 +1,4 @@
-"""The one error a user can cause, and the grammar of its message: what came, what was expected, what to do."""
+"""The one error a user can cause, and the one warning; their grammar: what came, what was expected, what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 class VaelensError(ValueError):
     """Raised for everything a user can cause; the message says what came, what was expected and what to do."""
+
+
+class VaelensWarning(UserWarning):
+    """Given where work goes on, but is probably in vain; the message says what was seen, why, and what to do."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> VaelensError:

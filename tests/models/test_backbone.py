@@ -25,12 +25,14 @@ def leaves_in_call_order(module, given):
 @pytest.mark.parametrize("side", [8, 16, 28, 32, 64, 128])
 def test_code_and_image_have_the_shapes_asked_for(side, channels):
     shape = (channels, side, side)
-    assert backbone.encoder(shape, 7)(torch.zeros(2, *shape)).shape == (2, 14)
+    assert backbone.encoder(shape, 7)(torch.zeros(2, *shape)).shape == (2, 7)
     assert backbone.decoder(shape, 7)(torch.zeros(2, 7)).shape == (2, *shape)
+    assert backbone.encoder(shape, 7, spatial=True)(torch.zeros(2, *shape)).shape == (2, 7, 4, 4)
+    assert backbone.decoder(shape, 7, spatial=True)(torch.zeros(2, 7, 4, 4)).shape == (2, *shape)
 
 
 def test_layers_at_64_are_the_published_ones():
-    encoder = backbone.encoder((1, 64, 64), 10)
+    encoder = backbone.encoder((1, 64, 64), 20)
     decoder = backbone.decoder((1, 64, 64), 10)
     convolutions = [layer for layer in encoder if isinstance(layer, nn.Conv2d)]
     transposed = [layer for layer in decoder if isinstance(layer, nn.ConvTranspose2d)]
@@ -41,11 +43,26 @@ def test_layers_at_64_are_the_published_ones():
     assert dense == [(1024, 256), (256, 20), (10, 256), (256, 1024)]
 
 
+def test_spatial_layers_are_one_by_one_convolutions_in_place_of_the_dense_ones():
+    for make, spatial in ((backbone.encoder, [(64, 256), (256, 5)]), (backbone.decoder, [(5, 256), (256, 64)])):
+        layers = list(make((1, 64, 64), 5, spatial=True))
+        assert not any(isinstance(layer, nn.Linear | nn.Flatten | nn.Unflatten) for layer in layers)
+        small = [layer for layer in layers if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)]
+        assert [(layer.in_channels, layer.out_channels) for layer in small] == spatial
+        dense = [
+            layer for layer in make((1, 64, 64), 5) if not isinstance(layer, nn.Linear | nn.Flatten | nn.Unflatten)
+        ]
+        kept = [layer for layer in layers if layer not in small]
+        assert [type(layer) for layer in kept] == [type(layer) for layer in dense]
+
+
+@pytest.mark.parametrize("spatial", [False, True])
 @pytest.mark.parametrize("side", [28, 64])
-def test_every_leaf_is_called_once_in_order_and_relus_keep_their_input(side):
+def test_every_leaf_is_called_once_in_order_and_relus_keep_their_input(side, spatial):
+    code = (1, 4, 4, 4) if spatial else (1, 4)
     for module, given in (
-        (backbone.encoder((1, side, side), 4), torch.zeros(1, 1, side, side)),
-        (backbone.decoder((1, side, side), 4), torch.zeros(1, 4)),
+        (backbone.encoder((1, side, side), 4, spatial), torch.zeros(1, 1, side, side)),
+        (backbone.decoder((1, side, side), 4, spatial), torch.zeros(code)),
     ):
         called = leaves_in_call_order(module, given)
         assert [leaf for leaf, _ in called] == list(module)

@@ -1,5 +1,10 @@
 import math
+import os
+import signal
+import subprocess
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -52,23 +57,24 @@ def interrupted_at(batch):
 
 
 def test_training_is_adam_on_the_loss():
-    model, reference = new_model(), new_model()
+    # doubles, as Adam divides by the gradient's own size, so that rounding shows where that is tiny
+    model, reference = new_model().double(), new_model().double()
     result = train(model, IMAGES, **SHORT | {"log_every": 1})
     optimizer = torch.optim.Adam(reference.parameters(), lr=1e-3)
     losses = []
     for batch in Batches(TensorImages(IMAGES), SHAPE, 8, seed=0, start=0, stop=12):
-        mu, logvar = reference.encode(batch.images)
-        noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(batch.noise_seed))
+        images = batch.images.double()
+        mu, logvar = reference.encode(images)
+        noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(batch.noise_seed), dtype=mu.dtype)
         logits = reference.logits(mu + torch.exp(0.5 * logvar) * noise)
-        bernoulli = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.images, reduction="sum") / 8
+        bernoulli = torch.nn.functional.binary_cross_entropy_with_logits(logits, images, reduction="sum") / 8
         loss = bernoulli + 4 * kl_per_latent(mu, logvar).sum() / 8
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     for parameter, expected in zip(model.parameters(), reference.parameters(), strict=True):
-        # Adam divides by the gradient's own size, so rounding shows where that is tiny; 12 steps move up to 1.2e-2.
-        torch.testing.assert_close(parameter, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(parameter, expected, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(result.history["loss"], losses, rtol=1e-5)
 
 
@@ -103,8 +109,14 @@ def test_the_result_says_what_was_done():
     result = train(new_model(), IMAGES, **SHORT | {"steps": 10})
     assert result.steps == 10
     assert list(result.history.index) == [4, 8, 10]
-    assert set(result.history.columns) == {"loss", "reconstruction", "kl"}
-    assert result.terms == result.history.iloc[-1].to_dict()
+    latents = ["kl_0", "kl_1", "kl_2"]
+    terms = ["loss", "reconstruction", "kl", "squared_error", "active_latents"]
+    assert set(result.history.columns) == {*terms, *latents}
+    last = result.history.iloc[-1]
+    assert result.terms == last[terms].to_dict()
+    assert result.kl_per_latent == list(last[latents])
+    assert sum(result.kl_per_latent) == pytest.approx(result.terms["kl"])
+    assert list(result.history["active_latents"]) == list((result.history[latents] > 0.01).sum(axis=1))
     assert result.device == "cpu"
     np.testing.assert_allclose(result.history["loss"], result.history["reconstruction"] + 4 * result.history["kl"])
 
@@ -275,19 +287,155 @@ def test_a_device_that_is_not_there_is_named():
         train(new_model(), IMAGES, **SHORT | {"device": "cuda"})
 
 
-def test_a_lost_loss_stops_with_step_and_cause_and_keeps_the_last_good_checkpoint(tmp_path):
+def poison(at, part):
+    """A callback that spoils a part of the model after that many steps."""
+
     class Poison(Callback):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            if batch_idx == 6:
+            if batch_idx == at - 1:
                 with torch.no_grad():
-                    pl_module.model.encoder.conv0.weight.fill_(math.nan)
+                    next(pl_module.step.model.get_submodule(part).parameters()).fill_(math.nan)
 
-    model = new_model()
-    with pytest.raises(VaelensError, match=r"lost at step 8 \(loss nan.*the learning rate, 0.001, .* try 0.0001"):
-        train(model, IMAGES, **SHORT, folder=tmp_path, callbacks=[Poison()])
-    kept = load_checkpoint(tmp_path / "checkpoints" / "last.safetensors")
+    return Poison()
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_lost_loss_stops_with_step_and_cause_and_keeps_the_last_good_checkpoint(tmp_path, part):
+    path = tmp_path / "checkpoints" / "last.safetensors"
+    message = (
+        rf"lost at step 8 \(loss nan.*the {part}'s output was the first .*learning rate, 0.001, .* try 0.0001; "
+        f"the checkpoint of step 5, from before, is in '{path}'"
+    )
+    with pytest.raises(VaelensError, match=message):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path, callbacks=[poison(7, part)])
+    kept = load_checkpoint(path)
     assert kept.step == 5
     assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
+
+
+@pytest.mark.parametrize("end", [10, 12])  # where a checkpoint is due, and at the end of the run
+def test_weights_lost_by_the_last_update_are_not_saved(tmp_path, end):
+    class Lose(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            if trainer.global_step == end - 1:
+                pl_module.step.model.decoder[0].weight.grad.fill_(math.nan)
+
+    message = (
+        rf"weights were lost at step {end}: the loss was finite, its gradient was not .*decoder.* step {end // 6 * 5}"
+    )
+    with pytest.raises(VaelensError, match=message):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path, callbacks=[Lose()])
+    kept = load_checkpoint(tmp_path / "checkpoints" / "last.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in kept.weights.values())
+
+
+def test_a_module_of_the_user_s_own_that_divides_by_zero_is_named():
+    class Careless(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense = torch.nn.Linear(math.prod(SHAPE), 6)
+
+        def forward(self, x):
+            return self.dense(x.flatten(1) / x.flatten(1).std(1, keepdim=True))
+
+    halves = torch.cat([IMAGES, torch.zeros(40, *SHAPE)])
+    model = new_model(encoder=Careless())
+    with pytest.raises(
+        VaelensError, match=r"lost at step 1 .*learning rate is not the cause: your encoder, .*Careless"
+    ):
+        train(model, halves, **SHORT)
+
+
+def test_weights_that_are_not_finite_are_refused_and_nothing_is_written(tmp_path):
+    model = new_model()
+    torch.nn.init.constant_(model.decoder[0].weight, math.nan)
+    with pytest.raises(VaelensError, match=r"the model's decoder.* holds NaN or infinity"):
+        train(model, IMAGES, **SHORT, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+PRESSING = """
+import os, signal, sys, torch
+from vaelens.models import build_model, train
+from lightning.pytorch import Callback
+
+class Press(Callback):  # amid step 7, after the forward pass has changed the codebook
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.number = batch_idx
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if self.number == 6 and optimizer is trainer.optimizers[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+torch.set_num_threads(1)
+images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+train(eval(sys.argv[1]), images, folder=sys.argv[2], callbacks=[Press()], **eval(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("name", ["beta-vae", "vq-vae", "factor-vae"])
+def test_ctrl_c_lets_the_step_end_and_the_resumed_run_ends_as_an_uninterrupted_one(name, tmp_path):
+    arguments = {"name": name, "image_shape": (1, 8, 8), "latent_dim": 4} | ({"codes": 8} if name == "vq-vae" else {})
+    command = [sys.executable, "-c", PRESSING, f"build_model(**{arguments})", str(tmp_path / "parted"), repr(SHORT)]
+    stopped = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert stopped.returncode != 0
+    said = f"KeyboardInterrupt: training was interrupted after 7 of 12 steps; go on from step 7 with folder='{tmp_path}"
+    assert stopped.stderr.splitlines()[-1].startswith(said)
+    assert stopped.stderr.splitlines()[-1].endswith("/parted', resume=True")
+    assert load_checkpoint(tmp_path / "parted" / "checkpoints" / "last.safetensors").step == 7
+
+    images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = train(build_model(**arguments), images, **SHORT, folder=tmp_path / "parted", resume=True)
+    expected = train(build_model(**arguments), images, **SHORT, folder=tmp_path / "whole")
+    pd.testing.assert_frame_equal(found.history, expected.history)
+    logs = [(tmp_path / folder / "logs" / "metrics.csv").read_text() for folder in ("parted", "whole")]
+    assert logs[0] == logs[1]
+    one, other = (
+        load_checkpoint(tmp_path / folder / "checkpoints" / "last.safetensors") for folder in ("parted", "whole")
+    )
+    assert len(one.optimizers) == (2 if name == "factor-vae" else 1)
+    for mine, yours in ((one.weights, other.weights), (one.discriminator, other.discriminator)):
+        assert list(mine) == list(yours)
+        assert all(torch.equal(tensor, yours[key]) for key, tensor in mine.items())
+    for mine, yours in zip(one.optimizers, other.optimizers, strict=True):
+        assert all(torch.equal(t, yours[number][key]) for number in mine for key, t in mine[number].items())
+
+
+def test_an_application_s_own_handler_of_ctrl_c_is_left_alone():
+    pressed = []
+
+    class Press(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def handle(signal_number, frame):
+        pressed.append(signal_number)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        assert train(new_model(), IMAGES, **SHORT, callbacks=[Press()]).steps == 12
+        assert signal.getsignal(signal.SIGINT) is handle
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert pressed == [signal.SIGINT]
+
+
+def test_a_thread_trains_as_the_main_one():
+    one, other = new_model(), new_model()
+    train(one, IMAGES, **SHORT)
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(train, other, IMAGES, **SHORT).result().steps == 12
+    assert same(one, other)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interruption_before_the_first_step_can_be_gone_on_from(tmp_path):
+    whole, parted = new_model(), new_model()
+    train(whole, IMAGES, **SHORT)
+    with pytest.raises(KeyboardInterrupt, match="after 0 of 12 steps; go on from step 0"):
+        train(parted, interrupted_at(0), **SHORT, folder=tmp_path)
+    train(parted, IMAGES, **SHORT, folder=tmp_path, resume=True)
+    assert same(whole, parted)
 
 
 @pytest.fixture(scope="module")

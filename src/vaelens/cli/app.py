@@ -1,6 +1,7 @@
-"""The application: its commands, and how it ends: errors are one line, interruptions say how to go on."""
+"""The application: its commands, and how it ends: errors and warnings are one line, interruptions say how to go on."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -8,9 +9,10 @@ import typer
 from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
+from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
 from vaelens.cli.training import train
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.version import __version__
 
 
@@ -57,7 +59,7 @@ def _options(
     """The options of every command; `main` reads --debug, wherever it stands."""
 
 
-for command in (quickstart, train, analyse):
+for command in (quickstart, train, analyse, models):
     app.command()(command)
 
 
@@ -67,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         command = [argument for argument in given if argument != "--debug"]
-        status = app(command, standalone_mode=False, prog_name="vaelens")
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status = app(command, standalone_mode=False, prog_name="vaelens")
         sys.exit(status if isinstance(status, int) else 0)
     except _Interrupted as stop:
         _fail(str(stop), 130)
@@ -82,6 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _fail(f"{type(error).__name__}: {error}; this is a fault of vaelens: --debug shows where", 1)
+
+
+def _show_warning(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
+    if issubclass(category, VaelensWarning):
+        print(f"vaelens: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
 
 
 def _fail(message: str, status: int) -> None:

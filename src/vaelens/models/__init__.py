@@ -1,17 +1,8 @@
-"""Variational autoencoders of images: building, training, saving and loading them."""
+"""Variational autoencoders of images: building, training, saving and loading them.
 
-from vaelens.models.batches import ImageSource
-from vaelens.models.catalogue import CATALOGUE, Hyperparameter, Objective
-from vaelens.models.training import TrainingResult, train
-from vaelens.models.vae import VAE, build_model
+What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
+"""
 
-__all__ = [
-    "CATALOGUE",
-    "VAE",
-    "Hyperparameter",
-    "ImageSource",
-    "Objective",
-    "TrainingResult",
-    "build_model",
-    "train",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

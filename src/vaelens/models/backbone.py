@@ -48,12 +48,13 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> nn.Sequential:
-    """The encoder: images `(n, c, h, w)` to the posterior's moments `(n, 2 d)`, means first, then log-variances.
+def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = False) -> nn.Sequential:
+    """The encoder: images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
 
-    Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense 2d. For a side of 64 the
-    convolutions have 32, 32, 64, 64 channels, as published; for 8, 16, 32 and 128: (64), (32, 64), (32, 32, 64),
-    (32, 32, 64, 64, 64); a side of 28 is padded to 32 with zeros.
+    Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense `outputs`: twice the number of
+    latents, for the posterior's means and then its log-variances. Spatial: 1×1 convolutions in place of the dense
+    layers. For a side of 64 the convolutions have 32, 32, 64, 64 channels, as published; for 8, 16, 32 and 128: (64),
+    (32, 64), (32, 32, 64), (32, 32, 64, 64, 64); a side of 28 is padded to 32 with zeros.
 
     References:
         Locatello, Bauer, Lucic, Rätsch, Gelly, Schölkopf, Bachem: Challenging Common Assumptions in the
@@ -61,8 +62,10 @@ def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> nn.Sequential
 
     Example:
         >>> import torch
-        >>> encoder((1, 28, 28), latent_dim=10)(torch.zeros(5, 1, 28, 28)).shape
+        >>> encoder((1, 28, 28), outputs=20)(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5, 20])
+        >>> encoder((1, 28, 28), outputs=64, spatial=True)(torch.zeros(5, 1, 28, 28)).shape
+        torch.Size([5, 64, 4, 4])
     """
     channels, side, _ = image_shape
     padding = PADDING.get(side, 0)
@@ -74,19 +77,24 @@ def encoder(image_shape: tuple[int, int, int], latent_dim: int) -> nn.Sequential
         layers[f"conv{stage}"] = nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1)
         layers[f"relu{stage}"] = nn.ReLU()
     last = len(stages)
-    layers["flatten"] = nn.Flatten()
-    layers[f"dense{last}"] = nn.Linear(math.prod(GRID), HIDDEN)
-    layers[f"relu{last}"] = nn.ReLU()
-    layers["moments"] = nn.Linear(HIDDEN, 2 * latent_dim)
+    if spatial:
+        layers[f"conv{last}"] = nn.Conv2d(GRID[0], HIDDEN, kernel_size=1)
+        layers[f"relu{last}"] = nn.ReLU()
+        layers["code"] = nn.Conv2d(HIDDEN, outputs, kernel_size=1)
+    else:
+        layers["flatten"] = nn.Flatten()
+        layers[f"dense{last}"] = nn.Linear(math.prod(GRID), HIDDEN)
+        layers[f"relu{last}"] = nn.ReLU()
+        layers["moments"] = nn.Linear(HIDDEN, outputs)
     return nn.Sequential(layers)
 
 
-def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> nn.Sequential:
-    """The decoder: codes `(n, d)` to the likelihood's parameters, one a pixel, `(n, c, h, w)`.
+def decoder(image_shape: tuple[int, int, int], latent_dim: int, spatial: bool = False) -> nn.Sequential:
+    """The decoder: codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to the likelihood's parameters `(n, c, h, w)`.
 
-    The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4, then transposed
-    convolutions 4×4 with stride 2 and ReLUs between (for a side of 64: 64, 32, 32, c channels). A side of 28 is
-    cut from the middle of 32.
+    The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4 (spatial: 1×1
+    convolutions to 256 and to 64 channels), then transposed convolutions 4×4 with stride 2 and ReLUs between (for a
+    side of 64: 64, 32, 32, c channels). A side of 28 is cut from the middle of 32.
 
     References:
         Locatello, Bauer, Lucic, Rätsch, Gelly, Schölkopf, Bachem: Challenging Common Assumptions in the
@@ -99,13 +107,14 @@ def decoder(image_shape: tuple[int, int, int], latent_dim: int) -> nn.Sequential
     """
     channels, side, _ = image_shape
     padding = PADDING.get(side, 0)
-    layers: OrderedDict[str, nn.Module] = OrderedDict(
-        dense0=nn.Linear(latent_dim, HIDDEN),
-        relu0=nn.ReLU(),
-        dense1=nn.Linear(HIDDEN, math.prod(GRID)),
-        relu1=nn.ReLU(),
-        unflatten=nn.Unflatten(1, GRID),
-    )
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if spatial:
+        layers |= {"conv0": nn.Conv2d(latent_dim, HIDDEN, kernel_size=1), "relu0": nn.ReLU()}
+        layers |= {"conv1": nn.Conv2d(HIDDEN, GRID[0], kernel_size=1), "relu1": nn.ReLU()}
+    else:
+        layers |= {"dense0": nn.Linear(latent_dim, HIDDEN), "relu0": nn.ReLU()}
+        layers |= {"dense1": nn.Linear(HIDDEN, math.prod(GRID)), "relu1": nn.ReLU()}
+        layers["unflatten"] = nn.Unflatten(1, GRID)
     stages = CONV_CHANNELS[side + 2 * padding][::-1]
     outputs = (*stages[1:], channels)
     for stage, (before, after) in enumerate(zip(stages, outputs, strict=True), start=2):

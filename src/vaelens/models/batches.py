@@ -63,13 +63,19 @@ def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
 class Batch:
     """The images of one step, and the seed its posterior noise is drawn with."""
 
+    step: int
+    """The steps before it."""
     images: Images
     noise_seed: int
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of steps `start` to `stop`, drawn uniformly with replacement and checked on the way."""
+    """The batches of steps `start` to `stop`, drawn uniformly and checked on the way.
+
+    The images of one batch differ, which stratified sampling takes for granted; in a batch of more images than there
+    are, all are drawn anew each time.
+    """
 
     source: ImageSource
     image_shape: tuple[int, int, int]
@@ -91,10 +97,11 @@ class Batches:
             VaelensError: if the images' type, shape or range is wrong.
         """
         generator = np.random.default_rng((self.seed, step))
-        indices = generator.integers(len(self.source), size=self.batch_size)
+        count = len(self.source)
+        indices = generator.choice(count, size=self.batch_size, replace=self.batch_size > count)
         images = self.source.images_at(indices)
         check_images(images, (self.batch_size, *self.image_shape))
-        return Batch(images, int(generator.integers(2**63)))
+        return Batch(step, images, int(generator.integers(2**63)))
 
 
 def check_images(images: Any, shape: tuple[int, ...]) -> None:

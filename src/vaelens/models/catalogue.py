@@ -1,43 +1,17 @@
-"""The catalogue of objectives: what each is called, its hyperparameters and their ranges, and where it comes from."""
+"""The catalogue of objectives: what each is called, its formula, hyperparameters with their ranges, and its source.
 
-import math
-from collections.abc import Callable, Mapping
+It imports no PyTorch, so that the command line can list it at once; the functions are in `objectives`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
 from vaelens.errors import VaelensError, unknown
-from vaelens.models import objectives
+from vaelens.models.hyperparameters import Choice, Hyperparameter, Number, Value, Whole
 
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """A number an objective is given."""
-
-    name: str
-    default: float
-    low: float
-    """The least value allowed."""
-    high: float
-    """The greatest value allowed."""
-    meaning: str
-    """What it does, in one line."""
-
-    def check(self, value: Any) -> float:
-        """The value as a float.
-
-        Raises:
-            VaelensError: if it is no number or out of range.
-        """
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise VaelensError(f"{self.name} is {value!r}; expected a number from {self.low:g} to {self.high:g}")
-        number = float(value)
-        if not math.isfinite(number) or not self.low <= number <= self.high:
-            raise VaelensError(f"{self.name} is {number:g}; expected a number from {self.low:g} to {self.high:g}")
-        return number
+LATENT_DIM = 10
 
 
 @dataclass(frozen=True)
@@ -45,27 +19,36 @@ class Objective:
     """A line of the catalogue."""
 
     name: str
-    function: Callable[..., dict[str, Tensor]]
-    """Takes a `ForwardPass` and the hyperparameters by name, gives the terms of the loss."""
-    hyperparameters: tuple[Hyperparameter, ...]
     formula: str
     source: str
     """Authors and year."""
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    latent_dim: int = LATENT_DIM
+    """The number of latents a model has unless said otherwise."""
+    quantised: bool = False
+    """Whether the latent is a grid of codes of a codebook rather than a Gaussian."""
+    adversarial: bool = False
+    """Whether a discriminator is trained beside the model."""
 
-    def resolve(self, values: Any) -> dict[str, float]:
+    @property
+    def function(self) -> str:
+        """The name of its function in `vaelens.models.objectives`."""
+        return self.name.replace("-", "_")
+
+    def resolve(self, values: Any) -> dict[str, Value]:
         """All hyperparameters: the values given, checked, and the defaults of the rest.
 
         Raises:
             VaelensError: if one is unknown or out of range.
 
         Example:
-            >>> CATALOGUE["beta-vae"].resolve({})
-            {'beta': 4.0}
+            >>> CATALOGUE["beta-tc-vae"].resolve({"beta": 2})
+            {'beta': 2.0, 'sampling': 'minibatch-weighted'}
         """
         if values is None:
             values = {}
         if not isinstance(values, Mapping):
-            raise VaelensError(f"hyperparameters are {values!r}; expected a dictionary of numbers by name")
+            raise VaelensError(f"hyperparameters are {values!r}; expected a dictionary of values by name")
         known = [hyperparameter.name for hyperparameter in self.hyperparameters]
         for name in values:
             if name not in known:
@@ -77,13 +60,77 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType(
     {
         objective.name: objective
         for objective in (
-            Objective("vae", objectives.vae, (), "R + KL", "Kingma & Welling 2014"),
+            Objective("vae", "R + KL", "Kingma & Welling 2014"),
             Objective(
                 "beta-vae",
-                objectives.beta_vae,
-                (Hyperparameter("beta", 4.0, 0.0, 1000.0, "weight of the KL divergence; 1 is the plain VAE"),),
                 "R + beta·KL",
                 "Higgins et al. 2017",
+                (Number("beta", "weight of the KL divergence; 1 is the plain VAE", 4.0, 0.0, 1000.0),),
+            ),
+            Objective(
+                "annealed-vae",
+                "R + gamma·|KL − C(t)|",
+                "Burgess et al. 2018",
+                (
+                    Number("gamma", "weight of the distance between KL and capacity", 1000.0, 0.0, 1e6),
+                    Number("c_max", "capacity reached in the end, in nats", 25.0, 0.0, 1000.0),
+                    Whole("annealing_steps", "steps in which the capacity rises from 0 to c_max", 100_000, 1, 10**9),
+                ),
+            ),
+            Objective(
+                "factor-vae",
+                "R + KL + gamma·TC",
+                "Kim & Mnih 2018",
+                (
+                    Number("gamma", "weight of the discriminator's total correlation", 35.0, 0.0, 1e6),
+                    Number("discriminator_lr", "learning rate of the discriminator", 1e-4, 1e-8, 1.0),
+                ),
+                adversarial=True,
+            ),
+            Objective(
+                "beta-tc-vae",
+                "R + MI + beta·TC + dimension-wise KL",
+                "Chen et al. 2018",
+                (
+                    Number("beta", "weight of the total correlation; 1 is the plain VAE", 6.0, 0.0, 1000.0),
+                    Choice(
+                        "sampling",
+                        "how the density of the codes is estimated from a batch",
+                        "minibatch-weighted",
+                        ("minibatch-weighted", "stratified"),
+                    ),
+                ),
+            ),
+            Objective(
+                "dip-vae-i",
+                "R + KL + lambda_od·Σ_i≠j C_ij² + lambda_d·Σ_i (C_ii − 1)², C = Cov[mu]",
+                "Kumar et al. 2018",
+                (
+                    Number("lambda_od", "weight of the covariance's off-diagonal elements", 10.0, 0.0, 1e6),
+                    Number("lambda_d", "weight of the covariance's diagonal elements", 100.0, 0.0, 1e6),
+                ),
+            ),
+            Objective(
+                "dip-vae-ii",
+                "R + KL + lambda_od·Σ_i≠j C_ij² + lambda_d·Σ_i (C_ii − 1)², C = Cov[mu] + E[diag sigma²]",
+                "Kumar et al. 2018",
+                (
+                    Number("lambda_od", "weight of the covariance's off-diagonal elements", 10.0, 0.0, 1e6),
+                    Number("lambda_d", "weight of the covariance's diagonal elements", 10.0, 0.0, 1e6),
+                ),
+            ),
+            Objective(
+                "vq-vae",
+                "R + commitment·‖z_e − sg[e]‖²",
+                "van den Oord et al. 2017",
+                (
+                    Whole("codes", "number of codes in the codebook", 512, 2, 65_536),
+                    Number("commitment", "weight of the commitment to the codes chosen", 0.25, 0.0, 1000.0),
+                    Number("decay", "what the codebook's moving averages keep, a step", 0.99, 0.0, 0.99999),
+                    Number("revival", "a code chosen less often a batch is replaced; 0 never is", 0.1, 0.0, 1000.0),
+                ),
+                latent_dim=64,
+                quantised=True,
             ),
         )
     }

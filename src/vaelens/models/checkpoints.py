@@ -14,6 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError
+from vaelens.models.model_folder import apart
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Checkpoint:
     record: Mapping[str, Any]
     """The ledger's rows and window."""
     weights: Mapping[str, Tensor]
+    """The model's, its codebook included."""
+    discriminator: Mapping[str, Tensor]
+    """The discriminator's weights; none where the objective has none."""
     optimizers: tuple[Mapping[int, Mapping[str, Tensor]], ...]
     """Each optimiser's state, by number of the parameter and name."""
 
@@ -39,6 +43,7 @@ def checkpoint_path(folder: Path) -> Path:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes the checkpoint; the one before is replaced once the new one is whole."""
     tensors = {f"model/{name}": tensor for name, tensor in checkpoint.weights.items()}
+    tensors |= {f"discriminator/{name}": tensor for name, tensor in checkpoint.discriminator.items()}
     for number, optimizer in enumerate(checkpoint.optimizers):
         for parameter, state in optimizer.items():
             tensors |= {f"optimizer/{number}/{parameter}/{name}": tensor for name, tensor in state.items()}
@@ -50,8 +55,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, unfinished, metadata={"checkpoint": json.dumps(facts)})
+    safetensors.torch.save_file(apart(tensors), unfinished, metadata={"checkpoint": json.dumps(facts)})
     unfinished.replace(path)
 
 
@@ -72,15 +76,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise VaelensError(f"the checkpoint {str(path)!r} is damaged ({error}); delete it and train anew") from error
     weights: dict[str, Tensor] = {}
+    discriminator: dict[str, Tensor] = {}
     optimizers: list[dict[int, dict[str, Tensor]]] = [{} for _ in range(facts["optimizers"])]
     for key, tensor in tensors.items():
         kind, name = key.split("/", 1)
         if kind == "model":
             weights[name] = tensor
+        elif kind == "discriminator":
+            discriminator[name] = tensor
         else:
             number, parameter, state = name.split("/")
             optimizers[int(number)].setdefault(int(parameter), {})[state] = tensor
-    return Checkpoint(facts["step"], facts["run"], facts["record"], weights, tuple(optimizers))
+    return Checkpoint(facts["step"], facts["run"], facts["record"], weights, discriminator, tuple(optimizers))
 
 
 def check_same_run(checkpoint: Checkpoint, run: Mapping[str, Any], path: Path) -> None:

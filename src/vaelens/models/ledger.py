@@ -1,17 +1,23 @@
-"""The record of a training run: the terms of the loss at each step, averaged over windows of steps.
+"""The record of a training run: the terms of the loss and each latent's KL, averaged over windows of steps.
 
 Terms stay on their device until they are asked for: one transfer a window, none a step.
 """
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vaelens.errors import VaelensError
+from vaelens.models.posterior import ACTIVE_NATS
 
 Row = dict[str, float]
+
+_LONGEST_UNSEEN = 50  # steps after which a lost loss is noticed, however long the window
+_KL = re.compile(r"kl_(\d+)")  # the column of a latent's KL
 
 
 class Ledger:
@@ -19,31 +25,42 @@ class Ledger:
 
     Args:
         every: steps a window.
-        lr: the learning rate, for the error when the loss is lost.
+        lost: makes the error, of the first step whose terms are not all finite and of its row.
         step: steps done before.
         rows: the averages of the windows before.
         window: the terms of the steps since the last full window.
     """
 
-    def __init__(self, every: int, lr: float, step: int = 0, rows: Any = (), window: Any = ()) -> None:
+    def __init__(
+        self, every: int, lost: Callable[[int, Row], Exception], step: int = 0, rows: Any = (), window: Any = ()
+    ) -> None:
         self.every = every
-        self.lr = lr
+        self.lost = lost
         self.step = step
         self.rows: list[Row] = list(rows)
         self.window: list[Row] = list(window)
         self._names: list[str] = []
         self._pending: list[Tensor] = []
+        self._settings: list[Row] = []
 
-    def add(self, terms: Mapping[str, Tensor]) -> Row | None:
+    def add(self, terms: Mapping[str, Tensor], settings: Mapping[str, float] = MappingProxyType({})) -> Row | None:
         """Notes a step; gives the window's averages, with the step, when it is full.
+
+        Args:
+            terms: what was computed.
+            settings: what schedules have set for the step; one that is called as a term is noted as `<name>_weight`.
 
         Raises:
             VaelensError: if a term is not finite.
         """
         self.step += 1
-        self._names = list(terms)
-        self._pending.append(torch.stack([term.detach() for term in terms.values()]))
+        if not self._names:
+            self._names = [name for term in terms for name in _columns(term, terms[term])]
+        self._pending.append(torch.cat([term.detach().reshape(-1) for term in terms.values()]))
+        self._settings.append({f"{name}_weight" if name in terms else name: settings[name] for name in settings})
         if self.step % self.every:
+            if len(self._pending) >= _LONGEST_UNSEEN:
+                self.settle()
             return None
         row = self.average()
         self.rows.append(row)
@@ -60,16 +77,12 @@ class Ledger:
             return
         values = torch.stack(self._pending).tolist()  # (steps, terms)
         first = self.step - len(values) + 1
-        finite = torch.isfinite(torch.tensor(values, dtype=torch.float64)).all(1).tolist()
-        self._pending = []
-        if not all(finite):
-            lost = finite.index(False)
-            terms = ", ".join(f"{name} {value:g}" for name, value in zip(self._names, values[lost], strict=True))
-            raise VaelensError(
-                f"the loss was lost at step {first + lost} ({terms}): the learning rate, {self.lr:g}, is probably "
-                f"too high; try {self.lr / 10:g}"
-            )
-        self.window += [dict(zip(self._names, row, strict=True)) for row in values]
+        rows = [dict(zip(self._names, row, strict=True)) for row in values]
+        settings, self._pending, self._settings = self._settings, [], []
+        for number, row in enumerate(rows):
+            if not all(map(math.isfinite, row.values())):
+                raise self.lost(first + number, row)
+        self.window += [row | set_to for row, set_to in zip(rows, settings, strict=True)]
 
     def average(self) -> Row:
         """The averages over the steps since the last full window, with the step; the last row if there are none.
@@ -82,7 +95,9 @@ class Ledger:
             return self.rows[-1]
         count = len(self.window)
         means = {name: sum(row[name] for row in self.window) / count for name in self.window[0]}
-        return {"step": self.step, **means}
+        kl = kl_per_latent(means)
+        active = {"active_latents": float(sum(value > ACTIVE_NATS for value in kl))} if kl else {}
+        return {"step": self.step, **means, **active}
 
     def history(self) -> list[Row]:
         """Every row, the unfinished window's last.
@@ -92,3 +107,17 @@ class Ledger:
         """
         self.settle()
         return [*self.rows, self.average()] if self.window else list(self.rows)
+
+
+def scalars(row: Mapping[str, float]) -> Row:
+    """A row without the step and the latents' KL."""
+    return {name: value for name, value in row.items() if name != "step" and not _KL.fullmatch(name)}
+
+
+def kl_per_latent(row: Mapping[str, float]) -> list[float]:
+    """Each latent's KL in a row, in nats; none where the model has a codebook."""
+    return [value for name, value in row.items() if _KL.fullmatch(name)]
+
+
+def _columns(term: str, value: Tensor) -> list[str]:
+    return [term] if value.ndim == 0 else [f"kl_{latent}" for latent in range(len(value))]

@@ -5,7 +5,7 @@ a mistyped path never is; weights are safetensors, never a pickle.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,28 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         raise VaelensError(f"{str(path)!r} is damaged ({error}); save the model again") from error
 
 
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Writes `model.safetensors` into the folder."""
+    safetensors.torch.save_file(apart(weights), folder / SAFETENSORS_SINGLE_FILE, metadata={"format": "pt"})
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, contiguous and no two in the same memory, as safetensors asks for.
+
+    What encoder and decoder share is thus written once for each.
+    """
+    separate: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        contiguous = tensor.contiguous()
+        memory = contiguous.untyped_storage().data_ptr()
+        separate[name] = contiguous.clone() if memory in seen else contiguous
+        seen.add(memory)
+    return separate
+
+
 def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Path) -> None:
-    """Puts the weights into the module, which takes their floating-point type, so that every bit is kept.
+    """Puts the weights into the module, whose tensors take their floating-point types, so that every bit is kept.
 
     Raises:
         VaelensError: if the names or shapes differ; the module is then as before.
@@ -109,8 +129,12 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Pa
     ]
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise VaelensError(f"the weights in {str(origin)!r} do not fit the config: the file {faults[0]}{more}")
-    module.to(next(tensor.dtype for tensor in weights.values() if tensor.is_floating_point()))
+        raise VaelensError(
+            f"the weights in {str(origin)!r} do not fit the config: the file {faults[0]}{more}; they were saved with "
+            "another config, or other modules of your own"
+        )
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        tensor.data = tensor.data.to(weights[name].dtype)
     module.load_state_dict(weights)
 
 

@@ -1,8 +1,12 @@
-"""The Gaussian posterior q(z|x) = N(mu, exp(logvar)), independent over latents: its samples and its divergence."""
+"""The Gaussian posterior q(z|x) = N(mu, exp(logvar)), independent over latents: its samples, density and divergence."""
+
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+ACTIVE_NATS = 0.01  # a latent whose mean KL is above this is active
 
 
 def sample(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, "n d"]:
@@ -34,3 +38,15 @@ def kl_per_latent(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Flo
     """
     # expm1: near the prior, sigma² − 1 in floats would lose the digits the result consists of
     return 0.5 * (mu.square() + torch.expm1(logvar) - logvar)
+
+
+def log_density(
+    z: Float[Tensor, "*#any d"], mu: Float[Tensor, "*#any d"], logvar: Float[Tensor, "*#any d"]
+) -> Float[Tensor, "... d"]:
+    """Each latent's log-density under its posterior, `log N(z_i; mu_i, sigma_i²)`, in nats.
+
+    Example:
+        >>> log_density(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1, 1))  # −log(2π) / 2
+        tensor([[-0.9189]])
+    """
+    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mu).square() * torch.exp(-logvar))

@@ -5,7 +5,6 @@ itself is in `lightning_loop`.
 """
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -18,7 +17,10 @@ from vaelens.errors import VaelensError
 from vaelens.models.batches import Batches, as_source
 from vaelens.models.checkpoints import Checkpoint, check_same_run, checkpoint_path, load_checkpoint
 from vaelens.models.devices import find_device
-from vaelens.models.ledger import Ledger
+from vaelens.models.diagnosis import Diagnosis, check_weights
+from vaelens.models.ledger import Ledger, kl_per_latent, scalars
+from vaelens.models.model_folder import load_weights
+from vaelens.models.step import TrainingStep
 from vaelens.models.vae import VAE
 
 
@@ -29,9 +31,13 @@ class TrainingResult:
     steps: int
     """Steps done, those before a resumption included."""
     terms: dict[str, float]
-    """Each term of the loss, averaged over the last window of steps, in nats an image."""
+    """Each term of the loss, averaged over the last window of steps, in nats an image; `squared_error`, the mean
+    squared error a pixel; `active_latents`, how many have a KL above 0.01 nat; and what schedules have set."""
+    kl_per_latent: list[float]
+    """Each latent's KL from the prior, averaged over the last window, in nats; empty for a model with a codebook."""
     history: pd.DataFrame
-    """The terms (columns), averaged over each window of `log_every` steps (index: its last step)."""
+    """The same (columns; the latents' as kl_0, kl_1 …), averaged over each window of `log_every` steps (index: its
+    last step)."""
     seconds: float
     """How long this call took."""
     device: str
@@ -52,25 +58,30 @@ def train(
     log_every: Any = 50,
     checkpoint_every: Any = 500,
     logger: Any = None,
-    callbacks: Iterable[Any] = (),
+    callbacks: Any = (),
 ) -> TrainingResult:
     """Trains the model on the images, in place, by Adam.
 
     Batch and noise of step t depend on the seed and on t alone, so the same call gives the same weights on the same
     machine, and a run that is interrupted and resumed ends with the very weights of one that was not. Batches are
-    drawn uniformly with replacement.
+    drawn uniformly, the images of one without replacement.
 
     With a folder, the last checkpoint is kept in `checkpoints/last.safetensors` and the terms of the loss in
     `logs/metrics.csv`; without one, nothing is written. Ctrl-C leaves a checkpoint and says how to go on. The
     model's mode (train or eval) and device, and the global random state, are afterwards as before.
+
+    A `VaelensWarning` says when the run goes on but is probably in vain: no latent has been active, or the codebook
+    all but unused, for 500 steps (200 at the end), or the steps are too few for an annealed capacity.
 
     Args:
         model: a `VAE`.
         data: a dataset (an object with `len(data)` and `data.images_at(indices)`) or a tensor of images; float32
             `(n, c, h, w)` in [0, 1].
         steps: how many steps to train in all, at least 1.
-        batch_size: images a step, at least 1.
-        lr: Adam's learning rate, above 0 and at most 1. Published runs take 1e-4.
+        batch_size: images a step, at least 1; for `factor-vae` at least 4, as it trains the model on the first half
+            and takes codes with permuted latents from the second.
+        lr: Adam's learning rate, above 0 and at most 1. Published runs take 1e-4. (The discriminator of a
+            `factor-vae` has its own, a hyperparameter.)
         seed: draws the batches and the posterior's noise, at least 0. (The first weights: `build_model(seed=…)`.)
         progress: whether to show a progress bar on standard error.
         device: `auto` (an accelerator if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -80,14 +91,16 @@ def train(
         log_every: steps over which terms are averaged and after which they are logged, at least 1.
         checkpoint_every: steps between checkpoints, at least 1; there is one after the last step too.
         logger: a Lightning logger, or several, besides the folder's.
-        callbacks: Lightning callbacks. What they remember is not in the checkpoint.
+        callbacks: Lightning callbacks, one or several; among them schedules (`WarmUp`, `Cyclical`, `CosineDecay`). What
+            callbacks remember is not in the checkpoint; schedules remember nothing.
 
     Returns:
         What came of it; lower terms are better.
 
     Raises:
         VaelensError: if an argument is out of range, the images are not in [0, 1] or of another shape, the device is
-            not there, there is nothing to resume or something that would be overwritten, or the loss is lost.
+            not there, there is nothing to resume or something that would be overwritten, a schedule sets what the
+            model has not, or the loss is lost.
         KeyboardInterrupt: at Ctrl-C.
 
     References:
@@ -109,25 +122,36 @@ def train(
     lr, seed, found = _check_lr(lr), check_seed(seed), find_device(device)
     source = as_source(data, model.image_shape)
     folder = None if folder is None else Path(folder).expanduser()
+    callbacks, loggers = _several(callbacks), _several(logger)
     run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
+    run["schedules"] = _schedules(callbacks, model)
+    run["frozen"] = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     checkpoint = _checkpoint_to_resume(folder, resume, run, steps)
 
-    ledger = Ledger(log_every, lr)
+    lost = Diagnosis(model, lr).lost_loss
+    ledger = Ledger(log_every, lost)
+    if folder is not None and checkpoint is not None:
+        load_weights(model, dict(checkpoint.weights), checkpoint_path(folder))
+    step = TrainingStep(model, len(source), seed)
     if checkpoint is not None:
-        model.load_state_dict(dict(checkpoint.weights))
-        ledger = Ledger(log_every, lr, checkpoint.step, **checkpoint.record)
+        if step.discriminator is not None:
+            step.discriminator.load_state_dict(dict(checkpoint.discriminator))
+        ledger = Ledger(log_every, lost, checkpoint.step, **checkpoint.record)
     if ledger.step < steps:
-        from vaelens.models.lightning_loop import Plan, run_steps  # imported when needed: Lightning is slow to import
+        from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
+        from vaelens.models.lightning_loop import run_steps
 
         batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
         batches.at(ledger.step)  # so that wrong images are refused before anything is written
-        loggers = logger if isinstance(logger, list | tuple) else [logger] if logger is not None else []
-        plan = Plan(batches, lr, found, folder, checkpoint_every, run, progress, loggers, list(callbacks))
-        run_steps(model, plan, ledger, checkpoint)
+        check_weights(model)
+        plan = Plan(batches, lr, found, folder, checkpoint_every, run, progress, loggers, callbacks)
+        run_steps(step, plan, ledger, checkpoint)
 
     history = pd.DataFrame(ledger.history()).astype({"step": int}).set_index("step")
-    terms = {str(name): float(value) for name, value in history.iloc[-1].items()}
-    return TrainingResult(ledger.step, terms, history, time.perf_counter() - begun, str(found))
+    last = {str(name): float(value) for name, value in history.iloc[-1].items()}
+    return TrainingResult(
+        ledger.step, scalars(last), kl_per_latent(last), history, time.perf_counter() - begun, str(found)
+    )
 
 
 def _checkpoint_to_resume(folder: Path | None, resume: bool, run: dict[str, Any], steps: int) -> Checkpoint | None:
@@ -159,3 +183,17 @@ def _check_lr(lr: Any) -> float:
     if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 < float(lr) <= 1:  # false for NaN too
         raise VaelensError(f"lr is {lr!r}; expected a learning rate above 0 and at most 1, such as 1e-3")
     return float(lr)
+
+
+def _several(one_or_more: Any) -> list[Any]:
+    if one_or_more is None:
+        return []
+    return list(one_or_more) if isinstance(one_or_more, list | tuple) else [one_or_more]
+
+
+def _schedules(callbacks: list[Any], model: VAE) -> dict[str, str]:
+    if not callbacks:
+        return {}
+    from vaelens.models.schedules import describe_schedules  # who has callbacks has imported Lightning
+
+    return describe_schedules(callbacks, model)

@@ -1,10 +1,8 @@
-"""The variational autoencoder: encoder, Gaussian posterior, decoder, likelihood, and the objective it is trained by.
+"""The variational autoencoder: encoder, Gaussian posterior or codebook, decoder, likelihood, its objective's name.
 
 It knows how to save and load itself, and nothing of how it is trained.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,22 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from vaelens.arguments import check_seed, whole_number
+from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError, unknown
 from vaelens.models import backbone, posterior
 from vaelens.models.catalogue import find_objective
 from vaelens.models.likelihoods import find_likelihood
-from vaelens.models.model_folder import find_folder, load_weights, read_config, read_weights
-from vaelens.models.objectives import ForwardPass
+from vaelens.models.model_folder import find_folder, load_weights, read_config, read_weights, write_weights
+from vaelens.models.own_modules import (
+    STANDARD,
+    check_any_image_shape,
+    check_modules,
+    check_parts,
+    name_of,
+    split_moments,
+)
+from vaelens.models.quantiser import Quantised, Quantiser
+from vaelens.models.randomness import own_randomness
 from vaelens.version import __version__
 
 MAX_LATENT_DIM = 256
@@ -54,13 +61,21 @@ class VAE(
 
     Args:
         objective: what it is trained by, a name of the catalogue.
-        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128.
-        latent_dim: number of latents d, 1 to 256.
+        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; with encoder
+            and decoder of your own, any.
+        latent_dim: number of latents d, 1 to 256; for `vq-vae` the dimensions of a code. None: the objective's own.
         likelihood: a pixel's distribution, `bernoulli` or `gaussian` (standard deviation 1).
         hyperparameters: the objective's, by name; the defaults for those left out.
+        encoder: a module of your own, images `(n, c, h, w)` to posterior means and log-variances: `(n, 2 d)`, or a
+            pair of `(n, d)`; for `vq-vae` to embeddings `(n, d, height, width)`.
+        decoder: a module of your own, codes to the likelihood's parameters `(n, c, h, w)`, before any sigmoid.
+
+    Attributes:
+        quantiser: the codebook of a `vq-vae`, None for the others.
+        code_shape: the shape of one image's code, `(d,)`, or `(d, height, width)` with a codebook.
 
     Raises:
-        VaelensError: if a name is unknown or a value out of range.
+        VaelensError: if a name is unknown, a value out of range, or a module of your own does not fit.
 
     Example:
         >>> model = VAE("beta-vae", image_shape=(1, 32, 32), hyperparameters={"beta": 2.0})
@@ -73,72 +88,100 @@ class VAE(
         self,
         objective: Any = "vae",
         image_shape: Any = (1, 64, 64),
-        latent_dim: Any = 10,
+        latent_dim: Any = None,
         likelihood: Any = "bernoulli",
         hyperparameters: Any = None,
+        encoder: Any = None,
+        decoder: Any = None,
     ) -> None:
         super().__init__()
         found = find_objective(objective)
         self.objective: str = found.name
         self.hyperparameters = found.resolve(hyperparameters)
-        self.image_shape = backbone.check_image_shape(image_shape)
+        check_modules(encoder, decoder)
+        own = encoder is not None and decoder is not None
+        self.image_shape = check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
+        latent_dim = found.latent_dim if latent_dim is None else latent_dim
         self.latent_dim = whole_number("latent_dim", latent_dim, 1, MAX_LATENT_DIM)
         self.likelihood: str = find_likelihood(likelihood).name
-        with _own_randomness(0):
-            self.encoder = backbone.encoder(self.image_shape, self.latent_dim)
-            self.decoder = backbone.decoder(self.image_shape, self.latent_dim)
+        self.modules_from = {"encoder": name_of(encoder), "decoder": name_of(decoder)}
+        with own_randomness(0):
+            drawn = self._drawn_parts()
+        self.encoder: nn.Module = drawn["encoder"] if encoder is None else encoder
+        self.quantiser: nn.Module | None = drawn.get("quantiser")
+        self.decoder: nn.Module = drawn["decoder"] if decoder is None else decoder
         self.mean = find_likelihood(likelihood).mean()
+        self.code_shape: tuple[int, ...] = check_parts(
+            self.encoder, self.decoder, self.image_shape, self.latent_dim, found.quantised
+        )
         # what the mixin writes to config.json: with the defaults filled in, so that it says all
         self._hub_mixin_config = {**self.config, "vaelens_version": __version__}
 
     @property
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, complete, as JSON holds them."""
+        """The constructor's arguments, complete, as JSON holds them; of your own modules the names of their classes."""
         return {
             "objective": self.objective,
             "image_shape": list(self.image_shape),
             "latent_dim": self.latent_dim,
             "likelihood": self.likelihood,
             "hyperparameters": dict(self.hyperparameters),
+            **self.modules_from,
         }
 
     def extra_repr(self) -> str:
         """The config, at the head of what `print(model)` shows."""
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
 
-    def encode(self, x: Any) -> tuple[Tensor, Tensor]:
-        """The posterior's parameters.
+    def encode(self, x: Any) -> tuple[Tensor, Tensor | None]:
+        """The posterior's parameters, or the embeddings before quantisation.
 
         Args:
             x: images `(n, c, h, w)`, in [0, 1].
 
         Returns:
-            mu `(n, d)`, the code, and logvar `(n, d)`, the log-variance.
+            mu `(n, d)`, the code, and logvar `(n, d)`, the log-variance; with a codebook the embeddings
+            `(n, d, height, width)`, and None.
 
         Raises:
             VaelensError: if the images' shape or type is not the model's.
         """
-        self._check(x, self.image_shape, "images")
-        mu, logvar = self.encoder(x).chunk(2, dim=1)
-        return mu, logvar
+        self._check(x, self.image_shape, "images", "encoder")
+        output = self.encoder(x)
+        return (output, None) if self.quantiser is not None else split_moments(output, self.latent_dim)
+
+    def quantise(self, z: Any, generator: torch.Generator | None = None) -> Quantised:
+        """The nearest code of the codebook at each position.
+
+        Args:
+            z: embeddings `(n, d, height, width)`.
+            generator: in training, draws what dead codes are replaced by.
+
+        Raises:
+            VaelensError: if the model has no codebook, or the embeddings' shape or type is not the model's.
+        """
+        if self.quantiser is None:
+            raise VaelensError(f"a {self.objective} has no codebook to quantise with; a vq-vae has one")
+        self._check(z, self.code_shape, "codes")
+        return self.quantiser(z, generator)
 
     def logits(self, z: Any) -> Tensor:
         """The decoder's output as it is, before the likelihood's mean: `(n, c, h, w)`, any real number.
 
         Args:
-            z: codes `(n, d)`.
+            z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
 
         Raises:
             VaelensError: if the codes' shape or type is not the model's.
         """
-        self._check(z, (self.latent_dim,), "codes")
-        return self.decoder(z)
+        self._check(z, self.code_shape, "codes", "decoder")
+        return self.decoder(z if self.quantiser is None else self.quantise(z).embedding)
 
     def decode(self, z: Any) -> Tensor:
         """The mean image D(z), `(n, c, h, w)`: in [0, 1] for a Bernoulli likelihood, any real for a Gaussian.
 
         Args:
-            z: codes `(n, d)`.
+            z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
 
         Raises:
             VaelensError: if the codes' shape or type is not the model's.
@@ -146,40 +189,45 @@ class VAE(
         return self.mean(self.logits(z))
 
     def forward(self, x: Any, generator: torch.Generator | None = None) -> Tensor:
-        """The reconstruction `(n, c, h, w)`: of the posterior mean, or of a sample if a generator is given.
+        """The reconstruction `(n, c, h, w)`: of the code, or of a sample of the posterior if a generator is given.
 
         Args:
             x: images `(n, c, h, w)`, in [0, 1].
             generator: what the sample is drawn with.
 
         Raises:
-            VaelensError: if the images' shape or type is not the model's.
+            VaelensError: if the images' shape or type is not the model's, or there is no posterior to draw from.
         """
         mu, logvar = self.encode(x)
-        return self.decode(mu if generator is None else posterior.sample(mu, logvar, generator))
+        if generator is None:
+            return self.decode(mu)
+        if logvar is None:
+            raise VaelensError(f"a {self.objective} has no posterior to draw from; leave the generator out")
+        return self.decode(posterior.sample(mu, logvar, generator))
 
-    def loss_terms(self, x: Any, generator: torch.Generator) -> dict[str, Tensor]:
-        """The objective on a batch: the terms of the loss by name, `loss` among them, in nats an image.
-
-        Args:
-            x: images `(n, c, h, w)`, in [0, 1].
-            generator: what the posterior's noise is drawn with.
-
-        Raises:
-            VaelensError: if the images' shape or type is not the model's.
-        """
-        mu, logvar = self.encode(x)
-        code = posterior.sample(mu, logvar, generator)
-        reconstruction = find_likelihood(self.likelihood).negative_log_likelihood(self.logits(code), x)
-        forward = ForwardPass(reconstruction, mu, logvar, code)
-        return find_objective(self.objective).function(forward, **self.hyperparameters)
+    def _drawn_parts(self) -> dict[str, nn.Module]:
+        """New parts, of those that are ours, with weights from the global random state."""
+        found = find_objective(self.objective)
+        parts: dict[str, nn.Module] = {}
+        if self.modules_from["encoder"] == STANDARD:
+            outputs = self.latent_dim if found.quantised else 2 * self.latent_dim
+            parts["encoder"] = backbone.encoder(self.image_shape, outputs, spatial=found.quantised)
+        if found.quantised:
+            codes, decay, revival = (self.hyperparameters[name] for name in ("codes", "decay", "revival"))
+            parts["quantiser"] = Quantiser(int(codes), self.latent_dim, float(decay), float(revival))
+        if self.modules_from["decoder"] == STANDARD:
+            parts["decoder"] = backbone.decoder(self.image_shape, self.latent_dim, spatial=found.quantised)
+        return parts
 
     def initialise(self, seed: int) -> None:
-        """Draws new weights, PyTorch's default distribution for each layer, without the global random state."""
-        with _own_randomness(seed):
-            for module in self.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                    module.reset_parameters()
+        """Draws new weights, PyTorch's default distribution for each layer, without the global random state.
+
+        Modules of your own keep theirs.
+        """
+        with own_randomness(seed):
+            drawn = self._drawn_parts()
+        for name, part in drawn.items():
+            self.get_submodule(name).load_state_dict(part.state_dict())
 
     def save_pretrained(self, save_directory: Any, **options: Any) -> str | None:
         """Writes `config.json`, `model.safetensors` and a short model card into the folder.
@@ -195,11 +243,17 @@ class VAE(
             raise VaelensError(f"{str(save_directory)!r} is a file; give a folder to save the model in")
         return super().save_pretrained(save_directory, **options)
 
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """What the mixin calls to write the weights: its own leaves out what encoder and decoder share."""
+        write_weights(save_directory, self.state_dict())
+
     @classmethod
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: Any,
         *,
+        encoder: Any = None,
+        decoder: Any = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -212,6 +266,8 @@ class VAE(
         Args:
             pretrained_model_name_or_path: the folder, or `hf://owner/name` for a model on the Hugging Face Hub
                 (a name without `hf://` is always a folder: nothing is looked for on the network).
+            encoder: the module of your own that the model was built with, if it was; its weights are loaded into it.
+            decoder: likewise.
             force_download: whether to download again what is in the Hub's cache.
             token: the Hub's, for a private model.
             cache_dir: the Hub's cache.
@@ -223,7 +279,7 @@ class VAE(
             VaelensError: if the folder or a file in it is missing or damaged, or it holds no model of ours.
         """
         for name in model_kwargs:
-            known = ["force_download", "token", "cache_dir", "local_files_only", "revision"]
+            known = ["encoder", "decoder", "force_download", "token", "cache_dir", "local_files_only", "revision"]
             raise unknown("argument of from_pretrained", name, known)
         folder = find_folder(
             pretrained_model_name_or_path,
@@ -233,8 +289,13 @@ class VAE(
             local_files_only=local_files_only,
             revision=revision,
         )
-        keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters"]
+        keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters", "encoder", "decoder"]
         config = read_config(folder, keys)
+        for name, module in (("encoder", encoder), ("decoder", decoder)):
+            if (config[name] == STANDARD) != (module is None):
+                what = f"give it: from_pretrained(folder, {name}=…)" if module is None else f"leave {name}= out"
+                raise VaelensError(f"the model in {str(folder)!r} was built with the {name} {config[name]!r}; {what}")
+            config[name] = module
         weights = read_weights(folder)
         try:
             model = cls(**config)
@@ -243,47 +304,13 @@ class VAE(
         load_weights(model, weights, folder)
         return model.eval()
 
-    def _check(self, tensor: Any, shape: tuple[int, ...], what: str) -> None:
+    def _check(self, tensor: Any, shape: tuple[int, ...], what: str, part: str | None = None) -> None:
         expected = f"expected a floating-point tensor (n, {', '.join(map(str, shape))})"
         if not isinstance(tensor, Tensor):
             raise VaelensError(f"{what} of type {type(tensor).__name__}; {expected}")
         if not tensor.is_floating_point() or tensor.shape[1:] != shape:
             raise VaelensError(f"{what} are {tensor.dtype} of shape {tuple(tensor.shape)}; {expected}")
-
-
-def build_model(
-    name: Any,
-    image_shape: Any,
-    latent_dim: Any = 10,
-    likelihood: Any = "bernoulli",
-    seed: Any = 0,
-    **hyperparameters: Any,
-) -> VAE:
-    """A new, untrained model.
-
-    Args:
-        name: what it is trained by, a name of the catalogue: `vae`, `beta-vae`.
-        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128.
-        latent_dim: number of latents d, 1 to 256.
-        likelihood: a pixel's distribution, `bernoulli` or `gaussian` (standard deviation 1).
-        seed: draws the first weights, at least 0; the global random state is not touched.
-        **hyperparameters: the objective's, by name; the defaults for those left out.
-
-    Raises:
-        VaelensError: if a name is unknown or a value out of range.
-
-    Example:
-        >>> build_model("beta-vae", image_shape=(1, 64, 64), beta=4.0).hyperparameters
-        {'beta': 4.0}
-    """
-    model = VAE(name, image_shape, latent_dim, likelihood, hyperparameters)
-    model.initialise(check_seed(seed))
-    return model
-
-
-@contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """Inside, the CPU's global generator starts from the seed; afterwards it is as before."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the accelerators too
-        yield
+        if part is not None and self.modules_from[part] == STANDARD:
+            dtype = next(self.get_submodule(part).parameters()).dtype
+            if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
+                raise VaelensError(f"{what} are {tensor.dtype}, the model's weights {dtype}; give {what}.to({dtype})")

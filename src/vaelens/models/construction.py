@@ -1,0 +1,43 @@
+"""The construction of a new model by the name of its objective."""
+
+from typing import Any
+
+from vaelens.arguments import check_seed
+from vaelens.models.vae import VAE
+
+
+def build_model(
+    name: Any,
+    image_shape: Any,
+    latent_dim: Any = None,
+    likelihood: Any = "bernoulli",
+    seed: Any = 0,
+    encoder: Any = None,
+    decoder: Any = None,
+    **hyperparameters: Any,
+) -> VAE:
+    """A new, untrained model.
+
+    Args:
+        name: what it is trained by, a name of the catalogue (`vaelens models` lists them): `vae`, `beta-vae`,
+            `annealed-vae`, `factor-vae`, `beta-tc-vae`, `dip-vae-i`, `dip-vae-ii`, `vq-vae`.
+        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; with encoder
+            and decoder of your own, any.
+        latent_dim: number of latents d, 1 to 256: 10 unless said otherwise; 64 for `vq-vae`, the dimensions of a
+            code.
+        likelihood: a pixel's distribution, `bernoulli` or `gaussian` (standard deviation 1).
+        seed: draws the first weights, at least 0; the global random state is not touched.
+        encoder: a module of your own in place of ours; see `VAE`. It keeps its weights.
+        decoder: likewise.
+        **hyperparameters: the objective's, by name; the defaults for those left out.
+
+    Raises:
+        VaelensError: if a name is unknown, a value out of range, or a module of your own does not fit.
+
+    Example:
+        >>> build_model("beta-vae", image_shape=(1, 64, 64), beta=4.0).hyperparameters
+        {'beta': 4.0}
+    """
+    model = VAE(name, image_shape, latent_dim, likelihood, hyperparameters, encoder, decoder)
+    model.initialise(check_seed(seed))
+    return model

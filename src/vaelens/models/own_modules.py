@@ -1,0 +1,117 @@
+"""Users' own encoders and decoders: what a model asks of them, checked on two black images when it is built."""
+
+import itertools
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+
+STANDARD = "standard"  # in the config, in place of the name of a module's class
+
+
+def check_modules(encoder: Any, decoder: Any) -> None:
+    """Refuses what is neither a module nor None.
+
+    Raises:
+        VaelensError: saying which.
+    """
+    for name, module in (("encoder", encoder), ("decoder", decoder)):
+        if module is not None and not isinstance(module, nn.Module):
+            raise VaelensError(f"{name} is a {type(module).__name__}; expected a torch.nn.Module, or None for ours")
+
+
+def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
+    """The shape (channels, height, width), whatever its sizes.
+
+    Raises:
+        VaelensError: if it is not three positive whole numbers.
+    """
+    try:
+        channels, height, width = (operator.index(size) for size in image_shape)
+    except (TypeError, ValueError):
+        channels = height = width = 0
+    if min(channels, height, width) < 1:
+        raise VaelensError(f"image_shape is {image_shape!r}; expected (channels, height, width), each at least 1")
+    return channels, height, width
+
+
+def name_of(module: nn.Module | None) -> str:
+    """What the config says of a part: the name of the user's class, or that it is ours."""
+    return STANDARD if module is None else f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:
+    """Posterior means and log-variances, each `(n, d)`, of what an encoder gave.
+
+    Args:
+        output: the pair, or one tensor `(n, 2 d)`, means first.
+        latent_dim: d.
+
+    Raises:
+        VaelensError: if it is neither.
+    """
+    if isinstance(output, Tensor) and output.ndim == 2 and output.shape[1] == 2 * latent_dim:
+        mu, logvar = output.chunk(2, dim=1)
+        return mu, logvar
+    if isinstance(output, tuple | list) and len(output) == 2:
+        mu, logvar = output
+        fits = all(isinstance(part, Tensor) and tuple(part.shape[1:]) == (latent_dim,) for part in (mu, logvar))
+        if fits and len(mu) == len(logvar):
+            return mu, logvar
+    raise VaelensError(
+        f"the encoder gives {_shapes(output)}; expected (n, {2 * latent_dim}), the means of the {latent_dim} latents "
+        "and then their log-variances, or a pair of them"
+    )
+
+
+@torch.no_grad()
+def check_parts(encoder: nn.Module, decoder: nn.Module, image_shape: Any, latent_dim: int, quantised: bool) -> Any:
+    """The shape of one image's code, found by sending two black images through encoder and decoder.
+
+    Raises:
+        VaelensError: if one of them does not take or give what the model needs.
+    """
+    modes = [(module, module.training) for part in (encoder, decoder) for module in part.modules()]
+    weights = itertools.chain(encoder.parameters(), decoder.parameters())
+    like = next((weight for weight in weights if weight.is_floating_point()), torch.zeros(()))
+    try:
+        encoder.eval()
+        decoder.eval()
+        output = _call(encoder, torch.zeros(2, *image_shape).to(like), "encoder")
+        if quantised:
+            if not isinstance(output, Tensor) or output.ndim != 4 or output.shape[1] != latent_dim:
+                raise VaelensError(
+                    f"the encoder gives {_shapes(output)}; a codebook expects (n, {latent_dim}, height, width)"
+                )
+            code = output
+        else:
+            code, _ = split_moments(output, latent_dim)
+        image = _call(decoder, code, "decoder")
+    finally:
+        for module, training in modes:
+            module.training = training
+    if not isinstance(image, Tensor) or tuple(image.shape) != (2, *image_shape):
+        raise VaelensError(
+            f"the decoder gives {_shapes(image)} for codes {tuple(code.shape)}; expected (2, "
+            f"{', '.join(map(str, image_shape))}), the likelihood's parameters before any sigmoid"
+        )
+    return tuple(code.shape[1:])
+
+
+def _call(part: nn.Module, inputs: Tensor, name: str) -> Any:
+    try:
+        return part(inputs)
+    except Exception as error:  # whatever a user's module raises at a shape that it does not take
+        raise VaelensError(
+            f"the {name} does not take {tuple(inputs.shape)}: {type(error).__name__}: {error}; give image_shape and "
+            "latent_dim as it expects them"
+        ) from error
+
+
+def _shapes(output: Any) -> str:
+    if isinstance(output, tuple | list):
+        return f"({', '.join(_shapes(part) for part in output)})"
+    return str(tuple(output.shape)) if isinstance(output, Tensor) else type(output).__name__

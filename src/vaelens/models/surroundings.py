@@ -1,0 +1,68 @@
+"""What training finds around it and leaves as it was: modes, device, memory layout, signal handlers, log levels."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning_utilities.core import rank_zero
+
+from vaelens.models.vae import VAE
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, Lightning announces no hardware, tips and hints."""
+    loggers = [rank_zero.log, *map(logging.getLogger, ("lightning", "lightning.pytorch", "lightning.fabric"))]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # hints such as "GPU available but not used": device= is how that is chosen here
+            warnings.simplefilter("ignore", PossibleUserWarning)
+            # Lightning 2.6 builds a class that torch 2.9 and later have deprecated
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def as_before(model: VAE, device: torch.device) -> Iterator[None]:
+    """Inside, the model trains; afterwards its mode and device, and all that is global, are as before."""
+    home = next(model.parameters()).device
+    modes = [(module, module.training) for module in model.modules()]
+    gradients = torch.is_grad_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    interrupt = signal.getsignal(signal.SIGINT)
+    model.train()
+    # Convolutions are faster with the channels innermost, on a CPU too, and compute the same.
+    _lay_out(model, torch.channels_last)
+    if device.type == "cuda":  # its fastest convolutions differ from run to run in the last bits
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        _lay_out(model, torch.contiguous_format)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+        torch.set_grad_enabled(gradients)
+        if signal.getsignal(signal.SIGINT) is not interrupt and threading.current_thread() is threading.main_thread():
+            # Lightning ignores Ctrl-C after the first
+            signal.signal(signal.SIGINT, interrupt)
+        model.zero_grad(set_to_none=True)
+        model.to(home)
+        for module, mode in modes:
+            module.training = mode
+
+
+def _lay_out(model: VAE, memory_format: torch.memory_format) -> None:
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim == 4:  # the layout is one of images; PyTorch refuses it for a volume's kernels
+            tensor.data = tensor.data.contiguous(memory_format=memory_format)
