@@ -269,5 +269,5 @@ def test_ces_by_mode_is_the_ces_of_each_mode(linear):
     assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior"]
     for mode in modes.mode.values:
         effects = vl.latent_effects(vae.lens, vae.x, mode=str(mode), seed=3)
-        for name in ("ces", "ces_low", "ces_high"):
+        for name in (measure + end for measure in ("ces", "ces_relative") for end in ("", "_low", "_high")):
             np.testing.assert_array_equal(modes[name].sel(mode=mode), effects[name])

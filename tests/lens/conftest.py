@@ -150,8 +150,27 @@ def weight_norm():
     return model, model["e"], model["d"], sites
 
 
+def quantised():
+    model = vl.build_model("vq-vae", image_shape=(1, 16, 16), latent_dim=4, codes=6)
+    with torch.no_grad():  # codes that images do take, so that something is chosen between
+        found = model.encode(torch.rand(3, 1, 16, 16))[0].movedim(1, -1).reshape(-1, 4)
+        model.quantiser.codebook.copy_(found[:6])
+    sites = {"encoder.0": (32, 8, 8), "encoder.1": (64, 4, 4), "encoder.2": (256, 4, 4), "latent": (4, 4, 4)}
+    sites |= {"decoder.0": (256, 4, 4), "decoder.1": (64, 4, 4), "decoder.2": (32, 8, 8), "decoder.3": (1, 16, 16)}
+    return model, None, None, sites
+
+
+def foreign_quantised():
+    model, _, decode, sites = spatial()
+    codes = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 0.1], [0.1, 0.1], [-0.1, -0.1]])
+    model["e"][2] = nn.Conv2d(4, 2, 3, 1, 1)
+    return model, model["e"], decode, sites, {"codebook": codes}
+
+
 BUILDERS = {
     "own": own,
+    "quantised": quantised,
+    "foreign quantised": foreign_quantised,
     "linear": linear,
     "linear without bias": lambda: linear(bias=False),
     "functional sigmoid": functional_sigmoid,
@@ -171,12 +190,13 @@ BUILDERS = {
 def built(name, **options):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model, encode, decode, shapes = BUILDERS[name]()
+        model, encode, decode, shapes, *given = BUILDERS[name]()
         shape = IMAGE if encode else model.image_shape
         x = torch.rand(5, *shape)
         y = torch.rand(5, *shape)
-    lens = vl.Lens(model, encode, decode, **({"example": x} | options))
-    return SimpleNamespace(lens=lens, model=model, encode=encode, decode=decode, shapes=shapes, x=x, y=y)
+    extra = given[0] if given else {}
+    lens = vl.Lens(model, encode, decode, **({"example": x} | extra | options))
+    return SimpleNamespace(lens=lens, model=model, encode=encode, decode=decode, extra=extra, shapes=shapes, x=x, y=y)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_a_run_leaves_no_trace(any_model):
     run = lens.run(any_model.x, edits, capture="all")
     lens.encode(any_model.x)
     lens.decode(run.code)
-    vl.Lens(model, any_model.encode, any_model.decode, example=any_model.x)
+    vl.Lens(model, any_model.encode, any_model.decode, **any_model.extra, example=any_model.x)
     assert state(model) == before
     assert not any(values.requires_grad for values in (run.code, run.reconstruction, *run.activations.values()))
 
@@ -149,7 +149,7 @@ def test_a_module_in_train_mode_runs_in_eval_mode(build):
 def test_runs_work_inside_inference_mode_and_give_the_same(any_model):
     expected = any_model.lens.run(any_model.x, vl.Add("latent", 0, 1.0), capture="all")
     with torch.inference_mode():
-        lens = vl.Lens(any_model.model, any_model.encode, any_model.decode, example=any_model.x)
+        lens = vl.Lens(any_model.model, any_model.encode, any_model.decode, **any_model.extra, example=any_model.x)
         run = lens.run(any_model.x.clone(), vl.Add("latent", 0, 1.0), capture="all")
         assert torch.is_inference_mode_enabled()
         again = lens.run(any_model.x, vl.Patch("decoder.0", "all", run), capture="all")

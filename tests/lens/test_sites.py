@@ -111,5 +111,11 @@ def test_sites_of_another_model_are_known_after_the_first_image(build, name):
 
 
 def test_one_image_is_example_enough(any_model):
-    lens = vl.Lens(any_model.model, any_model.encode, any_model.decode, example=torch.zeros_like(any_model.x[:1]))
+    lens = vl.Lens(
+        any_model.model,
+        any_model.encode,
+        any_model.decode,
+        **any_model.extra,
+        example=torch.zeros_like(any_model.x[:1]),
+    )
     assert {name: site.shape for name, site in lens.sites.items()} == any_model.shapes

@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from vaelens.effects.record import Array
+from vaelens.models.posterior import ACTIVE_NATS
 
-ACTIVE_NATS = 0.01
 _ACTIVE_SPREAD = 1e-3
 
 
@@ -35,7 +35,9 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         logvar: posterior log-variances, same shape, or None.
     """
     codes = mean.double().flatten(2) if mean.ndim > 2 else mean.double()[:, :, None]  # (n, d, p)
-    scale = codes.permute(1, 0, 2).flatten(1).std(dim=1, correction=0).cpu().numpy()
+    values = codes.permute(1, 0, 2).flatten(1)  # (d, n · p)
+    # Of differences to the first, so that a code that never changes has a spread of exactly 0.
+    scale = (values - values[:, :1]).std(dim=1, correction=0).cpu().numpy()
     if logvar is None:
         return Activity(
             scale, None, (scale > _ACTIVE_SPREAD * scale.max()) if scale.max() > 0 else np.zeros(len(scale), bool)

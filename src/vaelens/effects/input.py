@@ -35,12 +35,15 @@ def input_effects(
 
     Over pairs (x, x') that differ in factor k only,
 
-        latent_effect_kj = E |mu_j(x') − mu_j(x)| / s_j,
+        latent_effect_kj = E ‖mu_j(x') − mu_j(x)‖₂ / s_j, the norm over positions where the latent has any,
         unit_effect_ku = E ‖a_u(x') − a_u(x)‖₂ / s_u, the norm over positions,
         output_effect_k = E ‖D(mu(x')) − D(mu(x))‖₂, in pixel-L2,
 
     s the standard deviation (for a unit with positions, the root of the summed variances) over all images of all the
-    pairs; 0 for a unit that never changes. The intervals take s as given.
+    pairs; 0 for a unit that never changes. The intervals take s as given. Of a quantised latent mu is the embedding
+    before quantisation, of which a change need not change a code; how many it changes is
+
+        codes_changed_k = E of the fraction of positions that take another code in x' than in x, in [0, 1].
 
     Args:
         lens: the lens.
@@ -53,9 +56,9 @@ def input_effects(
 
     Returns:
         A Dataset with `latent_effect` (factor, latent), `unit_effect` (factor, unit; coordinates `site`, `index`),
-        `output_effect` (factor), each with `_low` and `_high`, a 95 % interval over pairs, and `matched` (factor), how
-        many pairs agree on all other factors exactly. With manipulations the dimension is `manipulation`, with the
-        coordinate `strength`, and there is no `matched`.
+        `output_effect` (factor) and, for a quantised latent, `codes_changed` (factor), each with `_low` and `_high`, a
+        95 % interval over pairs; and `matched` (factor), how many pairs agree on all other factors exactly. With
+        manipulations the dimension is `manipulation`, with the coordinate `strength`, and there is no `matched`.
 
     Raises:
         VaelensError: an unknown factor or manipulation; factors and manipulations at once; factors asked of a dataset
@@ -121,10 +124,10 @@ def _measured(
     **made: Any,
 ) -> xr.Dataset:
     spread = _Spread()
-    latent, unit, output, matched = [], [], [], []
+    latent, unit, output, chosen, matched = [], [], [], [], []
     for x, changed, exact in changes:
         tallies: dict[str, BootstrapMean] = {}
-        whole = BootstrapMean((), seed=seed)
+        whole, recoded = BootstrapMean((), seed=seed), BootstrapMean((), seed=seed)
         lens.posterior(x[:1])  # a lens on a foreign module finds its sites now, before they are asked for
         sites = list(lens.sites)
         for rows in chunks(len(x), lens.rows):
@@ -136,9 +139,13 @@ def _measured(
                 tally = tallies.setdefault(site, BootstrapMean((difference.shape[1],), seed=seed))
                 tally.update(difference.cpu().numpy())
             whole.update((after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy())
+            if lens.quantised:
+                other = lens.quantise(before.code).indices != lens.quantise(after.code).indices
+                recoded.update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
         latent.append(_three([tallies[LATENT]]))
         unit.append(_three([tallies[site] for site in sites if site != LATENT]))
         output.append(_three([whole]))
+        chosen.append(_three([recoded]))
         matched.append(exact)
     others = [site for site in lens.sites if site != LATENT]
     variables = {
@@ -146,6 +153,8 @@ def _measured(
         **_scaled("unit_effect", (axis, "unit"), unit, spread.of(others)),
         **_scaled("output_effect", (axis,), output, np.ones(())),
     }
+    if lens.quantised:
+        variables |= _scaled("codes_changed", (axis,), chosen, np.ones(()))
     if axis == "factor":
         variables["matched"] = ((axis,), matched)
     coords = coords | {axis: names, "latent": np.arange(lens.latents)}

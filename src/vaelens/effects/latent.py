@@ -1,4 +1,4 @@
-"""Level 2: what each latent does to the image, do(z_i := v).
+"""Level 2: what each latent does to the image, do(z_i := v), and what the code at each position does.
 
 Costs (latents · values + 1) decoder rows an image, and as many encoder rows for `over="latents"`; memory does not
 grow with the number of images but for their codes.
@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from vaelens.arguments import check_seed
-from vaelens.effects.activity import activity
+from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.contrast import contrast
-from vaelens.effects.modes import MODES, replacements
+from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
 from vaelens.effects.record import Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
@@ -26,7 +25,13 @@ OUTPUTS = ("pixels", "latents")
 
 
 def latent_effects(
-    lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: Any = 0, over: str = "pixels"
+    lens: Lens,
+    x: Any,
+    mode: Any = "range",
+    values: Any = None,
+    seed: Any = 0,
+    over: Any = "pixels",
+    positions: Any = "all",
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -39,16 +44,24 @@ def latent_effects(
 
     The paper's abstract leaves open the values v, the relative form and the normalised form; they are decided here.
 
+    A quantised latent is set before its quantisation, and what is decoded is quantised again, as in the paper: the
+    effect is 0 until a code crosses the boundary to another. Mode "swap" goes beyond the paper, and its definition is
+    decided here: i is then a position, and z̃_i has another code there, drawn by its frequency among the codes of all
+    positions of these images, given that it differs.
+
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        mode: "range" (v over `values`), "shift" (z_i + δ·s_i, δ over `values`), "posterior" (z_i of another image)
-            or "prior" (a draw from N(0, 1)). A latent with positions is set at all of them.
-        values: for "range" and "shift" the list of numbers; for "posterior" and "prior" how many draws for each
-            image, 1 by default.
-        seed: draws other images, noise, pairs and bootstrap resamples.
+        mode: "range" (v over `values`), "shift" (z_i + δ·s_i, δ over `values`), "posterior" (z_i of another image),
+            "prior" (a draw from N(0, 1)), or, for a quantised latent, "swap" (a position's code by another).
+        values: for "range" and "shift" the list of numbers; for the others how many draws for each image, 1 by
+            default, and 4 for "swap".
+        seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
         over: the outputs of the specificity: "pixels" (every channel of every pixel), or "latents" (the re-encoded
-            code of the changed image against that of the unchanged one; needs no labels).
+            code of the changed image against that of the unchanged one, of a quantised latent before quantisation;
+            needs no labels).
+        positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
+            uniformly, the same for every latent and value), or a position's indices, (row, column).
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
@@ -58,8 +71,17 @@ def latent_effects(
         deviation s_i; `kl` (latent) in nats where the encoder gives a variance; `effect_map` (latent, channel, height,
         width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
 
+        For "swap", `position` takes the place of `latent`, with coordinates `row` and `column`; `ces_posterior` is the
+        CES of the code that another image has at the same position, be it the same one; `active` says whether more
+        than one code is taken there; in place of `scale` there are `codes_used` (position), how many, and
+        `code_entropy` (position), the entropy of which in nats.
+
+        Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
+        (`codes_used`) and their `code_perplexity`, exp(H).
+
     Raises:
-        VaelensError: images out of range, an unknown mode or output, values that do not fit the mode.
+        VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
+            the latent does not have, a swap of codes where there are none or the images use one only.
 
     Example:
         >>> import torch, vaelens as vl
@@ -71,67 +93,93 @@ def latent_effects(
     if over not in OUTPUTS:
         raise unknown("output of the specificity", over, OUTPUTS)
     images, seed = checked_images(x, lens.image_shape), check_seed(seed)
-    codes, logvar = lens.posterior(images)
-    n, known = len(codes), activity(codes, logvar)
-    plan = replacements(mode, codes, known.scale, values, seed)
-    swept = sweep(lens, codes, plan, over, seed)
+    codes = codes_of(lens, images, positions, seed)
+    n, plan = len(codes.z), replacements(mode, codes, values, seed)
+    unit = plan.over
+    swept = sweep(lens, codes.z, plan, over, seed)
     ces, replicates = _mean_over_values(swept.effect)
-    posterior, posterior_interval = _posterior_ces(lens, codes, known.scale, seed)
-    distance, distances = contrast(lens, codes, seed)
+    posterior, posterior_interval = _posterior_ces(lens, codes, plan, seed)
+    distance, distances = contrast(lens, codes.z, seed)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
-    normalised = 1 - swept.entropy / widest
+    normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = ces / distance, replicates / distances[:, None]
     variables = {
-        **with_interval("effect", ("latent", "value"), *_stacked(swept.effect)),
-        **with_interval("ces", ("latent",), ces, _interval(replicates, n)),
-        **with_interval("ces_relative", ("latent",), relative, _interval(relatives, n)),
-        **with_interval("ces_posterior", ("latent",), posterior, posterior_interval),
+        **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
+        **with_interval("ces", (unit,), ces, _interval(replicates, n)),
+        **with_interval("ces_relative", (unit,), relative, _interval(relatives, n)),
+        **with_interval("ces_posterior", (unit,), posterior, posterior_interval),
         **with_interval("ces_mean", (), ces.mean(), _interval(replicates.mean(axis=1), n)),
-        **with_interval("specificity", ("latent",), specificity, _pivotal(specificity, specificities, n)),
-        **with_interval(
-            "specificity_normalised",
-            ("latent",),
-            normalised,
-            _pivotal(normalised, 1 - swept.entropy_replicates / widest, n),
-        ),
-        "active": (("latent",), known.active),
-        "scale": (("latent",), known.scale),
-        "effect_map": (("latent", "channel", "height", "width"), swept.pictures),
+        **with_interval("specificity", (unit,), specificity, _pivotal(specificity, specificities, n)),
+        **with_interval("specificity_normalised", (unit,), normalised, _pivotal(normalised, normaliseds, n)),
+        **_known(codes, unit),
+        "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
     }
-    if known.kl is not None:
-        variables["kl"] = (("latent",), known.kl)
-    coords = {"latent": np.arange(lens.latents), "value": plan.labels}
+    coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
+    made["positions"] = codes.positions.asked
+    if codes.codebook is not None:
+        use = codes.codebook.use
+        made |= {"codes_used": use.codes_used, "code_perplexity": use.perplexity}
     return record(lens, variables, coords, **made)
 
 
-def ces_by_mode(lens: Lens, x: Any, seed: Any = 0) -> xr.Dataset:
-    """CES of every mode at its default values, side by side, without the maps and specificities of `latent_effects`.
+def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all") -> xr.Dataset:
+    """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
 
     Args:
         lens: the lens.
         x: at least two images (n, C, H, W) in [0, 1].
-        seed: draws other images, noise and bootstrap resamples.
+        seed: draws other images, noise, positions and bootstrap resamples.
+        positions: as in `latent_effects`.
 
     Returns:
-        A Dataset with `ces` (mode, latent), its `_low` and `_high`.
+        A Dataset with `ces` and `ces_relative` (mode, latent), each with `_low` and `_high`.
 
     Raises:
-        VaelensError: images out of range, or one alone.
+        VaelensError: images out of range, or one alone; positions that the latent does not have.
     """
     images, seed = checked_images(x, lens.image_shape), check_seed(seed)
-    codes, logvar = lens.posterior(images)
-    scale = activity(codes, logvar).scale
-    plans = [replacements(mode, codes, scale, None, seed) for mode in MODES]
-    ces, replicates = zip(*(_mean_over_values(effect_sizes(lens, codes, plan, seed)) for plan in plans), strict=True)
-    variables = with_interval(
-        "ces", ("mode", "latent"), np.stack(ces), percentile_interval(np.stack(replicates, axis=1))
-    )
-    return record(
-        lens, variables, {"mode": list(MODES), "latent": np.arange(lens.latents)}, images=len(codes), seed=seed
-    )
+    codes = codes_of(lens, images, positions, seed)
+    plans = [replacements(mode, codes, None, seed) for mode in LATENT_MODES]
+    ces, replicates = zip(*(_mean_over_values(effect_sizes(lens, codes.z, plan, seed)) for plan in plans), strict=True)
+    every, resampled = np.stack(ces), np.stack(replicates, axis=1)  # (mode, latent), (resamples, mode, latent)
+    distance, distances = contrast(lens, codes.z, seed)
+    with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
+        relative, relatives = every / distance, resampled / distances[:, None, None]
+    variables = {
+        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled)),
+        **with_interval("ces_relative", ("mode", "latent"), relative, percentile_interval(relatives)),
+    }
+    coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
+    made = {"images": len(codes.z), "seed": seed, "reference_distance": distance}
+    return record(lens, variables, coords, **made, positions=codes.positions.asked)
+
+
+def _known(codes: Codes, unit: str) -> dict[str, Any]:
+    """What is known of each unit before anything is changed."""
+    if unit == "latent":
+        found = codes.activity
+        known = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
+        return known if found.kl is None else known | {"kl": ((unit,), found.kl)}
+    assert codes.codebook is not None, "only the codes of a codebook are swapped"
+    use = codes.codebook.use
+    return {
+        "active": ((unit,), use.used > 1),
+        "codes_used": ((unit,), use.used),
+        "code_entropy": ((unit,), use.entropy),
+    }
+
+
+def _places(codes: Codes, unit: str) -> dict[str, Any]:
+    """The coordinates of each position: row and column, or `axis_<k>` where there are not two axes."""
+    shape = codes.z.shape[2:]
+    if unit == "latent" or not shape:
+        return {}
+    names = ("row", "column") if len(shape) == 2 else tuple(f"axis_{k}" for k in range(len(shape)))
+    indices = np.unravel_index(np.arange(np.prod(shape)), shape)
+    return {name: (unit, index) for name, index in zip(names, indices, strict=True)}
 
 
 def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
@@ -140,12 +188,12 @@ def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
     return np.array([one.mean.mean() for one in effect]), replicates
 
 
-def _posterior_ces(lens: Lens, codes: Tensor, scale: Array, seed: int) -> tuple[Array, Interval]:
-    if len(codes) < 2:  # there is no other image to take a value from
-        nothing = np.full(lens.latents, np.nan)
+def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int) -> tuple[Array, Interval]:
+    if len(codes.z) < 2:  # there is no other image to take a value from
+        nothing = np.full(plan.units, np.nan)
         return nothing, (nothing, nothing)
-    plan = replacements("posterior", codes, scale, None, seed)
-    ces, replicates = _mean_over_values(effect_sizes(lens, codes, plan, seed))
+    calibrated = POSTERIOR[plan.over](codes, None, seed)
+    ces, replicates = _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed))
     return ces, percentile_interval(replicates)
 
 

@@ -39,7 +39,9 @@ def patching_effects(
         effect_u = E ‖f_u − f_base‖₂,
         recovered_u = Σ <f_u − f_base, f_source − f_base> / Σ ‖f_source − f_base‖²,
 
-    sums over images, f the code for encoder sites and the image for the latent and the decoder's.
+    sums over images, f the code for encoder sites and the image for the latent and the decoder's. A unit of a site with
+    positions is patched at all of them. Of a quantised latent the code is the embedding before quantisation, also at
+    the site `latent`; the image is of what it is quantised to.
 
     Args:
         lens: the lens.

@@ -1,5 +1,6 @@
 """Labelled results: every effect as an xarray Dataset with named dimensions, intervals and its provenance."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,10 @@ def record(
     known = lens.describe()
     made = {
         "model": known["model"],
+        # A record in netCDF holds no nested one: JSON, and nothing where a foreign model names none.
+        **({"hyperparameters": json.dumps(known["hyperparameters"])} if "hyperparameters" in known else {}),
+        "latent": known["latent"],
+        **({"codes": known["codes"]} if "codes" in known else {}),
         "weights_sha256": known["weights_sha256"],
         "version": __version__,
         "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over images",

@@ -1,6 +1,8 @@
-"""The sweep of do(z_i := v) over latents, values and images, from which level 2's numbers are made.
+"""The sweep of a mode's interventions over units, values and images, from which level 2's numbers are made.
 
-Latents go in groups whose pictures' bootstrap replicates fit in memory together; images go in the lens's chunks.
+A unit is a latent, or a position of a quantised latent. Units go in groups whose pictures' bootstrap replicates fit in
+memory together; images go in the lens's chunks. Where a quantised latent takes the same codes after an intervention as
+before it, nothing is decoded.
 """
 
 from collections.abc import Iterator
@@ -21,13 +23,13 @@ _PICTURE_BYTES = 128 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What do(z_i := v) did to each latent i of d.
+    """What a mode's interventions did to each unit.
 
     Attributes:
-        effect: ‖D(z) − D(z̃_iv)‖₂ over images, one accumulator of shape (values,) for each latent.
-        pictures: mean absolute change of each pixel over images and values, (d, C, H, W).
-        entropy: H(p_i) in nats over the outputs, (d,); NaN for a latent without effect.
-        entropy_replicates: its bootstrap replicates, (resamples, d).
+        effect: ‖D(z) − D(z̃_iv)‖₂ over images, one accumulator of shape (values,) for each unit.
+        pictures: mean absolute change of each pixel over images and values, (units, C, H, W).
+        entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
+        entropy_replicates: its bootstrap replicates, (resamples, units).
         outputs: the number of outputs.
     """
 
@@ -39,7 +41,7 @@ class Sweep:
 
 
 class _Tally:
-    """The running sums of one latent."""
+    """The running sums of one unit."""
 
     def __init__(self, values: int, pixels: int, outputs: int, over: str, seed: int):
         self.effect = BootstrapMean((values,), RESAMPLES, seed)
@@ -48,12 +50,12 @@ class _Tally:
 
 
 def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -> Sweep:
-    """Run every latent through every value of a plan, on every code.
+    """Run every unit through every value of a plan, on every code.
 
     Args:
         lens: the lens.
         codes: (n, d, *positions).
-        plan: what each latent is set to.
+        plan: the interventions.
         over: "pixels" or "latents": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
     """
@@ -63,9 +65,9 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -
     outputs = pixels if over == "pixels" else codes[0].numel()
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
     effect, pictures, entropy, replicates = [], [], [], []
-    for start in range(0, lens.latents, together):
-        group = range(start, min(start + together, lens.latents))
-        tallies = {latent: _Tally(values, pixels, outputs, over, seed) for latent in group}
+    for start in range(0, plan.units, together):
+        group = range(start, min(start + together, plan.units))
+        tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
         for rows in chunks(len(codes), lens.rows):
             _tally(lens, codes[rows], rows, plan, tallies, over)
         for tally in tallies.values():
@@ -77,12 +79,12 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -
 
 
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int) -> list[BootstrapMean]:
-    """Only the effects of a sweep: one accumulator of shape (values,) for each latent."""
-    effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(lens.latents)]
+    """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
+    effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.rows):
-        base = lens.decode_rows(codes[rows]).images
-        for latent, total in enumerate(effect):
-            deltas = [image - base for image in _changed(lens, codes[rows], rows, latent, plan)]
+        base, taken = lens.decode_rows(codes[rows]).images, _taken(lens, codes[rows])
+        for unit, total in enumerate(effect):
+            deltas = [image - base for image in _changed(lens, rows, unit, plan, base, taken)]
             total.update(_norms(deltas))
     return effect
 
@@ -101,11 +103,11 @@ def entropies(change: Array) -> Array:
 
 
 def _tally(lens: Lens, codes: Tensor, rows: slice, plan: Replacements, tallies: dict[int, _Tally], over: str) -> None:
-    base = lens.decode_rows(codes).images
+    base, taken = lens.decode_rows(codes).images, _taken(lens, codes)
     recoded = lens.encode_rows(base).mean if over == "latents" else None
-    for latent, tally in tallies.items():
+    for unit, tally in tallies.items():
         deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
-        for image in _changed(lens, codes, rows, latent, plan):
+        for image in _changed(lens, rows, unit, plan, base, taken):
             deltas.append(image - base)
             pixels += deltas[-1].abs()
             if recoded is not None:
@@ -116,12 +118,24 @@ def _tally(lens: Lens, codes: Tensor, rows: slice, plan: Replacements, tallies: 
             tally.outputs.update(_rows(outputs / len(deltas)))
 
 
-def _changed(lens: Lens, codes: Tensor, rows: slice, latent: int, plan: Replacements) -> Iterator[Tensor]:
-    """The images D(z̃), one batch for each value."""
+def _changed(
+    lens: Lens, rows: slice, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
+) -> Iterator[Tensor]:
+    """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
     for k in range(len(plan.labels)):
-        changed = codes.clone()
-        changed[:, latent] = plan.of(rows, latent, k)
-        yield lens.decode_rows(changed).images
+        codes = plan.changed(rows, unit, k)
+        if taken is None:
+            yield lens.decode_rows(codes).images
+            continue
+        images, moved = base.clone(), (lens.quantise(codes).indices != taken).reshape(len(base), -1).any(dim=1)
+        if moved.any():
+            images[moved] = lens.decode_rows(codes[moved]).images
+        yield images
+
+
+def _taken(lens: Lens, codes: Tensor) -> Tensor | None:
+    """The codes that embeddings take, (rows, *positions); None where nothing is quantised."""
+    return lens.quantise(codes).indices if lens.quantised else None
 
 
 def _norms(deltas: list[Tensor]) -> Array:

@@ -1,6 +1,5 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
-import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,14 +9,18 @@ from torch import Tensor, nn
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError
-from vaelens.lens.application import Application, edits_for
+from vaelens.lens.adapters import adapted
+from vaelens.lens.application import Application
+from vaelens.lens.codes import checked_codes
+from vaelens.lens.description import describe, name_of
 from vaelens.lens.execution import Edit
+from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.parts import Decoded, Encoded, Parts
 from vaelens.lens.run import Run
 from vaelens.lens.sites import LATENT, Sites
-from vaelens.models import VAE
+from vaelens.models.quantiser import Quantised
 
 # Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled.
 _ROWS_CPU = 64
@@ -34,10 +37,18 @@ class Lens:
         model: a vaelens `VAE`, or any `torch.nn.Module` together with `encode` and `decode`.
         encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
             parts of `model`.
-        decode: codes to mean images (n, C, H, W); runs parts of `model`.
+        decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
         example: one or a few images (n, C, H, W) in [0, 1], with which the sites are found at once instead of with
             the first images that the lens is given.
         memory_mb: what the activations of one chunk may take, in MB.
+        codebook: of a latent that is quantised: the codes (K, d), or a function that gives them. The lens then
+            quantises between `encode` and `decode`.
+        quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
+            nearest code by default.
+
+    A quantised latent's site holds the embedding before quantisation; whatever is decoded is quantised first, in a way
+    that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
+    only where two codes are as near to within the model's rounding).
 
     A site's activation is what the stage's last module returns. A nonlinearity that `forward` applies as a function
     rather than a module is not seen: the site then holds the layer's output before it.
@@ -60,23 +71,17 @@ class Lens:
         decode: Callable[[Tensor], Any] | None = None,
         example: Any = None,
         memory_mb: float = 256.0,
+        codebook: Any = None,
+        quantise: Callable[[Tensor], Any] | None = None,
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
-        if (encode is None) != (decode is None):
-            raise VaelensError("encode and decode belong together: give both, or neither for a vaelens VAE")
         if not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
-        if encode is None or decode is None:
-            if not isinstance(model, VAE):
-                raise VaelensError(
-                    f"{type(model).__name__} is not a vaelens VAE; say where its encoder and decoder are: "
-                    "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> image"
-                )
-            encode, decode = model.encode, model.decode
-            example = torch.zeros(1, *model.image_shape) if example is None else example
+        known = adapted(model, encode, decode, codebook, quantise)
+        example = known.example if example is None else example
         self.module = model
-        self._parts = Parts(model, encode, decode)
+        self._parts = Parts(model, known.encode, known.decode, known.quantisation)
         self._memory = memory_mb * 2**20
         self._sites: Sites | None = None
         self.image_shape: tuple[int, ...] | None = None
@@ -104,6 +109,16 @@ class Lens:
         return self.sites[LATENT].units
 
     @property
+    def quantised(self) -> bool:
+        """Whether codes are quantised before they are decoded."""
+        return self._parts.quantisation is not None
+
+    @property
+    def codebook(self) -> Tensor | None:
+        """The codes of a quantised latent, (K, d); None for any other."""
+        return None if self._parts.quantisation is None else self._parts.quantisation.codebook
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self._like().device
@@ -116,21 +131,16 @@ class Lens:
         return max(1, min(limit, int(self._memory / (4 * floats))))
 
     def describe(self) -> dict[str, Any]:
-        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights."""
-        weights = hashlib.sha256()
-        for name, tensor in sorted(self.module.state_dict().items()):
-            weights.update(name.encode())
-            weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        record: dict[str, Any] = {"model": type(self.module).__name__}
-        if isinstance(self.module, VAE):
-            record = {"model": self.module.objective, "hyperparameters": dict(self.module.hyperparameters)}
-        parameters = sum(parameter.numel() for parameter in self.module.parameters())
-        return {**record, "parameters": parameters, "weights_sha256": weights.hexdigest()}
+        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
+
+        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
+        """
+        return describe(self.module, None if self.codebook is None else len(self.codebook))
 
     def __repr__(self) -> str:
-        name = self.module.objective if isinstance(self.module, VAE) else type(self.module).__name__
         table = "sites: known after the first image" if self._sites is None else repr(self._sites)
-        return f"Lens on {name}\n{table}"
+        codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
+        return f"Lens on {name_of(self.module)}{codes}\n{table}"
 
     # Running it
 
@@ -154,8 +164,33 @@ class Lens:
         return self.decode(self.encode(x))
 
     def representation(self, x: Any) -> Tensor:
-        """What scores are computed from: mu(x)."""
-        return self.encode(x)
+        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
+        code = self.encode(x)
+        if not self.quantised:
+            return code
+        chosen = self.quantise(code).embedding
+        return chosen.flatten(2).mean(dim=2) if chosen.ndim > 2 else chosen
+
+    def quantise(self, z: Any) -> Quantised:
+        """The codes that embeddings (n, d, *positions) take: `embedding`, of the same shape, and `indices`.
+
+        Raises:
+            VaelensError: a latent that is not quantised, embeddings that do not fit it.
+        """
+        if not self.quantised:
+            raise self._continuous()
+        chosen = [self._parts.quantise(chunk) for chunk in self._chunks(self._codes(z))]
+        return Quantised(torch.cat([one.embedding for one in chosen]), torch.cat([one.indices for one in chosen]))
+
+    def code_indices(self, x: Any) -> Tensor:
+        """Which code each position takes, int64 (n, *positions), 0 to K − 1.
+
+        Raises:
+            VaelensError: a latent that is not quantised, images out of range.
+        """
+        if not self.quantised:
+            raise self._continuous()
+        return self.quantise(self.encode(x)).indices
 
     def run(
         self,
@@ -195,7 +230,7 @@ class Lens:
         base_sites = {edit.site for edit in edits if edit.needs_base}
         base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
         applications = [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
-        return self._apply(images, applications, captured, sample, seed)
+        return forward(self._parts, self.sites, images, self.rows, applications, captured, sample, seed)
 
     def encode_rows(
         self,
@@ -215,49 +250,11 @@ class Lens:
 
     # Inside
 
-    @torch.no_grad()
-    def _apply(
-        self,
-        images: Tensor,
-        applications: list[Application],
-        capture: tuple[str, ...],
-        sample: bool,
-        seed: int,
-    ) -> Run:
-        noise = self._noise(len(images), seed) if sample else None
-        codes, outputs, activations = [], [], {name: [] for name in capture}
-        for start in range(0, len(images), self.rows):
-            rows = slice(start, min(start + self.rows, len(images)))
-            edits = edits_for(rows, applications)
-            encoded = self.encode_rows(images[rows], *self._inside("encoder", edits, capture), seed=seed + start)
-            code = encoded.mean
-            if noise is not None:
-                if encoded.logvar is None:
-                    raise VaelensError("this encoder gives no variance, so codes can't be sampled; use sample=False")
-                code = code + torch.exp(0.5 * encoded.logvar) * noise[rows].to(code)
-            if LATENT in edits:
-                code = edits[LATENT](code)
-            decoded = self.decode_rows(code, *self._inside("decoder", edits, capture))
-            codes.append(code)
-            outputs.append(decoded.images)
-            known = {LATENT: code, **encoded.activations, **decoded.activations}
-            for name in capture:
-                activations[name].append(known[name])
-        return Run(
-            code=torch.cat(codes),
-            reconstruction=torch.cat(outputs),
-            activations={name: torch.cat(chunks) for name, chunks in activations.items()},
-            hits=tuple(application.report() for application in applications),
+    def _continuous(self) -> VaelensError:
+        return VaelensError(
+            f"the latent of this {name_of(self.module)} is continuous, so no position of it takes a code; a quantised "
+            "one, such as a vq-vae's, has codes"
         )
-
-    def _inside(
-        self, part: str, edits: Mapping[str, Edit], capture: Collection[str]
-    ) -> tuple[dict[str, Edit], list[str]]:
-        names = set(self.sites.of(part))
-        return {name: edit for name, edit in edits.items() if name in names}, [c for c in capture if c in names]
-
-    def _noise(self, images: int, seed: int) -> Tensor:
-        return torch.randn(images, *self.sites[LATENT].shape, generator=torch.Generator().manual_seed(seed))
 
     def _find_sites(self, example: Tensor) -> None:
         example = example[:2].to(self._like())  # two images are enough to tell the batch axis
@@ -271,17 +268,7 @@ class Lens:
         return images.to(self._like())
 
     def _codes(self, z: Any) -> Tensor:
-        try:
-            codes = torch.as_tensor(z)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise VaelensError(f"codes are a {type(z).__name__}, expected a tensor or array (n, d)") from error
-        shape = None if self._sites is None else self.sites[LATENT].shape
-        if codes.ndim < 2 or len(codes) == 0 or (shape is not None and tuple(codes.shape[1:]) != shape):
-            expected = "(n, d)" if shape is None else str(("n", *shape)).replace("'", "")
-            raise VaelensError(f"codes have shape {tuple(codes.shape)}, expected {expected} with n of at least 1")
-        if not torch.isfinite(codes).all():
-            raise VaelensError("codes contain NaN or infinite values; give finite numbers")
-        return codes.to(self._like())
+        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._like())
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
         yield from rows.split(self.rows if self._sites is not None else _ROWS_CPU)

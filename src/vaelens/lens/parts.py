@@ -1,4 +1,4 @@
-"""A VAE as two parts, an encoder and a decoder, each run in chunks under hooks; finds the sites of both."""
+"""A VAE as its parts, encoder, codebook and decoder, each run in chunks under hooks; finds the sites of all."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
 from vaelens.lens.execution import Edit, Point, execute, trace, undisturbed
+from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.sites import LATENT, Call, Site, Sites, site_of, stages
+from vaelens.models.quantiser import Quantised
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +33,19 @@ class Decoded:
 class Parts:
     """Runs a module's encoder and decoder with edits and captures; knows its sites after `find_sites`.
 
+    With a codebook, codes are quantised before they are decoded.
+
     Each run gets a copy of its inputs: a model may begin with an in-place operation.
     """
 
-    def __init__(self, module: nn.Module, encode: Callable[[Tensor], Any], decode: Callable[[Tensor], Any]):
-        self.module = module
+    def __init__(
+        self,
+        module: nn.Module,
+        encode: Callable[[Tensor], Any],
+        decode: Callable[[Tensor], Any],
+        quantisation: Quantisation | None = None,
+    ):
+        self.module, self.quantisation = module, quantisation
         self._encode, self._decode = encode, decode
         self._points: dict[str, Point] = {}
 
@@ -48,8 +58,14 @@ class Parts:
     def decode(self, codes: Tensor, edits: Mapping[str, Edit], capture: Collection[str]) -> Decoded:
         """One chunk through the decoder."""
         with undisturbed(self.module):
-            result, captured = execute(self._decode, codes.clone(), self._points, edits, capture)
+            result, captured = execute(self._decode, self._decodable(codes), self._points, edits, capture)
         return Decoded(_decoded(result, len(codes)), captured)
+
+    def quantise(self, codes: Tensor) -> Quantised:
+        """The codes of the codebook that one chunk takes."""
+        assert self.quantisation is not None, "a lens asks only where there is a codebook"
+        with undisturbed(self.module):
+            return self.quantisation(codes)
 
     def find_sites(self, example: Tensor) -> Sites:
         """Trace one small batch and resolve every site.
@@ -60,7 +76,7 @@ class Parts:
         with undisturbed(self.module):
             result, encoder_calls = trace(self.module, self._encode, example.clone())
             mean, logvar = _posterior(result, len(example))
-            decoded, decoder_calls = trace(self.module, self._decode, mean.clone())
+            decoded, decoder_calls = trace(self.module, self._decode, self._decodable(mean))
         image = _decoded(decoded, len(example))
         if image.shape != example.shape:
             raise VaelensError(
@@ -77,6 +93,9 @@ class Parts:
             raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
         self._points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
         return Sites([site for site, _ in found])
+
+    def _decodable(self, codes: Tensor) -> Tensor:
+        return codes.clone() if self.quantisation is None else self.quantisation(codes).embedding
 
 
 def _named(part: str, calls: list[Call]) -> list[tuple[Site, Call]]:

@@ -12,7 +12,9 @@ from vaelens.effects import decoder_responses, latent_effects
 from vaelens.lens import Lens
 
 
-def causal_effect_strength(lens: Lens, x: Any, mode: str = "range", values: Any = None, seed: Any = 0) -> xr.DataArray:
+def causal_effect_strength(
+    lens: Lens, x: Any, mode: Any = "range", values: Any = None, seed: Any = 0, positions: Any = "all"
+) -> xr.DataArray:
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
     z = mu(x), z̃_i the same with latent i intervened on. Unnormalised, in pixel-L2, 0 or more; larger is a stronger
@@ -22,25 +24,32 @@ def causal_effect_strength(lens: Lens, x: Any, mode: str = "range", values: Any 
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        mode: "range", "shift", "posterior" or "prior".
+        mode: "range", "shift", "posterior", "prior", or "swap" for a quantised latent.
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
+        positions: where a latent with positions is set, as in `latent_effects`.
 
     Returns:
-        (latent).
+        (latent); for "swap" (position).
 
     Raises:
-        VaelensError: images out of range, an unknown mode, values that do not fit it.
+        VaelensError: images out of range, an unknown mode, values or positions that do not fit.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed)["ces"]
+    return latent_effects(lens, x, mode=mode, values=values, seed=seed, positions=positions)["ces"]
 
 
 def intervention_specificity(
-    lens: Lens, x: Any, over: str = "pixels", mode: str = "range", values: Any = None, seed: Any = 0
+    lens: Lens,
+    x: Any,
+    over: Any = "pixels",
+    mode: Any = "range",
+    values: Any = None,
+    seed: Any = 0,
+    positions: Any = "all",
 ) -> xr.DataArray:
     """Intervention specificity of each latent: S_i = 1 / (H(p_i) + 1e-8).
 
@@ -55,18 +64,19 @@ def intervention_specificity(
         mode: how the latent is intervened on, as in `latent_effects`.
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
+        positions: where a latent with positions is set, as in `latent_effects`.
 
     Returns:
-        (latent).
+        (latent); for "swap" (position).
 
     Raises:
-        VaelensError: images out of range, unknown outputs or mode, values that do not fit it.
+        VaelensError: images out of range, unknown outputs or mode, values or positions that do not fit.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed, over=over)["specificity"]
+    return latent_effects(lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions)["specificity"]
 
 
 def circuit_modularity(lens: Lens, x: Any) -> float:

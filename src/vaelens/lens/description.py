@@ -1,0 +1,33 @@
+"""The description of a model under a lens: what stands beside a number that was measured on it."""
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaelens.models import VAE
+
+
+def name_of(module: nn.Module) -> str:
+    """The objective of a vaelens VAE, the class of anything else."""
+    return module.objective if isinstance(module, VAE) else type(module).__name__
+
+
+def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
+    """Class or objective, hyperparameters, size and hash of the weights, in types that JSON holds.
+
+    Args:
+        module: the model.
+        codes: how many codes its codebook has, None without one.
+    """
+    weights = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        weights.update(name.encode())
+        weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    record: dict[str, Any] = {"model": name_of(module)}
+    if isinstance(module, VAE):
+        record["hyperparameters"] = dict(module.hyperparameters)
+    record |= {"latent": "continuous"} if codes is None else {"latent": "quantised", "codes": codes}
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return {**record, "parameters": parameters, "weights_sha256": weights.hexdigest()}

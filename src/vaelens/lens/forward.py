@@ -1,0 +1,76 @@
+"""The forward of a run: images through the encoder, the latent and the decoder in chunks, with interventions."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+from vaelens.lens.application import Application, edits_for
+from vaelens.lens.execution import Edit
+from vaelens.lens.parts import Parts
+from vaelens.lens.run import Run
+from vaelens.lens.sites import LATENT, Sites
+
+
+@torch.no_grad()
+def forward(
+    parts: Parts,
+    sites: Sites,
+    images: Tensor,
+    rows: int,
+    applications: Sequence[Application],
+    capture: Collection[str],
+    sample: bool,
+    seed: int,
+) -> Run:
+    """Send checked images through a model, `rows` at a time.
+
+    Args:
+        parts: the model.
+        sites: its sites.
+        images: (n, C, H, W).
+        rows: images of a chunk.
+        applications: the interventions.
+        capture: names of the sites whose activations to keep.
+        sample: use a code drawn from q(z|x) instead of its mean.
+        seed: draws the posterior noise, for all images at once.
+
+    Raises:
+        VaelensError: a sample asked of an encoder without variance, an intervention that never took place.
+    """
+    noise = _noise(len(images), sites, seed) if sample else None
+    codes, outputs, activations = [], [], {name: [] for name in capture}
+    for start in range(0, len(images), rows):
+        chunk = slice(start, min(start + rows, len(images)))
+        edits = edits_for(chunk, applications)
+        encoded = parts.encode(images[chunk], *_inside(sites.of("encoder"), edits, capture), seed=seed + start)
+        code = encoded.mean
+        if noise is not None:
+            if encoded.logvar is None:
+                raise VaelensError("this encoder gives no variance, so codes can't be sampled; use sample=False")
+            code = code + torch.exp(0.5 * encoded.logvar) * noise[chunk].to(code)
+        if LATENT in edits:
+            code = edits[LATENT](code)
+        decoded = parts.decode(code, *_inside(sites.of("decoder"), edits, capture))
+        codes.append(code)
+        outputs.append(decoded.images)
+        known = {LATENT: code, **encoded.activations, **decoded.activations}
+        for name in capture:
+            activations[name].append(known[name])
+    return Run(
+        code=torch.cat(codes),
+        reconstruction=torch.cat(outputs),
+        activations={name: torch.cat(chunks) for name, chunks in activations.items()},
+        hits=tuple(application.report() for application in applications),
+    )
+
+
+def _inside(
+    names: Collection[str], edits: Mapping[str, Edit], capture: Collection[str]
+) -> tuple[dict[str, Edit], list[str]]:
+    return {name: edit for name, edit in edits.items() if name in names}, [c for c in capture if c in names]
+
+
+def _noise(images: int, sites: Sites, seed: int) -> Tensor:
+    return torch.randn(images, *sites[LATENT].shape, generator=torch.Generator().manual_seed(seed))

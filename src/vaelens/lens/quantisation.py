@@ -1,0 +1,118 @@
+"""Quantisation: the codebook of a quantised latent, and which of its codes each position takes.
+
+The nearest code is found in float64 and in blocks of one size: the sum of products that a distance is made of rounds
+by how many rows it is taken over, and a position between two codes would else go to one or the other by how the
+images were cut into chunks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vaelens.errors import VaelensError
+from vaelens.models.quantiser import Quantised
+
+Rule = Callable[[Tensor], Any]
+
+_BLOCK = 256  # positions whose distances are taken at once; bounds the memory to 256 distances a code
+
+
+class Quantisation:
+    """A codebook of K codes of d dimensions, and the map of each position's embedding to one of them.
+
+    Args:
+        codebook: (K, d), or a function that gives it; it is read anew each time, so that it is always the model's.
+        rule: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions). The
+            nearest in the Euclidean sense by default.
+
+    Raises:
+        VaelensError: a codebook that is no (K, d) tensor of finite numbers.
+
+    Example:
+        >>> line = Quantisation(torch.tensor([[-1.0], [2.0]]))
+        >>> found = line(torch.tensor([[[0.4, 0.6]]]))
+        >>> found.indices.tolist(), found.embedding.tolist()
+        ([[0, 1]], [[[-1.0, 2.0]]])
+    """
+
+    def __init__(self, codebook: Any, rule: Rule | None = None):
+        self._read: Callable[[], Any] = codebook if callable(codebook) else lambda: codebook
+        self._rule = rule
+        given = self._read()
+        if not isinstance(given, Tensor) or given.ndim != 2 or not given.is_floating_point() or 0 in given.shape:
+            what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"type {type(given).__name__}"
+            raise VaelensError(
+                f"the codebook is of {what}; expected a tensor of floats (codes, d), or a function that gives one"
+            )
+        if not torch.isfinite(given).all():
+            raise VaelensError("the codebook contains NaN or infinite values; give the codes of a trained model")
+
+    @property
+    def codebook(self) -> Tensor:
+        """The codes, (K, d)."""
+        return self._read().detach()
+
+    def embedding(self, indices: Tensor) -> Tensor:
+        """The codes of these indices, (n, d, *positions) for (n, *positions)."""
+        # Left in the order in which rows are looked up, as the models do it: the decoder then runs the same kernels.
+        return self.codebook[indices.to(self.codebook.device)].movedim(-1, 1)
+
+    def __call__(self, embeddings: Tensor) -> Quantised:
+        """The codes that embeddings (n, d, *positions) take.
+
+        Raises:
+            VaelensError: embeddings of another width than the codes; a rule that gives no index of a code for each
+                position.
+        """
+        codes, width = self.codebook.shape
+        if embeddings.shape[1] != width:
+            raise VaelensError(
+                f"the latent has {embeddings.shape[1]} dimensions and the codebook's codes have {width}; give the "
+                "codebook that this latent is quantised with"
+            )
+        if self._rule is None:
+            rows = embeddings.movedim(1, -1)  # (n, *positions, d)
+            indices = nearest(rows.reshape(-1, width), self.codebook.to(embeddings)).reshape(rows.shape[:-1])
+        else:
+            indices = _checked(self._rule(embeddings.clone()), embeddings, codes)
+        return Quantised(self.embedding(indices).to(embeddings), indices)
+
+
+def nearest(points: Tensor, codebook: Tensor) -> Tensor:
+    """The index of the code nearest to each point, the lower one of two that are as near.
+
+    Args:
+        points: (m, d).
+        codebook: (K, d).
+
+    Returns:
+        (m,) of int64. A point gives the same index whatever the others are.
+    """
+    codes = codebook.double()
+    squares = codes.square().sum(dim=1)
+    found = []
+    for block in points.split(_BLOCK):
+        filled = functional.pad(block.double(), (0, 0, 0, _BLOCK - len(block)))
+        # ‖z − e‖² without ‖z‖², which is the same for every code
+        found.append(torch.addmm(squares, filled, codes.T, alpha=-2).argmin(dim=1)[: len(block)])
+    return torch.cat(found)
+
+
+def _checked(indices: Any, embeddings: Tensor, codes: int) -> Tensor:
+    expected = (len(embeddings), *embeddings.shape[2:])
+    if not isinstance(indices, Tensor) or tuple(indices.shape) != expected or indices.is_floating_point():
+        what = (
+            f"{indices.dtype} of shape {tuple(indices.shape)}"
+            if isinstance(indices, Tensor)
+            else f"a {type(indices).__name__}"
+        )
+        raise VaelensError(f"quantise gave {what}; expected the index of a code at each position, integers {expected}")
+    indices = indices.long()
+    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < codes:
+        raise VaelensError(
+            f"quantise gave indices {int(indices.min())} to {int(indices.max())}; the codebook's are 0 to {codes - 1}"
+        )
+    return indices
