@@ -39,9 +39,7 @@ def main() -> None:
     print("|---" * (len(spans) + 4) + "|")
     for cells in rows:
         print(f"| {' | '.join(cells)} |")
-    print(
-        "\nMean over latents (swap: over positions). Channel: at all 16 positions; position: at one of them."
-    )
+    print("\nMean over latents (swap: over positions). Channel: at all 16 positions; position: at one of them.")
 
 
 def trained(size: int | None, ds: Any, steps: int, out: Path) -> vl.VAE:

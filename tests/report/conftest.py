@@ -68,6 +68,54 @@ def score_table(d, active, factors):
     return pd.DataFrame(rows, columns=["score", "value", "low", "high", "better", "made"]).set_index("score")
 
 
+def swap_dataset(swaps, half, pixels, **attributes):
+    swaps = np.asarray(swaps, dtype=float)
+    positions = swaps.size
+    rows, columns = np.unravel_index(np.arange(positions), swaps.shape)
+    ces = swaps.ravel()
+    variables = {
+        **with_interval("effect", ("position", "value"), np.stack([ces] * 4, axis=1), half),
+        **with_interval("ces", ("position",), ces, half),
+        **with_interval("ces_relative", ("position",), ces / 10, half / 10),
+        **with_interval("ces_posterior", ("position",), ces / 2, half / 2),
+        **with_interval("ces_mean", (), ces.mean(), half),
+        "codes_used": (("position",), np.arange(positions) + 1),
+        "code_entropy": (("position",), np.log(np.arange(positions) + 1)),
+        "effect_map": (("position", *pixels), np.ones((positions, *pixels.values())) * ces[:, None, None, None]),
+    }
+    coords = {"position": np.arange(positions), "row": ("position", rows), "column": ("position", columns)}
+    attributes |= {"images": 40, "mode": "swap", "reference_distance": 10.0}
+    return xr.Dataset(variables, coords | {"value": np.arange(4)}, attributes)
+
+
+def quantised(effects, scores, swaps, codes, half):
+    """What a codebook adds to the effects, which are changed, and to the scores."""
+    use = {"codes": codes[0], "codes_used": codes[1], "code_perplexity": codes[1] / 2}
+    effects["latent"].attrs |= use
+    effects["modes"].attrs["images"] = 30
+    effects["one_position"] = effects["modes"].copy(deep=True)
+    for name in ("ces", "ces_low", "ces_high"):
+        effects["one_position"][name] /= 4
+    axis = ("factor",) if "factor" in effects["input"].dims else ("manipulation",)
+    changed = with_interval("codes_changed", axis, np.full(effects["input"].sizes[axis[0]], 0.25), 0.125)
+    effects["input"] = effects["input"].assign(changed)
+    rows = [("codes in use", float(codes[1])), ("perplexity of the codes", codes[1] / 2)]
+    if swaps is not None:
+        shown = effects["pictures"]
+        pixels = {name: shown.sizes[name] for name in ("channel", "height", "width")}
+        effects["swap"] = swap = swap_dataset(swaps, half, pixels, **use)
+        positions = np.arange(swap.sizes["position"])[-2:]
+        pictures = np.broadcast_to(shown["original"].values[0], (len(positions), 4, *pixels.values())).copy()
+        effects["pictures"] = shown.assign(swapped=(("position", "swap", *pixels), pictures)).assign_coords(
+            position=positions
+        )
+        relative = ("relative CES", 0.4333), ("relative CES at one position", 0.1083)
+        rows += [*relative, ("swap relative CES", float(swap["ces_relative"].mean()))]
+    more = pd.DataFrame([(name, value, np.nan, np.nan, "", "by hand") for name, value in rows])
+    more.columns = ["score", "value", "low", "high", "better", "made"]
+    return pd.concat([scores, more.set_index("score")])
+
+
 def build(
     ces=CES,
     active=None,
@@ -79,6 +127,8 @@ def build(
     sites: Mapping[str, int] = SITES,
     name="sprites",
     checks=None,
+    swaps=None,
+    codes=None,
 ):
     """An analysis with as many latents as `ces` has numbers.
 
@@ -93,6 +143,8 @@ def build(
         sites: units of each patched site.
         name: of the dataset.
         checks: self-checks.
+        swaps: of a quantised latent: CES of a swap at each position, (rows, columns), with intervals of `half`.
+        codes: how many codes the codebook has and how many are used; (512, 12) with swaps.
     """
     d = len(ces)
     active = np.ones(d, bool) if active is None else np.asarray(active)
@@ -149,6 +201,9 @@ def build(
             {"latent": np.arange(d), "factor": rows},
             {"dci_made": "gradient-boosting, 30 training and 10 test codes"},
         )
+    scores = score_table(d, active, factors)
+    if swaps is not None or codes is not None:
+        scores = quantised(effects, scores, swaps, codes or (512, 12), half)
     provenance = {
         "versions": {"vaelens": "0.1.0", "torch": "2.0"},
         "seed": 0,
@@ -157,7 +212,7 @@ def build(
         "dataset": {"name": name, "options": {}, "image_shape": [channels, 6, 6], "content_sha256": "cd" * 32},
         "checks": {"identity_patch_changes_no_bit": True} if checks is None else checks,
     }
-    return Analysis(effects, score_table(d, active, factors), provenance)
+    return Analysis(effects, scores, provenance)
 
 
 @pytest.fixture

@@ -90,3 +90,36 @@ def test_names_are_not_taken_for_markup(made):
     assert matrix.data[0].y[0] == "&lt;b&gt;x&lt;/b&gt;"
     bars = figures.mediations(effects["mediation"], effects["latent"]).plot
     assert bars.layout.annotations[0].text == "&lt;b&gt;x&lt;/b&gt;"
+
+
+def test_positions_lie_on_their_grid_with_the_intervals_of_ces(made):
+    swap = made(swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]).effects["swap"]
+    plot = figures.position_maps(swap).plot
+    ces, used, entropy = plot.data
+    assert np.asarray(ces.z).tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]
+    assert np.asarray(ces.customdata)[1, 2].tolist() == [7.75, 8.25]
+    assert np.asarray(used.z).tolist() == [[1, 2, 3], [4, 5, 6]]
+    np.testing.assert_allclose(np.asarray(entropy.z), np.log([[1, 2, 3], [4, 5, 6]]))
+    assert (ces.zmin, ces.zmax, bool(ces.texttemplate)) == (0, 8.0, True)
+    assert plot.layout.yaxis.autorange == "reversed"  # row 0 is above
+
+
+def test_positions_that_lie_in_no_plane_are_one_row_and_many_lose_their_numbers(made):
+    swap = made(swaps=np.ones((1, 20))).effects["swap"].drop_vars(["row", "column"])
+    ces = figures.position_maps(swap).plot.data[0]
+    assert np.asarray(ces.z).shape == (1, 20)
+    assert not ces.texttemplate
+
+
+def test_of_many_latents_every_fifth_is_named_below_and_all_at_the_pointer(made):
+    effects = made(ces=np.arange(256, 0, -1.0)).effects
+    drawn = figures.strengths(effects["latent"], effects["recoded"])
+    assert list(drawn.plot.layout.xaxis.ticktext)[:3] == ["0", "5", "10"]
+    assert list(drawn.plot.data[0].text) == [str(k) for k in range(256)]
+    assert drawn.narrowest < 1500
+
+
+def test_one_short_matrix_of_many_latents_is_drawn(made):
+    effects = made(ces=np.arange(40) + 1.0, factors=("shape",)).effects
+    (changed,) = figures.associations(effects["input"], effects["latent"], None).plot.data
+    assert np.asarray(changed.z).shape == (1, 40)

@@ -9,6 +9,7 @@ from vaelens.errors import VaelensError
 from vaelens.report import sentences, write_analysis
 from vaelens.report.tables import score_rows
 
+SWAPS = [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]  # CES at each position of a grid of 2 × 3
 KINDS = {
     "factors": {},
     "no factors": {"factors": None},
@@ -17,6 +18,13 @@ KINDS = {
     "without effect": {"ces": [0.0, np.nan, 1.0]},
     "one latent": {"ces": [1.0]},
     "many latents": {"ces": np.linspace(1, 5, 40), "active": np.arange(40) % 3 > 0},
+    "codebook": {"swaps": SWAPS, "channels": 3},
+    "codebook, many latents and positions": {
+        "ces": np.linspace(1, 5, 100),
+        "swaps": np.arange(256.0).reshape(16, 16),
+        "factors": None,
+    },
+    "dead codebook": {"codes": (512, 1)},
     "odd names": {"name": "<b>x</b>", "factors": ("<i>&amp;</i>", "</script><script>alert(1)</script>")},
 }
 FIGURES = 5
@@ -115,6 +123,31 @@ def test_inactive_latents_are_marked(made, tmp_path):
     assert "A star marks an inactive latent" in text
 
 
+def test_swaps_of_codes_have_a_section_and_later_figures_move_on(made, tmp_path):
+    read = Page(write_analysis(made(swaps=SWAPS), tmp_path / "report.html"))
+    assert {"href": "#codebook"} in read.all("a")
+    assert "12 of 512 codes are in use on 40 images; their perplexity is 6.00." in read.text
+    for k, start in ((6, "The grid of positions, 2 × 3."), (9, "The first matrix"), (11, "The effect of changing")):
+        assert f"Figure {k}. {start}" in " ".join(read.text.split())
+    for k, start in ((2, "Relative CES by what is changed"), (3, "Change of"), (4, "The 10 units"), (5, "One number")):
+        assert f"Table {k}. {start}" in " ".join(read.text.split())
+    maps = [image["alt"] for image in read.all("img") if "under swaps at" in image["alt"]]
+    assert len(maps) == 6
+    assert maps[5] == "Mean absolute change of each pixel under swaps at position (1, 2): CES 8.00 [7.75, 8.25]"
+    assert sum("is swapped" in image["alt"] for image in read.all("img")) == 2
+
+
+def test_a_dead_codebook_has_a_section_without_figures(made, tmp_path):
+    read = Page(write_analysis(made(codes=(512, 1)), tmp_path / "report.html"))
+    assert "All positions of these images take one of the 512 codes: the codebook is dead on them." in read.text
+    assert "Figure 6. The first matrix" in " ".join(read.text.split())
+
+
+def test_without_a_codebook_nothing_is_said_of_one(made, tmp_path):
+    text = Page(write_analysis(made(), tmp_path / "report.html")).text
+    assert not any(word in text.lower() for word in ("codebook", "swap", "quantis"))
+
+
 def test_a_failed_check_is_seen(made, tmp_path):
     path = write_analysis(made(checks={"identity_patch_changes_no_bit": False}), tmp_path / "report.html")
     assert {"class": "failed"} in Page(path).all("dd")
@@ -187,10 +220,11 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, page, width
             " const box = div.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; })"
         )
         whole, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        positions = tab.locator("#plot-positions").count()
         unseen = tab.evaluate("[...document.images].filter(one => !one.naturalWidth).length")
     finally:
         tab.close()
-    assert len(drawn) == FIGURES
+    assert len(drawn) == FIGURES + positions
     assert all(extent > 0 for box in drawn for extent in box)
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -2,7 +2,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from vaelens.report.ranking import Estimate, by_strength, estimates, front, latent_labels, outcomes, unit_names
+from vaelens.report.ranking import (
+    Estimate,
+    by_strength,
+    estimates,
+    front,
+    grid_of,
+    latent_labels,
+    ordered,
+    outcomes,
+    position_names,
+    unit_names,
+)
 
 
 def estimate(value, half=0.5):
@@ -39,3 +50,17 @@ def test_outcomes_are_read_from_the_last_colon(recorded):
 def test_units_are_called_by_site_and_index():
     effects = xr.Dataset(coords={"site": ("unit", ["latent", "decoder.2"]), "index": ("unit", [3, 17])})
     assert unit_names(effects) == ["latent 3", "decoder.2 unit 17"]
+
+
+def test_positions_are_called_by_row_and_column_where_they_have_both(made):
+    swap = made(swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]).effects["swap"]
+    assert grid_of(swap) == (2, 3)
+    assert position_names(swap)[2:4] == ["position (0, 2)", "position (1, 0)"]
+    line = swap.drop_vars(["row", "column"])
+    assert grid_of(line) == (1, 6)
+    assert position_names(line)[5] == "position 5"
+
+
+def test_values_and_the_ends_of_their_intervals_in_an_order(made):
+    latent = made(ces=[1.0, 2.0, 3.0]).effects["latent"]
+    assert [one.tolist() for one in ordered(latent, "ces", [2, 0])] == [[3.0, 1.0], [2.75, 0.75], [3.25, 1.25]]

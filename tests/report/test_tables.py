@@ -63,3 +63,32 @@ def test_records_are_written_plainly():
         ("length", "737,280"),
         ("inner", "a = 1, b = c"),
     ]
+
+
+def test_modes_beside_what_they_change(made):
+    effects = made(active=[True, True, False], swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]]).effects
+    # (2 + 7) / 2 over a distance of 10, a quarter of it at one position; swaps: 24 / 6 / 10
+    assert tables.mode_rows(effects) == [
+        {"mode": "range", "everywhere": "0.450", "one": "0.113", "code": "—"},
+        {"mode": "posterior", "everywhere": "0.450", "one": "0.113", "code": "0.200"},
+        {"mode": "swap", "everywhere": "—", "one": "—", "code": "0.400"},
+    ]
+
+
+def test_modes_of_a_latent_without_positions_or_without_an_active_one(made):
+    effects = made(swaps=[[1.0, 2.0]]).effects
+    del effects["one_position"]
+    assert [row["one"] for row in tables.mode_rows(effects)] == ["—"] * 3
+    effects = made(active=[False] * 3, swaps=[[1.0, 2.0]]).effects
+    assert [row["everywhere"] for row in tables.mode_rows(effects)] == ["—"] * 3
+
+
+def test_how_many_codes_a_change_changes_stands_in_its_row(made):
+    codes, without = made(swaps=[[1.0, 2.0]]).effects, made().effects
+    rows = [tables.change_rows(one["input"], one["latent"]["active"].values)[0] for one in (codes, without)]
+    assert [row["codes"] for row in rows] == ["0.25 [0.12, 0.38]", "—"]
+
+
+def test_codes_in_use_are_a_whole_number(made):
+    rows = {row["score"]: row for row in tables.score_rows(made(swaps=[[1.0, 2.0]]).scores)}
+    assert rows["codes in use"]["value"] == "12"

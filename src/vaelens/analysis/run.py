@@ -12,39 +12,32 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
+from vaelens.analysis.pictures import pictures
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
+from vaelens.analysis.shares import shares
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
 from vaelens.effects.latent import ces_by_mode
-from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
 from vaelens.metrics.disentanglement import dci, mig
 from vaelens.version import __version__
-
-# How many images the dearer parts take; each part's record says how many it took.
-_SWEPT = 128  # latent sweeps besides the main one, mediation pairs of each factor, decoder responses
-_RECODED = 64
-_PATCHED = 64
-_PAIRED = 256
-_SCORED = 4  # times as many codes for DCI and MIG, and at least
-_FEWEST_SCORED = 512
-_SHOWN = 16
 
 
 def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = True) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
 
     What needs factors is left out for a dataset without them; then
-    level 1 manipulates pixels, and mediation treats an image with another image.
+    level 1 manipulates pixels, and mediation treats an image with another image. A quantised latent is measured by
+    swaps of its codes besides, unless the images use one code alone.
 
     Args:
         lens: the lens on the model.
         ds: a dataset of images like the model's.
-        n: images, at most: fewer are taken where the dataset has fewer. The dearer parts take fewer; each records how
-            many.
+        n: images, at most: fewer are taken where the dataset has fewer. The dearer parts take fewer, and fewer still
+            of a model with many latents; each records how many.
         seed: draws images, pairs and bootstrap resamples.
         progress: whether to show a progress bar on standard error.
 
@@ -65,20 +58,26 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least 8")
     seed = check_seed(seed)
     x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
-    factors = len(ds.factors) > 0
+    code = lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
+    take = shares(len(x), lens.latents, int(np.prod(code.shape[2:])))
+    effects: dict[str, xr.Dataset] = {}
     parts: dict[str, Callable[[], xr.Dataset]] = {
-        "latent": lambda: latent_effects(lens, x, seed=seed),
-        "modes": lambda: ces_by_mode(lens, x[:_SWEPT], seed),
-        "recoded": lambda: _recoded(lens, x[:_RECODED], seed),
-        "input": lambda: input_effects(lens, ds, n=min(len(x), _PAIRED), seed=seed),
-        "patching": lambda: patching_effects(lens, *_two_halves(x, _PATCHED), seed=seed),
-        "mediation": lambda: _mediation(lens, ds, x, seed),
-        "responses": lambda: decoder_responses(lens, x[:_SWEPT]),
-        "pictures": lambda: _pictures(lens, x),
+        "latent": lambda: latent_effects(lens, x[: take.latent], seed=seed),
+        "modes": lambda: ces_by_mode(lens, x[: take.modes], seed),
+        "recoded": lambda: _recoded(lens, x[: take.recoded], seed),
+        "input": lambda: input_effects(lens, ds, n=take.changed, seed=seed),
+        "patching": lambda: patching_effects(lens, *_two_halves(x, take.patched), seed=seed),
+        "mediation": lambda: _mediation(lens, ds, x, take.mediated, seed),
+        "responses": lambda: decoder_responses(lens, x[: take.responses]),
     }
-    if factors:
-        parts["importance"] = lambda: _importance(lens, ds, min(max(_SCORED * len(x), _FEWEST_SCORED), len(ds)), seed)
-    effects = {}
+    if lens.quantised and code.ndim > 2:
+        parts["one_position"] = lambda: ces_by_mode(lens, x[: take.modes], seed, positions="one")
+    # One code alone, as of a dead codebook, can't be swapped for another in use.
+    if lens.quantised and len(lens.code_indices(x[: take.swapped]).unique()) > 1:
+        parts["swap"] = lambda: latent_effects(lens, x[: take.swapped], mode="swap", seed=seed)
+    parts["pictures"] = lambda: pictures(lens, x, effects.get("swap"), seed)
+    if len(ds.factors):
+        parts["importance"] = lambda: _importance(lens, ds, min(take.scored, len(ds)), take.predicted, seed)
     with _progress(progress) as bar:
         task = bar.add_task("", total=len(parts))
         for name, part in parts.items():
@@ -107,11 +106,11 @@ def _two_halves(x: Tensor, most: int) -> tuple[Tensor, Tensor]:
     return x[:pairs], x[pairs : 2 * pairs]
 
 
-def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, seed: int) -> xr.Dataset:
+def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int) -> xr.Dataset:
     """The fraction of each treatment's effect on the image that passes through each latent."""
-    treatments: dict[str, tuple[Tensor, Tensor]] = {"another image": _two_halves(x, _SWEPT)}
+    treatments: dict[str, tuple[Tensor, Tensor]] = {"another image": _two_halves(x, most)}
     if len(ds.factors):
-        pairs = {name: ds.pairs(name, min(len(x), _SWEPT), seed=seed) for name in ds.factors.names}
+        pairs = {name: ds.pairs(name, min(len(x), most), seed=seed) for name in ds.factors.names}
         treatments = {name: (one.x, one.x2) for name, one in pairs.items()}
     rows = [
         mediation_effects(lens, base, treated, "latent", seed=seed).drop_vars(["site", "index"]).rename(unit="latent")
@@ -121,12 +120,13 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, seed: int) -> xr.Datase
     return xr.concat(rows, names, combine_attrs="drop_conflicts", join="exact")
 
 
-def _importance(lens: Lens, ds: FactorDataset, n: int, seed: int) -> xr.Dataset:
-    """DCI's importance matrix, with the scores that are read off the same codes."""
+def _importance(lens: Lens, ds: FactorDataset, n: int, predicted: int, seed: int) -> xr.Dataset:
+    """DCI's importance matrix, of the first `predicted` codes, with the scores that are read off the same codes."""
     images, factors = ds.sample(n, seed=seed + 1)
     codes = lens.representation(images).flatten(1).double().cpu().numpy()
-    scored = dci(codes, factors.numpy(), seed=seed)
-    made = f"{len(codes)} codes, means of the posterior"
+    scored = dci(codes[:predicted], factors.numpy()[:predicted], seed=seed)
+    what = "means over positions of the codes chosen" if lens.quantised else "means of the posterior"
+    made = f"{len(codes)} codes, {what}"
     return xr.Dataset(
         {
             "importance": (("latent", "factor"), scored.importance),
@@ -140,25 +140,6 @@ def _importance(lens: Lens, ds: FactorDataset, n: int, seed: int) -> xr.Dataset:
             "dci_made": f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}",
             "mig_made": f"{made}, 20-bin histogram",
         },
-    )
-
-
-def _pictures(lens: Lens, x: Tensor) -> xr.Dataset:
-    """Originals and reconstructions of some images, and the first one's traversal of every latent."""
-    shown = x[:_SHOWN]
-    code = lens.encode(shown)
-    rows = code[:1].repeat(lens.latents * len(RANGE), *[1] * (code.ndim - 1))
-    for row in range(len(rows)):
-        rows[row, row // len(RANGE)] = RANGE[row % len(RANGE)]
-    traversal = lens.decode(rows).reshape(lens.latents, len(RANGE), *x.shape[1:])
-    pixels = ("channel", "height", "width")
-    return xr.Dataset(
-        {
-            "original": (("image", *pixels), shown.cpu().numpy()),
-            "reconstruction": (("image", *pixels), lens.decode(code).cpu().numpy()),
-            "traversal": (("latent", "value", *pixels), traversal.cpu().numpy()),
-        },
-        {"latent": np.arange(lens.latents), "value": list(RANGE)},
     )
 
 

@@ -13,6 +13,7 @@ from vaelens.metrics.causal import response_modularity
 from vaelens.statistics import BootstrapMean
 
 _NONE = float("nan")
+_SWAPS = ("swap CES", "swap relative CES")
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,15 @@ def score_table(lens: Lens, x: Tensor, effects: Mapping[str, xr.Dataset], seed: 
     Args:
         lens: the lens.
         x: the images that were analysed.
-        effects: the Datasets of an `Analysis`, `importance` among them where there are factors.
+        effects: the Datasets of an `Analysis`, `importance` among them where there are factors, `swap` and
+            `one_position` where a codebook gives them.
         seed: of the bootstrap resamples.
 
     Returns:
         Indexed by score; columns value, low, high (95 % interval over images, NaN where there is none), better
         ("higher", "lower" or nothing) and made.
     """
-    rows = [*_of_model(lens, x, effects["latent"], seed), *_causal(effects, len(x))]
+    rows = [*_of_model(lens, x, effects["latent"], seed), *_causal(effects), *_of_codebook(effects)]
     if "importance" in effects:
         rows += _disentanglement(effects["importance"])
     table = pd.DataFrame([asdict(row) for row in rows]).set_index("score")
@@ -50,7 +52,7 @@ def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Sco
     for chunk in x.split(lens.rows):
         error.update((lens.reconstruct(chunk).cpu() - chunk.cpu()).double().square().flatten(1).mean(dim=1).numpy())
     low, high = error.interval()
-    images = f"{len(x)} images"
+    images, swept = f"{len(x)} images", f"{latent.attrs['images']} images"
     active = latent["active"].values
     rule = "KL above 0.01 nat" if "kl" in latent else "spread above a thousandth of the largest"
     rows = [
@@ -62,16 +64,17 @@ def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Sco
             float(low),
             float(high),
         ),
-        _Score("active latents", float(active.sum()), "", f"of {len(active)}: {rule}, {images}"),
+        _Score("active latents", float(active.sum()), "", f"of {len(active)}: {rule}, {swept}"),
     ]
     if "kl" in latent:
-        rows.append(_Score("KL", float(latent["kl"].sum()), "", f"KL(q(z|x) || N(0, I)) in nats, {images}"))
+        rows.append(_Score("KL", float(latent["kl"].sum()), "", f"KL(q(z|x) || N(0, I)) in nats, {swept}"))
     return rows
 
 
-def _causal(effects: Mapping[str, xr.Dataset], images: int) -> list[_Score]:
+def _causal(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
     latent = effects["latent"]
     active = latent["active"].values
+    images = latent.attrs["images"]
     over_active = f"mean over active latents, {images} images"
     modularity, compared = response_modularity(effects["responses"])
     made = f"{compared} active latents, {effects['responses'].attrs['images']} images"
@@ -97,6 +100,41 @@ def _causal(effects: Mapping[str, xr.Dataset], images: int) -> list[_Score]:
             f"mean over active latents, {effects['recoded'].attrs['images']} images",
         ),
         _Score("circuit modularity", modularity, "higher", made),
+    ]
+
+
+def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
+    """The codebook's use, and what a swap of codes does beside what a continuous intervention does; none without."""
+    latent = effects["latent"]
+    if "codes_used" not in latent.attrs:
+        return []
+    rows = []
+    if "one_position" in effects:
+        alone = effects["one_position"]
+        distance = latent.attrs["reference_distance"] or _NONE  # all reconstructions alike
+        at_one = alone["ces"].sel(mode="range").values / distance
+        made = (
+            f"mean over active latents, each set at one position an image, mode range, {alone.attrs['images']} images"
+        )
+        rows.append(_Score("relative CES at one position", _mean(at_one, latent["active"].values), "", made))
+    if "swap" in effects:
+        swap = effects["swap"]
+        made = f"mean over {swap.sizes['position']} positions, {swap.sizes['value']} swaps each, "
+        made += f"{swap.attrs['images']} images"
+        ends = (float(swap["ces_mean_low"]), float(swap["ces_mean_high"]))
+        rows += [
+            _Score("swap CES", float(swap["ces_mean"]), "", f"{made}, pixel-L2", *ends),
+            _Score("swap relative CES", float(swap["ces_relative"].mean()), "", made),
+        ]
+    else:
+        rows += [_Score(name, _NONE, "", "one code is in use, and there is none to swap it for") for name in _SWAPS]
+    counted = effects.get("swap", latent).attrs  # swaps are made on more images
+    used, images = counted["codes_used"], f"{counted['images']} images"
+    made = f"exp of their entropy, from 1 to {used}, {images}"
+    return [
+        *rows,
+        _Score("codes in use", float(used), "", f"of {counted['codes']}, at any position of {images}"),
+        _Score("perplexity of the codes", float(counted["code_perplexity"]), "", made),
     ]
 
 

@@ -52,6 +52,12 @@ class Quantiser(nn.Module):
             accept_image_fmap=True,
             commitment_weight=0.0,  # the objective's, which sums where the library averages
         )
+        # The averages start as after a revival. From the library's 1, a code that nothing is near would be dead for
+        # hundreds of steps before it counts as such, and the codebook with it.
+        book = self.nearest.get_submodule("_codebook")
+        if revival > 0:
+            book.get_buffer("cluster_size").fill_(revival)
+            book.get_buffer("embed_avg").mul_(revival)
 
     @property
     def codebook(self) -> Float[Tensor, "codes d"]:

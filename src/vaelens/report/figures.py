@@ -3,7 +3,6 @@
 Latents stand in the order of their CES, largest first; a star marks an inactive one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +14,24 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from vaelens.report import palette
-from vaelens.report.ranking import by_strength, latent_labels, outcomes
-from vaelens.report.style import COLOUR_BAR, LAYOUT, colour_scale, error_bars, largest, literal, room
+from vaelens.report.ranking import by_strength, grid_of, latent_labels, ordered, outcomes
+from vaelens.report.style import (
+    COLOUR_BAR,
+    LAYOUT,
+    colour_scale,
+    error_bars,
+    largest,
+    latent_axis,
+    latent_width,
+    literal,
+    magnitudes,
+    room,
+)
 from vaelens.report.unit_grid import unit_grid
 
 _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
+_WRITTEN_GRID = 8  # the same of each of three beside each other
 _SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
 _TEMPLATE = go.layout.Template(layout=LAYOUT)
@@ -60,7 +71,7 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset) -> Figure:
     titles = [title for title, _, _ in panels]
     plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.33 / rows, horizontal_spacing=0.09)
     for k, (_, effects, variable) in enumerate(panels):
-        value, low, high = _ordered(effects, variable, order)
+        value, low, high = ordered(effects, variable, order)
         bars = go.Bar(
             y=value,
             marker_color=shades,
@@ -71,10 +82,12 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset) -> Figure:
             hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL + "<extra></extra>",
         )
         plot.add_trace(bars, row=k // columns + 1, col=k % columns + 1)
-    _latent_axes(plot, names)
+    plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(title_text="latent", row=rows)
     plot.update_yaxes(rangemode="tozero", nticks=5)
-    return _styled(plot, 205 * rows + 25, max(640, 90 + 12 * len(names)), bargap=0.3, showlegend=False)
+    return _styled(
+        plot, 205 * rows + 25, max(640, 90 + latent_width(len(names)) * len(names)), bargap=0.3, showlegend=False
+    )
 
 
 def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
@@ -83,7 +96,7 @@ def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
     plot = go.Figure()
     kinds = modes["mode"].values.tolist()
     for k, kind in enumerate(kinds):
-        value, low, high = _ordered(modes.sel(mode=kind), "ces", order)
+        value, low, high = ordered(modes.sel(mode=kind), "ces", order)
         points = go.Scatter(
             x=np.arange(len(names)) + (k - (len(kinds) - 1) / 2) * 0.6 / len(kinds),
             y=value,
@@ -100,10 +113,10 @@ def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
             hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL,
         )
         plot.add_trace(points)
-    _latent_axes(plot, names)
+    plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(title_text="latent")
     plot.update_yaxes(title_text="CES (pixel-L2)", rangemode="tozero", showgrid=True, gridcolor=palette.PANEL)
-    return _styled(plot, 330, max(560, 90 + 12 * len(names)))
+    return _styled(plot, 330, max(560, 90 + latent_width(len(names)) * len(names)))
 
 
 def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset | None) -> Figure:
@@ -119,7 +132,7 @@ def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset
     inside = (26 * len(rows) + 60) * down - 60
     titles = [title for title, *_ in matrices]
     plot = make_subplots(
-        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=0 if beside else 60 / inside
+        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=60 / inside if down > 1 else 0
     )
     for k, (title, dataset, variable, rows_axis) in enumerate(matrices):
         values = dataset[variable].transpose(rows_axis, "latent").values[:, order]
@@ -136,23 +149,19 @@ def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset
             textfont_size=10,
             customdata=np.stack(ends, axis=-1) if ends else None,
             hovertemplate=f"%{{y}}, latent %{{text}}: %{{z:.3g}}{interval}<extra></extra>",
-            colorscale=colour_scale(palette.SEQUENTIAL),
-            zmin=0,
-            zmax=largest(values),
-            xgap=1,
-            ygap=1,
+            **magnitudes(values),
             showscale=not written,
             colorbar=_colour_bar(plot, row, column),
             name=title,
         )
         plot.add_trace(cells, row=row, col=column)
-    _latent_axes(plot, names)
+    plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(showline=False, ticks="")
     plot.update_xaxes(title_text="latent", row=down)
     plot.update_yaxes(autorange="reversed", showline=False, ticks="")
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
-    narrowest = 110 + (34 if written else 12) * len(names) * across
+    narrowest = 110 + (34 if written else latent_width(len(names))) * len(names) * across
     return _styled(plot, inside + 77, max(420, narrowest), left=room(rows))
 
 
@@ -214,7 +223,7 @@ def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
     shades = {"indirect": palette.INDIRECT, "interaction": palette.INTERACTION, "direct": palette.DIRECT}
     for k in range(len(treatments)):
         for kind, shade in shades.items():
-            value, low, high = _ordered(effects.isel(treatment=k), kind, order)
+            value, low, high = ordered(effects.isel(treatment=k), kind, order)
             bars = go.Bar(
                 y=value,
                 name=kind,
@@ -227,7 +236,7 @@ def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
                 hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL,
             )
             plot.add_trace(bars, row=k // columns + 1, col=k % columns + 1)
-        value, low, high = _ordered(effects.isel(treatment=k), "indirect", order)
+        value, low, high = ordered(effects.isel(treatment=k), "indirect", order)
         interval = go.Scatter(
             x=np.arange(len(names)),
             y=value,
@@ -240,22 +249,36 @@ def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
             hoverinfo="skip",
         )
         plot.add_trace(interval, row=k // columns + 1, col=k % columns + 1)
-    _latent_axes(plot, names)
+    plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(title_text="latent", row=rows)
     plot.update_yaxes(nticks=5, zeroline=True, zerolinecolor=palette.MUTED, zerolinewidth=1)
-    narrowest = max(600, 90 + 12 * len(names) * columns)
+    narrowest = max(600, 90 + latent_width(len(names)) * len(names) * columns)
     return _styled(plot, 175 * rows + 100, narrowest, top=58, barmode="relative", bargap=0.25)
 
 
-def _ordered(effects: xr.Dataset, variable: str, order: Sequence[int]) -> list[np.ndarray]:
-    """A variable over latents and its interval's ends, in the page's order."""
-    return [effects[variable + end].values[list(order)] for end in ("", "_low", "_high")]
-
-
-def _latent_axes(plot: go.Figure, names: Sequence[str]) -> None:
-    size = 11 if len(names) <= 24 else 8
-    plot.update_xaxes(tickvals=np.arange(len(names)), ticktext=list(names), tickfont_size=size, tickangle=0)
-    plot.update_xaxes(range=[-0.5, len(names) - 0.5])
+def position_maps(swap: xr.Dataset) -> Figure:
+    """What a swap does at each position, and which codes it takes there, on the grid of positions."""
+    rows, columns = grid_of(swap)
+    titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}
+    plot = make_subplots(1, len(titles), subplot_titles=list(titles.values()), horizontal_spacing=0.06)
+    ends = np.stack([swap[f"ces_{end}"].values.reshape(rows, columns) for end in ("low", "high")], axis=-1)
+    for k, variable in enumerate(titles):
+        values = swap[variable].values.reshape(rows, columns)
+        cells = go.Heatmap(
+            z=values,
+            customdata=ends if variable == "ces" else None,
+            texttemplate="%{z:.3~g}" if columns <= _WRITTEN_GRID else "",
+            textfont_size=10,
+            hovertemplate="row %{y}, column %{x}: %{z:.3~g}" + (_INTERVAL if variable == "ces" else "<extra></extra>"),
+            **magnitudes(values),
+            showscale=False,
+            name="",
+        )
+        plot.add_trace(cells, row=1, col=k + 1)
+    plot.update_xaxes(dtick=1, showline=False, ticks="", title_text="column")
+    plot.update_yaxes(dtick=1, showline=False, ticks="", autorange="reversed")
+    plot.update_yaxes(title_text="row", col=1)
+    return _styled(plot, 77 + min(max(40 * rows, 60), 320), max(560, 3 * 24 * columns))
 
 
 def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:

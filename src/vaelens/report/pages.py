@@ -10,11 +10,13 @@ from markupsafe import Markup
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError
 from vaelens.report import figures, palette, pictures, tables
-from vaelens.report.numerals import number
-from vaelens.report.ranking import by_strength
+from vaelens.report.numerals import estimate, number
+from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
 from vaelens.report.sentences import sentences
+from vaelens.report.style import latent_step
 
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
+_UNFOLDED_MAPS = 64
 _PICTURES_A_ROW = 8
 
 
@@ -72,6 +74,7 @@ def _page(analysis: Analysis) -> str:
         **_pictures(analysis),
         **_figures(analysis),
         **_tables(analysis),
+        **_codebook(analysis),
     )
 
 
@@ -90,6 +93,8 @@ def _pictures(analysis: Analysis) -> dict[str, Any]:
         "pairs": pairs,
         "traversals": {k: pictures.data_uri(pictures.grid(traversals[k][None])) for k in order},
         "unfolded": _UNFOLDED,
+        "unfolded_maps": _UNFOLDED_MAPS,
+        "named_every": latent_step(len(order)),
         "maps": {k: pictures.data_uri(pictures.heat(maps[k], most)) for k in order},
         "map_ends": [number(end) for end in (0, most / 2, most)],
         "colour_bar": pictures.colour_bar(),
@@ -106,6 +111,8 @@ def _figures(analysis: Analysis) -> dict[str, Any]:
         "recovered": figures.recovered_fractions(effects["patching"]),
         "mediations": figures.mediations(effects["mediation"], latent),
     }
+    if "swap" in effects:
+        drawn["positions"] = figures.position_maps(effects["swap"])
     plots = {
         name: {"html": Markup(one.html(f"plot-{name}")), "narrowest": one.narrowest} for name, one in drawn.items()
     }
@@ -120,4 +127,32 @@ def _tables(analysis: Analysis) -> dict[str, Any]:
         "changes": tables.change_rows(effects["input"], latent["active"].values),
         "units": tables.unit_rows(effects["patching"]),
         "scores": tables.score_rows(analysis.scores),
+    }
+
+
+def _codebook(analysis: Analysis) -> dict[str, Any]:
+    """What is shown of swaps; nothing where none were made."""
+    if "swap" not in analysis.effects:
+        return {}
+    swap, seen = analysis.effects["swap"], analysis.effects["pictures"]
+    names = position_names(swap)
+    ces = estimates(swap, "ces", names)
+    changes = swap["effect_map"].mean("channel").values  # (position, height, width)
+    most = float(changes.max())
+    maps = [pictures.data_uri(pictures.heat(change, most)) for change in changes]
+    written = [estimate(one.value, one.low, one.high) for one in ces]
+    first, swapped = (pictures.shown(seen[name].values) for name in ("reconstruction", "swapped"))
+    strips = [pictures.grid(np.concatenate([first[:1], row])[None]) for row in swapped]
+    return {
+        "grid": grid_of(swap),
+        "position_maps": [
+            {"name": one.name, "ces": str(one), "value": value, "interval": interval, "image": picture}
+            for one, (value, interval), picture in zip(ces, written, maps, strict=True)
+        ],
+        "position_ends": [number(end) for end in (0, most / 2, most)],
+        "swaps": [
+            {"name": names[k], "ces": str(ces[k]), "strip": pictures.data_uri(strip)}
+            for k, strip in zip(seen["position"].values.tolist(), strips, strict=True)
+        ],
+        "by_mode": tables.mode_rows(analysis.effects),
     }

@@ -65,6 +65,25 @@ def latent_labels(latent: xr.Dataset) -> list[str]:
     return [f"{k}" if active[k] else f"{k}*" for k in by_strength(latent)]
 
 
+def ordered(effects: xr.Dataset, variable: str, order: Sequence[int]) -> list[np.ndarray]:
+    """A variable over latents and its interval's ends, in an order."""
+    return [effects[variable + end].values[list(order)] for end in ("", "_low", "_high")]
+
+
+def grid_of(swap: xr.Dataset) -> tuple[int, int]:
+    """Rows and columns of the positions; one row where they don't lie in a plane."""
+    rows = int(swap["row"].max()) + 1 if "row" in swap.coords else 1
+    return rows, swap.sizes["position"] // rows
+
+
+def position_names(swap: xr.Dataset) -> list[str]:
+    """Each position as it is spoken of: "position (1, 3)", its row and column, or "position 7"."""
+    if "row" not in swap.coords:
+        return [f"position {k}" for k in range(swap.sizes["position"])]
+    where = zip(swap["row"].values.tolist(), swap["column"].values.tolist(), strict=True)
+    return [f"position ({row}, {column})" for row, column in where]
+
+
 def outcomes(patching: xr.Dataset) -> dict[str, str]:
     """What each patched site's effect is measured on: "code" or "image"."""
     recorded = patching.attrs["outcomes"]

@@ -12,10 +12,11 @@ import xarray as xr
 from vaelens.analysis import Analysis
 from vaelens.effects.activity import ACTIVE_NATS
 from vaelens.errors import VaelensError
-from vaelens.report.numerals import counted, listed, spoken
-from vaelens.report.ranking import Estimate, Front, estimates, front, outcomes, unit_names
+from vaelens.report.codebook import codebook_sentences
+from vaelens.report.numerals import counted, listed
+from vaelens.report.phrases import NAMED, not_told_apart, spoken_score
+from vaelens.report.ranking import Estimate, estimates, front, outcomes, unit_names
 
-_NAMED = 8  # so many of a list are named, more are only counted
 _FACTORS = 8  # of a longer list those that change the image most
 
 
@@ -33,7 +34,8 @@ def sentences(analysis: Any) -> list[str]:
     """
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
-    parts = (_checks, _reconstruction, _activity, _strongest, _localised, _changes, _units, _scores)
+    latents = (_checks, _reconstruction, _activity, _strongest, _localised)
+    parts = (*latents, codebook_sentences, _changes, _units, _scores)
     return [sentence for part in parts for sentence in part(analysis)]
 
 
@@ -45,7 +47,7 @@ def _checks(analysis: Analysis) -> list[str]:
 
 
 def _reconstruction(analysis: Analysis) -> list[str]:
-    error = _score(analysis, "reconstruction error")
+    error = spoken_score(analysis, "reconstruction error")
     return [] if error is None else [f"Reconstructions are off by a mean squared error of {error} a pixel."]
 
 
@@ -61,7 +63,7 @@ def _activity(analysis: Analysis) -> list[str]:
     if not active.any():
         return [f"None of the {counted(len(active), 'latent')} is active ({rule}), so they are not ranked here."]
     rest = f"{len(inactive)} are not"
-    if len(inactive) <= _NAMED:
+    if len(inactive) <= NAMED:
         rest = f"{_latents(inactive)} {'is' if len(inactive) == 1 else 'are'} not"
     return [f"{active.sum()} of {len(active)} latents {'is' if active.sum() == 1 else 'are'} active ({rule}); {rest}."]
 
@@ -79,7 +81,7 @@ def _strongest(analysis: Analysis) -> list[str]:
     relative = {one.name: one for one in _active_latents(latent, "ces_relative", analysis)}
     if best.name in relative:
         said += f", {relative[best.name]} times the mean distance between two reconstructions"
-    said += f".{_not_told_apart(ranked)}"
+    said += f".{not_told_apart(ranked)}"
     least = min(candidates, key=lambda one: one.value)
     if least not in (best, *ranked.tied):
         said += f" Of the active latents, {least.name} moves it least: {least}."
@@ -92,7 +94,7 @@ def _localised(analysis: Analysis) -> list[str]:
         return []
     return [
         f"The change that {ranked.best.name} makes is the most concentrated: normalised specificity over pixels "
-        f"{ranked.best}, where 0 is all pixels alike and 1 a single one.{_not_told_apart(ranked)}"
+        f"{ranked.best}, where 0 is all pixels alike and 1 a single one.{not_told_apart(ranked)}"
     ]
 
 
@@ -115,9 +117,7 @@ def _changes(analysis: Analysis) -> list[str]:
         if ranked.best.value == 0:
             said.append(f"{change} moves no active latent.")
             continue
-        moved = (
-            f"{change} moves {ranked.best.name} most, by {ranked.best} standard deviations.{_not_told_apart(ranked)}"
-        )
+        moved = f"{change} moves {ranked.best.name} most, by {ranked.best} standard deviations.{not_told_apart(ranked)}"
         said.append(moved + _passed_on(analysis, names[k], "its effect on the image", " "))
     return said + [
         one for one in [_passed_on(analysis, "another image", "what putting in another image changes")] if one
@@ -141,7 +141,7 @@ def _passed_on(analysis: Analysis, treatment: str, effect: str, before: str = ""
         )
     return (
         f"{before}Of {effect}, the largest part through one latent goes through {best.name}: "
-        f"indirect fraction {best}.{_not_told_apart(ranked)}"
+        f"indirect fraction {best}.{not_told_apart(ranked)}"
     )
 
 
@@ -166,13 +166,13 @@ def _units(analysis: Analysis) -> list[str]:
             continue
         said.append(
             f"Of {counted(count, 'unit')} {where}, {ranked.best.name} recovers most of {what} when patched alone: a "
-            f"fraction of {ranked.best}.{_not_told_apart(ranked, 'unit')}"
+            f"fraction of {ranked.best}.{not_told_apart(ranked, 'unit')}"
         )
     return said
 
 
 def _scores(analysis: Analysis) -> list[str]:
-    modularity, made = _score(analysis, "circuit modularity"), analysis.scores.loc["circuit modularity", "made"]
+    modularity, made = spoken_score(analysis, "circuit modularity"), analysis.scores.loc["circuit modularity", "made"]
     said = [f"Circuit modularity can't be computed ({made}): it compares latents that have an effect."]
     if modularity is not None:
         said = [
@@ -182,7 +182,7 @@ def _scores(analysis: Analysis) -> list[str]:
     if "importance" not in analysis.effects:
         return [*said, "The dataset has no factors, so DCI and MIG can't be computed."]
     scored = {
-        name: _score(analysis, name) for name in analysis.scores.index if name.startswith("DCI ") or name == "MIG"
+        name: spoken_score(analysis, name) for name in analysis.scores.index if name.startswith("DCI ") or name == "MIG"
     }
     known = [f"{name} {value}" for name, value in scored.items() if value is not None]
     if known:
@@ -191,15 +191,6 @@ def _scores(analysis: Analysis) -> list[str]:
     if missing:
         said.append(f"{listed(missing)} can't be computed from these factors and latents.")
     return said
-
-
-def _score(analysis: Analysis, name: str) -> str | None:
-    """A score as it is spoken of; None where there is none, or it is NaN."""
-    if name not in analysis.scores.index:
-        return None
-    row: Any = analysis.scores.loc[name]
-    value, low, high = (float(row[column]) for column in ("value", "low", "high"))
-    return spoken(value, low, high) if np.isfinite(value) else None
 
 
 def _latent_names(effects: xr.Dataset) -> list[str]:
@@ -214,20 +205,6 @@ def _active_latents(effects: xr.Dataset, variable: str, analysis: Analysis) -> l
 
 def _told_from_zero(best: Estimate) -> bool:
     return (best.low if np.isfinite(best.low) else best.value) > 0
-
-
-def _not_told_apart(ranked: Front, noun: str = "latent") -> str:
-    """A sentence on what the intervals leave open; nothing where they leave nothing open."""
-    others = [one.name for one in ranked.tied]
-    if not others:
-        return ""
-    if len(others) == 1:
-        return f" It can't be told apart from {others[0]} ({ranked.tied[0]}): the intervals overlap."
-    if len(others) > _NAMED:
-        return f" {len(others)} other {noun}s can't be told apart from it: their intervals overlap its own."
-    if noun == "latent":
-        others = ["latents " + listed(name.removeprefix("latent ") for name in others)]
-    return f" It can't be told apart from {listed(others)}: their intervals overlap its own."
 
 
 def _latents(indices: Sequence[int]) -> str:

@@ -30,6 +30,8 @@ LAYOUT: dict[str, Any] = {
     "dragmode": False,
     "hoverlabel": {"bgcolor": palette.PAPER, "font": {"family": palette.FONT, "color": palette.INK}},
 }
+_LARGE_NAMES, _NAMED_LATENTS = 24, 80  # latents up to which their names are large, and are there at all
+
 COLOUR_BAR: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
 
 
@@ -48,6 +50,29 @@ def largest(values: np.ndarray) -> float:
     """The end of a colour scale for magnitudes: their maximum, or 1 where nothing is above 0."""
     finite = values[np.isfinite(values)]
     return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+
+
+def magnitudes(values: np.ndarray) -> dict[str, Any]:
+    """The cells of a heat map of magnitudes, shaded from 0 to the largest."""
+    shading = {"colorscale": colour_scale(palette.SEQUENTIAL), "zmin": 0, "zmax": largest(values)}
+    return shading | {"xgap": 1, "ygap": 1}
+
+
+def latent_step(count: int) -> int:
+    """The step between latents that are named below their bars; pointing at one names any."""
+    return 1 if count <= _NAMED_LATENTS else 5
+
+
+def latent_width(count: int) -> int:
+    """The pixels that each of so many latents takes at least: room for its name, where each is named."""
+    return 12 if count <= _NAMED_LATENTS else 5
+
+
+def latent_axis(names: Sequence[str]) -> dict[str, Any]:
+    """An axis along latents, which stand at 0, 1, …"""
+    count, every = len(names), latent_step(len(names))
+    ticks = {"tickvals": np.arange(count)[::every], "ticktext": list(names)[::every], "tickangle": 0}
+    return ticks | {"tickfont_size": 11 if count <= _LARGE_NAMES else 8, "range": [-0.5, count - 0.5]}
 
 
 def literal(name: object) -> str:

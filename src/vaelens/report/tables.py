@@ -12,6 +12,8 @@ from vaelens.report.ranking import by_strength, estimates, front, outcomes, unit
 
 Row = dict[str, Any]
 
+_COUNTS = ("active latents", "codes in use")
+
 
 def latent_rows(latent: xr.Dataset) -> list[Row]:
     """Every latent's numbers, in order of CES."""
@@ -33,6 +35,9 @@ def change_rows(effects: xr.Dataset, active: np.ndarray) -> list[Row]:
     """What each factor or manipulation of level 1 changes: the image, and which active latent most."""
     axis = "factor" if "factor" in effects.dims else "manipulation"
     outputs = estimates(effects, "output_effect", effects[axis].values.astype(str).tolist())
+    codes = (
+        estimates(effects, "codes_changed", [output.name for output in outputs]) if "codes_changed" in effects else []
+    )
     latents = np.flatnonzero(active)
     rows = []
     for k, output in enumerate(outputs):
@@ -45,6 +50,7 @@ def change_rows(effects: xr.Dataset, active: np.ndarray) -> list[Row]:
                 "latent": NOTHING if ranked is None else ranked.best.name,
                 "change": NOTHING if ranked is None else str(ranked.best),
                 "tied": NOTHING if ranked is None or not ranked.tied else _some([one.name for one in ranked.tied]),
+                "codes": str(codes[k]) if codes else NOTHING,
                 "aside": f"{effects['matched'].values[k]:,}"
                 if axis == "factor"
                 else f"{effects['strength'].values[k]:g}",
@@ -65,12 +71,41 @@ def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
     ]
 
 
+def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
+    """Relative CES of every mode by what it changes: a latent at all positions, at one, or a position's whole code."""
+    latent, swap = effects["latent"], effects["swap"]
+    active, distance = latent["active"].values, latent.attrs["reference_distance"] or np.nan
+
+    def over_latents(part: str, mode: str) -> str:
+        known = active.any() and part in effects
+        return number(effects[part]["ces"].sel(mode=mode).values[active].mean() / distance) if known else NOTHING
+
+    # Drawn in "posterior" mode as a latent's value is: from the same place in another image.
+    of_code = {"posterior": number(float(swap["ces_posterior"].mean()) / (swap.attrs["reference_distance"] or np.nan))}
+    rows = [
+        {
+            "mode": mode,
+            "everywhere": over_latents("modes", mode),
+            "one": over_latents("one_position", mode),
+            "code": of_code.get(mode, NOTHING),
+        }
+        for mode in effects["modes"]["mode"].values.tolist()
+    ]
+    swapped = {
+        "mode": "swap",
+        "everywhere": NOTHING,
+        "one": NOTHING,
+        "code": number(float(swap["ces_relative"].mean())),
+    }
+    return [*rows, swapped]
+
+
 def score_rows(scores: pd.DataFrame) -> list[Row]:
     """The table of scores; "—" for an interval, a direction or a value that there is not."""
     rows = []
     for name, score in scores.iterrows():
         value, interval = estimate(*(float(score[column]) for column in ("value", "low", "high")))
-        if name == "active latents":
+        if name in _COUNTS:
             value = f"{score['value']:.0f}"
         better = score["better"] if isinstance(score["better"], str) and score["better"] else NOTHING
         rows.append({"score": name, "value": value, "interval": interval, "better": better, "made": score["made"]})

@@ -1,0 +1,60 @@
+"""The pictures of an analysis: what the model makes of a few images, and what they become under interventions."""
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from vaelens.effects.codes import codes_of
+from vaelens.effects.modes import RANGE, replacements
+from vaelens.lens import Lens
+
+_SHOWN = 16
+_POSITIONS = 8  # whose swaps are shown: those of largest effect
+_PIXELS = ("channel", "height", "width")
+
+
+def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Dataset:
+    """Originals and reconstructions of some images, and the first one under interventions.
+
+    Args:
+        lens: the lens.
+        x: the images, (n, C, H, W).
+        swap: the effects of the swaps on the first of these images, or None where none are made.
+        seed: that the swaps were made with.
+
+    Returns:
+        `original` and `reconstruction` (image, …), `traversal` (latent, value, …) of the first image; with swaps
+        `swapped` (position, swap, …), that image with the position's code swapped: the first positions by CES.
+    """
+    shown = x[:_SHOWN]
+    code = lens.encode(shown)
+    rows = code[:1].repeat(lens.latents * len(RANGE), *[1] * (code.ndim - 1))
+    for row in range(len(rows)):
+        rows[row, row // len(RANGE)] = RANGE[row % len(RANGE)]
+    traversal = lens.decode(rows).reshape(lens.latents, len(RANGE), *x.shape[1:])
+    variables = {
+        "original": (("image", *_PIXELS), shown.cpu().numpy()),
+        "reconstruction": (("image", *_PIXELS), lens.decode(code).cpu().numpy()),
+        "traversal": (("latent", "value", *_PIXELS), traversal.cpu().numpy()),
+    }
+    coords = {"latent": np.arange(lens.latents), "value": list(RANGE)}
+    if swap is not None:
+        positions = np.sort(np.argsort(-swap["ces"].values, kind="stable")[:_POSITIONS])
+        variables["swapped"] = (
+            ("position", "swap", *_PIXELS),
+            _swapped(lens, x, positions, swap.attrs["images"], seed),
+        )
+        coords["position"] = positions
+    return xr.Dataset(variables, coords)
+
+
+def _swapped(lens: Lens, x: Tensor, positions: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """The first image under the very swaps whose effects were measured: which code comes in hangs on all images."""
+    plan = replacements("swap", codes_of(lens, x[:images], seed=seed), None, seed)
+    draws = len(plan.labels)
+    return np.stack(
+        [
+            np.concatenate([lens.decode(plan.changed(slice(0, 1), position, k)).cpu().numpy() for k in range(draws)])
+            for position in positions.tolist()
+        ]
+    )

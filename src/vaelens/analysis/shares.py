@@ -1,0 +1,57 @@
+"""How many of an analysis's images each of its parts takes: fewer the dearer it is, and the more there is to change."""
+
+from dataclasses import dataclass
+
+_NARROW = 12  # latents up to which a part takes its full share; beyond, images times latents stay as they are
+_FEW_POSITIONS = 8  # the same of the positions whose codes are swapped
+_MANY = 512  # images that the full share of the dearest parts is reckoned from, where there are no more
+_FEWEST = 16  # images that an interval can be drawn from
+_FEWEST_SCORED = 1024  # codes that a predictor of many latents can learn from
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Images of each part; of mediation and level 1 the pairs of each factor, of patching the pairs in all."""
+
+    latent: int
+    modes: int
+    recoded: int
+    changed: int
+    patched: int
+    mediated: int
+    responses: int
+    swapped: int
+    scored: int  # codes for MIG
+    predicted: int  # codes for DCI, whose predictors are dear
+
+
+def shares(images: int, latents: int, positions: int) -> Shares:
+    """Divide the work.
+
+    Args:
+        images: how many there are.
+        latents: units that are intervened on one at a time.
+        positions: of the latent; 1 where it has none.
+
+    Example:
+        >>> shares(512, latents=10, positions=1).latent, shares(512, latents=64, positions=16).latent
+        (512, 96)
+    """
+    many, scored = max(images, _MANY), max(4 * images, 512)
+    width, places = max(1.0, latents / _NARROW), max(1.0, positions / _FEW_POSITIONS)
+
+    def of(most: int, units: float = 1.0) -> int:
+        return min(images, max(int(most / units), _FEWEST))
+
+    return Shares(
+        latent=of(many, width),
+        modes=of(128, width),
+        recoded=of(64, width),
+        changed=of(256),
+        patched=of(64),
+        mediated=of(128, width),
+        responses=of(128, width),
+        swapped=of(many, places),
+        scored=scored,
+        predicted=min(scored, max(int(scored / width), _FEWEST_SCORED)),
+    )
