@@ -32,13 +32,15 @@ _PAIRED = 256
 _SCORED = 4  # times as many codes for DCI and MIG, and at least
 _FEWEST_SCORED = 512
 _SHOWN = 16
+_FEWEST = 8  # images, for an analysis, and with all their labels, for DCI and MIG
 
 
 def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = True) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
 
-    What needs factors is left out for a dataset without them; then
-    level 1 manipulates pixels, and mediation treats an image with another image.
+    What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
+    an image with another image. Where labels are missing, DCI and MIG take the images that have all of them, and are
+    left out where fewer than 8 have; a pair needs the label that it differs in.
 
     Args:
         lens: the lens on the model.
@@ -61,8 +63,8 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         raise VaelensError(
             f"analyse takes a dataset, got a {type(ds).__name__}; use vl.load_dataset(name) or vl.ArrayDataset(images)"
         )
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < 8:
-        raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least 8")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < _FEWEST:
+        raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least {_FEWEST}")
     seed = check_seed(seed)
     x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
     factors = len(ds.factors) > 0
@@ -76,8 +78,10 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         "responses": lambda: decoder_responses(lens, x[:_SWEPT]),
         "pictures": lambda: _pictures(lens, x),
     }
-    if factors:
-        parts["importance"] = lambda: _importance(lens, ds, min(max(_SCORED * len(x), _FEWEST_SCORED), len(ds)), seed)
+    if factors and ds.labelled >= _FEWEST:
+        parts["importance"] = lambda: _importance(
+            lens, ds, min(max(_SCORED * len(x), _FEWEST_SCORED), ds.labelled), seed
+        )
     effects = {}
     with _progress(progress) as bar:
         task = bar.add_task("", total=len(parts))
@@ -123,7 +127,7 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, seed: int) -> xr.Datase
 
 def _importance(lens: Lens, ds: FactorDataset, n: int, seed: int) -> xr.Dataset:
     """DCI's importance matrix, with the scores that are read off the same codes."""
-    images, factors = ds.sample(n, seed=seed + 1)
+    images, factors = ds.sample(n, seed=seed + 1, labelled=True)
     codes = lens.representation(images).flatten(1).double().cpu().numpy()
     scored = dci(codes, factors.numpy(), seed=seed)
     made = f"{len(codes)} codes, means of the posterior"

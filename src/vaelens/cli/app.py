@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
+from vaelens.cli.data import data
 from vaelens.cli.quickstart import quickstart
 from vaelens.cli.training import train
 from vaelens.errors import VaelensError
@@ -59,6 +60,7 @@ def _options(
 
 for command in (quickstart, train, analyse):
     app.command()(command)
+app.add_typer(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
