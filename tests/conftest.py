@@ -58,6 +58,15 @@ def random_linear(d=3, shape=(1, 4, 4), images=6, seed=0, dtype=torch.float64, b
     return SimpleNamespace(lens=lens, a=a, w=w, c=c, b=b, x=tensor, z=x @ a.T + c, shape=shape)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory, worker_id):
+    """What datasets keep on disk goes to a folder of this test run, not to the user's."""
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAELENS_CACHE", str((base if worker_id == "master" else base.parent) / "cache"))
+        yield
+
+
 @pytest.fixture
 def linear():
     """Builds a random linear VAE."""

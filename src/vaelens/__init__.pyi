@@ -1,5 +1,16 @@
 from .analysis import Analysis, analyse
-from .data import DATASETS, ArrayDataset, FactorDataset, load_dataset
+from .data import (
+    DATASETS,
+    ArrayDataset,
+    ArrayFile,
+    CausalDataset,
+    CollectionDataset,
+    FactorDataset,
+    FolderDataset,
+    StructuralModel,
+    Variable,
+    load_dataset,
+)
 from .effects import (
     decoder_responses,
     input_effects,
@@ -25,9 +36,13 @@ __all__ = [
     "Add",
     "Analysis",
     "ArrayDataset",
+    "ArrayFile",
+    "CausalDataset",
+    "CollectionDataset",
     "CosineDecay",
     "Cyclical",
     "FactorDataset",
+    "FolderDataset",
     "Hit",
     "Intervention",
     "Lens",
@@ -36,9 +51,11 @@ __all__ = [
     "Scale",
     "Set",
     "Site",
+    "StructuralModel",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",
+    "Variable",
     "WarmUp",
     "__version__",
     "analyse",

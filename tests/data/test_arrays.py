@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -145,3 +146,59 @@ def test_refuses_wrong_images(images, match):
 def test_refuses_wrong_factors(factors, names, match):
     with pytest.raises(VaelensError, match=match):
         ArrayDataset(BLACK, factors, names)
+
+
+def with_gaps():
+    """Ages in two bins about their median 50.5, and whether one smiles; one label of each is missing."""
+    table = pd.DataFrame(
+        {"age": [20.5, 30.5, np.nan, 50.5, 60.5, 70.5], "smile": ["y", "n", "y", None, "y", "n"], "site": ["a"] * 6}
+    )
+    return ArrayDataset(numbered(6), table, levels=2)
+
+
+def test_a_table_with_gaps_and_fractions():
+    ds = with_gaps()
+    assert ds.factors.names == ("age", "smile")
+    assert ds.factors.kinds == ("ordinal", "categorical")
+    assert [f.tolist() for _, f in ds] == [[0, 1], [0, 0], [-1, 1], [1, -1], [1, 1], [1, 0]]
+    np.testing.assert_array_equal(ds.raw_values["age"], [20.5, 30.5, np.nan, 50.5, 60.5, 70.5])
+    assert ds.original_values["age"].tolist() == [25.5, 60.5]  # the medians of 20.5, 30.5 and of 50.5, 60.5, 70.5
+    assert ds.left_out == ("site",)
+    assert ds.missing == {"age": 1, "smile": 1}
+    described = ds.describe()
+    assert described["missing_labels"] == {"age": 1, "smile": 1}
+    assert described["options"] == {"bin_edges": {"age": [50.5]}, "left_out": ["site"]}
+
+
+def test_missing_labels_leave_an_image_out_of_what_needs_them():
+    ds = with_gaps()
+    assert ds.labelled == 4
+    x, f = ds.sample(4, labelled=True)
+    assert sorted(indices_of(x, 6)) == [0, 1, 4, 5]
+    assert (f >= 0).all()
+    with pytest.raises(VaelensError, match="arrays has 4 labelled images, got n=5"):
+        ds.sample(5, labelled=True)
+    assert (ds.sample(6)[1] < 0).sum() == 2
+    # Pairs in age: image 2 has none. Image 3 has no smile, so nothing matches it, and either smile is as far.
+    pairs = ds.pairs("age", 500, seed=0)
+    partners = {i: set() for i in range(6)}
+    for i, j in zip(indices_of(pairs.x, 6), indices_of(pairs.x2, 6), strict=True):
+        partners[i].add(int(j))
+    assert partners == {0: {4}, 1: {5}, 2: set(), 3: {0, 1}, 4: {0}, 5: {1}}
+    assert (pairs.matched.numpy() == (indices_of(pairs.x, 6) != 3)).all()
+    drawn = indices_of(ds.images([[0, 1]] * 50), 6)
+    assert set(drawn) == {0}
+
+
+def test_kinds_can_be_given():
+    ds = ArrayDataset(BLACK, [[0, 3], [1, 2], [2, 1], [3, 0]], ["angle", "size"], kinds={"angle": "circular"})
+    assert ds.factors.kinds == ("circular", "categorical")
+
+
+def test_refuses_a_wrong_table():
+    with pytest.raises(VaelensError, match="must have the same length, got 4 and 3"):
+        ArrayDataset(BLACK, pd.DataFrame({"a": [1, 2, 3]}))
+    with pytest.raises(VaelensError, match="must be non-empty strings, got 0"):
+        ArrayDataset(BLACK, pd.DataFrame(np.eye(4, dtype=int)))
+    with pytest.raises(VaelensError, match="levels is 1; expected a whole number of at least 2"):
+        ArrayDataset(BLACK, pd.DataFrame({"a": [1, 2, 3, 4]}), levels=1)

@@ -10,15 +10,19 @@ def test_builds_by_name():
     assert isinstance(load_dataset("digits"), Digits)
 
 
+@pytest.mark.usefixtures("official_files")
 def test_every_entry_has_its_own_name_and_one_line():
     for name, entry in DATASETS.items():
-        assert load_dataset(name).name == name
+        if name in ("folder", "array"):  # the user's own files, which there are none of by default
+            assert entry.build.name == name
+        else:
+            assert load_dataset(name).name == name
         assert entry.summary
         assert "\n" not in entry.summary
 
 
 def test_unknown_names_and_options():
-    with pytest.raises(VaelensError, match="unknown dataset 'digit'; known: sprites, digits; did you mean 'digits'"):
+    with pytest.raises(VaelensError, match=r"unknown dataset 'digit'; known: sprites, .*; did you mean 'digits'"):
         load_dataset("digit")
     with pytest.raises(VaelensError, match="unknown dataset 3; known"):
         load_dataset(3)

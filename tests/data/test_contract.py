@@ -1,14 +1,20 @@
 """What every dataset promises, held against every dataset of the catalogue and a user's own arrays."""
 
 import json
+import os
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from vaelens.data import DATASETS, ArrayDataset, load_dataset
+from vaelens.data import DATASETS, ArrayDataset, CausalDataset, CollectionDataset, GridDataset, load_dataset
 from vaelens.errors import VaelensError
+
+pytestmark = pytest.mark.usefixtures("official_files")
 
 
 def scattered():
@@ -18,7 +24,33 @@ def scattered():
     return ArrayDataset(rng.random((30, 3, 6, 5), dtype=np.float32), labels, ["a", "b", "c"])
 
 
-BUILDERS = {name: (lambda name=name: load_dataset(name)) for name in DATASETS} | {"arrays": scattered}
+def own_files():
+    """A folder of the user's pictures with a table of labels, and the same in an .npz file."""
+    folder = Path(os.environ["VAELENS_CACHE"]) / "own"
+    if not folder.exists():
+        (folder / "pictures").mkdir(parents=True)
+        pixels = np.random.default_rng(1).integers(0, 256, size=(24, 7, 9, 3), dtype=np.uint8)
+        table = pd.DataFrame({"file": [f"{k:02d}.png" for k in range(24)], "shape": list("abcd") * 6})
+        table["weight"] = np.linspace(0.5, 12.25, 24)
+        for file, picture in zip(table["file"], pixels, strict=True):
+            Image.fromarray(picture).save(folder / "pictures" / file)
+        table.to_csv(folder / "pictures" / "labels.csv", index=False)
+        labels = np.stack([np.arange(24) % 4, np.arange(24) // 8], axis=1)
+        np.savez(folder / "own.npz", images=np.moveaxis(pixels, -1, 1), factors=labels, names=["shape", "third"])
+    return folder
+
+
+def items():
+    """What a map-style torch Dataset gives: tensors with labels."""
+    return [(torch.full((1, 6, 6), k / 20), {"tone": k // 4, "parity": k % 2}) for k in range(20)]
+
+
+BUILDERS = {name: (lambda name=name: load_dataset(name)) for name in DATASETS} | {
+    "arrays": scattered,
+    "collection": lambda: CollectionDataset(items()),
+    "folder": lambda: load_dataset("folder", root=own_files() / "pictures", labels="labels.csv", levels=5),
+    "array": lambda: load_dataset("array", root=own_files() / "own.npz"),
+}
 
 
 @cache
@@ -27,7 +59,7 @@ def built(name):
 
 
 @pytest.fixture(params=BUILDERS)
-def ds(request):
+def ds(request, official_files):
     return built(request.param)
 
 
@@ -106,7 +138,7 @@ def test_images_at_factor_values_are_the_dataset_s(ds):
     assert found.dtype == torch.float32
     assert (ds.images(f.numpy()) == found).all()
     assert (ds.images(f.tolist()) == found).all()
-    if ds.name == "sprites":
+    if isinstance(ds, GridDataset | CausalDataset):
         assert (found == x).all()
     else:
         everything = [ds[place] for place in range(len(ds))]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vaelens.data.factors import Factor, Factors
 from vaelens.data.label_table import LabelTable
 from vaelens.errors import VaelensError
 
@@ -27,3 +28,80 @@ def test_no_rows_asked_for():
 def test_no_partner_where_all_images_have_one_value():
     with pytest.raises(VaelensError, match="all 3 images have the value 2 of factor number 0"):
         LabelTable(np.array([[2], [2], [2]])).partners(np.array([0]), 0, np.random.default_rng(0))
+
+
+def nearest(values, factors, row, factor):
+    """All partners of a row that are ever drawn, and whether they match."""
+    partners, matched = LabelTable(np.array(values), factors).partners(
+        np.full(200, row), factor, np.random.default_rng(0)
+    )
+    assert len(set(matched)) == 1
+    return sorted(set(partners.tolist())), bool(matched[0])
+
+
+def test_nearest_by_rank_in_an_ordinal_factor():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 10)))
+    assert nearest([[0, 5], [1, 0], [1, 3], [1, 7], [1, 9]], factors, 0, 0) == ([2, 3], False)
+    assert nearest([[0, 5], [1, 4], [1, 5]], factors, 0, 0) == ([2], True)
+
+
+def test_nearest_round_the_circle():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 10, "circular")))
+    # From 0: 9 is one step away, 2 two steps.
+    assert nearest([[0, 0], [1, 9], [1, 2], [1, 5]], factors, 0, 0) == ([1], False)
+    ordinal = Factors((Factor("a", 2, "categorical"), Factor("b", 10)))
+    assert nearest([[0, 0], [1, 9], [1, 2], [1, 5]], ordinal, 0, 0) == ([2], False)
+
+
+def test_categorical_labels_are_equal_or_not():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 10, "categorical")))
+    assert nearest([[0, 0], [1, 9], [1, 2], [1, 5]], factors, 0, 0) == ([1, 2, 3], False)
+
+
+def test_more_agreement_goes_before_less_distance():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 10), Factor("c", 10)))
+    # Row 1 agrees on c and is 9/9 away in b; row 2 agrees on neither and is 1/9 + 1/9 away.
+    assert nearest([[0, 0, 0], [1, 9, 0], [1, 1, 1]], factors, 0, 0) == ([1], False)
+
+
+def test_distances_of_several_factors_add_up():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 5), Factor("c", 8, "circular")))
+    # 2/4 + 1/4 = 0.75; 1/4 + 2/4 = 0.75; 1/4 + 3/4 = 1; 4/4 + 1/4 (7 is one step from 0) = 1.25
+    assert nearest([[0, 0, 0], [1, 2, 1], [1, 1, 2], [1, 1, 3], [1, 4, 7]], factors, 0, 0) == ([1, 2], False)
+
+
+def test_missing_labels_agree_with_nothing_and_are_far():
+    factors = Factors((Factor("a", 2, "categorical"), Factor("b", 3)))
+    assert nearest([[0, 0], [1, -1], [1, 1], [-1, 0]], factors, 0, 0) == ([2], False)
+    assert nearest([[0, -1], [1, -1], [1, 2]], factors, 0, 0) == ([1, 2], False)
+    table = LabelTable(np.array([[0, 200], [1, -1], [-1, 1]]))
+    assert table.known().tolist() == [0]
+    assert table.known(0).tolist() == [0, 1]
+    assert table.known(1).tolist() == [0, 2]
+    assert table.find(np.array([[0, 200]]), np.random.default_rng(0)).tolist() == [0]
+
+
+def test_nearest_partners_agree_with_a_search_by_loops():
+    rng = np.random.default_rng(1)
+    factors = Factors((Factor("a", 3), Factor("b", 4, "circular"), Factor("c", 5), Factor("d", 2, "categorical")))
+    values = rng.integers(0, [3, 4, 5, 2], size=(60, 4))
+
+    def apart(i, j, k):
+        if k == 1:
+            steps = abs(values[i, k] - values[j, k])
+            return min(steps, 4 - steps) / 2
+        return abs(values[i, k] - values[j, k]) / [2, 0, 4, 1][k]
+
+    table = LabelTable(values, factors)
+    for factor in range(4):
+        rows = rng.integers(60, size=40)
+        for i, j in zip(rows, table.partners(rows, factor, rng)[0], strict=True):
+            others = [k for k in range(4) if k != factor]
+            ranked = {
+                row: (-sum(values[i, k] == values[row, k] for k in others), sum(apart(i, row, k) for k in others))
+                for row in range(60)
+                if values[row, factor] != values[i, factor]
+            }
+            best = min(ranked.values())
+            assert ranked[j][0] == best[0]
+            assert ranked[j][1] == pytest.approx(best[1])

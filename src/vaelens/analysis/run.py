@@ -25,12 +25,15 @@ from vaelens.lens import Lens, Patch
 from vaelens.metrics.disentanglement import dci, mig
 from vaelens.version import __version__
 
+_FEWEST = 8  # images, for an analysis, and with all their labels, for DCI and MIG
+
 
 def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = True) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
 
-    What needs factors is left out for a dataset without them; then
-    level 1 manipulates pixels, and mediation treats an image with another image. A quantised latent is measured by
+    What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
+    an image with another image. Where labels are missing, DCI and MIG take the images that have all of them, and are
+    left out where fewer than 8 have; a pair needs the label that it differs in. A quantised latent is measured by
     swaps of its codes besides, unless the images use one code alone.
 
     Args:
@@ -54,8 +57,8 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         raise VaelensError(
             f"analyse takes a dataset, got a {type(ds).__name__}; use vl.load_dataset(name) or vl.ArrayDataset(images)"
         )
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < 8:
-        raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least 8")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < _FEWEST:
+        raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least {_FEWEST}")
     seed = check_seed(seed)
     x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
     code = lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
@@ -76,8 +79,8 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
     if lens.quantised and len(lens.code_indices(x[: take.swapped]).unique()) > 1:
         parts["swap"] = lambda: latent_effects(lens, x[: take.swapped], mode="swap", seed=seed)
     parts["pictures"] = lambda: pictures(lens, x, effects.get("swap"), seed)
-    if len(ds.factors):
-        parts["importance"] = lambda: _importance(lens, ds, min(take.scored, len(ds)), take.predicted, seed)
+    if len(ds.factors) and ds.labelled >= _FEWEST:
+        parts["importance"] = lambda: _importance(lens, ds, min(take.scored, ds.labelled), take.predicted, seed)
     with _progress(progress) as bar:
         task = bar.add_task("", total=len(parts))
         for name, part in parts.items():
@@ -122,7 +125,7 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int) -
 
 def _importance(lens: Lens, ds: FactorDataset, n: int, predicted: int, seed: int) -> xr.Dataset:
     """DCI's importance matrix, of the first `predicted` codes, with the scores that are read off the same codes."""
-    images, factors = ds.sample(n, seed=seed + 1)
+    images, factors = ds.sample(n, seed=seed + 1, labelled=True)
     codes = lens.representation(images).flatten(1).double().cpu().numpy()
     scored = dci(codes[:predicted], factors.numpy()[:predicted], seed=seed)
     what = "means over positions of the codes chosen" if lens.quantised else "means of the posterior"

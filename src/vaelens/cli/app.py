@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
+from vaelens.cli.data import data
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
 from vaelens.cli.training import train
@@ -61,6 +62,7 @@ def _options(
 
 for command in (quickstart, train, analyse, models):
     app.command()(command)
+app.add_typer(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from vaelens.arguments import whole_number
 from vaelens.data.arguments import as_array
 from vaelens.data.dataset import FactorDataset
 from vaelens.data.factors import Factor, Factors
+from vaelens.data.label_columns import read_labels
 from vaelens.errors import VaelensError
 
 
@@ -15,19 +18,29 @@ class ArrayDataset(FactorDataset):
     """Images in memory, with their factor values where these are known.
 
     Factor values may be any integers: within the dataset each is replaced by its rank among the values that
-    occur, 0..size - 1, and `original_values` has what each rank stands for. Factors are taken as categorical. A
-    factor with one value tells images apart nowhere; it is left out and named in `left_out`.
+    occur, 0..size - 1, and `original_values` has what each rank stands for. Factors are taken as categorical unless
+    `kinds` says otherwise. A factor with one value tells images apart nowhere; it is left out and named in
+    `left_out`.
+
+    A table (a pandas DataFrame) may also hold texts, fractions and gaps: see `read_labels` for what each column
+    becomes. A continuous column is binned at its quantiles for what needs levels; `raw_values` has its numbers. A
+    missing label is the factor value -1: it is counted in `missing`, matches nothing, and its image is left out of
+    what needs that label.
 
     The factor combinations need not form a full grid: `images(f)` draws one of the images with those values,
     and `pairs` takes the nearest match where there is no exact one (see `FactorDataset.pairs`).
 
     Args:
         images: (N, C, H, W), NumPy or torch: uint8, scaled by 1/255; or floating point in [0, 1]; or bool.
-        factors: Integers (N, K), NumPy or torch; None for images without known factors.
-        names: The factors' names; factor_0 … by default.
+        factors: Integers (N, K), NumPy or torch; or a DataFrame of N rows; None for images without known factors.
+        names: The factors' names; the DataFrame's columns, or factor_0 … by default.
+        kinds: What factors are, by name: ordinal, circular, categorical or continuous.
+        levels: The number of bins of a continuous column, at least 2.
 
     Attributes:
-        original_values: For each factor's name its values as given, (size,), by rank.
+        original_values: For each factor's name what its ranks stand for, (size,): its values as given, or the medians
+            of a continuous column's bins.
+        raw_values: For each continuous factor's name its numbers as given, (N,), NaN where missing.
         left_out: The names of the factors left out because they have one value.
 
     Raises:
@@ -46,23 +59,29 @@ class ArrayDataset(FactorDataset):
 
     name = "arrays"
 
-    def __init__(self, images: Any, factors: Any = None, names: Any = None) -> None:
+    def __init__(
+        self, images: Any, factors: Any = None, names: Any = None, kinds: Any = None, levels: Any = 10
+    ) -> None:
         self._pixels = _checked_images(as_array(images, "images"))
         self.image_shape = self._pixels.shape[1:]
-        given = _checked_factors(factors, len(self._pixels))
-        ranks, items, left_out = [], [], []
-        self.original_values: dict[str, np.ndarray] = {}
-        for name, column in zip(_checked_names(names, given.shape[1]), given.T, strict=True):
-            values, rank = np.unique(column, return_inverse=True)
-            if len(values) == 1:
-                left_out.append(name)
-                continue
-            items.append(Factor(name, len(values), "categorical"))
-            ranks.append(rank.astype(np.min_scalar_type(len(values) - 1)))
-            self.original_values[name] = values
-        self.left_out: tuple[str, ...] = tuple(left_out)
-        self.factors = Factors(tuple(items))
-        self._ranks = np.stack(ranks, axis=1) if ranks else np.zeros((len(given), 0), dtype=np.uint8)
+        table = _checked_table(factors, names, len(self._pixels))
+        columns = read_labels(table, kinds, whole_number("levels", levels, low=2))
+        kept = [column for column in columns if len(column.values) > 1]
+        self.original_values: dict[str, np.ndarray] = {column.name: column.values for column in kept}
+        self.raw_values: dict[str, np.ndarray] = {column.name: column.raw for column in kept if column.raw is not None}
+        self.left_out: tuple[str, ...] = tuple(column.name for column in columns if len(column.values) <= 1)
+        self.missing = {column.name: column.missing for column in kept if column.missing}
+        self.factors = Factors(tuple(Factor(column.name, len(column.values), column.kind) for column in kept))
+        self._edges = {column.name: list(column.edges) for column in kept if column.raw is not None}
+        narrow = [np.min_scalar_type(-len(column.values)) for column in kept]  # -1 must fit
+        ranks = [column.ranks.astype(dtype) for column, dtype in zip(kept, narrow, strict=True)]
+        self._ranks = np.stack(ranks, axis=1) if ranks else np.zeros((len(self._pixels), 0), dtype=np.int8)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Where continuous factors were binned, and which were left out."""
+        told = {"bin_edges": dict(self._edges), "left_out": list(self.left_out)}
+        return {name: value for name, value in told.items() if value}
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -100,10 +119,13 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _checked_factors(factors: Any, length: int) -> np.ndarray:
-    if factors is None:
-        return np.zeros((length, 0), dtype=np.int64)
-    values = as_array(factors, "factors")
+def _checked_table(factors: Any, names: Any, length: int) -> pd.DataFrame:
+    if isinstance(factors, pd.DataFrame):
+        if len(factors) != length:
+            raise VaelensError(f"images and factors must have the same length, got {length} and {len(factors)}")
+        listed = _checked_names(list(factors.columns) if names is None else names, factors.shape[1])
+        return factors.set_axis(listed, axis=1)
+    values = np.zeros((length, 0), dtype=np.int64) if factors is None else as_array(factors, "factors")
     if values.ndim == 1:
         raise VaelensError(f"factors must have shape (N, K), got {values.shape}; for one factor: factors[:, None]")
     if values.ndim != 2:
@@ -112,8 +134,9 @@ def _checked_factors(factors: Any, length: int) -> np.ndarray:
         raise VaelensError(f"images and factors must have the same length, got {length} and {len(values)}")
     if values.dtype.kind not in "iub":
         message = f"factors must be integers, got {values.dtype}"
-        raise VaelensError(f"{message}; number each column's values: np.unique(column, return_inverse=True)[1]")
-    return values
+        number = "number each column's values: np.unique(column, return_inverse=True)[1]"
+        raise VaelensError(f"{message}; {number}, or give a DataFrame, which may hold fractions and texts")
+    return pd.DataFrame(values, columns=_checked_names(names, values.shape[1]))
 
 
 def _checked_names(names: Any, count: int) -> list[str]:

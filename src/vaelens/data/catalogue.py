@@ -4,8 +4,18 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vaelens.data.array_file import ArrayFile
+from vaelens.data.celeba import CelebA
 from vaelens.data.dataset import FactorDataset
 from vaelens.data.digits import Digits
+from vaelens.data.dsprites import DSprites
+from vaelens.data.folder import FolderDataset
+from vaelens.data.garden import Garden
+from vaelens.data.mpi3d import MPI3D
+from vaelens.data.pendulum import Pendulum
+from vaelens.data.room import Room
+from vaelens.data.shapes3d import Shapes3D
+from vaelens.data.smallnorb import SmallNORB
 from vaelens.data.sprites import Sprites
 from vaelens.errors import VaelensError, unknown
 
@@ -25,7 +35,17 @@ class Entry:
 
 DATASETS: dict[str, Entry] = {
     "sprites": Entry(Sprites, "2-D shapes at all scales, orientations and positions, drawn as dSprites draws them"),
+    "room": Entry(Room, "an object in a coloured room at all hues, scales, shapes and angles, as in 3DShapes"),
+    "pendulum": Entry(Pendulum, "a pendulum, a light and the shadow they cause: a structural causal model"),
+    "garden": Entry(Garden, "cloud, rain, pond, sun and flower: a causal model with a fork, a chain and a collider"),
     "digits": Entry(Digits, "real handwritten digits with their label, from scikit-learn"),
+    "dsprites": Entry(DSprites, "2-D shapes by scale, orientation and position, from the official file"),
+    "shapes3d": Entry(Shapes3D, "an object in a room, by hues, scale, shape and orientation, from the official file"),
+    "mpi3d": Entry(MPI3D, "an object on a robot's arm, simulated or photographed, from the official files"),
+    "smallnorb": Entry(SmallNORB, "photographs of 50 toys by elevation, azimuth and lighting, from the official files"),
+    "celeba": Entry(CelebA, "photographs of faces with 40 attributes, from the official files"),
+    "folder": Entry(FolderDataset, "your own pictures in a folder, with a table of labels if you have one"),
+    "array": Entry(ArrayFile, "your own images in an .npy or .npz file, with factor values if you have them"),
 }
 
 
@@ -34,7 +54,9 @@ def load_dataset(name: object, root: object = None, **options: object) -> Factor
 
     Args:
         name: One of `DATASETS`.
-        root: The folder of a dataset that reads files; the built-in ones read none.
+        root: The folder of a dataset that reads files, or of a folder with the dataset's name that holds them; by
+            default the one that the environment variable VAELENS_DATA names, else `data` in the user's data folder
+            of vaelens. The built-in datasets read none.
         **options: The dataset's own options.
 
     Returns:
@@ -48,7 +70,7 @@ def load_dataset(name: object, root: object = None, **options: object) -> Factor
         ('shape', 'scale', 'orientation', 'position_x', 'position_y')
         >>> load_dataset("sprite")
         Traceback (most recent call last):
-        vaelens.errors.VaelensError: unknown dataset 'sprite'; known: sprites, digits; did you mean 'sprites'?
+        vaelens.errors.VaelensError: unknown dataset 'sprite'; known: sprites, ...; did you mean 'sprites'?
     """
     if not isinstance(name, str) or name not in DATASETS:
         raise unknown("dataset", name, DATASETS)

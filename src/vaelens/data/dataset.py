@@ -8,7 +8,9 @@ are looked up by them. Every draw comes from the seed given with it.
 import hashlib
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from torch import Tensor
 from vaelens.arguments import whole_number
 from vaelens.data.arguments import generator, whole_numbers
 from vaelens.data.factors import Factors
+from vaelens.data.label_grid import LabelGrid
 from vaelens.data.label_table import LabelTable
 from vaelens.data.pairs import Pairs
 from vaelens.errors import VaelensError
@@ -34,11 +37,13 @@ class FactorDataset(ABC):
         name: The dataset's name.
         factors: Its factors, in the order of the columns of its factor values.
         image_shape: Channels, height and width.
+        missing: How many images lack a label, by the factor's name; a missing label is the factor value -1.
     """
 
     name: str
     factors: Factors
     image_shape: tuple[int, int, int]
+    missing: Mapping[str, int] = MappingProxyType({})
 
     @property
     def options(self) -> dict[str, object]:
@@ -54,7 +59,7 @@ class FactorDataset(ABC):
 
     @abstractmethod
     def factor_values(self, indices: np.ndarray) -> np.ndarray:
-        """The factor values (n, K), integers, at int64 indices (n,)."""
+        """The factor values (n, K), integers, at int64 indices (n,); -1 where a label is missing."""
 
     def locate(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The indices (n,) of images with these valid factor values (n, K), -1 where there is none."""
@@ -62,12 +67,17 @@ class FactorDataset(ABC):
 
     def draw_pairs(self, factor: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Indices (n,) of images, those of partners that differ in the factor, and which match on all others."""
-        first = rng.integers(len(self), size=n)
+        if self.missing:
+            known = self._table.known(factor)
+            first = known[rng.integers(len(known), size=n)]
+        else:
+            first = rng.integers(len(self), size=n)
         return first, *self._table.partners(first, factor, rng)
 
     @cached_property
-    def _table(self) -> LabelTable:
-        return LabelTable(self.factor_values(np.arange(len(self))))
+    def _table(self) -> LabelTable | LabelGrid:
+        values = self.factor_values(np.arange(len(self)))
+        return LabelGrid.of(values, self.factors.sizes) or LabelTable(values, self.factors)
 
     def __getitem__(self, index: Any) -> tuple[Float[Tensor, "c h w"], Int[Tensor, " k"]]:
         try:
@@ -121,24 +131,33 @@ class FactorDataset(ABC):
             raise VaelensError(f"no image of {self.name} has {wanted} (row {row}); take values from ds.sample")
         return self._images(at)
 
-    def sample(self, n: object, seed: object = 0) -> tuple[Images, FactorValues]:
+    @property
+    def labelled(self) -> int:
+        """How many images have all their labels."""
+        return len(self._table.known()) if self.missing else len(self)
+
+    def sample(self, n: object, seed: object = 0, labelled: bool = False) -> tuple[Images, FactorValues]:
         """Images drawn uniformly without replacement, with their factor values.
 
         Args:
             n: How many, in 1..len.
             seed: A whole number; the same seed gives the same images.
+            labelled: Whether to draw only from the images that have all their labels.
 
         Returns:
-            Images, float32 (n, C, H, W) in [0, 1], and their factor values, int64 (n, K).
+            Images, float32 (n, C, H, W) in [0, 1], and their factor values, int64 (n, K); -1 where a label is missing.
 
         Raises:
             VaelensError: If n is below 1 or there are fewer images than n.
         """
         count = whole_number("n", n, low=1)
-        if count > len(self):
-            message = f"{self.name} has {len(self)} images, got n={count}"
+        most = self.labelled if labelled else len(self)
+        if count > most:
+            message = f"{self.name} has {most} {'labelled ' if labelled else ''}images, got n={count}"
             raise VaelensError(f"{message}; images are drawn without replacement, so ask for at most that many")
-        at = generator(seed).choice(len(self), size=count, replace=False)
+        at = generator(seed).choice(most, size=count, replace=False)
+        if labelled and self.missing:
+            at = self._table.known()[at]
         return self._images(at), self._factors(at)
 
     def pairs(self, factor: object, n: object, seed: object = 0) -> Pairs:
@@ -146,8 +165,10 @@ class FactorDataset(ABC):
 
         The first image is drawn uniformly, with replacement. On a full factor grid the second one has another
         value of the factor, drawn uniformly, and the same value of every other. Elsewhere it is drawn uniformly
-        among the images that differ in the factor and agree with the first on as many others as possible, and
-        `matched` says which pairs agree on all.
+        among the nearest images that differ in the factor: those that agree with the first on as many others as
+        possible and, among these, lie at the smallest distance in the rest (by rank in an ordinal factor, round the
+        circle in a circular one; see `LabelTable.partners`). `matched` says which pairs agree on all. Images that
+        lack the factor's label are left out.
 
         Args:
             factor: The name of the factor that differs.
@@ -179,15 +200,16 @@ class FactorDataset(ABC):
         """Where numbers computed on this dataset come from, as plain values that JSON can hold.
 
         Returns:
-            Name, options, length, image_shape, factor_names, factor_sizes, and content_sha256: the SHA-256 of up
-            to 256 images, rounded to 8 bits, and of their factor values, always the same ones.
+            Name, options, length, image_shape, factor_names, factor_sizes, content_sha256 (the SHA-256 of up to 256
+            images, rounded to 8 bits, and of their factor values, always the same ones) and, where labels are
+            missing, missing_labels: how many, by the factor's name.
         """
         digest = hashlib.sha256()
         images, factors = self.sample(min(HASHED_IMAGES, len(self)), seed=0)
         # Rounded, so that a last bit of floating point does not make another dataset.
         digest.update(images.mul(255).round().to(torch.uint8).numpy().tobytes())
         digest.update(factors.numpy().astype("<i8").tobytes())
-        return {
+        described: dict[str, object] = {
             "name": self.name,
             "options": self.options,
             "length": len(self),
@@ -196,6 +218,7 @@ class FactorDataset(ABC):
             "factor_sizes": list(self.factors.sizes),
             "content_sha256": digest.hexdigest(),
         }
+        return described | ({"missing_labels": dict(self.missing)} if self.missing else {})
 
     def __repr__(self) -> str:
         shape = "×".join(str(length) for length in self.image_shape)
@@ -203,7 +226,11 @@ class FactorDataset(ABC):
 
     def _images(self, at: np.ndarray) -> Images:
         batch = self.image_batch(at)
-        assert batch.shape == (len(at), *self.image_shape), f"{self.name} drew images of shape {batch.shape}"
+        assert len(batch) == len(at), f"{self.name} drew {len(batch)} images for {len(at)} indices"
+        return self._as_images(batch)
+
+    def _as_images(self, batch: np.ndarray) -> Images:
+        assert batch.shape[1:] == self.image_shape, f"{self.name} drew images of shape {batch.shape}"
         images = torch.from_numpy(batch.astype(np.float32))
         return images.div_(255) if batch.dtype == np.uint8 else images
 
