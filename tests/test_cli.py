@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 import typer
 
@@ -253,3 +254,21 @@ def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(vl, "train", interrupted)
     assert run("train", "--dataset", "digits", "--out", tmp_path) == 130
     assert capsys.readouterr().err == "vaelens: training was interrupted after 7 of 9 steps; go on from step 5\n"
+
+
+def test_a_folder_of_pictures_is_trained_on_with_its_options(tmp_path, capsys):
+    from PIL import Image
+
+    for k in range(9):
+        picture = np.full((20 + k, 30, 3), 20 * k, np.uint8)
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"{k}.png")
+    given = ["--dataset", "folder", "--root", tmp_path / "pictures", "--dataset-option", "size=16"]
+    assert run("train", *given, "--steps", 2, "--batch-size", 4, "--latent-dim", 2, "--out", tmp_path / "model") == 0
+    described = json.loads((tmp_path / "model" / "training.json").read_text())["dataset"]
+    assert (described["image_shape"], described["options"]["size"]) == ([3, 16, 16], [16, 16])
+    assert run("train", *given[:-1], "size", "--out", tmp_path / "other") == 1
+    assert "--dataset-option is 'size'; expected NAME=VALUE" in capsys.readouterr().err
+    assert run("train", *given[:-1], "sizes=16", "--out", tmp_path / "other") == 1
+    assert "did you mean 'size'?" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

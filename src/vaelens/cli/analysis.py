@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, Device, Root, Seed
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
 from vaelens.errors import VaelensError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def analyse(
     model_dir: Annotated[Path, typer.Argument(help="A folder that vaelens train wrote.")],
     dataset: Dataset,
     root: Root = None,
+    dataset_option: DatasetOptions = None,
     out: Annotated[
         Path | None, typer.Option(help="Where analysis and report go; MODEL_DIR/analysis by default.")
     ] = None,
@@ -35,7 +36,7 @@ def analyse(
     from vaelens.report import sentences
 
     target = model_dir / "analysis" if out is None else out
-    ds = vl.load_dataset(dataset, root=root)
+    ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
     model = vl.VAE.from_pretrained(model_dir)
     _check_fit(model, ds)
     _check_free(target, overwrite)

@@ -1,9 +1,13 @@
 """The options that several commands have."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from vaelens.errors import VaelensError
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: a name that vaelens data list has.")]
@@ -13,4 +17,34 @@ Root = Annotated[
         help="The folder that datasets' files are kept in; VAELENS_DATA, or the user's data folder by default."
     ),
 ]
+DatasetOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dataset-option",
+        metavar="NAME=VALUE",
+        help="An option of the dataset, such as size=64 of folder or variant=real of mpi3d (repeatable).",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
+    """The dataset's options: numbers, true, false, null and lists as JSON writes them, everything else as text.
+
+    Raises:
+        VaelensError: if one is not of the form NAME=VALUE, or given twice.
+
+    Example:
+        >>> parse_options(["size=64", "crop=[0, 0, 100, 100]", "split=train"])
+        {'size': 64, 'crop': [0, 0, 100, 100], 'split': 'train'}
+    """
+    options: dict[str, Any] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not name or not equals or name in options:
+            raise VaelensError(f"--dataset-option is {text!r}; expected NAME=VALUE, each name once, such as size=64")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options

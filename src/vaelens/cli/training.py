@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelens.cli.hyperparameters import LATENT_DIM_HELP, MODEL_HELP, takes_hyperparameters
-from vaelens.cli.options import Dataset, Device, Root, Seed
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
 from vaelens.cli.schedules import CosineDecays, Cycles, WarmUps, parse_schedules
 from vaelens.errors import VaelensError
 from vaelens.version import __version__
@@ -33,6 +33,7 @@ def train(
     seed: Seed = 0,
     device: Device = "auto",
     root: Root = None,
+    dataset_option: DatasetOptions = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log for TensorBoard too (needs tensorboard).")
@@ -47,7 +48,7 @@ def train(
 
     schedules = parse_schedules(warm_up, cyclical, cosine_decay)
     given = {name: value for name, value in hyperparameters.items() if value is not None}
-    ds = vl.load_dataset(dataset, root=root)
+    ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
     vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **given)
     result = vl.train(
         vae,
