@@ -10,7 +10,8 @@ import typer
 import vaelens as vl
 from vaelens.cli import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = "\n".join(page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
 PYTHON = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"^(vaelens .*)$", README, re.MULTILINE)
 
@@ -26,13 +27,13 @@ def test_there_is_something_to_check():
 
 
 @pytest.mark.parametrize("call", calls(), ids=ast.unparse)
-def test_every_call_in_the_readme_fits_the_public_function(call):
+def test_every_call_in_the_documentation_fits_the_public_function(call):
     function = getattr(vl, call.func.attr)
     inspect.signature(function).bind(*call.args, **{keyword.arg: keyword.value for keyword in call.keywords})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_in_the_readme_parses(command):
+def test_every_command_in_the_documentation_parses(command):
     group = typer.main.get_command(app)
     name, *arguments = shlex.split(command)[1:]
     group.commands[name].make_context(name, arguments)

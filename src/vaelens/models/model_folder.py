@@ -20,6 +20,21 @@ from vaelens.errors import VaelensError
 
 HUB_PREFIX = "hf://"
 
+MODEL_CARD = """
+---
+{{ card_data }}
+---
+
+A variational autoencoder made with vaelens. Its objective, image shape and number of latents are in `config.json`,
+its weights in `model.safetensors`.
+
+```python
+import vaelens as vl
+
+model = vl.VAE.from_pretrained("this folder, or hf://owner/name")
+```
+"""
+
 
 def find_folder(name: Any, **hub_options: Any) -> Path:
     """The local folder of a saved model; one on the Hub is downloaded into the Hub's cache first.

@@ -2,6 +2,8 @@
 
 import itertools
 import operator
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,6 +43,24 @@ def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
 def name_of(module: nn.Module | None) -> str:
     """What the config says of a part: the name of the user's class, or that it is ours."""
     return STANDARD if module is None else f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def match_modules(config: Mapping[str, Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The modules given for a saved model, if they are just those that it was built with.
+
+    Args:
+        config: the saved model's.
+        given: by part, a module or None.
+        folder: of the saved model.
+
+    Raises:
+        VaelensError: if one is missing or too many.
+    """
+    for name, module in given.items():
+        if (config[name] == STANDARD) != (module is None):
+            what = f"give it: from_pretrained(folder, {name}=…)" if module is None else f"leave {name}= out"
+            raise VaelensError(f"the model in {str(folder)!r} was built with the {name} {config[name]!r}; {what}")
+    return dict(given)
 
 
 def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,13 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.models import backbone, posterior
 from vaelens.models.catalogue import find_objective
 from vaelens.models.likelihoods import find_likelihood
-from vaelens.models.model_folder import find_folder, load_weights, read_config, read_weights, write_weights
+from vaelens.models.model_folder import MODEL_CARD, find_folder, load_weights, read_config, read_weights, write_weights
 from vaelens.models.own_modules import (
     STANDARD,
     check_any_image_shape,
     check_modules,
     check_parts,
+    match_modules,
     name_of,
     split_moments,
 )
@@ -29,21 +30,6 @@ from vaelens.models.randomness import own_randomness
 from vaelens.version import __version__
 
 MAX_LATENT_DIM = 256
-
-MODEL_CARD = """
----
-{{ card_data }}
----
-
-A variational autoencoder made with vaelens. Its objective, image shape and number of latents are in `config.json`,
-its weights in `model.safetensors`.
-
-```python
-import vaelens as vl
-
-model = vl.VAE.from_pretrained("this folder, or hf://owner/name")
-```
-"""
 
 
 class VAE(
@@ -291,11 +277,7 @@ class VAE(
         )
         keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters", "encoder", "decoder"]
         config = read_config(folder, keys)
-        for name, module in (("encoder", encoder), ("decoder", decoder)):
-            if (config[name] == STANDARD) != (module is None):
-                what = f"give it: from_pretrained(folder, {name}=…)" if module is None else f"leave {name}= out"
-                raise VaelensError(f"the model in {str(folder)!r} was built with the {name} {config[name]!r}; {what}")
-            config[name] = module
+        config |= match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
         weights = read_weights(folder)
         try:
             model = cls(**config)
