@@ -41,8 +41,6 @@ CONFIGURATIONS = (
     Configuration("beta-vae", {"beta": 200.0}),
     Configuration("factor-vae", {"gamma": 35.0}),
     Configuration("beta-tc-vae", {"beta": 6.0}),
-    Configuration("dip-vae-i", {"lambda_od": 10.0}),
-    Configuration("dip-vae-ii", {"lambda_od": 10.0}),
 )
 
 

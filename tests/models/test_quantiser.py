@@ -95,6 +95,7 @@ def test_dead_codes_become_embeddings_of_the_batch():
         codes = torch.cat([torch.eye(2), -torch.eye(2), 100 + torch.arange(8.0).reshape(4, 2)])
         quantiser.codebook.copy_(codes)
         quantiser.nearest._codebook.embed_avg.copy_(codes[None])
+        quantiser.nearest._codebook.cluster_size.fill_(1)
     z = torch.cat([torch.eye(2), -torch.eye(2)]).repeat(8, 1) + 0.01 * embeddings(32, 2)
     z = z.reshape(32, 2, 1, 1)
     for step in range(2):  # counts of codes that are never chosen: 1, 0.5, 0.25
@@ -106,6 +107,17 @@ def test_dead_codes_become_embeddings_of_the_batch():
     counts = quantiser.nearest._codebook.cluster_size[0]
     np.testing.assert_allclose(counts[4:].numpy(), 0.3)
     assert (counts[:4] > 1).all()
+
+
+def test_a_new_codebook_counts_as_revived_so_what_nothing_is_near_is_replaced_at_once():
+    quantiser = new(8, 2, decay=0.9, revival=0.3).train()
+    book = quantiser.nearest._codebook
+    np.testing.assert_allclose(book.cluster_size.numpy(), 0.3)
+    torch.testing.assert_close(book.embed_avg, 0.3 * book.embed)
+    z = 5 + embeddings(16, 2, 1, 1)  # the first codes are near 0: one of them is the nearest, the others are dead
+    quantiser(z, torch.Generator().manual_seed(0))
+    in_batch = (quantiser.codebook[:, None] == z[None, :, :, 0, 0]).all(2).any(1)
+    assert in_batch.sum() >= 6
 
 
 def test_no_revival_leaves_dead_codes():

@@ -366,6 +366,7 @@ class Press(Callback):  # amid step 7, after the forward pass has changed the co
         if self.number == 6 and optimizer is trainer.optimizers[0]:
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 torch.set_num_threads(1)
 images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 train(eval(sys.argv[1]), images, folder=sys.argv[2], callbacks=[Press()], **eval(sys.argv[3]))
@@ -421,12 +422,12 @@ def test_an_application_s_own_handler_of_ctrl_c_is_left_alone():
 
 
 def test_a_thread_trains_as_the_main_one():
-    one, other = new_model(), new_model()
+    one, other, handler = new_model(), new_model(), signal.getsignal(signal.SIGINT)
     train(one, IMAGES, **SHORT)
     with ThreadPoolExecutor() as pool:
         assert pool.submit(train, other, IMAGES, **SHORT).result().steps == 12
     assert same(one, other)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_an_interruption_before_the_first_step_can_be_gone_on_from(tmp_path):
