@@ -23,7 +23,20 @@ from .effects import (
 from .errors import VaelensError, VaelensWarning
 from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
-from .metrics.disentanglement import DCI, dci, mig
+from .metrics.disentanglement import (
+    DCI,
+    BetaVAEScore,
+    FactorVAEScore,
+    beta_vae_score,
+    dci,
+    explicitness,
+    factor_vae_score,
+    gaussian_total_correlation,
+    irs,
+    mig,
+    modularity,
+    sap,
+)
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
 from .version import __version__
 
@@ -37,11 +50,13 @@ __all__ = [
     "Analysis",
     "ArrayDataset",
     "ArrayFile",
+    "BetaVAEScore",
     "CausalDataset",
     "CollectionDataset",
     "CosineDecay",
     "Cyclical",
     "FactorDataset",
+    "FactorVAEScore",
     "FolderDataset",
     "Hit",
     "Intervention",
@@ -59,19 +74,26 @@ __all__ = [
     "WarmUp",
     "__version__",
     "analyse",
+    "beta_vae_score",
     "build_model",
     "causal_effect_strength",
     "circuit_modularity",
     "dci",
     "decoder_responses",
+    "explicitness",
+    "factor_vae_score",
+    "gaussian_total_correlation",
     "input_effects",
     "intervention_specificity",
+    "irs",
     "latent_effects",
     "load_dataset",
     "manipulate",
     "mediation_effects",
     "mig",
+    "modularity",
     "patching_effects",
     "path_effects",
+    "sap",
     "train",
 ]

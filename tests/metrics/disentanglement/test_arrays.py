@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement import dci, mig
+from vaelens.metrics.disentanglement import dci, explicitness, irs, mig, modularity, sap
 from vaelens.metrics.disentanglement.arrays import check_codes, check_factors, check_pair, check_split
 
 CODES = np.random.default_rng(0).normal(size=(30, 3))
@@ -18,7 +18,7 @@ def changed(array, index, value):
     return array
 
 
-@pytest.mark.parametrize("metric", [dci, mig])
+@pytest.mark.parametrize("metric", [dci, mig, sap, modularity, explicitness, irs])
 @pytest.mark.parametrize(
     ("codes", "factors", "message"),
     [

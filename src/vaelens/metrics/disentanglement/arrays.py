@@ -13,6 +13,7 @@ from vaelens.errors import VaelensError
 
 CodeArray = Float[np.ndarray, "n d"]
 FactorArray = Int[np.ndarray, "n k"]
+ValueArray = Float[np.ndarray, "n k"]
 HeldOutCodeArray = Float[np.ndarray, "m d"]  # other images, the same latents
 HeldOutFactorArray = Int[np.ndarray, "m k"]
 
@@ -71,6 +72,32 @@ def check_factors(factors: Any, name: str = "factors") -> FactorArray:
     return array.astype(np.int64)
 
 
+def check_values(factors: Any, name: str = "factors") -> ValueArray:
+    """The factors as a float64 array, for metrics that take values themselves rather than their indices.
+
+    Args:
+        factors: `(N, K)` finite numbers, one row for each image: the value of each factor.
+        name: what the caller calls this argument.
+
+    Raises:
+        VaelensError: if it is not an array of finite numbers with two axes, or is empty.
+
+    Example:
+        >>> check_values([[0, 1.5], [2, 3]])
+        array([[0. , 1.5],
+               [2. , 3. ]])
+    """
+    array = _matrix(factors, name, columns="factor", letter="K").astype(np.float64)
+    finite = np.isfinite(array)
+    if not finite.all():
+        image, factor = np.argwhere(~finite)[0]
+        raise VaelensError(
+            f"{name} hold {array[image, factor]} in image {image}, factor {factor}; expected finite numbers; "
+            "leave those images out"
+        )
+    return array
+
+
 def check_pair(
     codes: Any, factors: Any, codes_name: str = "codes", factors_name: str = "factors"
 ) -> tuple[CodeArray, FactorArray]:
@@ -86,13 +113,50 @@ def check_pair(
         VaelensError: as `check_codes` and `check_factors`, and if the numbers of images differ.
     """
     checked = check_codes(codes, codes_name), check_factors(factors, factors_name)
-    n, m = map(len, checked)
-    if n != m:
-        raise VaelensError(
-            f"{codes_name} hold {n} images and {factors_name} {m}; expected the same images in both, in the "
-            "same order, one row for each image; transpose arrays that hold one column for each image"
-        )
+    _check_same_images(*checked, codes_name, factors_name)
     return checked
+
+
+def check_value_pair(codes: Any, factors: Any) -> tuple[CodeArray, ValueArray]:
+    """Codes and factor values of the same images: `check_pair` for factors that need not be whole numbers.
+
+    Raises:
+        VaelensError: as `check_codes` and `check_values`, and if the numbers of images differ.
+    """
+    checked = check_codes(codes), check_values(factors)
+    _check_same_images(*checked, "codes", "factors")
+    return checked
+
+
+def check_two_latents(codes: CodeArray, remedy: str) -> None:
+    """Refuses a single latent, where a score compares the best two.
+
+    Raises:
+        VaelensError: if there are fewer than 2 latents; the message ends with the remedy.
+    """
+    if codes.shape[1] < 2:
+        raise VaelensError(
+            f"codes hold {codes.shape[1]} latent; expected at least 2: the gap is between the best two; {remedy}"
+        )
+
+
+def varying_factors(factors: FactorArray | ValueArray, where: str = "these images") -> Int[np.ndarray, " v"]:
+    """The factors with more than one value: the columns that scores are computed over.
+
+    Raises:
+        VaelensError: if there is none.
+
+    Example:
+        >>> varying_factors(np.array([[3, 0, 7], [3, 1, 8]]))
+        array([1, 2])
+    """
+    varying = np.flatnonzero(np.ptp(factors, axis=0))
+    if len(varying) == 0:
+        raise VaelensError(
+            f"every factor has one value in {where}; expected a factor that varies; "
+            "draw images with different factor values"
+        )
+    return varying
 
 
 def check_split(
@@ -151,6 +215,14 @@ def check_split(
                 "expected the same columns in both; take both from the same model and dataset"
             )
     return codes, factors, test_codes, test_factors
+
+
+def _check_same_images(codes: np.ndarray, factors: np.ndarray, codes_name: str, factors_name: str) -> None:
+    if len(codes) != len(factors):
+        raise VaelensError(
+            f"{codes_name} hold {len(codes)} images and {factors_name} {len(factors)}; expected the same images in "
+            "both, in the same order, one row for each image; transpose arrays that hold one column for each image"
+        )
 
 
 def _matrix(values: Any, name: str, columns: str, letter: str) -> np.ndarray:

@@ -4,7 +4,6 @@ Costs one gradient-boosted classifier a factor, a hundred trees for each value o
 linearly with images, latents and values.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
-from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_split
+from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_split, varying_factors
+from vaelens.metrics.disentanglement.classes import values_as_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +99,9 @@ def dci(
         raise VaelensError("jobs is 0; expected a number of threads, or -1 for all cores")
     seed = check_seed(seed)
     codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
-    varying = np.flatnonzero(np.ptp(factors, axis=0))
-    if len(varying) == 0:
-        raise VaelensError(
-            "every factor has one value in the training images; expected a factor that varies; "
-            "draw images with different factor values"
-        )
+    varying = varying_factors(factors, "the training images")
     # Threads: trees grow outside the interpreter's lock, and nothing has to be copied to another process.
-    with warnings.catch_warnings():
-        # A factor's values are classes here, however many there are for the images at hand.
-        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+    with values_as_classes():
         fitted = Parallel(n_jobs=jobs, prefer="threads")(
             delayed(_ESTIMATORS[estimator])(codes, factors[:, k], test_codes, test_factors[:, k], seed) for k in varying
         )

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import check_pair
+from vaelens.metrics.disentanglement.arrays import check_pair, check_two_latents, varying_factors
 from vaelens.metrics.disentanglement.information import discretise, entropy, mutual_information
 
 
@@ -44,20 +44,10 @@ def mig(codes: ArrayLike, factors: ArrayLike, bins: int = 20) -> float:
         0.0
     """
     codes, factors = check_pair(codes, factors)
-    if codes.shape[1] < 2:
-        raise VaelensError(
-            f"codes hold {codes.shape[1]} latent; expected at least 2: the gap is between the best two; "
-            "use dci's informativeness for a single latent"
-        )
+    check_two_latents(codes, "use dci's informativeness for a single latent")
     if bins < 2:
         raise VaelensError(f"bins is {bins}; expected 2 or more, usually 20")
-    entropies = entropy(factors)
-    varying = entropies > 0
-    if not varying.any():
-        raise VaelensError(
-            "every factor has one value in these images; expected a factor that varies; "
-            "draw images with different factor values"
-        )
-    information = mutual_information(discretise(codes, bins), factors[:, varying])  # (d, varying factors)
+    factors = factors[:, varying_factors(factors)]
+    information = mutual_information(discretise(codes, bins), factors)  # (d, varying factors)
     second, best = np.sort(information, axis=0)[-2:]
-    return float(np.mean((best - second) / entropies[varying]))
+    return float(np.mean((best - second) / entropy(factors)))

@@ -1,0 +1,130 @@
+"""The separated attribute predictability: how much better the best latent alone predicts a factor than the second.
+
+Costs one linear support vector machine for each latent and factor, or one correlation for continuous factors.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+from sklearn.svm import LinearSVC
+
+from vaelens.metrics.disentanglement.arrays import (
+    CodeArray,
+    FactorArray,
+    HeldOutCodeArray,
+    HeldOutFactorArray,
+    ValueArray,
+    check_split,
+    check_two_latents,
+    check_value_pair,
+    varying_factors,
+)
+from vaelens.metrics.disentanglement.classes import values_as_classes
+
+_LEAST_VARIANCE = 1e-12  # the reference's: below it a latent counts as constant
+
+
+def sap(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    test_codes: ArrayLike | None = None,
+    test_factors: ArrayLike | None = None,
+    continuous: bool = False,
+    seed: Any = 0,
+) -> float:
+    """Separated attribute predictability (SAP) of codes with respect to known factors.
+
+    SAP = 1/K Σ_k (S_j(k)k − max_{j ≠ j(k)} S_jk), with S_jk how well latent j alone predicts factor k, and j(k)
+    the latent that does so best.
+
+    For discrete factors S_jk is the accuracy on the test images of a linear support vector machine (squared
+    hinge, C = 0.01, one class against the rest, classes weighted by the inverse of their frequency) fitted to
+    the training images. For continuous ones S_jk = Cov(z_j, v_k)² / (Var(z_j) Var(v_k)), the squared
+    correlation over the images of `codes`; there is nothing to test, so a test set is not looked at.
+
+    A factor with one value in the training images cannot be predicted and is left out of the mean; K counts the
+    others. A constant latent stays, as in the reference: its support vector machine guesses one value for all
+    images, and may be the second best by it; where all values are equally frequent, the guess hangs on their
+    numbering. Its squared correlation is 0 (for that a latent is constant up to a variance of 1e-12).
+
+    Args:
+        codes: `(N, d)` codes of the training images, d at least 2.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite
+            numbers where `continuous`.
+        test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
+            `seed`, are the training images and the rest the test images.
+        test_factors: `(M, K)`, with `test_codes`.
+        continuous: take the factors as numbers with a linear order rather than as classes.
+        seed: seed of the split; without effect where a test set is given or the factors are continuous.
+
+    Returns:
+        A score from 0 (every factor is predicted equally well by two latents) to about 1 − 1/values, the gap
+        between certainty and a guess (continuous: to 1). Higher is better.
+
+    Raises:
+        VaelensError: if an array is not as above, no factor varies, or there is only one latent.
+
+    References:
+        Variational inference of disentangled latent concepts from unlabeled observations
+        (Kumar, Sattigeri, Balakrishnan, 2018).
+        Challenging common assumptions in the unsupervised learning of disentangled representations
+        (Locatello et al., 2019), for the support vector machine.
+
+    Example:
+        >>> factors = np.array([[0, 0], [0, 1], [1, 0], [1, 1]] * 30)
+        >>> codes = 3.0 * factors
+        >>> round(sap(codes, factors, codes, factors), 6), round(sap(codes, factors, continuous=True), 6)
+        (0.5, 1.0)
+    """
+    if continuous:
+        codes, values = check_value_pair(codes, factors)
+        check_two_latents(codes, "use dci's informativeness for a single latent")
+        predictability = _squared_correlation(codes, values[:, varying_factors(values)])
+    else:
+        codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
+        check_two_latents(codes, "use dci's informativeness for a single latent")
+        varying = varying_factors(factors, "the training images")
+        predictability = _accuracy(codes, factors[:, varying], test_codes, test_factors[:, varying])
+    second, best = np.sort(predictability, axis=0)[-2:]
+    return float(np.mean(best - second))
+
+
+def _accuracy(
+    codes: CodeArray, factors: FactorArray, test_codes: HeldOutCodeArray, test_factors: HeldOutFactorArray
+) -> Float[np.ndarray, "d k"]:
+    """Test accuracy of a support vector machine for every latent and factor."""
+    with values_as_classes():
+        return np.array(
+            [
+                [
+                    _accuracy_of_one(latent, values, test_latent, test_values)
+                    for values, test_values in zip(factors.T, test_factors.T, strict=True)
+                ]
+                for latent, test_latent in zip(codes.T, test_codes.T, strict=True)
+            ]
+        )
+
+
+def _accuracy_of_one(
+    latent: Float[np.ndarray, " n"],
+    values: Int[np.ndarray, " n"],
+    test_latent: Float[np.ndarray, " m"],
+    test_values: Int[np.ndarray, " m"],
+) -> float:
+    # "auto" takes the primal problem for a single column, which is solved without random numbers.
+    machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto").fit(latent[:, None], values)
+    return float(np.mean(machine.predict(test_latent[:, None]) == test_values))
+
+
+def _squared_correlation(codes: CodeArray, values: ValueArray) -> Float[np.ndarray, "d k"]:
+    """Cov(z_j, v_k)² / (Var(z_j) Var(v_k)), 0 for a constant latent."""
+    deviations = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
+    value_deviations = values - values.mean(axis=0)
+    variance = np.sum(deviations**2, axis=0) / (len(codes) - 1)
+    explained = (deviations.T @ value_deviations) ** 2 / np.sum(value_deviations**2, axis=0)
+    shares = np.zeros_like(explained)
+    varying = variance > _LEAST_VARIANCE
+    shares[varying] = explained[varying] / (variance[varying, None] * (len(codes) - 1))
+    return shares
