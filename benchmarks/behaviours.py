@@ -95,14 +95,9 @@ def measured(model: vl.VAE, x: torch.Tensor) -> dict[str, float]:
         "kl": kl.sum().item(),
         "reconstruction": reconstruction,
         "squared_error": squared_error,
-        "total_correlation": gaussian_total_correlation(z.double().numpy()),
+        "total_correlation": vl.gaussian_total_correlation(z.numpy()),
         "active": float((kl > ACTIVE_NATS).sum()),
     }
-
-
-def gaussian_total_correlation(codes: np.ndarray) -> float:
-    """`−½ log det R`, R the correlation matrix of the codes: their total correlation if they were Gaussian, in nats."""
-    return float(-0.5 * np.linalg.slogdet(np.corrcoef(codes, rowvar=False))[1])
 
 
 if __name__ == "__main__":
