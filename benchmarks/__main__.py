@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.contest import run
 
-FILES = ("sweeps", "training")
+FILES = ("sweeps", "training", "data")
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 import hashlib
+import itertools
 
 import pytest
 
 from vaelens.cli import main
 from vaelens.data import DATASETS
-from vaelens.data.sources import SOURCES, Need, Source, SourceFile
+from vaelens.data.files.sources import SOURCES, Need, Source, SourceFile
 
 TEXT = b"what is up, doc?"
 
@@ -28,15 +29,25 @@ def test_list_has_every_dataset_and_tells_those_that_are_there(tmp_path, capsys,
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "shapes3d").mkdir()
     (tmp_path / "shapes3d" / "3dshapes.h5").write_text("")
+    for variant in ("toy", "real"):
+        (tmp_path / f"mpi3d_{variant}.npz").write_text("")
     assert run("data", "list", "--root", tmp_path) == 0
     out = capsys.readouterr().out
-    cells = [[cell.strip() for cell in line.split("│")] for line in out.splitlines() if line.startswith("│")]
-    rows = {name: rest for _, name, _, *rest, _ in cells}
+    starts = [out.splitlines()[1].index(head) for head in ("name", "what", "there", "download", "licence")] + [None]
+    cells = [[line[a:b].strip() for a, b in itertools.pairwise(starts)] for line in out.splitlines()[3:-2]]
+    rows: dict[str, list[str]] = {}
+    for name, _, *rest in cells:
+        if name:
+            last = rows[name] = rest
+        else:  # a line that goes on
+            last[:] = [f"{above} {below}".strip() for above, below in zip(last, rest, strict=True)]
     assert set(rows) >= set(DATASETS)
-    assert rows["sprites"] == ["built in", "", ""]
+    assert rows["sprites"] == rows["room"] == ["built in", "", ""]
+    assert rows["folder"] == rows["array"] == ["your own", "", ""]
     assert rows["shapes3d"] == ["yes", "268 MB", "Apache-2.0"]
-    assert rows["mpi3d"] == ["no", "size unknown", "CC BY 4.0"]
-    assert rows["smallnorb"][:2] == ["no", "by hand"]
+    assert rows["mpi3d"] == ["toy, real", "at most 12.7 GB each", "CC BY 4.0"]  # 1,036,800 × 64 × 64 × 3 bytes
+    assert rows["smallnorb"] == ["no", "263 MB by hand", "research only"]
+    assert rows["dsprites"][1] == "28 MB as hdf5"
     assert out.splitlines()[-1] == f"files are looked for in: {tmp_path}"
 
 
@@ -48,8 +59,8 @@ def test_files_by_hand_are_imported_checked_and_found(tmp_path, capsys, recorded
     printed = capsys.readouterr()
     assert printed.out == "celeba: licence research only; 16 bytes\ncite: Nobody. Text. 1991\n"
     assert printed.err == (
-        "vaelens: a.bin of celeba can't be downloaded here: its terms must be agreed to: get it from "
-        f"https://example.org, then `vaelens data import celeba --from PATH --root {root}`\n"
+        "vaelens: a.bin of celeba can't be downloaded here: its terms must be agreed to, so get it from "
+        f"https://example.org yourself, then `vaelens data import celeba --from PATH --root {root}`\n"
     )
     assert run("data", "check", "celeba", "--root", root) == 1
     assert capsys.readouterr().err.startswith(f"vaelens: a.bin is missing (looked in {str(root)!r} and ")
@@ -57,9 +68,7 @@ def test_files_by_hand_are_imported_checked_and_found(tmp_path, capsys, recorded
     target = root / "celeba" / "a.bin"
     assert capsys.readouterr().out == f"copied {given / 'a.bin'} to {target}\nfile: {target}\n"
     assert run("data", "check", "celeba", "--root", root) == 0
-    assert capsys.readouterr().out == (
-        f"{target} is the official file (sha256)\nceleba: all files are there, and whole\n"
-    )
+    assert capsys.readouterr().out == (f"{target} is the official file (sha256)\nceleba: no fault was found\n")
     assert run("data", "fetch", "celeba", "--root", root) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"file: {target}"
     target.write_bytes(TEXT[::-1])

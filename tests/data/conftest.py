@@ -151,7 +151,7 @@ def official_files(official_root):
     """Makes those files the ones that are read by default; MPI3D's few rows count as enough."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAELENS_DATA", str(official_root))
-        patch.setattr("vaelens.data.mpi3d.SIZES", {128: FEW})
+        patch.setattr("vaelens.data.official.mpi3d.SIZES", {128: FEW})
         yield
 
 

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from vaelens.data import CelebA, DSprites, Shapes3D, SmallNORB, mpi3d
+from vaelens.data import CelebA, DSprites, Shapes3D, SmallNORB
+from vaelens.data.official import mpi3d
 from vaelens.errors import VaelensError
 
 COUNT = int(os.environ.get("VAELENS_FUZZ", "75"))

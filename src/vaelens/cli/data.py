@@ -16,29 +16,34 @@ Variant = Annotated[str | None, typer.Option(help="mpi3d: toy, realistic, real o
 
 @data.command("list")
 def list_datasets(root: Root = None) -> None:
-    """List every dataset: what it is, its licence and size, and whether it is there."""
+    """List every dataset: what it is, whether it is there, its size and licence (`fetch` tells the terms in full)."""
     import inspect
 
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from vaelens.data import DATASETS
-    from vaelens.data.condition import is_there
-    from vaelens.data.places import data_root
-    from vaelens.data.sources import SOURCES
+    from vaelens.data.files.condition import is_there
+    from vaelens.data.files.places import data_root
+    from vaelens.data.files.sources import SOURCES
 
     place = data_root(root)
-    table = Table("name", "what it is", "there", "download", "licence")
+    narrow = (
+        Column("download", max_width=12),
+        Column("licence", max_width=14),
+    )  # 80 columns must leave room
+    table = Table("name", "what it is", Column("there", max_width=10), *narrow, box=SIMPLE_HEAD, pad_edge=False)
     for name, entry in DATASETS.items():
         if name not in SOURCES:
             own = "root" in inspect.signature(entry.build).parameters
             table.add_row(name, entry.summary, "your own" if own else "built in", "", "")
             continue
         source = SOURCES[name]
-        sizes = [need.forms[0].size for need in source.needs]
-        size = f"{sum(s for s in sizes if s) / 1e6:,.0f} MB" if any(sizes) else "size unknown"
-        there = "yes" if is_there(name, place) else "no"
-        table.add_row(name, entry.summary, there, "by hand" if source.agreement else size, source.licence)
+        variants = [variant for variant in source.variants if is_there(name, place, variant)]
+        there = ", ".join(variants) or ("yes" if not source.variants and is_there(name, place) else "no")
+        size = source.size + ("\nby hand" if source.agreement else "")
+        table.add_row(name, entry.summary, there, size, source.licence.partition(",")[0])
     Console().print(table)
     print(f"files are looked for in: {place}")
 
@@ -46,7 +51,7 @@ def list_datasets(root: Root = None) -> None:
 @data.command()
 def fetch(name: Name, root: Root = None, variant: Variant = None) -> None:
     """Download a dataset's official files; a download that was stopped goes on."""
-    from vaelens.data.download import fetch
+    from vaelens.data.files.download import fetch
 
     for path in fetch(name, root, variant):
         print(f"file: {path}")
@@ -55,8 +60,8 @@ def fetch(name: Name, root: Root = None, variant: Variant = None) -> None:
 @data.command()
 def check(name: Name, root: Root = None, variant: Variant = None) -> None:
     """Say which of a dataset's files is missing, truncated or altered."""
-    from vaelens.data.condition import check
-    from vaelens.data.places import data_root, how_to_get
+    from vaelens.data.files.condition import check
+    from vaelens.data.files.places import data_root, how_to_get
 
     right, wrong = check(name, root, variant)
     for finding in right:
@@ -65,7 +70,7 @@ def check(name: Name, root: Root = None, variant: Variant = None) -> None:
         place = data_root(root)
         looked = f"looked in {str(place)!r} and {str(place / name)!r}"
         raise VaelensError(f"{'; '.join(wrong)} ({looked}); {how_to_get(name, place, variant)}")
-    print(f"{name}: all files are there, and whole")
+    print(f"{name}: no fault was found")
 
 
 @data.command("import")
@@ -76,7 +81,7 @@ def import_files(
     link: Annotated[bool, typer.Option("--link", help="Link to the files; don't copy them.")] = False,
 ) -> None:
     """Take files that you have into the data folder, once they have been checked."""
-    from vaelens.data.intake import take
+    from vaelens.data.files.intake import take
 
     for path in take(name, source, root, link):
         print(f"file: {path}")

@@ -4,19 +4,19 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vaelens.data.array_file import ArrayFile
-from vaelens.data.celeba import CelebA
+from vaelens.data.causal.garden import Garden
+from vaelens.data.causal.pendulum import Pendulum
 from vaelens.data.dataset import FactorDataset
 from vaelens.data.digits import Digits
-from vaelens.data.dsprites import DSprites
-from vaelens.data.folder import FolderDataset
-from vaelens.data.garden import Garden
-from vaelens.data.mpi3d import MPI3D
-from vaelens.data.pendulum import Pendulum
-from vaelens.data.room import Room
-from vaelens.data.shapes3d import Shapes3D
-from vaelens.data.smallnorb import SmallNORB
-from vaelens.data.sprites import Sprites
+from vaelens.data.official.celeba import CelebA
+from vaelens.data.official.dsprites import DSprites
+from vaelens.data.official.mpi3d import MPI3D
+from vaelens.data.official.shapes3d import Shapes3D
+from vaelens.data.official.smallnorb import SmallNORB
+from vaelens.data.own.array_file import ArrayFile
+from vaelens.data.own.folder import FolderDataset
+from vaelens.data.rendered.room import Room
+from vaelens.data.rendered.sprites import Sprites
 from vaelens.errors import VaelensError, unknown
 
 
@@ -56,7 +56,8 @@ def load_dataset(name: object, root: object = None, **options: object) -> Factor
         name: One of `DATASETS`.
         root: The folder of a dataset that reads files, or of a folder with the dataset's name that holds them; by
             default the one that the environment variable VAELENS_DATA names, else `data` in the user's data folder
-            of vaelens. The built-in datasets read none.
+            of vaelens. The built-in datasets read none. What is rendered, decoded or converted is kept elsewhere, in
+            the cache folder: the one that VAELENS_CACHE names, else the user's cache folder of vaelens.
         **options: The dataset's own options.
 
     Returns:

@@ -231,7 +231,7 @@ class FactorDataset(ABC):
 
     def _as_images(self, batch: np.ndarray) -> Images:
         assert batch.shape[1:] == self.image_shape, f"{self.name} drew images of shape {batch.shape}"
-        images = torch.from_numpy(batch.astype(np.float32))
+        images = torch.from_numpy(batch.astype(np.float32, order="C"))
         return images.div_(255) if batch.dtype == np.uint8 else images
 
     def _factors(self, at: np.ndarray) -> FactorValues:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vaelens.data.arrays import ArrayDataset
+from vaelens.data.own.arrays import ArrayDataset
 
 MARGIN = 2  # cells of black about the 8 x 8 digit, so that strokes that touch its edge fade out
 ENLARGED = 3

@@ -6,6 +6,7 @@ from abc import abstractmethod
 import numpy as np
 
 from vaelens.data.dataset import FactorDataset
+from vaelens.data.label_grid import with_another_value
 
 
 class GridDataset(FactorDataset):
@@ -33,8 +34,5 @@ class GridDataset(FactorDataset):
     def draw_pairs(self, factor: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Exact pairs: the second image has another value of the factor, drawn uniformly, and no other change."""
         first = rng.integers(len(self), size=n)
-        values = self.factor_values(first)
-        size = self.factors.sizes[factor]
-        values[:, factor] += rng.integers(1, size, size=n)  # a step round the circle never returns to its start
-        values[:, factor] %= size
+        values = with_another_value(self.factor_values(first), factor, self.factors.sizes[factor], rng)
         return first, self.locate(values, rng), np.ones(n, dtype=bool)

@@ -47,8 +47,13 @@ class LabelGrid:
 
     def partners(self, rows: np.ndarray, factor: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """For each row one with another value of the factor, drawn uniformly; all agree on the other factors."""
-        labels = self._values[rows].astype(np.int64)
-        size = self._sizes[factor]
-        labels[:, factor] += rng.integers(1, size, size=len(rows))  # a step round the circle never ends at its start
-        labels[:, factor] %= size
+        labels = with_another_value(self._values[rows], factor, self._sizes[factor], rng)
         return self.find(labels, rng), np.ones(len(rows), dtype=bool)
+
+
+def with_another_value(values: np.ndarray, factor: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Factor values int64 (n, K) that differ from these in one factor only, drawn uniformly from its other values."""
+    changed = values.astype(np.int64)
+    changed[:, factor] += rng.integers(1, size, size=len(values))  # a step round the circle never ends at its start
+    changed[:, factor] %= size
+    return changed

@@ -1,0 +1,54 @@
+"""The record of one column of labels: what each level stands for, which rows lack it, how it was binned."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """One column of labels.
+
+    Attributes:
+        name: The column's name.
+        kind: The factor's kind: ordinal, circular or categorical; a continuous column is binned, and ordinal.
+        ranks: Each row's level, (N,) in 0 … size - 1; -1 where the label is missing.
+        values: What each level stands for, (size,): the value itself, or the median of a continuous column's bin.
+        raw: The numbers of a continuous column as given, float64 (N,), NaN where missing; None of other columns.
+        edges: The bounds between a continuous column's bins, (size - 1,); a bin holds its lower bound.
+    """
+
+    name: str
+    kind: str
+    ranks: np.ndarray
+    values: np.ndarray
+    raw: np.ndarray | None = None
+    edges: tuple[float, ...] = ()
+
+    @classmethod
+    def ranked(cls, name: str, kind: str, labels: np.ndarray, known: np.ndarray | None = None) -> "LabelColumn":
+        """Labels by their rank among those that occur.
+
+        Args:
+            name: The column's name.
+            kind: The factor's kind.
+            labels: The labels that are there, in the order of the rows.
+            known: Which rows have one, bool (N,); all by default.
+
+        Example:
+            >>> column = LabelColumn.ranked("size", "ordinal", np.array([9, 5, 9]), np.array([True, True, False, True]))
+            >>> column.ranks, column.values, column.missing
+            (array([ 1,  0, -1,  1], dtype=int8), array([5, 9]), 1)
+        """
+        values, ranks = np.unique(labels, return_inverse=True)
+        narrow = ranks.astype(np.min_scalar_type(-max(1, len(values))))  # the narrowest type that holds -1 too
+        if known is None:
+            return cls(name, kind, narrow, values)
+        spread = np.full(len(known), -1, dtype=narrow.dtype)
+        spread[known] = narrow
+        return cls(name, kind, spread, values)
+
+    @property
+    def missing(self) -> int:
+        """How many rows lack the label."""
+        return int((self.ranks < 0).sum())

@@ -1,0 +1,51 @@
+"""Datasets whose images carry labels: a factor's values are the ranks of its labels, kept in the narrowest integers."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vaelens.data.dataset import FactorDataset
+from vaelens.data.factors import Factor, Factors
+from vaelens.data.label_column import LabelColumn
+
+
+class RankedDataset(FactorDataset):
+    """Images with labels; a subclass says how images are had.
+
+    A factor's value is the rank of its label among those that occur, 0..size - 1, or -1 where it is missing. A factor
+    with one label tells images apart nowhere; it is left out.
+
+    Args:
+        length: How many images there are.
+        columns: Their labels, each column of that length.
+
+    Attributes:
+        original_values: For each factor's name what its ranks stand for, (size,).
+        left_out: The names of the factors left out because they have one label, or none.
+    """
+
+    def __init__(self, length: int, columns: Iterable[LabelColumn]) -> None:
+        items, ranks, left_out = [], [], []
+        self.original_values: dict[str, np.ndarray] = {}
+        missing = {}
+        for column in columns:
+            size = len(column.values)
+            if size <= 1:
+                left_out.append(column.name)
+                continue
+            items.append(Factor(column.name, size, column.kind))
+            ranks.append(column.ranks.astype(np.min_scalar_type(-size), copy=False))  # -1 must fit
+            self.original_values[column.name] = column.values
+            if column.missing:
+                missing[column.name] = column.missing
+        self.factors = Factors(tuple(items))
+        self.left_out: tuple[str, ...] = tuple(left_out)
+        self.missing = missing
+        self._ranks = np.stack(ranks, axis=1) if ranks else np.zeros((length, 0), dtype=np.int8)
+
+    def __len__(self) -> int:
+        return len(self._ranks)
+
+    def factor_values(self, indices: np.ndarray) -> np.ndarray:
+        """The factor values at indices, as ranks."""
+        return self._ranks[indices]
