@@ -67,9 +67,9 @@ def latent_effects(
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
         `specificity`, `specificity_normalised` (latent), `ces_mean` (over all latents), each with `_low` and `_high`, a
         95 % interval over images (for the specificities reflected about the estimate, because resampling roughens a
-        picture and so lowers its entropy); `active` (latent); `scale` (latent), the code's (population) standard
-        deviation s_i; `kl` (latent) in nats where the encoder gives a variance; `effect_map` (latent, channel, height,
-        width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
+        picture and so lowers its entropy, and wide enough to hold it); `active` (latent); `scale` (latent), the code's
+        (population) standard deviation s_i; `kl` (latent) in nats where the encoder gives a variance; `effect_map`
+        (latent, channel, height, width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
 
         For "swap", `position` takes the place of `latent`, with coordinates `row` and `column`; `ces_posterior` is the
         CES of the code that another image has at the same position, be it the same one; `active` says whether more
@@ -203,9 +203,12 @@ def _interval(replicates: Array, images: int) -> Interval:
 
 
 def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
-    """The reflected percentile interval: a resampled picture is rougher, so its entropy is too low on average."""
+    """The reflected percentile interval: a resampled picture is rougher, so its entropy is too low on average.
+
+    Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
+    """
     low, high = _interval(replicates, images)
-    return 2 * estimate - high, 2 * estimate - low
+    return np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
 
 
 def _stacked(means: list[BootstrapMean]) -> tuple[Array, Interval]:
