@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.quantisation import Quantisation
 from vaelens.models import VAE
+from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
 
 
@@ -33,8 +34,18 @@ class Adapter:
 def own(model: VAE) -> Adapter:
     """The parts of a vaelens VAE."""
     example = torch.zeros(1, *model.image_shape)
+
+    def encode(x: Tensor) -> Any:
+        if model.modules_from["encoder"] != STANDARD:
+            return model.encode(x)
+        # Without the checks of `model.encode`, whose questions about shapes a tracer can't follow.
+        return model.encoder(x) if model.quantiser is not None else model.encoder(x).chunk(2, dim=1)
+
+    def decode(z: Tensor) -> Tensor:
+        return model.mean(model.decoder(z))
+
     if model.quantiser is None:
-        return Adapter(model.encode, model.decode, None, example)
+        return Adapter(encode, decode, None, example)
 
     def codebook() -> Tensor:
         quantiser = model.quantiser
@@ -42,9 +53,7 @@ def own(model: VAE) -> Adapter:
         return quantiser.codebook
 
     # Not `model.decode`, which would quantise again: a code beside its double would not be sure to stay itself.
-    return Adapter(
-        model.encode, lambda embedding: model.mean(model.decoder(embedding)), Quantisation(codebook), example
-    )
+    return Adapter(encode, decode, Quantisation(codebook), example)
 
 
 def adapted(model: nn.Module, encode: Any, decode: Any, codebook: Any = None, quantise: Any = None) -> Adapter:

@@ -26,6 +26,7 @@ class Point:
     module: nn.Module
     number: int
     changed_later: bool
+    element: int | None = None
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def trace(module: nn.Module, part: Part, inputs: Tensor) -> tuple[object, list[C
 
     handles = []
     try:
-        for leaf in _leaves(module):
+        for leaf in leaf_modules(module):
             handles.append(leaf.register_forward_hook(record))
         result = part(inputs)
     finally:
@@ -130,7 +131,7 @@ def execute(
     return result, captured
 
 
-def _leaves(module: nn.Module) -> list[nn.Module]:
+def leaf_modules(module: nn.Module) -> list[nn.Module]:
     # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf.
     inside = {
         part

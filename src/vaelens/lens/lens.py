@@ -1,14 +1,14 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vaelens.arguments import check_seed
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens.adapters import adapted
 from vaelens.lens.application import Application
 from vaelens.lens.codes import checked_codes
@@ -16,8 +16,12 @@ from vaelens.lens.description import describe, name_of
 from vaelens.lens.execution import Edit
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
+from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.interventions import Intervention
+from vaelens.lens.memory import halving
+from vaelens.lens.part import FP32, PRECISIONS
 from vaelens.lens.parts import Decoded, Encoded, Parts
+from vaelens.lens.replay import Replay, replay
 from vaelens.lens.run import Run
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
@@ -25,6 +29,8 @@ from vaelens.models.quantiser import Quantised
 # Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled.
 _ROWS_CPU = 64
 _ROWS_ACCELERATOR = 2048
+
+EXECUTIONS = {"auto": WAYS, "torch.fx": WAYS[:1], "torch.export": WAYS[1:], "hooks": ()}
 
 
 class Lens:
@@ -73,16 +79,23 @@ class Lens:
         memory_mb: float = 256.0,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
+        precision: Any = FP32,
+        execution: Any = "auto",
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
+        ways = _ways(execution)
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
         known = adapted(model, encode, decode, codebook, quantise)
         example = known.example if example is None else example
         self.module = model
         self._parts = Parts(model, known.encode, known.decode, known.quantisation)
         self._memory = memory_mb * 2**20
+        self._precision = precision
+        self._ways = ways
         self._sites: Sites | None = None
         self.image_shape: tuple[int, ...] | None = None
         if example is not None:
@@ -219,17 +232,8 @@ class Lens:
         """
         images, seed = self._images(x), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
-        for edit in edits:
-            if not isinstance(edit, Intervention):
-                raise VaelensError(
-                    f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch"
-                )
-            edit.check(self.sites[edit.site], len(images))
-            edit.resolve_units(self.sites[edit.site])
+        applications = self._applications(images, edits, sample, seed)
         captured = self.sites.select(() if capture is None else capture)
-        base_sites = {edit.site for edit in edits if edit.needs_base}
-        base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
-        applications = [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
         return forward(self._parts, self.sites, images, self.rows, applications, captured, sample, seed)
 
     def encode_rows(
@@ -248,7 +252,51 @@ class Lens:
         """One chunk of unchecked codes through the decoder: what sweeps are made of."""
         return self._parts.decode(codes, edits or {}, capture)
 
+    def draw_rows(self, codes: Tensor) -> Tensor:
+        """One chunk of unchecked codes to images, in the forms that are fastest here: equal but for rounding."""
+        return halving(lambda rows: self._parts.draw(rows, self._precision), codes)
+
+    def read_rows(self, images: Tensor) -> Tensor:
+        """One chunk of unchecked images to codes, likewise."""
+        return halving(lambda rows: self._parts.read(rows, self._precision), images)
+
+    def replay(
+        self,
+        x: Tensor,
+        sites: Collection[str] = (),
+        treatment: Sequence[Intervention] = (),
+        capture: Collection[str] = (),
+    ) -> Replay:
+        """Run one chunk of unchecked images, and keep what is needed to run it again from some sites on.
+
+        Args:
+            x: images (c, C, H, W).
+            sites: where it will be run again from.
+            treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
+            capture: further sites whose activations are wanted.
+        """
+        images = x.to(self._like())
+        applications = self._applications(images, treatment, sample=False, seed=0)
+        budget = self._memory
+        return replay(
+            self._parts, self.sites, images, sites, capture, applications, self.rows, budget, self._precision
+        )
+
     # Inside
+
+    def _applications(
+        self, images: Tensor, edits: Sequence[Intervention], sample: bool, seed: int
+    ) -> list[Application]:
+        for edit in edits:
+            if not isinstance(edit, Intervention):
+                raise VaelensError(
+                    f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch"
+                )
+            edit.check(self.sites[edit.site], len(images))
+            edit.resolve_units(self.sites[edit.site])
+        base_sites = {edit.site for edit in edits if edit.needs_base}
+        base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
+        return [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
 
     def _continuous(self) -> VaelensError:
         return VaelensError(
@@ -258,7 +306,7 @@ class Lens:
 
     def _find_sites(self, example: Tensor) -> None:
         example = example[:2].to(self._like())  # two images are enough to tell the batch axis
-        self._sites = self._parts.find_sites(example)
+        self._sites = self._parts.find_sites(example, self._ways)
         self.image_shape = tuple(example.shape[1:])
 
     def _images(self, x: Any) -> Tensor:
@@ -278,3 +326,10 @@ class Lens:
             if tensor.is_floating_point():
                 return tensor
         raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
+
+
+def _ways(execution: Any) -> tuple[str, ...]:
+    """The ways to steps that an execution allows."""
+    if execution not in EXECUTIONS:
+        raise unknown("execution", execution, EXECUTIONS)
+    return EXECUTIONS[execution]

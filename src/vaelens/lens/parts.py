@@ -4,10 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
-from vaelens.lens.execution import Edit, Point, execute, trace, undisturbed
+from vaelens.lens.execution import Edit, trace, undisturbed
+from vaelens.lens.incremental.found import WAYS
+from vaelens.lens.part import FP32, Part, first
+from vaelens.lens.points import Point
 from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.sites import LATENT, Call, Site, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
@@ -46,20 +50,25 @@ class Parts:
         quantisation: Quantisation | None = None,
     ):
         self.module, self.quantisation = module, quantisation
-        self._encode, self._decode = encode, decode
-        self._points: dict[str, Point] = {}
+        self.encoder, self.decoder = Part(module, encode), Part(module, decode)
 
     def encode(self, images: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder; `seed` fixes whatever an encoder draws by itself."""
-        with undisturbed(self.module, seed):
-            result, captured = execute(self._encode, images.clone(), self._points, edits, capture)
+        result, captured = self.encoder.run(images.clone(), edits, capture, seed)
         return Encoded(*_posterior(result, len(images)), captured)
 
     def decode(self, codes: Tensor, edits: Mapping[str, Edit], capture: Collection[str]) -> Decoded:
         """One chunk through the decoder."""
-        with undisturbed(self.module):
-            result, captured = execute(self._decode, self._decodable(codes), self._points, edits, capture)
+        result, captured = self.decoder.run(self.decodable(codes), edits, capture)
         return Decoded(_decoded(result, len(codes)), captured)
+
+    def draw(self, codes: Tensor, precision: str = FP32) -> Tensor:
+        """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
+        return self.decoder.fast(self.decodable(codes), precision).to(codes)
+
+    def read(self, images: Tensor, precision: str = FP32) -> Tensor:
+        """The codes of one chunk of images, likewise."""
+        return first(self.encoder.fast(images, precision)).to(images)
 
     def quantise(self, codes: Tensor) -> Quantised:
         """The codes of the codebook that one chunk takes."""
@@ -67,16 +76,16 @@ class Parts:
         with undisturbed(self.module):
             return self.quantisation(codes)
 
-    def find_sites(self, example: Tensor) -> Sites:
+    def find_sites(self, example: Tensor, ways: Collection[str] = WAYS) -> Sites:
         """Trace one small batch and resolve every site.
 
         Raises:
             VaelensError: encode and decode do not fit together, or do not run parts of the module.
         """
         with undisturbed(self.module):
-            result, encoder_calls = trace(self.module, self._encode, example.clone())
+            result, encoder_calls = trace(self.module, self.encoder.function, example.clone())
             mean, logvar = _posterior(result, len(example))
-            decoded, decoder_calls = trace(self.module, self._decode, self._decodable(mean))
+            decoded, decoder_calls = trace(self.module, self.decoder.function, self.decodable(mean))
         image = _decoded(decoded, len(example))
         if image.shape != example.shape:
             raise VaelensError(
@@ -91,10 +100,22 @@ class Parts:
         ]
         if found[-1][0].part != "decoder":
             raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
-        self._points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
-        return Sites([site for site, _ in found])
+        points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
+        sites = Sites([site for site, _ in found])
+        self._prepare(sites, points, example, ways)
+        return sites
 
-    def _decodable(self, codes: Tensor) -> Tensor:
+    def _prepare(self, sites: Sites, points: Mapping[str, Point], example: Tensor, ways: Collection[str]) -> None:
+        """Tell both parts their sites, and let them find their steps on two made-up images."""
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(2, *example.shape[1:], generator=generator).to(example)
+        with undisturbed(self.module):
+            mean, _ = _posterior(self.encoder.function(images.clone()), 2)
+            self.encoder.prepare({name: points[name] for name in sites.of("encoder")}, images, ways)
+            self.decoder.prepare({name: points[name] for name in sites.of("decoder")}, self.decodable(mean), ways)
+
+    def decodable(self, codes: Tensor) -> Tensor:
+        """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
         return codes.clone() if self.quantisation is None else self.quantisation(codes).embedding
 
 

@@ -1,0 +1,104 @@
+"""An exchange: rows of a site's activation in which some units take their values from elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vaelens.lens.incremental.downstream import taken
+from vaelens.lens.incremental.layers import LINEAR, Layer
+from vaelens.lens.regions import Region
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """For each of m rows, which region of a base row takes its values from the same row of a source.
+
+    Attributes:
+        present: the site's activation in the base run, (c, units, *positions).
+        source: where values come from, of the same shape.
+        regions: the regions that are exchanged.
+        which: for each row the index of its region, (m,), in ascending order.
+        rows: for each row the base row, (m,).
+    """
+
+    present: Tensor
+    source: Tensor
+    regions: Sequence[Region]
+    which: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def pieces(self) -> list[tuple[slice, Region]]:
+        """Consecutive rows with the same region."""
+        which, counts = self.which.unique_consecutive(return_counts=True)
+        ends = counts.cumsum(0).tolist()
+        starts = [0, *ends[:-1]]
+        found = zip(which.tolist(), starts, ends, strict=True)
+        return [(slice(start, end), self.regions[region]) for region, start, end in found]
+
+    @cached_property
+    def selection(self) -> Tensor | None:
+        """The base rows; None where they are all of them, each once and in order."""
+        whole = len(self.rows) == len(self.present) and len(self.pieces) == 1
+        return None if whole else self.rows
+
+    def activation(self) -> Tensor:
+        """The site's activation after the exchange, (m, units, *positions)."""
+        changed = taken(self.present, self.rows)
+        for rows, region in self.pieces:
+            region.put(changed[rows], region.take(self.source)[self.rows[rows]])
+        return changed
+
+    def partial(self) -> bool:
+        """Whether no row exchanges more than half of the site's units."""
+        return all(2 * len(region.units) <= self.present.shape[1] for _, region in self.pieces)
+
+    def update(self, layer: Layer, value: Tensor) -> Tensor:
+        """A linear layer's value after the exchange, from its value before it on these rows."""
+        updated = value.clone() if self.selection is None else value
+        if layer.kind == LINEAR:
+            columns = torch.arange(self.present[0].numel(), device=value.device).view(1, *self.present.shape[1:])
+            of = [region.take(columns).flatten() for _, region in self.pieces]
+            if all(len(one) == 1 for one in of):
+                return self._single(layer, updated, torch.cat(of))
+            for (rows, region), chosen in zip(self.pieces, of, strict=True):
+                updated[rows] += layer.update(self._change(rows, region).flatten(1), chosen)
+            return updated
+        for rows, region in self.pieces:
+            units = torch.as_tensor(region.units, device=value.device)
+            updated[rows] += layer.update(self._spread(rows, region), units)
+        return updated
+
+    def _single(self, layer: Layer, value: Tensor, columns: Tensor) -> Tensor:
+        """The same where every region is one cell: an outer product a row."""
+        counts = torch.tensor([rows.stop - rows.start for rows, _ in self.pieces], device=value.device)
+        column = columns.repeat_interleave(counts)  # (m,)
+        cells = (self.rows, column)
+        change = self.source.flatten(1)[cells] - self.present.flatten(1)[cells]
+        return torch.addcmul(value, change[:, None].to(value), layer.weight().T[column].to(value))
+
+    def _change(self, rows: slice, region: Region) -> Tensor:
+        """The difference in a region, (rows, units, *its positions)."""
+        chosen = self.rows[rows]
+        whole = len(chosen) == len(self.present)
+        source, present = region.take(self.source), region.take(self.present)
+        return source - present if whole else source[chosen] - present[chosen]
+
+    def _spread(self, rows: slice, region: Region) -> Tensor:
+        """The difference with zeros around the region's positions, (rows, units, *positions)."""
+        change = self._change(rows, region)
+        if region.positions is None:
+            return change
+        around = [
+            edge
+            for size, part in zip(reversed(self.present.shape[2:]), reversed(region.positions), strict=True)
+            for edge in (part.start, size - part.stop)
+        ]
+        return functional.pad(change, around)

@@ -1,0 +1,188 @@
+"""Tracing of a part into steps: by torch.fx, which follows Python with stand-ins for tensors, or by torch.export.
+
+torch.fx calls leaf modules as they are; torch.export goes down to the operations inside them, and follows code that
+asks for shapes. Neither follows code that decides by a tensor's values.
+"""
+
+import operator
+import warnings
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from vaelens.lens.incremental.steps import Program, Step
+
+Part = Callable[[Tensor], Any]
+
+
+class Untraceable(Exception):
+    """Why a part can't be had as steps: a clause that follows "because"."""
+
+
+class _Part(nn.Module):
+    """A part as a module, with the model below it, so that its modules have paths."""
+
+    def __init__(self, model: nn.Module, part: Part):
+        super().__init__()
+        self.model = model
+        self.__dict__["part"] = part  # a part that is itself a module is in the model already
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.part(inputs)
+
+
+class _Tracer(fx.Tracer):
+    """Follows a part down to given leaf modules and notes what every call of a module returned."""
+
+    def __init__(self, leaves: Collection[nn.Module]):
+        super().__init__()
+        self._leaves = set(leaves)
+        self._counts: dict[nn.Module, int] = {}
+        self.returned: list[tuple[nn.Module, int, Any]] = []
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return m in self._leaves
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        number = self._counts.get(m, 0)
+        self._counts[m] = number + 1
+        output = super().call_module(m, forward, args, kwargs)
+        self.returned.append((m, number, output))
+        return output
+
+
+def symbolic(model: nn.Module, part: Part, leaves: Collection[nn.Module]) -> Program:
+    """The part as torch.fx sees it.
+
+    Raises:
+        Untraceable: it can't follow.
+    """
+    tracer, root = _Tracer(leaves), _Part(model, part)
+    try:
+        graph = tracer.trace(root)
+    except Exception as error:  # whatever a user's code says to a stand-in for a tensor
+        raise Untraceable(f"torch.fx can't follow it ({_line(error)})") from error
+    steps: dict[fx.Node, Step] = {}
+    paths: dict[str, nn.Module] = {}
+    result: Any = None
+    for node in graph.nodes:
+        args, kwargs = (fx.node.map_arg(part, steps.__getitem__) for part in (node.args, node.kwargs))
+        if node.op == "output":
+            result = args[0]
+        elif node.op == "placeholder":
+            steps[node] = Step(node.name)
+        elif node.op == "get_attr":
+            steps[node] = Step(node.name, _reader(root, node.target), state=True)
+        elif node.op == "call_module":
+            module = root.get_submodule(node.target)
+            paths[node.target.removeprefix("model.")] = module
+            steps[node] = Step(node.name, module, _plain(args), _plain(kwargs), module)
+        else:
+            call = _method(node.target) if node.op == "call_method" else node.target
+            steps[node] = Step(node.name, call, _plain(args), _plain(kwargs))
+    calls = {(m, n): steps[out.node] for m, n, out in tracer.returned if isinstance(out, fx.Proxy)}
+    return Program(list(steps.values()), _plain(result), calls, paths, "torch.fx")
+
+
+def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
+    """The part as torch.export sees it, for any number of images.
+
+    Raises:
+        Untraceable: it can't follow.
+    """
+    root = _Part(model, part)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch's own making, about itself
+            found = torch.export.export(
+                root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
+            ).run_decompositions({})
+    except Exception as error:  # as above
+        raise Untraceable(f"torch.export can't follow it ({_line(error)})") from error
+    signature = found.graph_signature
+    held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    constants = {**signature.inputs_to_lifted_tensor_constants, **getattr(signature, "inputs_to_lifted_custom_objs", {})}
+    steps: dict[fx.Node, Step] = {}
+    given: list[Step] = []
+    outputs: Any = ()
+    for node in found.graph.nodes:
+        args, kwargs = (fx.node.map_arg(part, steps.__getitem__) for part in (node.args, node.kwargs))
+        if node.op == "output":
+            outputs = args[0]
+        elif node.op == "placeholder" and node.name in held:
+            steps[node] = Step(node.name, _reader(root, held[node.name]), state=True)
+        elif node.op == "placeholder" and node.name in constants:
+            steps[node] = Step(node.name, _constant(found.constants[constants[node.name]]), state=True)
+        elif node.op == "placeholder":
+            steps[node] = Step(node.name)
+            given.append(steps[node])
+        elif node.op == "call_function":
+            steps[node] = Step(node.name, node.target, _plain(args), _plain(kwargs))
+        else:
+            raise Untraceable(f"torch.export leaves a {node.op} in it")
+    if len(given) != 1:
+        raise Untraceable("torch.export finds that its result does not depend on what it is given")
+    kinds = {spec.arg.name for spec in signature.output_specs if spec.kind.name == "USER_OUTPUT"}
+    named = {step.name: step for step in steps.values()}
+    mutated = [spec for spec in signature.output_specs if spec.kind.name != "USER_OUTPUT"]
+    if mutated:
+        raise Untraceable("it writes to its own buffers")
+    assert all(name in named for name in kinds if name is not None), "every output is a step"
+    result = torch.utils._pytree.tree_unflatten(list(_plain(outputs)), found.call_spec.out_spec)
+    ordered = [*given, *(step for step in steps.values() if step is not given[0])]
+    calls, paths = _module_calls(model, steps)
+    return Program(ordered, result, calls, paths, "torch.export")
+
+
+def _module_calls(
+    model: nn.Module, steps: dict[fx.Node, Step]
+) -> tuple[dict[tuple[nn.Module, int], Step], dict[str, nn.Module]]:
+    """The last step of each call of a module: what the call returned, unless it returned something older."""
+    calls: dict[tuple[nn.Module, int], Step] = {}
+    paths: dict[str, nn.Module] = {}
+    modules = dict(model.named_modules())
+    numbers: dict[nn.Module, dict[str, int]] = {}
+    for node, step in steps.items():
+        for key in (node.meta.get("nn_module_stack") or {}).values():
+            path, _, _ = str(key[0]).partition("@")
+            path = path.removeprefix("model").removeprefix(".")
+            module = modules.get(path)
+            if module is None or not str(key[0]).startswith("model"):
+                continue
+            seen = numbers.setdefault(module, {})
+            number = seen.setdefault(str(key[0]), len(seen))
+            calls[module, number] = step
+            paths[path] = module
+    return calls, paths
+
+
+def _reader(root: nn.Module, path: str) -> Callable[[], Any]:
+    """Reads a parameter or buffer anew each time, so that it is always the model's."""
+    return lambda: operator.attrgetter(path)(root)
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda tensor, *args, **kwargs: getattr(tensor, name)(*args, **kwargs)
+
+
+def _plain(structure: Any) -> Any:
+    """torch.fx's immutable lists and dictionaries as Python's own."""
+    if isinstance(structure, dict):
+        return {key: _plain(part) for key, part in structure.items()}
+    if isinstance(structure, list):
+        return [_plain(part) for part in structure]
+    if isinstance(structure, tuple) and not hasattr(structure, "_fields"):
+        return tuple(_plain(part) for part in structure)
+    return structure
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

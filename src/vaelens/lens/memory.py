@@ -1,0 +1,75 @@
+"""What to do when memory runs out: the same work in halves."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+
+Made = TypeVar("Made")
+
+
+def halving(work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """The work on some rows, on halves of them where memory runs out, joined in order.
+
+    Raises:
+        VaelensError: it runs out for a single row.
+    """
+    try:
+        return work(rows)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(rows) < 2:
+            raise _too_large(error) from error
+    middle = len(rows) // 2  # outside of `except`, whose traceback would hold the tensors of the attempt
+    return torch.cat([halving(work, rows[:middle]), halving(work, rows[middle:])])
+
+
+def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterator[tuple[slice, Made]]:
+    """Consecutive chunks of images with what is built of each; smaller ones once memory has run out.
+
+    Args:
+        images: how many there are.
+        rows: how many a chunk has at most.
+        build: makes something of the images of a chunk; may be called again for fewer of them.
+
+    Raises:
+        VaelensError: it runs out for a single image.
+    """
+    start = 0
+    while start < images:
+        chunk = slice(start, min(start + rows, images))
+        made = _attempt(build, chunk)
+        if made is None:
+            rows = (chunk.stop - chunk.start) // 2
+            continue
+        yield chunk, made
+        start = chunk.stop
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or in RAM."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _attempt(build: Callable[[slice], Made], chunk: slice) -> Made | None:
+    try:
+        return build(chunk)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if chunk.stop - chunk.start < 2:
+            raise _too_large(error) from error
+    return None
+
+
+def _too_large(error: Exception) -> VaelensError:
+    return VaelensError(
+        f"one image alone does not fit into memory ({' '.join(str(error).split())[:120]}); give the model's images in "
+        "a smaller size, fewer sites at a time, or a machine with more memory"
+    )

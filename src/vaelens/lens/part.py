@@ -1,0 +1,280 @@
+"""One part of a model, encoder or decoder: run whole, and again from a site on.
+
+As steps only what lies after the site runs again, in the forms that are fastest here; under hooks, all of the part.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.exchange import Exchange
+from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
+from vaelens.lens.incremental.choice import choose
+from vaelens.lens.incremental.downstream import Downstream, downstream, taken
+from vaelens.lens.incremental.found import WAYS, Found, find_steps
+from vaelens.lens.incremental.steps import Step, references
+from vaelens.lens.points import Point, presented, returned
+
+# Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
+# filled.
+_CELLS_CPU = 2**21
+_CELLS_ACCELERATOR = 2**27
+HOOKS = "forward hooks"
+INPUT = "the part's input"
+FP32, BF16 = PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """A chunk through a part, kept so that it can be run again.
+
+    Attributes:
+        given: what went in.
+        result: what the part returned.
+        activations: of the sites that were asked for.
+        held: by site the units that edits have set; they stay so.
+        kept: the values of steps; empty under hooks.
+        precision: "fp32" or "bf16".
+    """
+
+    given: Tensor
+    result: Any
+    activations: Mapping[str, Tensor]
+    held: Mapping[str, Sequence[int]]
+    kept: Mapping[Step, Any]
+    precision: str
+
+
+class Part:
+    """A part of a model and its sites.
+
+    Args:
+        model: the model.
+        function: what the part does with its input; runs modules of the model.
+    """
+
+    def __init__(self, model: nn.Module, function: Callable[[Tensor], Any]):
+        self.model, self.function = model, function
+        self.points: Mapping[str, Point] = {}
+        self.reason = "its sites are not known yet"
+        self._found: Found | None = None
+        self._plans: dict[tuple[str | None, bool], Downstream] = {}
+        self._measured: set[Any] = set()
+        self._modules: list[nn.Module] = []
+
+    # How it runs
+
+    def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
+        """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
+        self.points, self._found, self._plans, self._measured = points, None, {}, set()
+        self._modules = list(self.model.modules())
+        if not ways:
+            self.reason = "they were asked for"
+            return
+        seen = execute(self.function, example.clone(), points, {}, points)
+        found = find_steps(self.model, self.function, leaf_modules(self.model), example, points, seen, ways)
+        if isinstance(found, str):
+            self.reason = found
+        else:
+            self._found, self.reason = found, ""
+
+    @property
+    def way(self) -> str:
+        """`torch.fx` or `torch.export` where it runs as steps, else `forward hooks`."""
+        return HOOKS if self._found is None else self._found.program.way
+
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """The form of each linear layer, by the name of its step."""
+        return {} if self._found is None else {step.name: layer.form for step, layer in self._found.layers.items()}
+
+    # Running it whole
+
+    def run(
+        self, inputs: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int = 0
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """The part's result and some activations after the edits, in the model's own arithmetic."""
+        found = self._found
+        with undisturbed(self.model, seed):
+            if found is None or self._hooked():
+                return execute(self.function, inputs, self.points, edits, capture)
+            keep = {name: found.places[name] for name in capture}
+            result, kept = found.program.run(inputs, self._at_steps(edits), keep.values())
+        return result, self._presented(keep, kept)
+
+    # Running it as sweeps do: in the forms that are fastest here, and again from a site on
+
+    def fast(self, inputs: Tensor, precision: str = FP32) -> Any:
+        """The part's result, whole, as `again` would give it."""
+        if self._as_steps() is None:
+            with undisturbed(self.model), _in(precision, inputs):
+                return execute(self.function, inputs, self.points, {}, ())[0]
+        return self.base(inputs, (), precision=precision).result
+
+    def base(
+        self,
+        inputs: Tensor,
+        sites: Collection[str],
+        capture: Collection[str] = (),
+        edits: Mapping[str, Edit] | None = None,
+        held: Mapping[str, Sequence[int]] | None = None,
+        precision: str = FP32,
+    ) -> Base:
+        """The part on a chunk, with what is needed to run it again from some sites on.
+
+        Args:
+            inputs: the chunk.
+            sites: where it will be run again from, which are captured; INPUT for the input itself.
+            capture: further sites to capture.
+            edits: as of `run`; their sites are captured too.
+            held: by site the units that the edits set.
+            precision: "fp32" or "bf16".
+        """
+        edits, held, found = edits or {}, held or {}, self._as_steps()
+        names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
+        with undisturbed(self.model), _in(precision, inputs):
+            if found is None:
+                result, captured = execute(self.function, inputs.clone(), self.points, edits, names)
+                return Base(inputs, result, captured, held, {}, precision)
+            self._choose(found, inputs, precision)
+            plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
+            places = {name: found.places[name] for name in names}
+            keep = {step for plan in plans for step in (plan.target, *plan.boundary)} | set(places.values())
+            result, kept = found.program.run(inputs, self._at_steps(edits), keep, found.layers)
+        return Base(inputs, result, self._presented(places, kept), held, kept, precision)
+
+    def again(self, base: Base, site: str, exchange: Exchange) -> Any:
+        """The part's first result after an exchange at a site, one row for each of the exchange's rows.
+
+        Args:
+            base: the chunk, kept for this site.
+            site: a site of the part, or INPUT.
+            exchange: what is exchanged.
+        """
+        found = self._as_steps()
+        with undisturbed(self.model), _in(base.precision, base.given):
+            if found is None or not base.kept:
+                return self._again_under_hooks(base, site, exchange)
+            plan = self._plan(site, exchange.partial())
+
+            def activation() -> Any:
+                changed = exchange.activation()
+                if site == INPUT:
+                    return changed
+                whole = taken(base.kept[plan.site], exchange.rows) if self.points[site].element is not None else changed
+                return returned(changed, whole, self.points[site])
+
+            held = {found.places[name]: self._at_step(self.points[name], _holding(base, name, exchange)) for name in base.held}
+            return first(
+                plan.run(
+                    base.kept,
+                    found.known.kinds,
+                    exchange.selection,
+                    activation,
+                    exchange.update,
+                    found.layers,
+                    held,
+                )
+            )
+
+    def floats(self, sites: Collection[str]) -> tuple[int, int]:
+        """Numbers that are kept of one row for some sites, and that the largest value on the way takes."""
+        found = self._found
+        if found is None:
+            return 0, 0
+        plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
+        kept = {step for plan in plans for step in (plan.site, plan.target, *plan.boundary)}
+        floats = found.known.floats
+        return sum(floats[step] for step in kept), max(floats.values())
+
+    def rows_again(self, site: str, partial: bool, device: torch.device, budget: float) -> int | None:
+        """How many rows to run again at once; None where hooks leave nothing to choose."""
+        if self._found is None:
+            return None
+        largest = max(1, self._plan(site, partial).floats)
+        cells = _CELLS_CPU if device.type == "cpu" else _CELLS_ACCELERATOR
+        # A value, what it is made of, and what comes of it, in fp32.
+        return max(1, int(min(cells, budget / (3 * 4)) / largest))
+
+    # Inside
+
+    def _as_steps(self) -> Found | None:
+        """The steps, where they still are what the model does."""
+        if self._found is None or self._hooked():
+            return None
+        return self._found
+
+    def _hooked(self) -> bool:
+        """Whether a module has hooks of somebody else, which the steps would pass by."""
+        assert self._found is not None, "only steps pass hooks by"
+        for path, module in self._found.program.paths.items():
+            try:
+                current = self.model.get_submodule(path)
+            except AttributeError:
+                current = None
+            if current is not module:
+                raise VaelensError(
+                    f"{path} of {type(self.model).__name__} is another module than when its sites were found; make a "
+                    "new Lens"
+                )
+        return any(module._forward_hooks or module._forward_pre_hooks for module in self._modules)
+
+    def _plan(self, site: str, partial: bool) -> Downstream:
+        found = self._found
+        assert found is not None, "plans are of steps"
+        if (site, partial) not in self._plans:
+            step = found.program.input if site == INPUT else found.places[site]
+            target = references(found.program.result)[0]
+            self._plans[site, partial] = downstream(found.known, step, target, found.layers if partial else {})
+        return self._plans[site, partial]
+
+    def _choose(self, found: Found, inputs: Tensor, precision: str) -> None:
+        """Measure the forms once for each kind of chunk; the last, smaller chunk of a sweep takes those of the others."""
+        kind = (inputs.device, inputs.dtype, precision)
+        if kind not in self._measured:
+            choose(found.program, found.layers, inputs)
+            self._measured.add(kind)
+
+    def _at_steps(self, edits: Mapping[str, Edit]) -> dict[Step, Edit]:
+        assert self._found is not None, "steps are edited where there are steps"
+        return {self._found.places[name]: self._at_step(self.points[name], edit) for name, edit in edits.items()}
+
+    def _at_step(self, point: Point, edit: Edit) -> Edit:
+        return lambda value: returned(edit(presented(value, point)), value, point)
+
+    def _presented(self, places: Mapping[str, Step], kept: Mapping[Step, Any]) -> dict[str, Tensor]:
+        return {name: presented(kept[step], self.points[name]) for name, step in places.items()}
+
+    def _again_under_hooks(self, base: Base, site: str, exchange: Exchange) -> Any:
+        rows = exchange.rows
+        inputs = exchange.activation() if site == INPUT else base.given.index_select(0, rows)
+        edits: dict[str, Edit] = {name: _holding(base, name, exchange) for name in base.held}
+        if site != INPUT:
+            edits[site] = lambda activation: exchange.activation().to(activation)
+        return first(execute(self.function, inputs.clone(), self.points, edits, ())[0])
+
+
+def _holding(base: Base, site: str, exchange: Exchange) -> Edit:
+    """Keeps the units of a site that the base run's edits set as they were there."""
+    units = list(base.held[site])
+
+    def edit(activation: Tensor) -> Tensor:
+        edited = activation.clone()
+        edited[:, units] = base.activations[site].index_select(0, exchange.rows)[:, units].to(activation)
+        return edited
+
+    return edit
+
+
+def first(result: Any) -> Tensor:
+    """The posterior mean, of a pair; the result itself of one tensor."""
+    return result[0] if isinstance(result, tuple | list) else result
+
+
+def _in(precision: str, inputs: Tensor) -> Any:
+    return torch.autocast(inputs.device.type, torch.bfloat16) if precision == BF16 else nullcontext()

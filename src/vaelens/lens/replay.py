@@ -1,0 +1,188 @@
+"""A replay: a chunk of images run once, and run again with units of a site taking their values from elsewhere.
+
+What levels 3 and 4 are made of. Rows whose values would not change are skipped, exactly; the others go in batches
+sized for the caches and the memory budget, halved when memory runs out.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelens.lens.application import Application, edits_for
+from vaelens.lens.exchange import Exchange
+from vaelens.lens.memory import halving
+from vaelens.lens.part import INPUT, Base, Part, first
+from vaelens.lens.parts import Parts
+from vaelens.lens.regions import Region
+from vaelens.lens.sites import LATENT, Sites
+
+CODE, IMAGE = "code", "image"
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """Some counterfactual rows.
+
+    Attributes:
+        groups: for each the index of the group whose values were exchanged, (m,).
+        rows: for each the image of the chunk, (m,).
+        outcomes: their codes or images, (m, …).
+    """
+
+    groups: Tensor
+    rows: Tensor
+    outcomes: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A chunk of images as a treatment leaves it, kept.
+
+    Attributes:
+        images: what went in, (c, C, H, W), in the model's type and on its device.
+        code: (c, d, *positions).
+        image: what came out, (c, C, H, W).
+        activations: by site.
+        encoder, decoder: the two parts' runs.
+        rows: rows to run again at once under hooks.
+        budget: what running again may take, in bytes.
+    """
+
+    parts: Parts
+    sites: Sites
+    images: Tensor
+    code: Tensor
+    image: Tensor
+    activations: Mapping[str, Tensor]
+    encoder: Base
+    decoder: Base
+    rows: int
+    budget: float
+
+    def outcome(self, kind: str) -> Tensor:
+        """The code or the image."""
+        return self.code if kind == CODE else self.image
+
+    def again(self, site: str, groups: Sequence[Region], source: Tensor, outcome: str) -> Iterator[Again]:
+        """The outcomes of worlds in which one group of a site's units takes its values from elsewhere.
+
+        Args:
+            site: where the units are; one that this replay was made for.
+            groups: sets of cells, each exchanged by itself.
+            source: the site's activation to take them from, (c, units, *positions).
+            outcome: "code" or "image".
+
+        Yields:
+            Batches of rows, groups in order. A row whose values are the same bits in both is never yielded: its
+            outcome is the replay's own.
+        """
+        present = self.activations[site]
+        source = source.to(present)
+        changing = _changing(present, source, groups)  # (groups, c)
+        tasks = changing.nonzero()  # (m, 2)
+        partial = all(2 * len(group.units) <= present.shape[1] for group in groups)
+        for batch in tasks.split(self._together(site, outcome, partial)):
+
+            def run(tasks: Tensor) -> Tensor:
+                exchange = Exchange(present, source, groups, tasks[:, 0].contiguous(), tasks[:, 1].contiguous())
+                return self._outcomes(site, exchange, outcome)
+
+            yield Again(batch[:, 0], batch[:, 1], halving(run, batch))
+
+    def _together(self, site: str, outcome: str, partial: bool) -> int:
+        """How many rows to run again at once."""
+        part = self.sites[site].part
+        device, budget = self.images.device, self.budget
+        if part == "encoder":
+            rows = self.parts.encoder.rows_again(site, partial, device, budget)
+            if outcome == CODE:
+                return rows or self.rows
+            rows, site = rows or self.rows, INPUT
+            return min(rows, self.parts.decoder.rows_again(INPUT, False, device, budget) or self.rows)
+        return self.parts.decoder.rows_again(INPUT if part == LATENT else site, partial, device, budget) or self.rows
+
+    def _outcomes(self, site: str, exchange: Exchange, outcome: str) -> Tensor:
+        part = self.sites[site].part
+        if part == "encoder":
+            code = self.parts.encoder.again(self.encoder, site, exchange)
+            return code if outcome == CODE else self._images(code, exchange.rows)
+        if part == "decoder":
+            return self.parts.decoder.again(self.decoder, site, exchange)
+        if self.parts.quantisation is None:
+            return self.parts.decoder.again(self.decoder, INPUT, exchange)
+        return self._images(exchange.activation(), exchange.rows)
+
+    def _images(self, codes: Tensor, rows: Tensor) -> Tensor:
+        """The images of changed codes; where a codebook takes the same codes as before, the base image."""
+        if self.parts.quantisation is None:
+            return self.parts.draw(codes, self.decoder.precision)
+        before, after = self.decoder.given.index_select(0, rows), self.parts.quantise(codes).embedding
+        moved = (before != after).reshape(len(rows), -1).any(dim=1)
+        images = self.image.index_select(0, rows)
+        if moved.any():
+            images[moved] = self.parts.decoder.fast(after[moved], self.decoder.precision).to(images)
+        return images
+
+
+def replay(
+    parts: Parts,
+    sites: Sites,
+    images: Tensor,
+    again: Collection[str],
+    capture: Collection[str],
+    applications: Sequence[Application],
+    rows: int,
+    budget: float,
+    precision: str,
+) -> Replay:
+    """Run one chunk of images, and keep what is needed to run it again.
+
+    Args:
+        parts: the model.
+        sites: its sites.
+        images: the chunk.
+        again: sites from which it will be run again; they are captured.
+        capture: further sites to capture.
+        applications: the interventions of the treatment.
+        rows: rows to run again at once under hooks.
+        budget: what running again may take, in bytes.
+        precision: "fp32" or "bf16".
+
+    Raises:
+        VaelensError: an intervention that never took place.
+    """
+    edits = edits_for(slice(0, len(images)), applications)
+    held: dict[str, list[int]] = {}
+    for one in applications:
+        held[one.site] = [*held.get(one.site, []), *one.units]
+
+    def base(part: Part, name: str, inputs: Tensor, also: Collection[str]) -> Base:
+        here = set(sites.of(name))
+        made = {site: edit for site, edit in edits.items() if site in here}
+        units = {site: held[site] for site in made}
+        return part.base(
+            inputs, [*(s for s in again if s in here), *also], [s for s in capture if s in here], made, units, precision
+        )
+
+    encoder = base(parts.encoder, "encoder", images, ())
+    code = first(encoder.result).to(images)
+    if LATENT in edits:
+        code = edits[LATENT](code)
+    from_latent = LATENT in again and parts.quantisation is None
+    decoder = base(parts.decoder, "decoder", parts.decodable(code), [INPUT] if from_latent else [])
+    for one in applications:
+        one.report()
+    activations = {LATENT: code, **encoder.activations, **decoder.activations}
+    image = first(decoder.result).to(images)
+    return Replay(parts, sites, images, code, image, activations, encoder, decoder, rows, budget)
+
+
+def _changing(present: Tensor, source: Tensor, groups: Sequence[Region]) -> Tensor:
+    """Whether a group's values differ in any bit, (groups, c)."""
+    differ = present != source
+    single = [group.units[0] for group in groups if len(group.units) == 1 and group.positions is None]
+    if len(single) == len(groups):
+        return differ.reshape(*differ.shape[:2], -1).any(dim=2).T[single]
+    return torch.stack([group.take(differ).reshape(len(differ), -1).any(dim=1) for group in groups])
