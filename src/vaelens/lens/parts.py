@@ -7,9 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
-from vaelens.lens.execution import Edit, Point, execute, trace, undisturbed
+from vaelens.lens.calls import Call
+from vaelens.lens.execution import Edit, execute, trace, undisturbed
+from vaelens.lens.points import Point, point_of
 from vaelens.lens.quantisation import Quantisation
-from vaelens.lens.sites import LATENT, Call, Site, Sites, site_of, stages
+from vaelens.lens.sites import LATENT, Site, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
 
 
@@ -74,10 +76,10 @@ class Parts:
             VaelensError: encode and decode do not fit together, or do not run parts of the module.
         """
         with undisturbed(self.module):
-            result, encoder_calls = trace(self.module, self._encode, example.clone())
-            mean, logvar = _posterior(result, len(example))
-            decoded, decoder_calls = trace(self.module, self._decode, self._decodable(mean))
-        image = _decoded(decoded, len(example))
+            encoder = trace(self.module, self._encode, example.clone())
+            mean, logvar = _posterior(encoder.result, len(example))
+            decoder = trace(self.module, self._decode, self._decodable(mean))
+        image = _decoded(decoder.result, len(example))
         if image.shape != example.shape:
             raise VaelensError(
                 f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
@@ -85,13 +87,13 @@ class Parts:
             )
         heads = [mean] if logvar is None else [mean, logvar]
         found: list[tuple[Site, Call | None]] = [
-            *_named("encoder", stages(encoder_calls, heads=heads)),
+            *_named("encoder", stages(encoder.calls, heads=heads)),
             (site_of(LATENT, LATENT, mean), None),
-            *_named("decoder", stages(decoder_calls, last_is_output=True)),
+            *_named("decoder", stages(decoder.calls, last_is_output=True)),
         ]
         if found[-1][0].part != "decoder":
             raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
-        self._points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
+        self._points = {s.name: point_of(c) for s, c in found if c is not None}
         return Sites([site for site, _ in found])
 
     def _decodable(self, codes: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class Parts:
 
 
 def _named(part: str, calls: list[Call]) -> list[tuple[Site, Call]]:
-    return [(site_of(f"{part}.{k}", part, call.output), call) for k, call in enumerate(calls)]
+    return [(site_of(f"{part}.{k}", part, call.activation), call) for k, call in enumerate(calls)]
 
 
 def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
