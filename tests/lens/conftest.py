@@ -167,6 +167,115 @@ def foreign_quantised():
     return model, model["e"], decode, sites, {"codebook": codes}
 
 
+class Attention(nn.Module):
+    """Self-attention on (n, tokens, channels), its input added to what it gives."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.q, self.k, self.v, self.out = (nn.Linear(channels, channels) for _ in range(4))
+
+    def forward(self, x):
+        weights = (self.q(x) @ self.k(x).transpose(1, 2)).softmax(dim=-1)
+        return x + self.out(weights @ self.v(x))
+
+
+def attention():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(inplace=True)),
+            "a": Attention(4),
+            "m": nn.Linear(4, 6),
+            "d": nn.Sequential(nn.Linear(3, 24), nn.Tanh()),
+            "t": nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.ReLU(inplace=True), nn.Linear(5, 8)),
+        }
+    )
+
+    def encode(x):
+        return model["m"](model["a"](model["e"](x).flatten(2).transpose(1, 2)).mean(dim=1)).chunk(2, 1)
+
+    sites = {"encoder.0": (4, 4, 4)} | {f"encoder.{k}": (4, 16) for k in (1, 2, 3, 4)} | {"latent": (3,)}
+    sites |= {"decoder.0": (24,), "decoder.1": (5, 8), "decoder.2": (8, 8)}
+    bypassed = {f"encoder.{k}" for k in (1, 2, 3, 4)}
+    decode = lambda z: model["t"](model["d"](z).view(-1, 8, 3)).view(-1, *IMAGE)  # noqa: E731
+    return model, encode, decode, sites, {}, bypassed
+
+
+def multihead_attention():
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), nn.Linear(64, 24), nn.ReLU()),
+            "a": nn.MultiheadAttention(6, 2, batch_first=True),
+            "m": nn.Linear(24, 3),
+            "d": nn.Sequential(nn.Linear(3, 9), nn.ReLU(), nn.Linear(9, 64), nn.Unflatten(1, IMAGE)),
+        }
+    )
+
+    def encode(x):
+        tokens = model["e"](x).view(-1, 4, 6)
+        return model["m"](model["a"](tokens, tokens, tokens)[0].flatten(1))
+
+    sites = {"encoder.0": (24,), "encoder.1": (6, 4), "latent": (3,), "decoder.0": (9,), "decoder.1": (1, 8, 8)}
+    return model, encode, model["d"], sites
+
+
+def recurrent():
+    model = nn.ModuleDict(
+        {
+            "e": nn.GRU(8, 5, batch_first=True),
+            "m": nn.Linear(5, 3),
+            "d": nn.Linear(3, 5),
+            "r": nn.LSTM(5, 6, batch_first=True),
+            "o": nn.Linear(6, 8),
+        }
+    )
+
+    def decode(z):
+        steps, _ = model["r"](model["d"](z)[:, None].expand(-1, 8, -1))
+        return model["o"](steps).view(-1, *IMAGE)
+
+    sites = {"encoder.0": (5, 8), "latent": (3,), "decoder.0": (5,), "decoder.1": (6, 8), "decoder.2": (8, 8)}
+    return model, lambda x: model["m"](model["e"](x.flatten(1, 2))[0][:, -1]), decode, sites
+
+
+def residual():
+    """A U: the decoder's first grid goes past the stages inside."""
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.ReLU(inplace=True), nn.Linear(9, 3)),
+            "start": nn.Sequential(nn.Linear(3, 64), nn.ReLU(inplace=True), nn.Unflatten(1, (4, 4, 4))),
+            "down": nn.Sequential(nn.Conv2d(4, 6, 4, 2, 1), nn.ReLU(inplace=True)),
+            "up": nn.Sequential(nn.ConvTranspose2d(6, 4, 4, 2, 1), nn.ReLU(inplace=True)),
+            "last": nn.Sequential(nn.ConvTranspose2d(8, 1, 4, 2, 1), nn.Sigmoid()),
+        }
+    )
+
+    def decode(z):
+        grid = model["start"](z)
+        return model["last"](torch.cat([grid, model["up"](model["down"](grid))], dim=1))
+
+    sites = {"encoder.0": (9,), "latent": (3,), "decoder.0": (4, 4, 4), "decoder.1": (6, 2, 2), "decoder.2": (4, 4, 4)}
+    return model, model["e"], decode, sites | {"decoder.3": (1, 8, 8)}, {}, {"decoder.1", "decoder.2"}
+
+
+def reused():
+    """A module called twice: two sites. The second is added to the first."""
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Flatten(), nn.Linear(64, 3)),
+            "d": nn.Linear(3, 16),
+            "twice": nn.Linear(16, 16),
+            "o": nn.Linear(16, 64),
+        }
+    )
+
+    def decode(z):
+        first = model["twice"](model["d"](z))
+        return model["o"](first + model["twice"](first)).view(-1, *IMAGE)
+
+    sites = {"latent": (3,), "decoder.0": (16,), "decoder.1": (16,), "decoder.2": (16,), "decoder.3": (64,)}
+    return model, model["e"], decode, sites, {}, {"decoder.2"}
+
+
 BUILDERS = {
     "own": own,
     "quantised": quantised,
@@ -184,6 +293,11 @@ BUILDERS = {
     "double": double,
     "layer norm": layer_norm,
     "weight norm": weight_norm,
+    "attention": attention,
+    "multihead attention": multihead_attention,
+    "recurrent": recurrent,
+    "residual": residual,
+    "reused": reused,
 }
 
 
@@ -196,7 +310,17 @@ def built(name, **options):
         y = torch.rand(5, *shape)
     extra = given[0] if given else {}
     lens = vl.Lens(model, encode, decode, **({"example": x} | extra | options))
-    return SimpleNamespace(lens=lens, model=model, encode=encode, decode=decode, extra=extra, shapes=shapes, x=x, y=y)
+    return SimpleNamespace(
+        lens=lens,
+        model=model,
+        encode=encode,
+        decode=decode,
+        extra=extra,
+        shapes=shapes,
+        x=x,
+        y=y,
+        bypassed=given[1] if len(given) > 1 else frozenset(),  # sites that data also goes past
+    )
 
 
 @pytest.fixture

@@ -6,27 +6,18 @@ are put back in `finally`. A run costs one forward of its part; nothing is kept 
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from vaelens.errors import VaelensError
-from vaelens.lens.sites import Call
+from vaelens.lens.calls import Axes, Call, Stray, Trace, activation_in
+from vaelens.lens.points import Point, presented, returned
 
 Edit = Callable[[Tensor], Tensor]  # takes a site's activation, returns what flows on in its place
 Part = Callable[[Tensor], object]
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a site's activation leaves the module tree: the n-th call of a leaf module in one forward."""
-
-    module: nn.Module
-    number: int
-    changed_later: bool
-    element: int | None = None
 
 
 @contextmanager
@@ -37,6 +28,7 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
     exception.
     """
     modes = [(child, child.training) for child in module.modules()]
+    fast = torch.backends.mha.get_fastpath_enabled()
     cuda = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
     # A caller's inference mode is left: its tensors have no version, by which in-place operations are found.
     with torch.random.fork_rng(devices=cuda), torch.inference_mode(False), torch.no_grad():
@@ -45,37 +37,55 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
             torch.cuda.default_generators[device].manual_seed(seed)
         try:
             module.eval()
+            # A transformer's layer runs as one kernel, which rounds differently, unless a hook is inside.
+            if any(isinstance(child, nn.TransformerEncoderLayer) for child, _ in modes):
+                torch.backends.mha.set_fastpath_enabled(False)
             yield
         finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
             for child, training in modes:
                 child.training = training
 
 
-def trace(module: nn.Module, part: Part, inputs: Tensor) -> tuple[object, list[Call]]:
-    """Run one part and record every call of a leaf module that gives a tensor with the batch in front."""
-    seen: list[tuple[nn.Module, int, Tensor | None, Tensor, int]] = []
-    counts: dict[nn.Module, int] = {}
+def trace(module: nn.Module, part: Part, inputs: Tensor, also: Collection[nn.Module] = ()) -> Trace:
+    """Run one part and record every call of a leaf module that gives an activation: a tensor with the batch in front.
 
-    def record(leaf: nn.Module, arguments: tuple, output: object) -> None:
-        number = counts.get(leaf, 0)
-        counts[leaf] = number + 1
-        if isinstance(output, Tensor) and output.ndim >= 2 and output.shape[0] == inputs.shape[0]:
-            first = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
-            seen.append((leaf, number, first, output, output._version))
+    Args:
+        module: the model.
+        part: runs modules of it.
+        inputs: what the part is given.
+        also: further modules whose calls to record, whatever they give.
+    """
+    leaves = dict.fromkeys(leaf_modules(module))
+    seen: list[tuple[Call, int]] = []
+    strays: list[Stray] = []
+    counts: dict[nn.Module, int] = {}
+    axes = Axes()
+
+    def record(child: nn.Module, arguments: tuple, output: object) -> None:
+        number = counts.get(child, 0)
+        counts[child] = number + 1
+        found = activation_in(child, output, len(inputs))
+        if found is None:
+            strays.append(Stray(child, number, _in_words(output)))
+            return
+        activation, element = found
+        first = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
+        leaf = child in leaves
+        axis = axes.of(child, first, activation, element, leaf)
+        seen.append((Call(child, number, first, activation, False, axis, element, leaf), activation._version))
 
     handles = []
     try:
-        for leaf in leaf_modules(module):
-            handles.append(leaf.register_forward_hook(record))
+        for child in leaves | dict.fromkeys(also):
+            handles.append(child.register_forward_hook(record))
         result = part(inputs)
     finally:
         for handle in handles:
             handle.remove()
     # An in-place activation rewrites its argument and returns the same tensor: same object, same storage.
-    calls = [
-        Call(leaf, number, source, output, output._version != version) for leaf, number, source, output, version in seen
-    ]
-    return result, calls
+    calls = [replace(call, changed_later=call.output._version != version) for call, version in seen]
+    return Trace(result, calls, [stray for stray in strays if stray.module in also])
 
 
 def execute(
@@ -101,23 +111,26 @@ def execute(
     reached: set[str] = set()
     counts: dict[nn.Module, int] = {}
 
-    def visit(leaf: nn.Module, arguments: tuple, output: Tensor) -> Tensor | None:
-        number = counts.get(leaf, 0)
-        counts[leaf] = number + 1
-        name = by_module[leaf].get(number)
+    def visit(child: nn.Module, arguments: tuple, output: object) -> object:
+        number = counts.get(child, 0)
+        counts[child] = number + 1
+        name = by_module[child].get(number)
         if name is None:
             return None
         reached.add(name)
+        point = wanted[name]
+        activation = presented(output, point)
         if name in edits:
-            output = edits[name](output)
+            activation = edits[name](activation)
+            output = returned(activation, output, point)
         if name in capture:
-            captured[name] = output.clone() if wanted[name].changed_later else output
+            captured[name] = activation.clone() if point.changed_later else activation
         return output
 
     handles = []
     try:
-        for leaf in by_module:
-            handles.append(leaf.register_forward_hook(visit))
+        for child in by_module:
+            handles.append(child.register_forward_hook(visit))
         result = part(inputs)
     finally:
         for handle in handles:
@@ -132,15 +145,22 @@ def execute(
 
 
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
-    # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf.
+    # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf. So is
+    # attention, which takes the weights of its projection without calling it.
+    attention = [child for child in module.modules() if isinstance(child, nn.MultiheadAttention)]
     inside = {
         part
         for child in module.modules()
         if is_parametrized(child)
         for part in child.get_submodule("parametrizations").modules()
-    }
+    } | {part for child in attention for part in child.modules() if part is not child}
     return [
         child
         for child in module.modules()
-        if child not in inside and all(name == "parametrizations" for name, _ in child.named_children())
+        if child not in inside
+        and (child in attention or all(name == "parametrizations" for name, _ in child.named_children()))
     ]
+
+
+def _in_words(output: object) -> str:
+    return f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"

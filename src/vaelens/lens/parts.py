@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.calls import Call
 from vaelens.lens.execution import Edit, trace, undisturbed
 from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.part import FP32, Part, first
-from vaelens.lens.points import Point
+from vaelens.lens.points import Point, point_of
 from vaelens.lens.quantisation import Quantisation
-from vaelens.lens.sites import LATENT, Call, Site, Sites, site_of, stages
+from vaelens.lens.sites import LATENT, Site, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
 
 
@@ -83,10 +84,10 @@ class Parts:
             VaelensError: encode and decode do not fit together, or do not run parts of the module.
         """
         with undisturbed(self.module):
-            result, encoder_calls = trace(self.module, self.encoder.function, example.clone())
-            mean, logvar = _posterior(result, len(example))
-            decoded, decoder_calls = trace(self.module, self.decoder.function, self.decodable(mean))
-        image = _decoded(decoded, len(example))
+            encoder = trace(self.module, self.encoder.function, example.clone())
+            mean, logvar = _posterior(encoder.result, len(example))
+            decoder = trace(self.module, self.decoder.function, self.decodable(mean))
+        image = _decoded(decoder.result, len(example))
         if image.shape != example.shape:
             raise VaelensError(
                 f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
@@ -94,13 +95,13 @@ class Parts:
             )
         heads = [mean] if logvar is None else [mean, logvar]
         found: list[tuple[Site, Call | None]] = [
-            *_named("encoder", stages(encoder_calls, heads=heads)),
+            *_named("encoder", stages(encoder.calls, heads=heads)),
             (site_of(LATENT, LATENT, mean), None),
-            *_named("decoder", stages(decoder_calls, last_is_output=True)),
+            *_named("decoder", stages(decoder.calls, last_is_output=True)),
         ]
         if found[-1][0].part != "decoder":
             raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
-        points = {s.name: Point(c.module, c.number, c.changed_later) for s, c in found if c is not None}
+        points = {s.name: point_of(c) for s, c in found if c is not None}
         sites = Sites([site for site, _ in found])
         self._prepare(sites, points, example, ways)
         return sites
@@ -120,7 +121,7 @@ class Parts:
 
 
 def _named(part: str, calls: list[Call]) -> list[tuple[Site, Call]]:
-    return [(site_of(f"{part}.{k}", part, call.output), call) for k, call in enumerate(calls)]
+    return [(site_of(f"{part}.{k}", part, call.activation), call) for k, call in enumerate(calls)]
 
 
 def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:

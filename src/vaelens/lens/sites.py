@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn.utils.parametrize import is_parametrized
+from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.lens.calls import Call, is_layer, keeps_units
 
 LATENT = "latent"
 
@@ -32,17 +32,6 @@ class Site:
     part: str
     units: int
     shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One call of a leaf module in a traced forward."""
-
-    module: nn.Module
-    number: int  # how often the module had been called before in this forward
-    source: Tensor | None  # its first argument
-    output: Tensor
-    changed_later: bool  # an in-place operation wrote over the output after the call
 
 
 class Sites(Mapping[str, Site]):
@@ -106,7 +95,7 @@ def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_out
     kept (nonlinearity, normalisation, dropout) or unflattened into channels.
 
     Args:
-        calls: the leaf calls of one part in order.
+        calls: the calls of one part in order; those of modules that others ran in are passed over.
         heads: the part's results; a stage that only hands over one of these (the encoder's last dense layer) is
             left out, and so is one beside it, of the same source and shape (a log-variance that is clamped after).
         last_is_output: the last stage takes in everything that follows it (a crop, the likelihood's sigmoid).
@@ -114,12 +103,13 @@ def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_out
     found: list[Call] = []
     sources: list[Tensor | None] = []  # what each stage's layer was given
     opened = False
+    calls = [call for call in calls if call.leaf]
     for call in calls:
-        if _is_layer(call.module):
+        if is_layer(call.module):
             found.append(call)
             sources.append(call.source)
             opened = True
-        elif opened and call.source is not None and call.source is found[-1].output and _keeps_units(call):
+        elif opened and call.source is not None and call.source is found[-1].output and _follows(call, found[-1]):
             found[-1] = call
         else:
             opened = False
@@ -150,12 +140,6 @@ def site_of(name: str, part: str, activation: Tensor) -> Site:
     return Site(name, part, shape[0], shape)
 
 
-def _is_layer(module: nn.Module) -> bool:
-    if isinstance(module, nn.LayerNorm | nn.RMSNorm):  # one scale a unit and position: no weights between units
-        return False
-    return is_parametrized(module) or any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
-
-
-def _keeps_units(call: Call) -> bool:
+def _follows(call: Call, last: Call) -> bool:
     assert call.source is not None, "only calls with a tensor as first argument are asked"
-    return isinstance(call.module, nn.Unflatten) or call.source.shape == call.output.shape
+    return keeps_units(call.module, call.source, call.output, last.axis)

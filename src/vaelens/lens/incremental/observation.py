@@ -3,7 +3,8 @@
 Seen by running it once on an example, and, without computing anything, by the shapes for two numbers of images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -17,6 +18,7 @@ from vaelens.lens.incremental.tracing import Untraceable
 
 # Of a tensor they take only the shape: what they give does not change with its values.
 _BY_SHAPE = ("rand_like", "randn_like", "randint_like", "empty_like", "zeros_like", "ones_like", "full_like", "new_")
+_SMALL = 10 * 3 * 128**2  # numbers of input
 _SIZES = (5, 7)  # numbers of images that no other axis is likely to have in both runs
 
 
@@ -112,22 +114,20 @@ def observed(trial: Trial, example: Tensor) -> Observed:
         Untraceable: a step mixes images, or draws from what it computes; the shapes can't be followed.
     """
     program = trial.program
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        shapes = [_shapes(program, mode.from_tensor(example[:1].expand(n, *example.shape[1:]))) for n in _SIZES]
+    few, many = (_shapes(program, example[:1], images) for images in _SIZES)
     kinds: dict[Step, Kind] = {}
     floats: dict[Step, int] = {}
     for step in program.steps:
-        few, many = (one[step] for one in shapes)
-        kinds[step] = _kind(few, many)
-        floats[step] = (_numel(many) - _numel(few)) // (_SIZES[1] - _SIZES[0])
-        values_of = [one for one in step.inputs if kinds[one] is not Kind.SAME and _numel(shapes[1][one])]
+        kinds[step] = _kind(few[step], many[step])
+        floats[step] = (_numel(many[step]) - _numel(few[step])) // (_SIZES[1] - _SIZES[0])
+        values_of = [one for one in step.inputs if kinds[one] is not Kind.SAME and _numel(many[one])]
         if not values_of or is_by_shape(step):
             continue
         if step in trial.drawn:
             raise Untraceable(f"{step.name} draws random numbers from what it is given")
-        if kinds[step] is Kind.SAME and _numel(many):
+        if kinds[step] is Kind.SAME and _numel(many[step]):
             raise Untraceable(f"{step.name} mixes the images of a batch")
-    one_image = {s: shape[1:] for s, shape in shapes[0].items() if kinds[s] is Kind.ROWS and isinstance(shape, tuple)}
+    one_image = {s: shape[1:] for s, shape in few.items() if kinds[s] is Kind.ROWS and isinstance(shape, tuple)}
     return Observed(program, kinds, floats, one_image, trial.drawn)
 
 
@@ -161,15 +161,19 @@ def _latest(step: Step, now: Mapping[Step, Step]) -> Step:
     return step
 
 
-def _shapes(program: Program, given: Tensor) -> dict[Step, Any]:
-    """The shape of every step's value: a tuple for a tensor, a list of such for several, itself for anything else."""
-    values: dict[Step, Any] = {program.input: given}
-    try:
-        for step in program.steps[1:]:
-            values[step] = step(values)
-    except Exception as error:  # a leaf module may do anything with what it is given
-        raise Untraceable(f"its shapes can't be followed ({type(error).__name__})") from error
-    return {step: _shape(value) for step, value in values.items()}
+def _shapes(program: Program, example: Tensor, images: int) -> dict[Step, Any]:
+    """The shape of every step's value: a tuple for a tensor, a list of such for several, else the value itself."""
+    rows = example.expand(images, *example.shape[1:])
+    small = rows.numel() < _SMALL  # computing is then cheaper than following shapes
+    mode = nullcontext() if small else FakeTensorMode(allow_non_fake_inputs=True)
+    with mode as fake:
+        values: dict[Step, Any] = {program.input: rows.clone() if fake is None else fake.from_tensor(rows)}
+        try:
+            for step in program.steps[1:]:
+                values[step] = step(values)
+        except Exception as error:  # a leaf module may do anything with what it is given
+            raise Untraceable(f"its shapes can't be followed ({type(error).__name__})") from error
+        return {step: _shape(value) for step, value in values.items()}
 
 
 def _shape(value: Any) -> Any:

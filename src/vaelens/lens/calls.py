@@ -1,0 +1,112 @@
+"""Calls: what a traced forward records of the modules that ran, and on which axis of their output the units lie."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+LAST, SECOND = -1, 1
+
+# What weights act on the last axis of; anything else with weights has its units behind the batch.
+_ACTS_ON_LAST = (nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a module in a traced forward."""
+
+    module: nn.Module
+    number: int  # how often the module had been called before in this forward
+    source: Tensor | None  # its first argument
+    output: Tensor  # the activation: what it returned, or an element of that
+    changed_later: bool  # an in-place operation wrote over the output after the call
+    axis: int = SECOND  # where the units lie in the output: 1 or -1
+    element: int | None = None  # which of several things returned the activation is; None where it is all
+    leaf: bool = True  # False: other modules ran inside it
+
+    @property
+    def activation(self) -> Tensor:
+        """The output as (n, units, *positions)."""
+        return units_second(self.output, self.axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Stray:
+    """A call of a module that a user named, whose output is no activation."""
+
+    module: nn.Module
+    number: int
+    what: str  # what it returned, in words
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A traced forward: its result, and its calls in the order in which they returned."""
+
+    result: object
+    calls: list[Call]
+    strays: list[Stray]
+
+
+def units_second(output: Tensor, axis: int) -> Tensor:
+    """A view of an output with its units behind the batch, (n, units, *positions)."""
+    return output.movedim(-1, 1) if axis == LAST else output
+
+
+def activation_in(module: nn.Module, output: object, images: int) -> tuple[Tensor, int | None] | None:
+    """The activation that a module returned for some images, and which element it is; None where there is none."""
+    element = 0 if isinstance(output, tuple | list) and output else None
+    found = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
+    if not isinstance(found, Tensor) or found.ndim < 2 or len(found) != images:
+        return None
+    # Where time comes first, as many steps as images look like a batch.
+    if not getattr(module, "batch_first", True) or (hasattr(module, "batch_first") and found.ndim != 3):
+        return None
+    return found, element
+
+
+def is_layer(module: nn.Module) -> bool:
+    """Whether a module has weights between units of its own."""
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):  # one scale a unit and position: no weights between units
+        return False
+    return is_parametrized(module) or any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
+
+
+def keeps_units(module: nn.Module, source: Tensor, output: Tensor, axis: int = SECOND) -> bool:
+    """Whether a module that follows a layer leaves its units what they are: nonlinearity, normalisation, unflatten."""
+    if source.shape == output.shape:
+        return True
+    return isinstance(module, nn.Unflatten) and (axis == SECOND or source.shape[-1] == output.shape[-1])
+
+
+class Axes:
+    """Finds the unit axis of each output of a forward, given in the order in which the modules return.
+
+    A dense layer's units lie on the last axis, a convolution's on the second. What follows a layer and keeps its shape
+    keeps its axis. A block of modules has the axis of the last module that returned a tensor of its shape.
+    """
+
+    def __init__(self) -> None:
+        self._by_output: dict[int, tuple[Tensor, int]] = {}  # holds each tensor: its id would else be given again
+        self._by_shape: dict[tuple[int, ...], int] = {}
+
+    def of(self, module: nn.Module, source: Tensor | None, output: Tensor, element: int | None, leaf: bool) -> int:
+        """The axis of the next output, 1 or -1."""
+        axis = self._axis(module, source, output, element, leaf)
+        self._by_output[id(output)] = output, axis
+        self._by_shape[tuple(output.shape)] = axis
+        return axis
+
+    def _axis(self, module: nn.Module, source: Tensor | None, output: Tensor, element: int | None, leaf: bool) -> int:
+        if output.ndim == 2:
+            return SECOND
+        if isinstance(module, _ACTS_ON_LAST):
+            return LAST
+        if leaf and is_layer(module):
+            return LAST if element is not None and output.ndim == 3 else SECOND
+        known = self._by_output.get(id(source)) if leaf and source is not None else None
+        if known is not None and keeps_units(module, known[0], output, known[1]):
+            return known[1]
+        if isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
+            return LAST
+        return self._by_shape.get(tuple(output.shape), SECOND)

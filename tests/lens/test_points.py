@@ -1,0 +1,108 @@
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import vaelens as vl
+from vaelens.lens.points import Point, presented, returned
+
+Pair = namedtuple("Pair", "hidden state")
+OUTPUT = torch.arange(24.0).reshape(2, 3, 4)  # (n, tokens, channels)
+
+
+@pytest.mark.parametrize("kind", [None, tuple, list, lambda items: Pair(*items)])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_what_is_presented_goes_back_as_it_came(kind, axis):
+    output = OUTPUT if kind is None else kind([OUTPUT, "state"])
+    point = Point(nn.Identity(), 0, False, axis, None if kind is None else 0)
+    seen = presented(output, point)
+    assert seen.shape == ((2, 4, 3) if axis == -1 else (2, 3, 4))
+    assert (seen[1, 2, 0] == OUTPUT[1, 0, 2]) if axis == -1 else (seen[1, 2, 0] == OUTPUT[1, 2, 0])
+    back = returned(seen + 1, output, point)
+    assert type(back) is type(output)
+    values = back if kind is None else back[0]
+    assert torch.equal(values, OUTPUT + 1)
+    assert values.is_contiguous()
+    assert kind is None or back[1] == "state"
+
+
+def edit_by_hooks(model, module, x, change):
+    """What the decoder gives when a plain hook changes a module's output."""
+    handle = module.register_forward_hook(lambda _, arguments, output: change(output))
+    try:
+        with torch.no_grad():
+            posterior = model.encode(x)
+            return model.decode(posterior[0] if isinstance(posterior, tuple) else posterior)
+    finally:
+        handle.remove()
+
+
+def test_a_channel_of_attention_is_one_channel_at_every_token(build):
+    model = build("attention")
+    projection = model.model["a"].q
+    for unit in range(4):
+
+        def change(output, unit=unit):
+            output = output.clone()
+            output[:, :, unit] = 0.5
+            return output
+
+        expected = edit_by_hooks(model, projection, model.x, change)
+        run = model.lens.run(model.x, vl.Set("encoder.1", unit, 0.5), capture="encoder.1")
+        assert torch.equal(run.reconstruction, expected)
+        assert (run.activations["encoder.1"][:, unit] == 0.5).all()
+
+
+def test_a_unit_of_a_module_that_gives_several_things(build):
+    for name, module, site in (("recurrent", "r", "decoder.1"), ("multihead attention", "a", "encoder.1")):
+        model = build(name)
+
+        def change(output):
+            changed = output[0].clone()
+            changed[:, :, 3] = -1.0
+            return (changed, *output[1:])
+
+        expected = edit_by_hooks(model, model.model[module], model.x, change)
+        assert torch.equal(model.lens.run(model.x, vl.Set(site, 3, -1.0)).reconstruction, expected)
+
+
+def test_time_in_front_is_no_batch(layer):
+    model = nn.ModuleDict({"e": nn.Linear(4, 3), "r": nn.LSTM(3, 2), "o": nn.Linear(2, 4)})
+
+    def decode(z):
+        steps, _ = model["r"](z.expand(2, *z.shape))  # two steps, of any number of images
+        return model["o"](steps[-1]).view(-1, 1, 2, 2)
+
+    lens = vl.Lens(model, lambda x: model["e"](x.flatten(1)), decode, example=torch.rand(2, 1, 2, 2))
+    assert list(lens.sites) == ["latent", "decoder.0"]
+
+
+def test_a_transformer_gives_the_same_with_and_without_captures():
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    model = nn.ModuleDict({"e": nn.Linear(16, 3), "d": nn.Linear(3, 16), "t": block, "o": nn.Linear(4, 4)})
+    lens = vl.Lens(
+        model,
+        lambda x: model["e"](x.flatten(1)),
+        lambda z: model["o"](model["t"](model["d"](z).view(-1, 4, 4))).view(-1, 1, 4, 4),
+        example=torch.rand(2, 1, 4, 4),
+    )
+    x = torch.rand(3, 1, 4, 4)
+    run = lens.run(x, capture="all")
+    shapes = {name: tuple(a.shape[1:]) for name, a in run.activations.items()}
+    # d, attention, the two dense layers of the block (the first with its dropout; relu is a function), and o
+    assert shapes == {
+        "latent": (3,),
+        "decoder.0": (16,),
+        "decoder.1": (4, 4),
+        "decoder.2": (8, 4),
+        "decoder.3": (4, 4),
+        "decoder.4": (4, 4),
+    }
+    assert torch.equal(lens.run(x).reconstruction, run.reconstruction)
+    assert torch.backends.mha.get_fastpath_enabled()
+    with torch.no_grad():
+        plain = model.eval()["o"](block(model["d"](run.code).view(-1, 4, 4))).view(-1, 1, 4, 4)
+    np.testing.assert_allclose(run.reconstruction, plain, rtol=1e-5, atol=1e-6)
