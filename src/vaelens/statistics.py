@@ -207,7 +207,9 @@ def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> tuple[NDA
     return _quantile(ordered, defined, (1 - level) / 2), _quantile(ordered, defined, (1 + level) / 2)
 
 
-def poisson_weights(n: int, resamples: int = 1000, seed: int = 0) -> NDArray[np.float32]:
+def poisson_weights(
+    n: int, resamples: int = 1000, seed: int = 0, of: NDArray[Any] | None = None
+) -> NDArray[np.float32]:
     """The weights that a `BootstrapMean` with this seed gives to its first n images.
 
     For statistics that are no mean over images: a mean over pairs (i, j), say, gives the pair the weight
@@ -217,9 +219,11 @@ def poisson_weights(n: int, resamples: int = 1000, seed: int = 0) -> NDArray[np.
         n: number of images, 0 or more.
         resamples: number of bootstrap resamples, 0 or more.
         seed: seed of the weights, 0 or more.
+        of: the images whose weights are asked for, (m,) ascending indices; all n by default. The weights of the others
+            are not kept.
 
     Returns:
-        `(resamples, n)` whole numbers 0, 1, 2, … with mean 1 and variance 1.
+        `(resamples, m)` whole numbers 0, 1, 2, … with mean 1 and variance 1.
 
     Raises:
         VaelensError: if an argument is negative.
@@ -231,7 +235,14 @@ def poisson_weights(n: int, resamples: int = 1000, seed: int = 0) -> NDArray[np.
     """
     if n < 0 or resamples < 0:
         raise VaelensError(f"n is {n} and resamples {resamples}; expected 0 or more of each")
-    return _draw(_generator(seed), n, resamples)
+    generator = _generator(seed)
+    if of is None:
+        return _draw(generator, n, resamples)
+    kept = [np.empty((resamples, 0), dtype=np.float32)]
+    for start in range(0, n, _BLOCK):
+        block = _draw(generator, min(_BLOCK, n - start), resamples)
+        kept.append(block[:, of[(of >= start) & (of < start + _BLOCK)] - start])
+    return np.concatenate(kept, axis=1)
 
 
 def _generator(seed: int) -> np.random.Generator:

@@ -8,8 +8,6 @@ import numpy as np
 import sklearn
 import torch
 import xarray as xr
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
 from vaelens.analysis.pictures import pictures
@@ -22,13 +20,19 @@ from vaelens.effects import decoder_responses, input_effects, latent_effects, me
 from vaelens.effects.latent import ces_by_mode
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
+from vaelens.lens.sites import LATENT
 from vaelens.metrics.disentanglement import dci, mig
+from vaelens.metrics.latent_means import latent_means
+from vaelens.progress import check_progress, reporting
 from vaelens.version import __version__
 
+_HUNDREDTHS = 100  # that a part's progress is told in
 _FEWEST = 8  # images, for an analysis, and with all their labels, for DCI and MIG
 
+Moved = Callable[[float, float], None]  # takes what of a part is done, and what there is to do
 
-def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = True) -> Analysis:
+
+def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = True) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
 
     What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
@@ -42,7 +46,8 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
         n: images, at most: fewer are taken where the dataset has fewer. The dearer parts take fewer, and fewer still
             of a model with many latents; each records how many.
         seed: draws images, pairs and bootstrap resamples.
-        progress: whether to show a progress bar on standard error.
+        progress: whether to show a bar on standard error, or a function of (done, total), in hundredths of a part of
+            the analysis.
 
     Returns:
         The analysis; `print` shows its scores, `.report(path)` draws it, `.save(folder)` keeps it.
@@ -60,34 +65,33 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or min(n, len(ds)) < _FEWEST:
         raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least {_FEWEST}")
     seed = check_seed(seed)
+    check_progress(progress)
     x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
     code = lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
     take = shares(len(x), lens.latents, int(np.prod(code.shape[2:])))
     effects: dict[str, xr.Dataset] = {}
-    parts: dict[str, Callable[[], xr.Dataset]] = {
-        "latent": lambda: latent_effects(lens, x[: take.latent], seed=seed),
-        "modes": lambda: ces_by_mode(lens, x[: take.modes], seed),
-        "recoded": lambda: _recoded(lens, x[: take.recoded], seed),
-        "input": lambda: input_effects(lens, ds, n=take.changed, seed=seed),
-        "patching": lambda: patching_effects(lens, *_two_halves(x, take.patched), seed=seed),
-        "mediation": lambda: _mediation(lens, ds, x, take.mediated, seed),
-        "responses": lambda: decoder_responses(lens, x[: take.responses]),
+    parts: dict[str, Callable[[Moved], xr.Dataset]] = {
+        "latent": lambda moved: latent_effects(lens, x[: take.latent], seed=seed, progress=moved),
+        "modes": lambda moved: ces_by_mode(lens, x[: take.modes], seed, progress=moved),
+        "recoded": lambda moved: _recoded(lens, x[: take.recoded], seed, moved),
+        "input": lambda moved: input_effects(lens, ds, n=take.changed, seed=seed, progress=moved),
+        "patching": lambda moved: patching_effects(lens, *_two_halves(x, take.patched), seed=seed, progress=moved),
+        "mediation": lambda moved: _mediation(lens, ds, x, take.mediated, seed, moved),
+        "responses": lambda moved: decoder_responses(lens, x[: take.responses], progress=moved),
     }
     if lens.quantised and code.ndim > 2:
-        parts["one_position"] = lambda: ces_by_mode(lens, x[: take.modes], seed, positions="one")
+        parts["one_position"] = lambda moved: ces_by_mode(lens, x[: take.modes], seed, positions="one", progress=moved)
     # One code alone, as of a dead codebook, can't be swapped for another in use.
     if lens.quantised and len(lens.code_indices(x[: take.swapped]).unique()) > 1:
-        parts["swap"] = lambda: latent_effects(lens, x[: take.swapped], mode="swap", seed=seed)
-    parts["pictures"] = lambda: pictures(lens, x, effects.get("swap"), seed)
+        parts["swap"] = lambda moved: latent_effects(lens, x[: take.swapped], mode="swap", seed=seed, progress=moved)
+    parts["pictures"] = lambda moved: pictures(lens, x, effects.get("swap"), seed)
     if len(ds.factors) and ds.labelled >= _FEWEST:
-        parts["importance"] = lambda: _importance(lens, ds, min(take.scored, ds.labelled), take.predicted, seed)
-    with _progress(progress) as bar:
-        task = bar.add_task("", total=len(parts))
+        parts["importance"] = lambda moved: _importance(lens, ds, min(take.scored, ds.labelled), take.predicted, seed)
+    with reporting(progress, _HUNDREDTHS * len(parts), "analysing") as report:
         for name, part in parts.items():
-            bar.update(task, description=f"analysing: {name}")
-            effects[name] = part()
-            bar.advance(task)
-        bar.update(task, description="analysed")
+            moved = report.part(_HUNDREDTHS, f"analysing: {name}")
+            effects[name] = part(moved)
+            moved(1, 1)  # some parts say nothing of their progress
     provenance = {
         "versions": _versions(),
         "seed": seed,
@@ -99,9 +103,9 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: bool = Tr
     return Analysis(effects, score_table(lens, x, effects, seed), provenance)
 
 
-def _recoded(lens: Lens, x: Tensor, seed: int) -> xr.Dataset:
+def _recoded(lens: Lens, x: Tensor, seed: int, moved: Moved) -> xr.Dataset:
     names = [f"{name}{end}" for name in ("specificity", "specificity_normalised") for end in ("", "_low", "_high")]
-    return latent_effects(lens, x, over="latents", seed=seed)[names]
+    return latent_effects(lens, x, over="latents", seed=seed, progress=moved)[names]
 
 
 def _two_halves(x: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -109,16 +113,18 @@ def _two_halves(x: Tensor, most: int) -> tuple[Tensor, Tensor]:
     return x[:pairs], x[pairs : 2 * pairs]
 
 
-def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int) -> xr.Dataset:
+def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int, moved: Moved) -> xr.Dataset:
     """The fraction of each treatment's effect on the image that passes through each latent."""
     treatments: dict[str, tuple[Tensor, Tensor]] = {"another image": _two_halves(x, most)}
     if len(ds.factors):
         pairs = {name: ds.pairs(name, min(len(x), most), seed=seed) for name in ds.factors.names}
         treatments = {name: (one.x, one.x2) for name, one in pairs.items()}
-    rows = [
-        mediation_effects(lens, base, treated, "latent", seed=seed).drop_vars(["site", "index"]).rename(unit="latent")
-        for base, treated in treatments.values()
-    ]
+    rows = []
+    with reporting(moved, _HUNDREDTHS * len(treatments), "mediation") as report:
+        for name, (base, treated) in treatments.items():
+            one = report.part(_HUNDREDTHS, name)
+            effects = mediation_effects(lens, base, treated, "latent", seed=seed, progress=one)
+            rows.append(effects.drop_vars(["site", "index"]).rename(unit="latent"))
     names = xr.Variable("treatment", np.array(list(treatments)))
     return xr.concat(rows, names, combine_attrs="drop_conflicts", join="exact")
 
@@ -126,10 +132,11 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int) -
 def _importance(lens: Lens, ds: FactorDataset, n: int, predicted: int, seed: int) -> xr.Dataset:
     """DCI's importance matrix, of the first `predicted` codes, with the scores that are read off the same codes."""
     images, factors = ds.sample(n, seed=seed + 1, labelled=True)
-    codes = lens.representation(images).flatten(1).double().cpu().numpy()
+    codes = latent_means(lens, images).numpy()
     scored = dci(codes[:predicted], factors.numpy()[:predicted], seed=seed)
-    what = "means over positions of the codes chosen" if lens.quantised else "means of the posterior"
-    made = f"{len(codes)} codes, {what}"
+    what = "codes chosen" if lens.quantised else "means of the posterior"
+    spatial = "means over positions of the " if len(lens.sites[LATENT].shape) > 1 else ""
+    made = f"{len(codes)} codes, {spatial}{what}"
     return xr.Dataset(
         {
             "importance": (("latent", "factor"), scored.importance),
@@ -164,13 +171,3 @@ def _checks(lens: Lens, x: Tensor) -> dict[str, bool]:
 def _versions() -> dict[str, str]:
     named = {"vaelens": __version__, "python": platform.python_version(), "torch": torch.__version__}
     return named | {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "xarray": xr.__version__}
-
-
-def _progress(shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
-    )

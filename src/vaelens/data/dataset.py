@@ -23,7 +23,7 @@ from vaelens.data.arguments import generator, whole_numbers
 from vaelens.data.factors import Factors
 from vaelens.data.label_grid import LabelGrid
 from vaelens.data.label_table import LabelTable
-from vaelens.data.pairs import Pairs
+from vaelens.data.pairs import PairDraw, Pairs
 from vaelens.errors import VaelensError
 from vaelens.shapes import FactorValues, Images
 
@@ -150,15 +150,22 @@ class FactorDataset(ABC):
         Raises:
             VaelensError: If n is below 1 or there are fewer images than n.
         """
+        at = self.draw(n, seed, labelled)
+        return self._images(at), self._factors(at)
+
+    def draw(self, n: object, seed: object = 0, labelled: bool = False) -> np.ndarray:
+        """The indices (n,) of the images that `sample` gives, which `images_at` then makes a few at a time.
+
+        Raises:
+            VaelensError: If n is below 1 or there are fewer images than n.
+        """
         count = whole_number("n", n, low=1)
         most = self.labelled if labelled else len(self)
         if count > most:
             message = f"{self.name} has {most} {'labelled ' if labelled else ''}images, got n={count}"
             raise VaelensError(f"{message}; images are drawn without replacement, so ask for at most that many")
         at = generator(seed).choice(most, size=count, replace=False)
-        if labelled and self.missing:
-            at = self._table.known()[at]
-        return self._images(at), self._factors(at)
+        return self._table.known()[at] if labelled and self.missing else at
 
     def pairs(self, factor: object, n: object, seed: object = 0) -> Pairs:
         """Pairs of images that differ in one factor, the others drawn uniformly.
@@ -181,20 +188,21 @@ class FactorDataset(ABC):
         Raises:
             VaelensError: If the dataset has no such factor, the factor has one value only, or n is below 1.
         """
+        return self.pair_draw(factor, n, seed)[:]
+
+    def pair_draw(self, factor: object, n: object, seed: object = 0) -> PairDraw:
+        """The pairs that `pairs` gives, drawn but not made: `pair_draw(...)[rows]` makes the pairs of some rows.
+
+        Raises:
+            VaelensError: If the dataset has no such factor, the factor has one value only, or n is below 1.
+        """
         self._check_has_factors()
         k = self.factors.index(factor)
         name, size = self.factors.names[k], self.factors.sizes[k]
         if size < 2:
             raise VaelensError(f"factor {name!r} of {self.name} has a single value, so no pair can differ in it")
         first, second, matched = self.draw_pairs(k, whole_number("n", n, low=1), generator(seed))
-        return Pairs(
-            self._images(first),
-            self._images(second),
-            self._factors(first),
-            self._factors(second),
-            torch.from_numpy(matched),
-            name,
-        )
+        return PairDraw(first, second, matched, name, self._images, self._factors)
 
     def describe(self) -> dict[str, object]:
         """Where numbers computed on this dataset come from, as plain values that JSON can hold.

@@ -1,8 +1,10 @@
-"""The record of images that differ in one factor."""
+"""The record of images that differ in one factor, and a draw of such pairs, from which any part of them is had."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -34,3 +36,38 @@ class Pairs:
 
     def __repr__(self) -> str:
         return f"Pairs(factor={self.factor!r}, n={len(self.x)}, matched={int(self.matched.sum())})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PairDraw:
+    """Pairs that were drawn, but whose images were not made yet: thousands cost a few numbers each.
+
+    Attributes:
+        first: what the first images are made from: their indices (n,) or factor values (n, K).
+        second: likewise of the second images.
+        matched: which pairs agree on all other factors, (n,).
+        factor: the name of the factor that differs.
+        images: makes images from rows of `first` or `second`.
+        factors: their factor values.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    matched: np.ndarray
+    factor: str
+    images: Callable[[np.ndarray], Images]
+    factors: Callable[[np.ndarray], FactorValues]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, rows: slice) -> Pairs:
+        first, second = self.first[rows], self.second[rows]
+        return Pairs(
+            self.images(first),
+            self.images(second),
+            self.factors(first),
+            self.factors(second),
+            torch.from_numpy(self.matched[rows]),
+            self.factor,
+        )

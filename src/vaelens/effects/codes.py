@@ -43,11 +43,11 @@ class Codes:
     codebook: Codebook | None = None
 
 
-def codes_of(lens: Lens, images: Tensor, positions: Any = "all", seed: int = 0) -> Codes:
+def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0) -> Codes:
     """Encode images, once.
 
     Raises:
-        VaelensError: positions that the latent does not have.
+        VaelensError: images out of range, positions that the latent does not have.
     """
     z, logvar = lens.posterior(images)
     places = find_positions(positions, z, seed)

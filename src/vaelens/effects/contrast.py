@@ -44,7 +44,7 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
             for a, b in zip(_blocks(first), _blocks(second), strict=True)
         ]
     )
-    weights = poisson_weights(images, resamples, seed)[:, drawn]  # (resamples, m)
+    weights = poisson_weights(images, resamples, seed, drawn)  # (resamples, m)
     replicates = np.empty(resamples)
     for k, weight in enumerate(weights):
         pair = weight[first] * weight[second]

@@ -1,8 +1,10 @@
 """Level 1: what a change of the input, do(x := x'), does to every latent, every unit and the output.
 
-Costs four forwards of the model for each factor and pair; memory does not grow with the number of pairs.
+Costs two forwards of the model for each factor and pair; of manipulations one for each image, and one for each image
+and manipulation. Memory does not grow with the number of pairs: their images are made a few at a time.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,14 +15,19 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
-from vaelens.effects.manipulations import MANIPULATIONS, checked_strength, manipulate
+from vaelens.data.pairs import PairDraw
+from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
 from vaelens.lens.sites import LATENT
+from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean
+
+# Some images, and what each change (by its number) makes of them.
+Changes = Iterator[tuple[Tensor, Mapping[int, Tensor]]]
 
 
 def input_effects(
@@ -30,6 +37,7 @@ def input_effects(
     n: int = 256,
     seed: Any = 0,
     manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
+    progress: Any = True,
 ) -> xr.Dataset:
     """Change one factor of the image at a time and measure what changes inside and at the output.
 
@@ -53,6 +61,7 @@ def input_effects(
         seed: draws the pairs and the bootstrap resamples.
         manipulations: instead of factors, pixel manipulations by name, with their strength or None for the default
             one (see `manipulate`). All six at their defaults when the dataset has no factors.
+        progress: whether to show a bar on standard error, or a function of (pairs done, pairs in all).
 
     Returns:
         A Dataset with `latent_effect` (factor, latent), `unit_effect` (factor, unit; coordinates `site`, `index`),
@@ -73,13 +82,13 @@ def input_effects(
         (('factor', 'latent'), ['shape', 'scale'])
     """
     seed = check_seed(seed)
+    check_progress(progress)
     if factors is not None and manipulations is not None:
         raise VaelensError("factors and manipulations were both given; a call changes one or the other")
+    strengths: dict[str, float] = {}
     if manipulations is None and len(ds.factors):
         names = list(ds.factors.names) if factors is None else [factors] if isinstance(factors, str) else list(factors)
-        changes = _factor_changes(ds, names, n, seed)
         axis = "factor"
-        extra: dict[str, Any] = {}
     elif factors is not None:
         raise VaelensError(f"{ds.name} has no factors, so none can be changed; leave factors out for manipulations")
     else:
@@ -88,78 +97,100 @@ def input_effects(
         asked = dict(manipulations) if isinstance(manipulations, Mapping) else dict.fromkeys(chosen)
         strengths = {name: checked_strength(name, strength) for name, strength in asked.items()}
         names = list(strengths)
-        changes = _manipulations(ds, strengths, n, seed)
         axis = "manipulation"
-        extra = {"strength": (axis, list(strengths.values()))}
     if not names:
         raise VaelensError(f"no {axis} was named; name at least one, or leave the argument out")
-    return _measured(lens, changes, axis, names, extra, n, seed, dataset=ds.name)
-
-
-def _factor_changes(ds: FactorDataset, names: list[str], n: int, seed: int) -> Iterator[tuple[Tensor, Tensor, int]]:
-    for name in names:
-        ds.factors.index(name)  # all are known before anything runs
-    for name in names:
-        pairs = ds.pairs(name, n, seed=seed)
-        x, changed, _, _ = pairs
-        yield x, changed, int(pairs.matched.sum())
-
-
-def _manipulations(
-    ds: FactorDataset, strengths: Mapping[str, float], n: int, seed: int
-) -> Iterator[tuple[Tensor, Tensor, int]]:
-    x, _ = ds.sample(n, seed=seed)
-    for name, strength in strengths.items():
-        yield x, manipulate(x, name, strength, seed), n
-
-
-def _measured(
-    lens: Lens,
-    changes: Iterator[tuple[Tensor, Tensor, int]],
-    axis: str,
-    names: list[str],
-    coords: dict[str, Any],
-    n: int,
-    seed: int,
-    **made: Any,
-) -> xr.Dataset:
-    spread = _Spread()
-    latent, unit, output, chosen, matched = [], [], [], [], []
-    for x, changed, exact in changes:
-        tallies: dict[str, BootstrapMean] = {}
-        whole, recoded = BootstrapMean((), seed=seed), BootstrapMean((), seed=seed)
-        lens.posterior(x[:1])  # a lens on a foreign module finds its sites now, before they are asked for
-        sites = list(lens.sites)
-        for rows in chunks(len(x), lens.rows):
-            before, after = world(lens, x[rows], sites), world(lens, changed[rows], sites)
-            spread.add(before)
-            spread.add(after)
-            for site in sites:
-                difference = _by_unit(after.activations[site] - before.activations[site]).norm(dim=2)  # (c, units)
-                tally = tallies.setdefault(site, BootstrapMean((difference.shape[1],), seed=seed))
-                tally.update(difference.cpu().numpy())
-            whole.update((after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy())
-            if lens.quantised:
-                other = lens.quantise(before.code).indices != lens.quantise(after.code).indices
-                recoded.update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
-        latent.append(_three([tallies[LATENT]]))
-        unit.append(_three([tallies[site] for site in sites if site != LATENT]))
-        output.append(_three([whole]))
-        chosen.append(_three([recoded]))
-        matched.append(exact)
-    others = [site for site in lens.sites if site != LATENT]
-    variables = {
-        **_scaled("latent_effect", (axis, "latent"), latent, spread.of([LATENT])),
-        **_scaled("unit_effect", (axis, "unit"), unit, spread.of(others)),
-        **_scaled("output_effect", (axis,), output, np.ones(())),
-    }
-    if lens.quantised:
-        variables |= _scaled("codes_changed", (axis,), chosen, np.ones(()))
+    coords: dict[str, Any] = {axis: names}
+    known: dict[str, Any] = {}
     if axis == "factor":
-        variables["matched"] = ((axis,), matched)
-    coords = coords | {axis: names, "latent": np.arange(lens.latents)}
-    coords |= unit_coords(others, [lens.sites[site].units for site in others])
-    return record(lens, variables, coords, pairs=n, seed=seed, **made)
+        for name in names:
+            ds.factors.index(name)  # all are known before anything is drawn
+        draws = [ds.pair_draw(name, n, seed) for name in names]
+        known["matched"] = ((axis,), [int(draw.matched.sum()) for draw in draws])
+        lens.posterior(ds.images_at([0]))  # a lens on a foreign module finds its sites now, before they are asked for
+        changes = _factor_changes(draws, lens.rows)
+    else:
+        drawn = ds.draw(n, seed)
+        coords["strength"] = (axis, list(strengths.values()))
+        lens.posterior(ds.images_at(drawn[:1]))
+        changes = _manipulations(ds, drawn, strengths, seed, lens.rows)
+    tally = _Tally(lens, n, seed)
+    with reporting(progress, n * len(names), "input effects") as report:
+        for images, changed in changes:
+            for rows in chunks(len(images), lens.rows):
+                before = tally.base(images[rows], times=len(changed))
+                for change, others in changed.items():
+                    tally.add(change, before, others[rows])
+                    report.advance(len(before.images))
+    others = [site for site in lens.sites if site != LATENT]
+    coords |= {"latent": np.arange(lens.latents), **unit_coords(others, [lens.sites[site].units for site in others])}
+    return record(lens, tally.variables(axis) | known, coords, pairs=n, seed=seed, dataset=ds.name)
+
+
+def _factor_changes(draws: Sequence[PairDraw], rows: int) -> Changes:
+    for change, draw in enumerate(draws):
+        for part in chunks(len(draw), rows):
+            pairs = draw[part]
+            yield pairs.x, {change: pairs.x2}
+
+
+def _manipulations(ds: FactorDataset, drawn: Array, strengths: Mapping[str, float], seed: int, rows: int) -> Changes:
+    changes = [changing(name, strength, seed) for name, strength in strengths.items()]
+    for part in chunks(len(drawn), BLOCK * math.ceil(rows / BLOCK)):
+        images = ds.images_at(drawn[part])
+        yield images, {number: change(images) for number, change in enumerate(changes)}
+
+
+class _Tally:
+    """What each of several changes does to every unit, the image and the codes, summed over images."""
+
+    def __init__(self, lens: Lens, n: int, seed: int):
+        self._lens, self._n, self._seed = lens, n, seed
+        self._sites = list(lens.sites)
+        self._of_latent = np.repeat([site == LATENT for site in self._sites], [s.units for s in lens.sites.values()])
+        self._spread = _Spread()
+        self._sums: dict[int, dict[str, BootstrapMean]] = {}  # of the changes under way
+        self._found: dict[int, dict[str, tuple[Array, Array, Array]]] = {}  # mean, low and high of those that are done
+
+    def base(self, images: Tensor, times: int) -> World:
+        """Images before any change, `times` pairs each."""
+        seen = world(self._lens, images, self._sites)
+        self._spread.add(seen, times)
+        return seen
+
+    def add(self, change: int, before: World, images: Tensor) -> None:
+        """The same images after a change."""
+        after = world(self._lens, images, self._sites)
+        self._spread.add(after)
+        if change not in self._sums:
+            shapes = {"unit": (len(self._of_latent),), "output": (), **({"codes": ()} if self._lens.quantised else {})}
+            self._sums[change] = {name: BootstrapMean(shape, seed=self._seed) for name, shape in shapes.items()}
+        sums = self._sums[change]
+        differences = [_by_unit(after.activations[site] - before.activations[site]).norm(dim=2) for site in self._sites]
+        sums["unit"].update(torch.cat(differences, dim=1).cpu().numpy())  # (c, units)
+        sums["output"].update((after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy())
+        if self._lens.quantised:
+            other = self._lens.quantise(before.code).indices != self._lens.quantise(after.code).indices
+            sums["codes"].update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
+        if sums["unit"].count == self._n:  # a done change's resamples are not kept beside those of the others
+            self._found[change] = {name: (one.mean, *one.interval()) for name, one in sums.items()}
+            del self._sums[change]
+
+    def variables(self, axis: str) -> dict[str, Any]:
+        """The variables of the result, over the changes in order."""
+        rows = [self._found[change] for change in sorted(self._found)]
+        every = [np.stack([row["unit"][end] for row in rows]) for end in range(3)]  # 3 × (changes, units)
+        scale = self._spread.of(self._sites)
+        safe = np.where(scale > 0, scale, 1.0)  # a unit that never changes has effect 0, whatever its scale
+        found = {}
+        for name, dim, at in (("latent_effect", "latent", self._of_latent), ("unit_effect", "unit", ~self._of_latent)):
+            mean, low, high = (values[:, at] / safe[at] for values in every)
+            found |= with_interval(name, (axis, dim), mean, (low, high))
+        for name, what in (("output_effect", "output"), ("codes_changed", "codes")):
+            if what in rows[0]:
+                mean, low, high = (np.stack([row[what][end] for row in rows]) for end in range(3))
+                found |= with_interval(name, (axis,), mean, (low, high))
+        return found
 
 
 class _Spread:
@@ -171,17 +202,18 @@ class _Spread:
         self._squares: dict[str, Tensor] = {}
         self._origin: dict[str, Tensor] = {}
 
-    def add(self, seen: World) -> None:
-        self._images += len(seen.images)
+    def add(self, seen: World, times: int = 1) -> None:
+        """Images that count so many times."""
+        self._images += times * len(seen.images)
         for site, activation in seen.activations.items():
             values = _by_unit(activation)  # (c, units, positions)
             if site not in self._origin:  # sums of differences to the first image lose no digits
-                self._origin[site] = values[0]
+                self._origin[site] = values[0].clone()
                 self._sums[site] = torch.zeros_like(values[0])
                 self._squares[site] = torch.zeros_like(values[0])
             values = values - self._origin[site]
-            self._sums[site] += values.sum(dim=0)
-            self._squares[site] += values.square().sum(dim=0)
+            self._sums[site] += times * values.sum(dim=0)
+            self._squares[site] += times * values.square().sum(dim=0)
 
     def of(self, sites: Sequence[str]) -> Array:
         """s of every unit of some sites, one after the other."""
@@ -195,16 +227,3 @@ class _Spread:
 
 def _by_unit(activation: Tensor) -> Tensor:
     return activation.double().reshape(*activation.shape[:2], -1)  # (c, units, positions)
-
-
-def _three(tallies: Sequence[BootstrapMean]) -> tuple[Array, Array, Array]:
-    intervals = [tally.interval() for tally in tallies]
-    parts = [tally.mean for tally in tallies], [low for low, _ in intervals], [high for _, high in intervals]
-    mean, low, high = (np.concatenate(part) if part[0].ndim else part[0] for part in parts)
-    return mean, low, high
-
-
-def _scaled(name: str, dims: Sequence[str], rows: list[tuple[Array, Array, Array]], scale: Array) -> dict[str, Any]:
-    safe = np.where(scale > 0, scale, 1.0)  # a unit that never changes has effect 0, whatever its scale
-    mean, low, high = (np.stack([row[k] for row in rows]) / safe for k in range(3))
-    return with_interval(name, dims, mean, (low, high))

@@ -17,7 +17,7 @@ from vaelens.effects.record import Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
 from vaelens.lens import Lens
-from vaelens.lens.images import checked_images
+from vaelens.progress import Advance, check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
@@ -32,6 +32,7 @@ def latent_effects(
     seed: Any = 0,
     over: Any = "pixels",
     positions: Any = "all",
+    progress: Any = True,
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -62,6 +63,7 @@ def latent_effects(
             needs no labels).
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).
+        progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
@@ -92,14 +94,16 @@ def latent_effects(
     """
     if over not in OUTPUTS:
         raise unknown("output of the specificity", over, OUTPUTS)
-    images, seed = checked_images(x, lens.image_shape), check_seed(seed)
-    codes = codes_of(lens, images, positions, seed)
+    seed = check_seed(seed)
+    check_progress(progress)
+    codes = codes_of(lens, x, positions, seed)
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
     unit = plan.over
-    swept = sweep(lens, codes.z, plan, over, seed)
-    ces, replicates = _mean_over_values(swept.effect)
-    posterior, posterior_interval = _posterior_ces(lens, codes, plan, seed)
-    distance, distances = contrast(lens, codes.z, seed)
+    with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
+        swept = sweep(lens, codes.z, plan, over, seed, report.advance)
+        ces, replicates = _mean_over_values(swept.effect)
+        posterior, posterior_interval = _posterior_ces(lens, codes, plan, seed, report.advance)
+        distance, distances = contrast(lens, codes.z, seed)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
@@ -125,7 +129,7 @@ def latent_effects(
     return record(lens, variables, coords, **made)
 
 
-def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all") -> xr.Dataset:
+def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True) -> xr.Dataset:
     """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
 
     Args:
@@ -133,6 +137,7 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all") -> xr
         x: at least two images (n, C, H, W) in [0, 1].
         seed: draws other images, noise, positions and bootstrap resamples.
         positions: as in `latent_effects`.
+        progress: as in `latent_effects`.
 
     Returns:
         A Dataset with `ces` and `ces_relative` (mode, latent), each with `_low` and `_high`.
@@ -140,12 +145,16 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all") -> xr
     Raises:
         VaelensError: images out of range, or one alone; positions that the latent does not have.
     """
-    images, seed = checked_images(x, lens.image_shape), check_seed(seed)
-    codes = codes_of(lens, images, positions, seed)
+    seed = check_seed(seed)
+    check_progress(progress)
+    codes = codes_of(lens, x, positions, seed)
     plans = [replacements(mode, codes, None, seed) for mode in LATENT_MODES]
-    ces, replicates = zip(*(_mean_over_values(effect_sizes(lens, codes.z, plan, seed)) for plan in plans), strict=True)
+    total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
+    with reporting(progress, total, "CES by mode") as report:
+        effects = [effect_sizes(lens, codes.z, plan, seed, report.advance) for plan in plans]
+        distance, distances = contrast(lens, codes.z, seed)
+    ces, replicates = zip(*(_mean_over_values(effect) for effect in effects), strict=True)
     every, resampled = np.stack(ces), np.stack(replicates, axis=1)  # (mode, latent), (resamples, mode, latent)
-    distance, distances = contrast(lens, codes.z, seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = every / distance, resampled / distances[:, None, None]
     variables = {
@@ -188,12 +197,12 @@ def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
     return np.array([one.mean.mean() for one in effect]), replicates
 
 
-def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int) -> tuple[Array, Interval]:
+def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, advance: Advance) -> tuple[Array, Interval]:
     if len(codes.z) < 2:  # there is no other image to take a value from
         nothing = np.full(plan.units, np.nan)
         return nothing, (nothing, nothing)
     calibrated = POSTERIOR[plan.over](codes, None, seed)
-    ces, replicates = _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed))
+    ces, replicates = _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
     return ces, percentile_interval(replicates)
 
 

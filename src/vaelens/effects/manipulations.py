@@ -1,9 +1,11 @@
 """Named manipulations of an image's pixels, each with a strength: level 1 for data without factors.
 
-Every manipulation is one function of the same signature; a new one is a new function and a line in `MANIPULATIONS`.
+Every manipulation is one function of the same signature; a new one is a new function and a line in `MANIPULATIONS`. It
+takes a few images at a time, so that many need no memory but their own.
 """
 
 import math
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -14,6 +16,8 @@ from torch.nn import functional
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens.images import checked_images
+
+BLOCK = 64  # images that are changed at once
 
 
 def occlude(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -95,9 +99,16 @@ def manipulate(images: Any, name: str, strength: Any = None, seed: Any = 0) -> T
         0.5
     """
     amount = checked_strength(name, strength)
-    return MANIPULATIONS[name][0](
-        checked_images(images), amount, torch.Generator().manual_seed(check_seed(seed))
-    ).clamp(0, 1)
+    return changing(name, amount, check_seed(seed))(checked_images(images))
+
+
+def changing(name: str, strength: float, seed: int) -> Callable[[Tensor], Tensor]:
+    """A function that manipulates one part of many images after another as `manipulate` does all of them.
+
+    Each part but the last must be a multiple of `BLOCK` images: whatever is drawn is drawn for that many at once.
+    """
+    function, generator = MANIPULATIONS[name][0], torch.Generator().manual_seed(seed)
+    return lambda images: torch.cat([function(block, strength, generator).clamp(0, 1) for block in images.split(BLOCK)])
 
 
 def checked_strength(name: Any, strength: Any) -> float:

@@ -15,16 +15,25 @@ from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.sweep import chunks
+from vaelens.effects.treatments import ChunkedTreatment
 from vaelens.effects.worlds import World, checked_outcome, counterfactuals, world
 from vaelens.errors import VaelensError
-from vaelens.lens import Intervention, Lens, Set
+from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import resolve_units
+from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
 
 def mediation_effects(
-    lens: Lens, base: Any, treated: Any, site: str, units: Any = None, outcome: str = "image", seed: Any = 0
+    lens: Lens,
+    base: Any,
+    treated: Any,
+    site: str,
+    units: Any = None,
+    outcome: str = "image",
+    seed: Any = 0,
+    progress: Any = True,
 ) -> xr.Dataset:
     """Split a treatment's effect on the outcome into what passes through a mediator and what does not.
 
@@ -45,6 +54,8 @@ def mediation_effects(
             mediator. "all": the whole site as one.
         outcome: "image", or "code" for encoder sites.
         seed: of the bootstrap resamples.
+        progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
+            counting once for each mediator.
 
     Returns:
         A Dataset over `unit` (one row for each mediator; coordinates `site`, `index`, and `members` for groups):
@@ -67,35 +78,40 @@ def mediation_effects(
         (1.0, 0.0)
     """
     base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    check_progress(progress)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     checked_outcome(outcome, lens, [site])
     groups, members = _mediators(units, lens, site)
-    treatment = _treatment(treated, lens, site, base)
-    others = None if treatment else paired(base, treated, lens)
+    given = [treated] if isinstance(treated, Intervention) else treated
+    if isinstance(given, list | tuple):
+        treatment, others = ChunkedTreatment(lens, given, base, before=site), base
+    else:
+        treatment, others = None, paired(base, treated, lens)
     sums = _Sums(*(BootstrapMean(shape, seed=seed) for shape in ((), (), (len(groups),), (len(groups),))))
-    for rows in chunks(len(base), lens.rows):
-        untreated = world(lens, base[rows], [site])
-        forced = [Set(name, units, values[rows][:, units]) for name, (units, values) in treatment.items()]
-        under = world(lens, base[rows] if others is None else others[rows], [site], forced)
-        start = untreated.outcome(outcome)
-        effect = (under.outcome(outcome) - start).double().flatten(1)  # (c, cells)
-        squares = effect.square().sum(dim=1).cpu().numpy()
-        sums.total.update(squares)
-        sums.norm.update(np.sqrt(squares))
+    with reporting(progress, len(base) * len(groups), "mediation") as report:
+        for rows in chunks(len(base), lens.rows):
+            untreated = world(lens, base[rows], [site])
+            under = world(lens, others[rows], [site], () if treatment is None else treatment.of(rows))
+            start = untreated.outcome(outcome)
+            effect = (under.outcome(outcome) - start).double().flatten(1)  # (c, cells)
+            squares = effect.square().sum(dim=1).cpu().numpy()
+            sums.total.update(squares)
+            sums.norm.update(np.sqrt(squares))
 
-        def projected(
-            seen: World, giver: World, unchanged: Array, start: Tensor = start, effect: Tensor = effect
-        ) -> Array:
-            """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
-            projections = np.repeat(unchanged[:, None], len(groups), axis=1)
-            for picked, outcomes in counterfactuals(lens, seen, site, groups, giver.activations[site], outcome):
-                change = (outcomes - start).double().flatten(2)  # (picked, c, cells)
-                projections[:, picked] = (change * effect).sum(dim=2).T.cpu().numpy()
-            return projections
+            def projected(
+                seen: World, giver: World, unchanged: Array, start: Tensor = start, effect: Tensor = effect
+            ) -> Array:
+                """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
+                projections = np.repeat(unchanged[:, None], len(groups), axis=1)
+                for picked, outcomes in counterfactuals(lens, seen, site, groups, giver.activations[site], outcome):
+                    change = (outcomes - start).double().flatten(2)  # (picked, c, cells)
+                    projections[:, picked] = (change * effect).sum(dim=2).T.cpu().numpy()
+                return projections
 
-        # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
-        sums.direct.update(projected(under, untreated, unchanged=squares))
-        sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
+            # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
+            sums.direct.update(projected(under, untreated, unchanged=squares))
+            sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
+            report.advance(len(groups) * len(start))
     single = [group[0] if len(group) == 1 else k for k, group in enumerate(groups)]
     coords: dict[str, Any] = {"site": ("unit", [site] * len(groups)), "index": ("unit", single)}
     if members is not None:
@@ -140,22 +156,3 @@ def _mediators(units: Any, lens: Lens, site: str) -> tuple[list[list[int]], list
         groups = [list(resolve_units(group, there)) for group in units]
         return groups, [",".join(map(str, group)) for group in groups]
     return [[unit] for unit in resolve_units(units, there)], None
-
-
-def _treatment(treated: Any, lens: Lens, site: str, base: Tensor) -> dict[str, tuple[list[int], Tensor]]:
-    """What a treatment by interventions sets, for every image: site to (units, the site's activation)."""
-    given = [treated] if isinstance(treated, Intervention) else treated
-    if not isinstance(given, list | tuple):
-        return {}
-    if not given or not all(isinstance(one, Intervention) for one in given):
-        raise VaelensError("treated is a list without interventions; give images, or interventions such as vl.Set(…)")
-    order = list(lens.sites)
-    units: dict[str, list[int]] = {}
-    for one in given:
-        there = lens.sites[one.site]
-        if order.index(one.site) >= order.index(site):
-            raise VaelensError(f"the mediator {site} is not after the treatment at {one.site}; give a later site")
-        members = units.setdefault(one.site, [])
-        members += [unit for unit in one.resolve_units(there) if unit not in members]
-    run = lens.run(base, given, capture=units)
-    return {name: (members, run.activations[name]) for name, members in units.items()}

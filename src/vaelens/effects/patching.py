@@ -20,6 +20,7 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens, Patch
 from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import ABLATIONS, other_images, resolve_units
+from vaelens.progress import Advance, check_progress, reporting
 from vaelens.statistics import BootstrapMean, ratio_interval
 
 METHODS = ("patch", *ABLATIONS)
@@ -33,6 +34,7 @@ def patching_effects(
     method: str = "patch",
     outcome: str | None = None,
     seed: Any = 0,
+    progress: Any = True,
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
@@ -53,6 +55,8 @@ def patching_effects(
             value on another image of `base`).
         outcome: f for every site: "image", or "code" for encoder sites; by default as above.
         seed: draws the other images of "resample" and the bootstrap resamples.
+        progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
+            counting once for each unit.
 
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`: `effect` in L2 of the outcome, `recovered` (1 where
@@ -73,6 +77,7 @@ def patching_effects(
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    check_progress(progress)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
@@ -82,17 +87,25 @@ def patching_effects(
         raise VaelensError("no site was named; name at least one, or leave sites out for all")
     if outcome is not None:
         checked_outcome(outcome, lens, names)
-    giver = _Giver(lens, base, source, names, method, seed)
-    scores = _Scores(lens, names, outcome, seed)
-    for rows in chunks(len(base), lens.rows):
-        here = world(lens, base[rows], names)
-        there = None if source is None else world(lens, source[rows], names)
-        scores.add(here, there, {name: giver.activation(name, here, there, rows) for name in names})
+    with reporting(progress, len(base) * sum(lens.sites[name].units for name in names), "patching") as report:
+        giver = _Giver(lens, base, source, names, method, seed)
+        scores = _Scores(lens, names, outcome, seed, report.advance)
+        for rows in chunks(len(base), lens.rows):
+            here = world(lens, base[rows], names)
+            there = None if source is None else world(lens, source[rows], names)
+            scores.add(here, there, {name: giver.activation(name, here, there, rows) for name in names})
     return scores.dataset(method=method, images=len(base), seed=seed)
 
 
 def path_effects(
-    lens: Lens, base: Any, source: Any, sender: str, receiver: str, units: Any = "all", seed: Any = 0
+    lens: Lens,
+    base: Any,
+    source: Any,
+    sender: str,
+    receiver: str,
+    units: Any = "all",
+    seed: Any = 0,
+    progress: Any = True,
 ) -> xr.Dataset:
     """Patch units at one site and let only one unit at a later site see it, for each unit there.
 
@@ -107,6 +120,7 @@ def path_effects(
         receiver: a later site, whose units see the patch one at a time.
         units: the sender's units, patched together.
         seed: of the bootstrap resamples.
+        progress: as in `patching_effects`.
 
     Returns:
         A Dataset over `unit`, the receiver's units, as `patching_effects` gives it.
@@ -119,6 +133,7 @@ def path_effects(
         MacLeod, Sato, Arora, 2023).
     """
     base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    check_progress(progress)
     lens.posterior(base[:1])
     source = paired(base, source, lens)
     order = list(lens.sites)
@@ -126,11 +141,12 @@ def path_effects(
     lens.sites[receiver]
     if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
-    scores = _Scores(lens, (receiver,), None, seed)
-    for rows in chunks(len(base), lens.rows):
-        here, there = world(lens, base[rows], [receiver]), world(lens, source[rows], [sender])
-        patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
-        scores.add(here, there, {receiver: patched.activations[receiver]})
+    with reporting(progress, len(base) * lens.sites[receiver].units, "path effects") as report:
+        scores = _Scores(lens, (receiver,), None, seed, report.advance)
+        for rows in chunks(len(base), lens.rows):
+            here, there = world(lens, base[rows], [receiver]), world(lens, source[rows], [sender])
+            patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
+            scores.add(here, there, {receiver: patched.activations[receiver]})
     return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))
 
 
@@ -185,8 +201,8 @@ class _Giver:
 class _Scores:
     """Effects and recovered fractions of every unit of some sites, summed over chunks of images."""
 
-    def __init__(self, lens: Lens, sites: Collection[str], outcome: str | None, seed: int):
-        self._lens, self._sites = lens, tuple(sites)
+    def __init__(self, lens: Lens, sites: Collection[str], outcome: str | None, seed: int, advance: Advance):
+        self._lens, self._sites, self._advance = lens, tuple(sites), advance
         self._outcome = {
             site: outcome or ("code" if lens.sites[site].part == "encoder" else "image") for site in self._sites
         }
@@ -216,6 +232,7 @@ class _Scores:
                     shared[:, picked] = (change * totals[kind]).sum(dim=2).T.cpu().numpy()
             self._effect[site].update(effect)
             self._shared[site].update(shared)
+            self._advance(len(here.images) * units)
 
     def dataset(self, **made: Any) -> xr.Dataset:
         intervals = [self._effect[site].interval() for site in self._sites]

@@ -15,6 +15,7 @@ from torch import Tensor
 from vaelens.effects.modes import Replacements
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.lens import Lens
+from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
 _PICTURE_RESAMPLES = 200  # each replicate is a whole picture: fewer than of a number
@@ -49,7 +50,7 @@ class _Tally:
         self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), _PICTURE_RESAMPLES, seed)
 
 
-def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -> Sweep:
+def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, advance: Advance) -> Sweep:
     """Run every unit through every value of a plan, on every code.
 
     Args:
@@ -58,6 +59,7 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -
         plan: the interventions.
         over: "pixels" or "latents": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
+        advance: told of each unit of a chunk how many images it decoded, or need not.
     """
     shape = lens.image_shape
     assert shape is not None, "a lens that gave codes has seen images"
@@ -69,7 +71,7 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -
         group = range(start, min(start + together, plan.units))
         tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
         for rows in chunks(len(codes), lens.rows):
-            _tally(lens, codes[rows], rows, plan, tallies, over)
+            _tally(lens, codes[rows], rows, plan, tallies, over, advance)
         for tally in tallies.values():
             effect.append(tally.effect)
             pictures.append(tally.pixels.mean.reshape(shape))
@@ -78,7 +80,7 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int) -
     return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs)
 
 
-def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int) -> list[BootstrapMean]:
+def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
     """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.rows):
@@ -86,6 +88,7 @@ def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int) -> li
         for unit, total in enumerate(effect):
             deltas = [image - base for image in _changed(lens, rows, unit, plan, base, taken)]
             total.update(_norms(deltas))
+            advance(len(base) * len(plan.labels))
     return effect
 
 
@@ -102,7 +105,15 @@ def entropies(change: Array) -> Array:
         return np.asarray(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), p).sum(axis=-1))
 
 
-def _tally(lens: Lens, codes: Tensor, rows: slice, plan: Replacements, tallies: dict[int, _Tally], over: str) -> None:
+def _tally(
+    lens: Lens,
+    codes: Tensor,
+    rows: slice,
+    plan: Replacements,
+    tallies: dict[int, _Tally],
+    over: str,
+    advance: Advance,
+) -> None:
     base, taken = lens.decode_rows(codes).images, _taken(lens, codes)
     recoded = lens.encode_rows(base).mean if over == "latents" else None
     for unit, tally in tallies.items():
@@ -116,6 +127,7 @@ def _tally(lens: Lens, codes: Tensor, rows: slice, plan: Replacements, tallies: 
         tally.pixels.update(_rows(pixels / len(deltas)))
         if isinstance(outputs, Tensor):
             tally.outputs.update(_rows(outputs / len(deltas)))
+        advance(len(base) * len(deltas))
 
 
 def _changed(

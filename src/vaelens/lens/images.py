@@ -1,5 +1,7 @@
 """The check that every batch of images passes before a model sees it."""
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from vaelens.errors import VaelensError
 
+_BLOCK = 2**20  # values checked at once
 _TOLERANCE = 1e-4  # interpolation and float conversion overshoot [0, 1] by this much, a wrong scale by far more
 
 
@@ -37,9 +40,9 @@ def checked_images(x: Any, shape: tuple[int, ...] | None = None) -> Tensor:
         raise VaelensError("no images given (n = 0); give at least one")
     if not images.is_floating_point():
         raise VaelensError(f"images have type {images.dtype}, expected floats in [0, 1]; for 0..255 use x / 255")
-    if not torch.isfinite(images).all():
+    low, high = _range(images)
+    if not math.isfinite(low + high):
         raise VaelensError("images contain NaN or infinite values; expected floats in [0, 1]")
-    low, high = float(images.min()), float(images.max())
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         hint = "; for 0..255 use x / 255" if low >= 0 and high > 2 else ""
         hint = hint or ("; for -1..1 use (x + 1) / 2" if low >= -1 - _TOLERANCE and high <= 1 + _TOLERANCE else "")
@@ -47,8 +50,18 @@ def checked_images(x: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     return images
 
 
+def _range(images: Tensor) -> tuple[float, float]:
+    """The least and the largest value; not finite where one isn't."""
+    blocks = [torch.aminmax(block) for block in images.split(max(1, _BLOCK // images[0].numel()))]
+    lows, highs = (torch.stack(ends) for ends in zip(*blocks, strict=True))
+    return float(lows.min()), float(highs.max())
+
+
 def _as_tensor(array: np.ndarray) -> Tensor:
     if array.dtype.kind not in "biuf":
         raise VaelensError(f"images have type {array.dtype}, expected floats in [0, 1]")
-    # Torch takes neither a flipped nor a read-only nor a byte-swapped array; such a one is copied.
-    return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+    # Torch takes neither a flipped nor a byte-swapped array; such a one is copied. A read-only one (a mapped file,
+    # say) it takes with a warning, and needs none here: whatever runs is given copies.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
+        return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C"]))

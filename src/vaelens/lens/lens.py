@@ -159,7 +159,8 @@ class Lens:
 
     def posterior(self, x: Any) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        parts = [self.encode_rows(chunk) for chunk in self._chunks(self._images(x))]
+        like = self._like()
+        parts = [self.encode_rows(chunk.to(like)) for chunk in self._chunks(self._images(x))]
         logvars = [part.logvar for part in parts if part.logvar is not None]
         return torch.cat([part.mean for part in parts]), torch.cat(logvars) if logvars else None
 
@@ -177,7 +178,11 @@ class Lens:
         return self.decode(self.encode(x))
 
     def representation(self, x: Any) -> Tensor:
-        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
+        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d).
+
+        A latent with positions that is not quantised keeps them, (n, d, *positions); scores of disentanglement take
+        the mean over them.
+        """
         code = self.encode(x)
         if not self.quantised:
             return code
@@ -230,7 +235,7 @@ class Lens:
             VaelensError: images out of range, an unknown site or unit, values that do not fit, or an intervention
                 that never took place.
         """
-        images, seed = self._images(x), check_seed(seed)
+        images, seed = self._images(x).to(self._like()), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
         applications = self._applications(images, edits, sample, seed)
         captured = self.sites.select(() if capture is None else capture)
@@ -313,7 +318,7 @@ class Lens:
         images = checked_images(x, self.image_shape)
         if self._sites is None:
             self._find_sites(images)
-        return images.to(self._like())
+        return images
 
     def _codes(self, z: Any) -> Tensor:
         return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._like())

@@ -1,6 +1,7 @@
 """The three causal metrics: causal effect strength, intervention specificity, circuit modularity.
 
-Each is read off an effect (`latent_effects`, `decoder_responses`), whose Dataset carries intervals besides.
+Each is read off an effect (`latent_effects`, `decoder_responses`), whose Dataset carries intervals besides; memory does
+not grow with the number of images but for their codes.
 """
 
 from typing import Any
@@ -13,7 +14,13 @@ from vaelens.lens import Lens
 
 
 def causal_effect_strength(
-    lens: Lens, x: Any, mode: Any = "range", values: Any = None, seed: Any = 0, positions: Any = "all"
+    lens: Lens,
+    x: Any,
+    mode: Any = "range",
+    values: Any = None,
+    seed: Any = 0,
+    positions: Any = "all",
+    progress: Any = True,
 ) -> xr.DataArray:
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
@@ -28,6 +35,7 @@ def causal_effect_strength(
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.
+        progress: as in `latent_effects`.
 
     Returns:
         (latent); for "swap" (position).
@@ -39,7 +47,7 @@ def causal_effect_strength(
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed, positions=positions)["ces"]
+    return latent_effects(lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress)["ces"]
 
 
 def intervention_specificity(
@@ -50,6 +58,7 @@ def intervention_specificity(
     values: Any = None,
     seed: Any = 0,
     positions: Any = "all",
+    progress: Any = True,
 ) -> xr.DataArray:
     """Intervention specificity of each latent: S_i = 1 / (H(p_i) + 1e-8).
 
@@ -65,6 +74,7 @@ def intervention_specificity(
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.
+        progress: as in `latent_effects`.
 
     Returns:
         (latent); for "swap" (position).
@@ -76,10 +86,13 @@ def intervention_specificity(
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions)["specificity"]
+    effects = latent_effects(
+        lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions, progress=progress
+    )
+    return effects["specificity"]
 
 
-def circuit_modularity(lens: Lens, x: Any) -> float:
+def circuit_modularity(lens: Lens, x: Any, progress: Any = True) -> float:
     """Circuit modularity: M = 1 − mean over pairs i < j of |ρ(Δa_i, Δa_j)|.
 
     Δa_i is latent i's response over all decoder units but the output (`decoder_responses`), ρ Pearson's correlation,
@@ -88,6 +101,7 @@ def circuit_modularity(lens: Lens, x: Any) -> float:
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
+        progress: as in `decoder_responses`.
 
     Returns:
         M; NaN with fewer than two such latents, or without decoder units between latent and output.
@@ -99,7 +113,7 @@ def circuit_modularity(lens: Lens, x: Any) -> float:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return response_modularity(decoder_responses(lens, x))[0]
+    return response_modularity(decoder_responses(lens, x, progress=progress))[0]
 
 
 def response_modularity(responses: xr.Dataset) -> tuple[float, int]:

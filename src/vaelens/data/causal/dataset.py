@@ -12,7 +12,7 @@ from vaelens.arguments import check_seed, whole_number
 from vaelens.data.arguments import generator
 from vaelens.data.causal.structural_model import StructuralModel
 from vaelens.data.dataset import FactorDataset
-from vaelens.data.pairs import Pairs
+from vaelens.data.pairs import PairDraw, Pairs
 from vaelens.shapes import Images
 
 
@@ -121,20 +121,23 @@ class CausalDataset(FactorDataset):
         Raises:
             VaelensError: If there is no such factor, or n is below 1.
         """
+        return super().pairs(factor, n, seed)
+
+    def pair_draw(self, factor: object, n: object, seed: object = 0) -> PairDraw:
+        """The pairs that `pairs` gives, drawn but not made.
+
+        Raises:
+            VaelensError: If there is no such factor, or n is below 1.
+        """
         k = self.factors.index(factor)
         count = whole_number("n", n, low=1)
         rng = generator(seed)
         first = self.factor_values(rng.integers(len(self), size=count))
         second, size = first.copy(), self.factors.sizes[k]
         second[:, k] = (second[:, k] + rng.integers(1, size, size=count)) % size
-        return Pairs(
-            self._as_images(self.render(first)),
-            self._as_images(self.render(second)),
-            torch.from_numpy(first),
-            torch.from_numpy(second),
-            torch.ones(count, dtype=torch.bool),
-            self.factors.names[k],
-        )
+        matched = np.ones(count, dtype=bool)
+        name = self.factors.names[k]
+        return PairDraw(first, second, matched, name, lambda f: self._as_images(self.render(f)), torch.from_numpy)
 
     @cached_property
     def _levels(self) -> np.ndarray:

@@ -13,6 +13,7 @@ from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.classes import logistic_regression
 from vaelens.metrics.disentanglement.held_factors import DrawnCodes, HeldFactors
+from vaelens.progress import check_progress
 
 _CODES_AT_ONCE = 2**22  # 32 MB
 
@@ -42,6 +43,7 @@ def beta_vae_score(
     n_train: Any = 10_000,
     n_test: Any = 5_000,
     batch_size: Any = 64,
+    progress: Any = True,
 ) -> BetaVAEScore:
     """Beta-VAE score: how often the factor that pairs of images share is told from the differences of their codes.
 
@@ -58,12 +60,14 @@ def beta_vae_score(
     other factors are as they come with it; a value that one image alone has is never shared.
 
     Args:
-        lens: the lens; `lens.representation` is scored: mu(x), or the quantised code's mean over positions.
+        lens: the lens; `lens.representation` is scored: mu(x), or the quantised code, each as a mean over positions
+            where there are any.
         ds: a dataset with 2 factors or more that vary.
         seed: draws factors and images.
         n_train: training batches.
         n_test: test batches.
         batch_size: L, pairs in a batch. The defaults are the reference's.
+        progress: whether to show a bar on standard error, or a function of (images encoded, images in all).
 
     Returns:
         The score in [0, 1], higher is better; 1/K is a guess among the K factors that vary.
@@ -86,13 +90,14 @@ def beta_vae_score(
         (True, 20, 4)
     """
     rng = np.random.default_rng(check_seed(seed))
+    check_progress(progress)
     n_train, n_test = whole_number("n_train", n_train, low=2), whole_number("n_test", n_test, low=1)
     batch_size = whole_number("batch_size", batch_size, low=1)
     sampler = HeldFactors(ds)
     held, first, second = sampler.draw(n_train + n_test, batch_size, rng, paired=True)
     if np.ptp(held[:n_train]) == 0:
         raise VaelensError(f"n_train is {n_train}, and all training batches drew the same factor; draw more batches")
-    codes = DrawnCodes(lens, ds, first, second)
+    codes = DrawnCodes(lens, ds, progress, first, second)
     difference = _mean_difference(codes, first, second)
     model = logistic_regression(difference[:n_train], held[:n_train], "beta-VAE score")
     correct = np.equal(model.predict(difference), held)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.held_factors import DrawnCodes, HeldFactors
+from vaelens.progress import check_progress
 
 _CODES_AT_ONCE = 2**22  # 32 MB
 
@@ -45,6 +46,7 @@ def factor_vae_score(
     batch_size: Any = 64,
     n_variance: Any = 10_000,
     threshold: Any = 0.05,
+    progress: Any = True,
 ) -> FactorVAEScore:
     """FactorVAE score: how often the factor that a batch holds is told by the latent that varies least in it.
 
@@ -61,7 +63,8 @@ def factor_vae_score(
     factors are as they come with it; a value that one image alone has is never held.
 
     Args:
-        lens: the lens; `lens.representation` is scored: mu(x), or the quantised code's mean over positions.
+        lens: the lens; `lens.representation` is scored: mu(x), or the quantised code, each as a mean over positions
+            where there are any.
         ds: a dataset with 2 factors or more that vary.
         seed: draws factors and images.
         n_train: training batches.
@@ -70,6 +73,7 @@ def factor_vae_score(
         n_variance: images over which Var(z_j) is taken, drawn without replacement; all where there are fewer.
         threshold: least standard deviation of a latent, in the code's own unit: the default is for a prior of
             standard deviation 1.
+        progress: whether to show a bar on standard error, or a function of (images encoded, images in all).
 
     Returns:
         The score in [0, 1], higher is better, with the votes `(d, K)`.
@@ -92,6 +96,7 @@ def factor_vae_score(
         (True, (3, 5), 40)
     """
     rng = np.random.default_rng(check_seed(seed))
+    check_progress(progress)
     n_train, n_test = whole_number("n_train", n_train, low=1), whole_number("n_test", n_test, low=1)
     batch_size, n_variance = (
         whole_number("batch_size", batch_size, low=2),
@@ -102,7 +107,7 @@ def factor_vae_score(
     sampler = HeldFactors(ds)
     everything = rng.choice(len(ds), size=min(n_variance, len(ds)), replace=False)
     held, _, drawn = sampler.draw(n_train + n_test, batch_size, rng, paired=False)
-    codes = DrawnCodes(lens, ds, everything, drawn)
+    codes = DrawnCodes(lens, ds, progress, everything, drawn)
     variance = codes.at(everything).var(axis=0, ddof=1)
     active = (np.sqrt(variance) >= threshold) & (variance > 0)
     votes = np.zeros((2, len(variance), len(ds.factors)), dtype=np.int64)  # (training or test, latents, factors)

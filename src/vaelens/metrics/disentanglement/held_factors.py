@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, check_codes
+from vaelens.metrics.latent_means import latent_means
+from vaelens.progress import reporting
 
 _IMAGES_AT_ONCE = 1024  # 50 MB of 64 × 64 RGB
 
@@ -108,30 +110,29 @@ class DrawnCodes:
     """The codes of all images that were drawn, each encoded once.
 
     Args:
-        lens: a lens; its `representation` is what is scored.
+        lens: a lens; its `representation`, as a mean over positions, is what is scored.
         ds: the dataset.
+        progress: whether to show a bar on standard error, or a function of (images encoded, images in all).
         drawn: arrays of indices, of any shape.
 
     Attributes:
         table: the codes (n, d), float64, one row for each different image.
 
     Raises:
-        VaelensError: if the lens is none, its representation has positions, or a code is not finite.
+        VaelensError: if the lens is none, or a code is not finite.
     """
 
-    def __init__(self, lens: Any, ds: FactorDataset, *drawn: Int[np.ndarray, "..."]) -> None:
-        if not callable(getattr(lens, "representation", None)):
-            raise VaelensError(f"lens is a {type(lens).__name__}; expected a vl.Lens, such as vl.Lens(model)")
+    def __init__(self, lens: Any, ds: FactorDataset, progress: Any, *drawn: Int[np.ndarray, "..."]) -> None:
         wanted = np.zeros(len(ds), dtype=bool)
         for indices in drawn:
             wanted[indices] = True
         images = np.flatnonzero(wanted)
-        self.table: CodeArray = np.concatenate(
-            [
-                _codes(lens, ds, chunk)
-                for chunk in np.split(images, range(_IMAGES_AT_ONCE, len(images), _IMAGES_AT_ONCE))
-            ]
-        )
+        codes = []
+        with reporting(progress, len(images), "encoding") as report:
+            for chunk in np.split(images, range(_IMAGES_AT_ONCE, len(images), _IMAGES_AT_ONCE)):
+                codes.append(_codes(lens, ds, chunk))
+                report.advance(len(chunk))
+        self.table: CodeArray = np.concatenate(codes)
         self._row = np.cumsum(wanted) - 1
 
     def at(self, indices: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes d"]:
@@ -140,5 +141,4 @@ class DrawnCodes:
 
 
 def _codes(lens: Any, ds: FactorDataset, images: np.ndarray) -> CodeArray:
-    codes = lens.representation(ds.images_at(images)).detach().cpu().double().numpy()
-    return check_codes(codes, "the lens's representations")
+    return check_codes(latent_means(lens, ds.images_at(images)).numpy(), "the lens's representations")

@@ -1,0 +1,30 @@
+"""One number for each image and latent: what the scores of disentanglement are computed from."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+
+
+def latent_means(lens: Any, x: Any) -> Float[Tensor, "n d"]:
+    """The representation of images, as a mean over positions where it has any.
+
+    A latent is a channel, and so its positions count as one: of an autoencoder whose code is (d, h, w) these are the
+    means over positions of mu(x), as they are those of the codes chosen where the latent is quantised. Decided here.
+
+    Args:
+        lens: a lens; `lens.representation` is asked for.
+        x: images (n, C, H, W) in [0, 1].
+
+    Returns:
+        float64, on the CPU.
+
+    Raises:
+        VaelensError: something else than a lens, images that it refuses.
+    """
+    if not callable(getattr(lens, "representation", None)):
+        raise VaelensError(f"lens is a {type(lens).__name__}; expected a vl.Lens, such as vl.Lens(model)")
+    code = lens.representation(x).detach().cpu().double()
+    return code.flatten(2).mean(dim=2) if code.ndim > 2 else code
