@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError
-from vaelens.lens.adapters import adapted
+from vaelens.lens.adapters import adapted, unwrapped
 from vaelens.lens.application import Application
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
@@ -34,7 +34,8 @@ class Lens:
     they were before, also after an exception. The model runs in eval mode, without gradients.
 
     Args:
-        model: a vaelens `VAE`, or any `torch.nn.Module` together with `encode` and `decode`.
+        model: a vaelens `VAE`, a Pythae model, a diffusers `AutoencoderKL` or `VQModel`, or any `torch.nn.Module`
+            together with `encode` and `decode`. Of one in `DataParallel`, the module inside is looked at.
         encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
             parts of `model`.
         decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
@@ -78,10 +79,11 @@ class Lens:
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
-        known = adapted(model, encode, decode, codebook, quantise)
+        self.module = unwrapped(model)
+        known = adapted(self.module, encode, decode, codebook, quantise)
         example = known.example if example is None else example
-        self.module = model
-        self._parts = Parts(model, known.encode, known.decode, known.quantisation)
+        self._parts = Parts(self.module, known.encode, known.decode, known.quantisation)
+        self._channels = known.channels
         self._memory = memory_mb * 2**20
         self._sites: Sites | None = None
         self.image_shape: tuple[int, ...] | None = None
@@ -257,6 +259,11 @@ class Lens:
         )
 
     def _find_sites(self, example: Tensor) -> None:
+        if self._channels not in (None, example.shape[1]):
+            raise VaelensError(
+                f"images have {example.shape[1]} channels, this {name_of(self.module)} takes {self._channels}; for "
+                "grey images that are to go in as colours use x.expand(-1, 3, -1, -1)"
+            )
         example = example[:2].to(self._like())  # two images are enough to tell the batch axis
         self._sites = self._parts.find_sites(example)
         self.image_shape = tuple(example.shape[1:])
