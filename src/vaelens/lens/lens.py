@@ -47,6 +47,9 @@ class Lens:
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
 
+    Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
+    `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
+
     A quantised latent's site holds the embedding before quantisation; whatever is decoded is quantised first, in a way
     that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
     only where two codes are as near to within the model's rounding).
@@ -55,7 +58,8 @@ class Lens:
     rather than a module is not seen: the site then holds the layer's output before it.
 
     Raises:
-        VaelensError: a model of unknown kind without `encode` and `decode`; parts that do not fit together.
+        VaelensError: a model of unknown kind without `encode` and `decode`, or one that cannot be taken apart; parts
+            that do not fit together.
 
     Example:
         >>> import torch, vaelens as vl
