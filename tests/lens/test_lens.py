@@ -245,7 +245,10 @@ def test_encode_and_decode_belong_together(small):
 
 
 def test_an_unknown_module_needs_its_parts_named():
-    with pytest.raises(VaelensError, match=r"Linear is not a vaelens VAE; .*Lens\(model, encode=f, decode=g\)"):
+    with pytest.raises(
+        VaelensError,
+        match=r"Linear is not a model that the lens knows: a vaelens VAE, .*Lens\(model, encode=f, decode=g\)",
+    ):
         vl.Lens(nn.Linear(2, 2))
 
 

@@ -294,7 +294,7 @@ def test_what_does_not_belong_together_is_refused(build, small):
     foreign = build("foreign quantised")
     with pytest.raises(VaelensError, match=r"quantise chooses codes of a codebook, and none was given; give codebook="):
         vl.Lens(foreign.model, foreign.encode, foreign.decode, quantise=lambda z: z)
-    with pytest.raises(VaelensError, match="a vaelens VAE brings its own codebook; leave codebook= out"):
+    with pytest.raises(VaelensError, match="a VAE brings its own codebook, where it has one; leave codebook= out"):
         vl.Lens(small.model, codebook=torch.zeros(2, 3))
     with pytest.raises(VaelensError, match="the latent has 2 dimensions and the codebook's codes have 3"):
         vl.Lens(foreign.model, foreign.encode, foreign.decode, codebook=torch.zeros(2, 3), example=foreign.x)

@@ -9,38 +9,46 @@ from rich.console import Console
 from rich.table import Table
 
 from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.sources import load_lens, name_of_source
+from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
 
 if TYPE_CHECKING:
     from vaelens.analysis import Analysis
     from vaelens.data import FactorDataset
-    from vaelens.models import VAE
+    from vaelens.lens import Lens
+
+_MODEL_HELP = (
+    "A folder that vaelens train, diffusers (AutoencoderKL, VQModel) or Pythae saved; or package.module:function, a "
+    "function without arguments that returns a vl.Lens."
+)
+_OUT_HELP = (
+    "Where analysis and report go; MODEL/analysis by default, runs/NAME/analysis where MODEL is no folder, NAME the "
+    "function."
+)
 
 
 def analyse(
-    model_dir: Annotated[Path, typer.Argument(help="A folder that vaelens train wrote.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)],
     dataset: Dataset,
     root: Root = None,
     dataset_option: DatasetOptions = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where analysis and report go; MODEL_DIR/analysis by default.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help=_OUT_HELP)] = None,
     images: Annotated[int, typer.Option(help="Images to measure on, at most.")] = 512,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an analysis that is there.")] = False,
 ) -> None:
-    """Explain a trained VAE: interventions on all four levels, metrics, and a report."""
+    """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report."""
     import vaelens as vl
-    from vaelens.models.devices import find_device
     from vaelens.report import sentences
 
-    target = model_dir / "analysis" if out is None else out
+    target = _default_out(model) if out is None else out
     ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
-    model = vl.VAE.from_pretrained(model_dir)
-    _check_fit(model, ds)
+    lens = load_lens(model, device)
+    _check_fit(lens, ds)
     _check_free(target, overwrite)
-    analysis = vl.analyse(vl.Lens(model.to(find_device(device))), ds, n=images, seed=seed)
+    analysis = vl.analyse(lens, ds, n=images, seed=seed)
     analysis.save(target, overwrite=overwrite)
     report = analysis.report(target / "report.html")
     _print_scores(analysis)
@@ -50,12 +58,25 @@ def analyse(
     print(f"report: {report}")
 
 
-def _check_fit(model: "VAE", ds: "FactorDataset") -> None:
-    if tuple(model.image_shape) != tuple(ds.image_shape):
+def _default_out(model: str) -> Path:
+    folder = Path(model).expanduser()
+    return folder / "analysis" if folder.is_dir() else Path("runs") / name_of_source(model) / "analysis"
+
+
+def _check_fit(lens: "Lens", ds: "FactorDataset") -> None:
+    given = _shape(ds.image_shape)
+    if lens.image_shape is not None and tuple(lens.image_shape) != tuple(ds.image_shape):
         raise VaelensError(
-            f"the model takes images of {_shape(model.image_shape)}, {ds.name} has {_shape(ds.image_shape)}; "
-            "name the dataset that it was trained on"
+            f"the model takes images of {_shape(lens.image_shape)}, {ds.name} has {given}; name the dataset that it "
+            "was trained on"
         )
+    image, _ = ds.sample(1, seed=0)
+    try:
+        lens.reconstruct(image)
+    except Exception as error:  # whatever a model raises on images of another shape
+        raise VaelensError(
+            f"the {lens.describe()['model']} does not fit {ds.name}, whose images are {given}: {reason(error)}"
+        ) from error
 
 
 def _check_free(out: Path, overwrite: bool) -> None:

@@ -22,4 +22,4 @@ def quickstart(
     """
     interrupted = (out / "checkpoints" / "last.safetensors").exists()
     train(out, dataset="sprites", model="vae", steps=_STEPS, seed=seed, resume=interrupted)
-    analyse(out, dataset="sprites", images=_IMAGES, seed=seed, overwrite=True)
+    analyse(str(out), dataset="sprites", images=_IMAGES, seed=seed, overwrite=True)

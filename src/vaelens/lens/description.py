@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vaelens.lens.adapters import library
 from vaelens.models import VAE
 
 
@@ -15,7 +16,7 @@ def name_of(module: nn.Module) -> str:
 
 
 def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
-    """Class or objective, hyperparameters, size and hash of the weights, in types that JSON holds.
+    """Class or objective, library or hyperparameters, size and hash of the weights, in types that JSON holds.
 
     Args:
         module: the model.
@@ -28,6 +29,8 @@ def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
     record: dict[str, Any] = {"model": name_of(module)}
     if isinstance(module, VAE):
         record["hyperparameters"] = dict(module.hyperparameters)
+    elif (made_with := library(module)) is not None:
+        record["library"] = made_with
     record |= {"latent": "continuous"} if codes is None else {"latent": "quantised", "codes": codes}
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return {**record, "parameters": parameters, "weights_sha256": weights.hexdigest()}

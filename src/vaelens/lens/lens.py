@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens.adapters import adapted
+from vaelens.lens.adapters import adapted, unwrapped
 from vaelens.lens.application import Application
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
@@ -40,7 +40,8 @@ class Lens:
     they were before, also after an exception. The model runs in eval mode, without gradients.
 
     Args:
-        model: a vaelens `VAE`, or any `torch.nn.Module` together with `encode` and `decode`.
+        model: a vaelens `VAE`, a Pythae model, a diffusers `AutoencoderKL` or `VQModel`, or any `torch.nn.Module`
+            together with `encode` and `decode`. Of one in `DataParallel`, the module inside is looked at.
         encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
             parts of `model`.
         decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
@@ -52,6 +53,9 @@ class Lens:
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
 
+    Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
+    `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
+
     A quantised latent's site holds the embedding before quantisation; whatever is decoded is quantised first, in a way
     that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
     only where two codes are as near to within the model's rounding).
@@ -60,7 +64,8 @@ class Lens:
     rather than a module is not seen: the site then holds the layer's output before it.
 
     Raises:
-        VaelensError: a model of unknown kind without `encode` and `decode`; parts that do not fit together.
+        VaelensError: a model of unknown kind without `encode` and `decode`, or one that cannot be taken apart; parts
+            that do not fit together.
 
     Example:
         >>> import torch, vaelens as vl
@@ -89,10 +94,11 @@ class Lens:
         ways = _ways(execution)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
-        known = adapted(model, encode, decode, codebook, quantise)
+        self.module = unwrapped(model)
+        known = adapted(self.module, encode, decode, codebook, quantise)
         example = known.example if example is None else example
-        self.module = model
-        self._parts = Parts(model, known.encode, known.decode, known.quantisation)
+        self._parts = Parts(self.module, known.encode, known.decode, known.quantisation)
+        self._channels = known.channels
         self._memory = memory_mb * 2**20
         self._precision = precision
         self._ways = ways
@@ -310,6 +316,11 @@ class Lens:
         )
 
     def _find_sites(self, example: Tensor) -> None:
+        if self._channels not in (None, example.shape[1]):
+            raise VaelensError(
+                f"images have {example.shape[1]} channels, this {name_of(self.module)} takes {self._channels}; for "
+                "grey images that are to go in as colours use x.expand(-1, 3, -1, -1)"
+            )
         example = example[:2].to(self._like())  # two images are enough to tell the batch axis
         self._sites = self._parts.find_sites(example, self._ways)
         self.image_shape = tuple(example.shape[1:])

@@ -1,0 +1,58 @@
+"""The choice of a source by what MODEL looks like."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaelens.cli.sources.diffusers import diffusers
+from vaelens.cli.sources.function import call
+from vaelens.cli.sources.pythae import pythae
+from vaelens.errors import VaelensError
+
+if TYPE_CHECKING:
+    from vaelens.lens import Lens
+
+FOLDERS = (diffusers, pythae)  # each gives the model of a folder that it knows, None of any other
+
+_FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
+_HUB = "hf://"
+
+
+def load_lens(model: str, device: str) -> "Lens":
+    """The lens on a model.
+
+    Args:
+        model: a folder; `package.module:function`; or `hf://owner/name` of a model that vaelens saved.
+        device: "auto", "cpu", "cuda" or "mps". With "auto" a function's model stays where the function put it.
+
+    Raises:
+        VaelensError: if MODEL is none of these, or the folder or the function does not give a model.
+    """
+    import vaelens as vl
+    from vaelens.models.devices import find_device
+
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        found = next((one for one in (kind(folder) for kind in FOLDERS) if one is not None), None)
+        if found is None:
+            found = vl.VAE.from_pretrained(folder)
+        return vl.Lens(found.to(find_device(device)))
+    function = _FUNCTION.fullmatch(model)
+    if function:
+        lens = call(*function.groups())
+        if device != "auto":
+            lens.module.to(find_device(device))
+        return lens
+    if model.startswith(_HUB):
+        return vl.Lens(vl.VAE.from_pretrained(model).to(find_device(device)))
+    what = f"{model!r} is a file" if folder.exists() else f"there is no folder {model!r}"
+    raise VaelensError(
+        f"{what}; MODEL is a folder that vaelens, diffusers or Pythae saved, or package.module:function, a function "
+        "that returns a vl.Lens"
+    )
+
+
+def name_of_source(model: str) -> str:
+    """What a model is called: the folder's name, the function's, or the last part of the name on the Hub."""
+    function = _FUNCTION.fullmatch(model)
+    return function[2] if function and not Path(model).is_dir() else Path(model).name

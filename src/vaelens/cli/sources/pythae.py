@@ -1,0 +1,88 @@
+"""A folder that Pythae saved: model_config.json with the configuration's class, and model.pt.
+
+The model is built anew from its configuration and takes the tensors of `model.pt`; nothing is unpickled but those.
+"""
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaelens.cli.sources.json_file import read_json
+from vaelens.cli.sources.reason import reason
+from vaelens.errors import VaelensError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_INSTEAD = "build it in a function of your own that returns vl.Lens(model), and give that as package.module:function"
+
+
+def pythae(folder: Path) -> "nn.Module | None":
+    """The model in a folder of Pythae, None for another folder.
+
+    Raises:
+        VaelensError: networks that are pickled, weights that are missing or damaged or do not fit, an unknown class,
+            or Pythae not installed.
+    """
+    path = folder / "model_config.json"
+    if not path.is_file():
+        return None
+    config = read_json(path)
+    pickled = sorted(one.name for one in folder.glob("*.pkl"))
+    if pickled:
+        raise VaelensError(
+            f"{str(folder)!r} holds {' and '.join(pickled)}, pickled code that is not run here; {_INSTEAD}"
+        )
+    if any(key.startswith("uses_default_") and value is False for key, value in config.items()):
+        raise VaelensError(f"the model in {str(folder)!r} has networks that are not in the folder; {_INSTEAD}")
+    model = _built(folder, config)
+    _load(model, folder)
+    return model
+
+
+def _built(folder: Path, config: dict[str, Any]) -> "nn.Module":
+    import torch
+
+    try:
+        from pythae import models
+    except ImportError as error:
+        raise VaelensError(
+            f"{str(folder)!r} was saved by Pythae, which is not installed: pip install 'vaelens[interop]'"
+        ) from error
+    name = str(config.get("name"))
+    kind = name.removesuffix("Config").removesuffix("_")
+    if name == kind or not {name, kind} <= {*models.__all__}:
+        raise VaelensError(
+            f"{str(folder)!r} holds the configuration of a {name}, which is no model of Pythae; {_INSTEAD}"
+        )
+    given = {key: value for key, value in config.items() if key != "name"}
+    try:
+        with torch.random.fork_rng(devices=[]):  # what is drawn now is written over
+            return getattr(models, kind)(getattr(models, name)(**given))
+    except Exception as error:  # of pydantic, of Pythae, of PyTorch
+        raise VaelensError(
+            f"Pythae cannot build the {kind} in {str(folder)!r} ({reason(error)}); save the model again"
+        ) from error
+
+
+def _load(model: "nn.Module", folder: Path) -> None:
+    import torch
+
+    path = folder / "model.pt"
+    if not path.is_file():
+        raise VaelensError(f"{str(folder)!r} has no model.pt; give the folder that Pythae's save wrote")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise VaelensError(
+            f"{str(path)!r} holds more than tensors, or is damaged; nothing else is unpickled: {_INSTEAD}"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise VaelensError(f"{str(path)!r} is damaged ({reason(error)}); save the model again") from error
+    weights = saved.get("model_state_dict") if isinstance(saved, dict) else None
+    if not isinstance(weights, dict):
+        raise VaelensError(f"{str(path)!r} has no model_state_dict; give the folder that Pythae's save wrote")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise VaelensError(f"the weights in {str(folder)!r} do not fit its configuration ({reason(error)})") from error

@@ -1,0 +1,62 @@
+"""The choice of an adapter: the parts that a user names, or those of the first family that knows the model."""
+
+from importlib.metadata import version
+from typing import Any
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from vaelens.errors import VaelensError
+from vaelens.lens.adapters.adapter import Adapter
+from vaelens.lens.adapters.diffusers import diffusers
+from vaelens.lens.adapters.lineage import lineage
+from vaelens.lens.adapters.own import own
+from vaelens.lens.adapters.pythae import pythae
+from vaelens.lens.quantisation import Quantisation
+
+FAMILIES = {"vaelens": own, "pythae": pythae, "diffusers": diffusers}  # by the package that a model comes from
+
+
+def adapted(model: nn.Module, encode: Any, decode: Any, codebook: Any = None, quantise: Any = None) -> Adapter:
+    """The parts as a user names them, or those of a model that is known.
+
+    Raises:
+        VaelensError: a model of unknown kind without `encode` and `decode`; one of two that belong together; parts
+            named of a model that brings its own.
+    """
+    if (encode is None) != (decode is None):
+        raise VaelensError("encode and decode belong together: give both, or neither for a model that the lens knows")
+    if codebook is None and quantise is not None:
+        raise VaelensError("quantise chooses codes of a codebook, and none was given; give codebook= as well")
+    if encode is not None:
+        return Adapter(encode, decode, None if codebook is None else Quantisation(codebook, quantise))
+    for family in FAMILIES.values():
+        known = family(model)
+        if known is None:
+            continue
+        if codebook is not None:
+            raise VaelensError(
+                f"a {type(model).__name__} brings its own codebook, where it has one; leave codebook= out, or give "
+                "encode= and decode= too"
+            )
+        return known
+    raise VaelensError(
+        f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, a diffusers "
+        "AutoencoderKL or VQModel; say where its encoder and decoder are: "
+        "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> image"
+    )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside a wrapper that spreads it over devices, or the module itself."""
+    while isinstance(model, nn.DataParallel | DistributedDataParallel):
+        model = model.module
+    return model
+
+
+def library(model: nn.Module) -> str | None:
+    """The library of others that a model's class comes from, with its version; None for any other model."""
+    for package in FAMILIES:
+        if package != "vaelens" and lineage(model, package):
+            return f"{package} {version(package)}"
+    return None

@@ -1,0 +1,93 @@
+"""The parts of diffusers' AutoencoderKL and VQModel.
+
+Images are in [0, 1] outside and in [-1, 1] inside, as these models take them; what is decoded is not clamped. Latents
+are the model's own, not multiplied by the `scaling_factor` with which a diffusion model sees them. Slicing changes no
+value, and a lens cuts its chunks itself; tiles, which change the result, are refused. The parts are annotated loosely
+and branch on no image, so that a symbolic trace can follow them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.adapters.adapter import Adapter
+from vaelens.lens.adapters.lineage import lineage, overridden
+from vaelens.lens.quantisation import Quantisation
+
+PACKAGE = "diffusers"
+
+_LOGVAR = (-30.0, 20.0)  # the bounds of diffusers' DiagonalGaussianDistribution
+_PATH = ("forward", "encode", "_encode", "decode", "_decode")
+
+
+def diffusers(model: nn.Module) -> Adapter | None:
+    """The parts of an AutoencoderKL or a VQModel, None for a model that is not of diffusers.
+
+    Raises:
+        VaelensError: another model of diffusers, or one whose class changes the way from image to image.
+    """
+    names = lineage(model, PACKAGE)
+    if "ModelMixin" not in names:
+        return None
+    build = _KINDS.get(names[0])
+    if build is None:
+        raise VaelensError(
+            f"of diffusers the lens knows {' and '.join(_KINDS)}, not {names[0]}; give encode= and decode= to say "
+            "where its encoder and decoder are"
+        )
+    changed = overridden(model, PACKAGE, _PATH)
+    if changed:
+        raise VaelensError(
+            f"{type(model).__name__} changes {changed!r} of diffusers' {names[0]}; give encode= and decode= to say "
+            "where its encoder and decoder are"
+        )
+    return build(model)
+
+
+def _autoencoder_kl(model: Any) -> Adapter:
+    # Of modules, not by `model.encode`, whose wrappers nothing can look through.
+    def encode(images: Any) -> Any:
+        if model.use_tiling:
+            _check_untiled(images, model.tile_sample_min_size)
+        moments = model.encoder(images * 2 - 1)
+        if model.quant_conv is not None:
+            moments = model.quant_conv(moments)
+        mean, logvar = moments.chunk(2, dim=1)
+        return mean, logvar.clamp(*_LOGVAR)
+
+    def decode(codes: Any) -> Any:
+        if model.use_tiling:
+            _check_untiled(codes, model.tile_latent_min_size)
+        if model.post_quant_conv is not None:
+            codes = model.post_quant_conv(codes)
+        return (model.decoder(codes) + 1) / 2
+
+    return Adapter(encode, decode, channels=model.config.in_channels)
+
+
+def _vq_model(model: Any) -> Adapter:
+    def encode(images: Any) -> Any:
+        return model.quant_conv(model.encoder(images * 2 - 1))
+
+    def decode(chosen: Any) -> Any:
+        codes = model.post_quant_conv(chosen)
+        # a decoder with spatial normalisation is given the codes beside its input
+        spatial = model.config.norm_type == "spatial"
+        return ((model.decoder(codes, chosen) if spatial else model.decoder(codes)) + 1) / 2
+
+    quantisation = Quantisation(lambda: model.quantize.embedding.weight)
+    return Adapter(encode, decode, quantisation, channels=model.config.in_channels)
+
+
+def _check_untiled(tensor: Tensor, largest: int) -> None:
+    height, width = tensor.shape[-2:]
+    if max(height, width) > largest:
+        raise VaelensError(
+            f"tiling is enabled, so what is {height}×{width} here would go through the model in tiles of {largest}, "
+            "each layer once a tile; call disable_tiling() on the model"
+        )
+
+
+_KINDS: dict[str, Callable[[Any], Adapter]] = {"AutoencoderKL": _autoencoder_kl, "VQModel": _vq_model}

@@ -1,0 +1,77 @@
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import vaelens as vl
+from vaelens.errors import VaelensError
+
+
+def test_neither_library_is_imported_for_models_of_ones_own():
+    code = (
+        "import sys, torch, vaelens as vl\n"
+        "vl.Lens(vl.build_model('vae', (1, 16, 16), 2)).describe()\n"
+        "module = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Linear(2, 4))\n"
+        "vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 2, 2)).describe()\n"
+        "try: vl.Lens(module)\n"
+        "except vl.VaelensError: pass\n"
+        "sys.exit(bool({'diffusers', 'pythae'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pythae vq", {"model": "VQVAE", "library": "pythae", "latent": "quantised", "codes": 6}),
+        ("autoencoder-kl", {"model": "AutoencoderKL", "library": "diffusers", "latent": "continuous"}),
+    ],
+)
+def test_the_description_names_class_and_library(build_foreign, name, expected):
+    one = build_foreign(name)
+    record = json.loads(json.dumps(one.lens.describe()))
+    expected["library"] += f" {importlib.metadata.version(expected['library'])}"
+    assert {key: record[key] for key in expected} == expected
+    assert record["parameters"] == sum(parameter.numel() for parameter in one.model.parameters())
+    assert "hyperparameters" not in record
+
+
+@pytest.mark.parametrize("name", ["own", "pythae vae", "autoencoder-kl"])
+def test_of_a_parallel_model_the_module_inside_is_looked_at(build_foreign, name):
+    if name == "own":
+        model, x = vl.build_model("vae", (1, 16, 16), 2), torch.rand(2, 1, 16, 16)
+    else:
+        one = build_foreign(name)
+        model, x = one.model, one.x
+    lens = vl.Lens(nn.DataParallel(model))
+    assert lens.module is model
+    assert torch.equal(lens.reconstruct(x), vl.Lens(model).reconstruct(x))
+    assert lens.describe() == vl.Lens(model).describe()
+
+
+def test_parts_that_are_named_run_inside_a_parallel_module_too():
+    model = nn.DataParallel(nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 4)))
+    lens = vl.Lens(
+        model,
+        lambda x: model.module[0](x.flatten(1)),
+        lambda z: model.module[1](z).view(-1, 1, 2, 2),
+        torch.zeros(1, 1, 2, 2),
+    )
+    assert list(lens.sites) == ["latent", "decoder.0"]
+
+
+def test_named_parts_come_before_those_of_a_known_model(build_foreign):
+    one = build_foreign("autoencoder-kl")
+    lens = vl.Lens(one.model, lambda x: one.model.encoder(x), lambda z: one.model.decoder(z[:, :2]))
+    assert lens.encode(one.x).shape == (2, 4, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["pythae vae", "vq-model"])
+def test_a_known_model_takes_no_codebook_beside_its_own(build_foreign, name):
+    one = build_foreign(name)
+    with pytest.raises(VaelensError, match=f"a {type(one.model).__name__} brings its own codebook, where it has one"):
+        vl.Lens(one.model, codebook=torch.zeros(2, 3))
