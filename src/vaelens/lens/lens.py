@@ -17,6 +17,7 @@ from vaelens.lens.execution import Edit
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import Intervention
+from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.parts import Decoded, Encoded, Parts
 from vaelens.lens.run import Run
 from vaelens.lens.sites import LATENT, Sites
@@ -45,16 +46,21 @@ class Lens:
             quantises between `encode` and `decode`.
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
+        sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
+            and a call number (0 is the first, through encode and then decode), or a found site's name, which it
+            replaces. A text that is both a site's name and a path is the site's.
 
     A quantised latent's site holds the embedding before quantisation; whatever is decoded is quantised first, in a way
     that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
     only where two codes are as near to within the model's rounding).
 
     A site's activation is what the stage's last module returns. A nonlinearity that `forward` applies as a function
-    rather than a module is not seen: the site then holds the layer's output before it.
+    rather than a module is not seen: the site then holds the layer's output before it. The units of attention and of
+    recurrent layers are their channels, and the tokens or steps their positions. A module called twice is two sites.
 
     Raises:
-        VaelensError: a model of unknown kind without `encode` and `decode`; parts that do not fit together.
+        VaelensError: a model of unknown kind without `encode` and `decode`; parts that do not fit together; a name in
+            use, or of what is no submodule, never runs, runs several times or gives no activation.
 
     Example:
         >>> import torch, vaelens as vl
@@ -73,6 +79,7 @@ class Lens:
         memory_mb: float = 256.0,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
+        sites: Any = None,
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
@@ -84,6 +91,8 @@ class Lens:
         self._parts = Parts(model, known.encode, known.decode, known.quantisation)
         self._memory = memory_mb * 2**20
         self._sites: Sites | None = None
+        self._example: Tensor | None = None
+        self._names: list[Name] = checked_names({} if sites is None else sites)
         self.image_shape: tuple[int, ...] | None = None
         if example is not None:
             self._find_sites(checked_images(example))
@@ -121,7 +130,7 @@ class Lens:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self._like().device
+        return self._parts.like.device
 
     @property
     def rows(self) -> int:
@@ -141,6 +150,17 @@ class Lens:
         table = "sites: known after the first image" if self._sites is None else repr(self._sites)
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
         return f"Lens on {name_of(self.module)}{codes}\n{table}"
+
+    def name_sites(self, sites: Any) -> None:
+        """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
+
+        Raises:
+            VaelensError: see `Lens`; the sites are then as they were.
+        """
+        names = [*self._names, *checked_names(sites)]
+        if self._example is not None:
+            self._sites = self._parts.find_sites(self._example, names)
+        self._names = names
 
     # Running it
 
@@ -205,7 +225,7 @@ class Lens:
         Args:
             x: images (n, C, H, W) in [0, 1].
             interventions: one, or several: applied in the order of the data; at one site, in the order given.
-            capture: names of sites whose activations to keep, or "all".
+            capture: names of sites whose activations to keep, patterns such as "decoder.*", or "all".
             sample: use a code drawn from q(z|x) instead of its mean.
             seed: draws the posterior noise; two runs on n images with the same seed share it, whatever the
                 interventions.
@@ -257,24 +277,18 @@ class Lens:
         )
 
     def _find_sites(self, example: Tensor) -> None:
-        example = example[:2].to(self._like())  # two images are enough to tell the batch axis
-        self._sites = self._parts.find_sites(example)
-        self.image_shape = tuple(example.shape[1:])
+        example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
+        self._sites = self._parts.find_sites(example, self._names)
+        self._example, self.image_shape = example, tuple(example.shape[1:])
 
     def _images(self, x: Any) -> Tensor:
         images = checked_images(x, self.image_shape)
         if self._sites is None:
             self._find_sites(images)
-        return images.to(self._like())
+        return images.to(self._parts.like)
 
     def _codes(self, z: Any) -> Tensor:
-        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._like())
+        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._parts.like)
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
         yield from rows.split(self.rows if self._sites is not None else _ROWS_CPU)
-
-    def _like(self) -> Tensor:
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
