@@ -276,6 +276,37 @@ def reused():
     return model, model["e"], decode, sites, {}, {"decoder.2"}
 
 
+class Residual(nn.Module):
+    """Adds what its layers make of its input to it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.inside = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1), nn.ReLU(inplace=True))
+
+    def forward(self, x):
+        return torch.tanh(x + self.inside(x))
+
+
+def named_blocks():
+    """Residual blocks whose outputs, sums that no layer gives, are named by hand."""
+    block = Residual(4)
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), Residual(4)),
+            "m": nn.Linear(64, 6),
+            "d": nn.Sequential(nn.Linear(3, 64), nn.ReLU(inplace=True), nn.Unflatten(1, (4, 4, 4)), block, block),
+            "o": nn.Sequential(nn.ConvTranspose2d(4, 1, 4, 2, 1), nn.Sigmoid()),
+        }
+    )
+    grid = (4, 4, 4)
+    sites = dict.fromkeys(("encoder.0", "encoder.1", "encoded"), grid) | {"latent": (3,)}
+    sites |= dict.fromkeys(("decoder.0", "decoder.1", "first", "decoder.2", "second"), grid) | {"decoder.3": IMAGE}
+    names = {"first": (block, 0), "second": ("d.3", 1), "encoded": model["e"][1]}
+    bypassed = {"encoder.1", "decoder.1", "decoder.2"}
+    encode, decode = lambda x: model["m"](model["e"](x).flatten(1)).chunk(2, 1), lambda z: model["o"](model["d"](z))
+    return model, encode, decode, sites, {"sites": names}, bypassed
+
+
 BUILDERS = {
     "own": own,
     "quantised": quantised,
@@ -298,6 +329,7 @@ BUILDERS = {
     "recurrent": recurrent,
     "residual": residual,
     "reused": reused,
+    "named blocks": named_blocks,
 }
 
 

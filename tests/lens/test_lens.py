@@ -94,7 +94,7 @@ def test_the_lens_computes_what_the_model_computes(any_model):
     with torch.no_grad():
         posterior = encode(x.clone())
         code = posterior[0] if isinstance(posterior, tuple) else posterior
-        image = decode(chosen_by_hand(code, **any_model.extra))
+        image = decode(chosen_by_hand(code, any_model.extra.get("codebook")))
     run = lens.run(x, capture="latent")
     for given in (lens.encode(x), run.code, run.activations["latent"], lens.posterior(x)[0]):
         assert torch.equal(given, code)

@@ -47,7 +47,7 @@ def test_every_model_has_its_layers_as_sites_and_not_its_heads(any_model):
     assert list(any_model.lens.sites) == list(any_model.shapes)
     for site in any_model.lens.sites.values():
         assert site.units == site.shape[0]
-        assert site.name.startswith(site.part)
+        assert site.name.startswith(site.part) or site.name in any_model.extra["sites"]
 
 
 def test_printing_a_lens_shows_a_table_of_its_sites():
@@ -55,15 +55,15 @@ def test_printing_a_lens_shows_a_table_of_its_sites():
     assert repr(lens) == "\n".join(
         [
             "Lens on beta-vae",
-            "site       part     units  shape",
-            "encoder.0  encoder  32     32×8×8",
-            "encoder.1  encoder  64     64×4×4",
-            "encoder.2  encoder  256    256",
+            "site       part     units  shape    module",
+            "encoder.0  encoder  32     32×8×8   encoder.relu0",
+            "encoder.1  encoder  64     64×4×4   encoder.relu1",
+            "encoder.2  encoder  256    256      encoder.relu2",
             "latent     latent   3      3",
-            "decoder.0  decoder  256    256",
-            "decoder.1  decoder  64     64×4×4",
-            "decoder.2  decoder  32     32×8×8",
-            "decoder.3  decoder  1      1×16×16",
+            "decoder.0  decoder  256    256      decoder.relu0",
+            "decoder.1  decoder  64     64×4×4   decoder.unflatten",
+            "decoder.2  decoder  32     32×8×8   decoder.relu2",
+            "decoder.3  decoder  1      1×16×16  mean",
         ]
     )
 
@@ -90,13 +90,22 @@ def test_sites_are_selected_in_the_order_of_the_data(sites):
         sites.select(["encoder.1", "latents"])
 
 
+def test_a_pattern_selects_every_site_that_it_matches(sites):
+    assert sites.select("decoder.*") == sites.of("decoder")
+    assert sites.select(["*.1", "latent"]) == ("encoder.1", "latent", "decoder.1")
+    assert sites.select("?ncoder.[02]") == ("encoder.0", "encoder.2")
+    assert sites.select(["*", "latent"]) == tuple(BACKBONE)
+    with pytest.raises(vl.VaelensError, match=r"no site matches 'Decoder\.\*'; sites: encoder\.0, .*decoder\.5"):
+        sites.select(["latent", "Decoder.*"])
+
+
 def test_sites_are_known_by_part(sites):
     assert sites.of("latent") == ("latent",)
     assert sites.of("encoder", "latent") == tuple(list(BACKBONE)[:6])
 
 
 def test_an_empty_table_of_sites_prints_its_header():
-    assert repr(Sites([])) == "site  part  units  shape"
+    assert repr(Sites([])) == "site  part  units  shape  module"
 
 
 @pytest.mark.parametrize("name", ["two heads", "spatial"])

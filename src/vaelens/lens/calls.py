@@ -46,6 +46,7 @@ class Trace:
     result: object
     calls: list[Call]
     strays: list[Stray]
+    counts: dict[nn.Module, int]  # how often each module was called
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:

@@ -85,7 +85,7 @@ def trace(module: nn.Module, part: Part, inputs: Tensor, also: Collection[nn.Mod
             handle.remove()
     # An in-place activation rewrites its argument and returns the same tensor: same object, same storage.
     calls = [replace(call, changed_later=call.output._version != version) for call, version in seen]
-    return Trace(result, calls, [stray for stray in strays if stray.module in also])
+    return Trace(result, calls, [stray for stray in strays if stray.module in also], counts)
 
 
 def execute(

@@ -19,6 +19,7 @@ from vaelens.lens.images import checked_images
 from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import halving
+from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.part import FP32, PRECISIONS
 from vaelens.lens.parts import Decoded, Encoded, Parts
 from vaelens.lens.replay import Replay, replay
@@ -52,6 +53,9 @@ class Lens:
             quantises between `encode` and `decode`.
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
+        sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
+            and a call number (0 is the first, through encode and then decode), or a found site's name, which it
+            replaces. A text that is both a site's name and a path is the site's.
 
     Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
     `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
@@ -61,11 +65,13 @@ class Lens:
     only where two codes are as near to within the model's rounding).
 
     A site's activation is what the stage's last module returns. A nonlinearity that `forward` applies as a function
-    rather than a module is not seen: the site then holds the layer's output before it.
+    rather than a module is not seen: the site then holds the layer's output before it. The units of attention and of
+    recurrent layers are their channels, and the tokens or steps their positions. A module called twice is two sites.
 
     Raises:
         VaelensError: a model of unknown kind without `encode` and `decode`, or one that cannot be taken apart; parts
-            that do not fit together.
+            that do not fit together; a name in use, or of what is no submodule, never runs, runs several times or
+            gives no activation.
 
     Example:
         >>> import torch, vaelens as vl
@@ -84,6 +90,7 @@ class Lens:
         memory_mb: float = 256.0,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
+        sites: Any = None,
         precision: Any = FP32,
         execution: Any = "auto",
     ):
@@ -103,6 +110,8 @@ class Lens:
         self._precision = precision
         self._ways = ways
         self._sites: Sites | None = None
+        self._example: Tensor | None = None
+        self._names: list[Name] = checked_names({} if sites is None else sites)
         self.image_shape: tuple[int, ...] | None = None
         if example is not None:
             self._find_sites(checked_images(example))
@@ -140,7 +149,7 @@ class Lens:
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self._like().device
+        return self._parts.like.device
 
     @property
     def rows(self) -> int:
@@ -161,11 +170,22 @@ class Lens:
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
         return f"Lens on {name_of(self.module)}{codes}\n{table}"
 
+    def name_sites(self, sites: Any) -> None:
+        """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
+
+        Raises:
+            VaelensError: see `Lens`; the sites are then as they were.
+        """
+        names = [*self._names, *checked_names(sites)]
+        if self._example is not None:
+            self._sites = self._parts.find_sites(self._example, names)
+        self._names = names
+
     # Running it
 
     def posterior(self, x: Any) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        like = self._like()
+        like = self._parts.like
         parts = [self.encode_rows(chunk.to(like)) for chunk in self._chunks(self._images(x))]
         logvars = [part.logvar for part in parts if part.logvar is not None]
         return torch.cat([part.mean for part in parts]), torch.cat(logvars) if logvars else None
@@ -229,7 +249,7 @@ class Lens:
         Args:
             x: images (n, C, H, W) in [0, 1].
             interventions: one, or several: applied in the order of the data; at one site, in the order given.
-            capture: names of sites whose activations to keep, or "all".
+            capture: names of sites whose activations to keep, patterns such as "decoder.*", or "all".
             sample: use a code drawn from q(z|x) instead of its mean.
             seed: draws the posterior noise; two runs on n images with the same seed share it, whatever the
                 interventions.
@@ -241,7 +261,7 @@ class Lens:
             VaelensError: images out of range, an unknown site or unit, values that do not fit, or an intervention
                 that never took place.
         """
-        images, seed = self._images(x).to(self._like()), check_seed(seed)
+        images, seed = self._images(x).to(self._parts.like), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
         applications = self._applications(images, edits, sample, seed)
         captured = self.sites.select(() if capture is None else capture)
@@ -286,7 +306,7 @@ class Lens:
             treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
             capture: further sites whose activations are wanted.
         """
-        images = x.to(self._like())
+        images = x.to(self._parts.like)
         applications = self._applications(images, treatment, sample=False, seed=0)
         budget = self._memory
         return replay(
@@ -321,9 +341,9 @@ class Lens:
                 f"images have {example.shape[1]} channels, this {name_of(self.module)} takes {self._channels}; for "
                 "grey images that are to go in as colours use x.expand(-1, 3, -1, -1)"
             )
-        example = example[:2].to(self._like())  # two images are enough to tell the batch axis
-        self._sites = self._parts.find_sites(example, self._ways)
-        self.image_shape = tuple(example.shape[1:])
+        example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
+        self._sites = self._parts.find_sites(example, self._names, self._ways)
+        self._example, self.image_shape = example, tuple(example.shape[1:])
 
     def _images(self, x: Any) -> Tensor:
         images = checked_images(x, self.image_shape)
@@ -332,16 +352,10 @@ class Lens:
         return images
 
     def _codes(self, z: Any) -> Tensor:
-        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._like())
+        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._parts.like)
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
         yield from rows.split(self.rows if self._sites is not None else _ROWS_CPU)
-
-    def _like(self) -> Tensor:
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
 
 
 def _ways(execution: Any) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A VAE as its parts, encoder, codebook and decoder, each run in chunks under hooks; finds the sites of all."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
-from vaelens.lens.calls import Call
 from vaelens.lens.execution import Edit, trace, undisturbed
 from vaelens.lens.incremental.found import WAYS
+from vaelens.lens.naming import Name, Place, Traced, modules_in, with_names
 from vaelens.lens.part import FP32, Part, first
 from vaelens.lens.points import Point, point_of
 from vaelens.lens.quantisation import Quantisation
-from vaelens.lens.sites import LATENT, Site, Sites, site_of, stages
+from vaelens.lens.sites import LATENT, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
 
 
@@ -53,6 +53,14 @@ class Parts:
         self.module, self.quantisation = module, quantisation
         self.encoder, self.decoder = Part(module, encode), Part(module, decode)
 
+    @property
+    def like(self) -> Tensor:
+        """A weight: what is on the model's device and of its type is like it."""
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            if tensor.is_floating_point():
+                return tensor
+        raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
+
     def encode(self, images: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder; `seed` fixes whatever an encoder draws by itself."""
         result, captured = self.encoder.run(images.clone(), edits, capture, seed)
@@ -77,32 +85,37 @@ class Parts:
         with undisturbed(self.module):
             return self.quantisation(codes)
 
-    def find_sites(self, example: Tensor, ways: Collection[str] = WAYS) -> Sites:
-        """Trace one small batch and resolve every site.
+    def find_sites(self, example: Tensor, names: Sequence[Name] = (), ways: Collection[str] = WAYS) -> Sites:
+        """Trace one small batch and resolve every site: those that are found, and those that a user names.
 
         Raises:
-            VaelensError: encode and decode do not fit together, or do not run parts of the module.
+            VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
+                for nothing.
         """
+        also = modules_in(names, self.module)
         with undisturbed(self.module):
-            encoder = trace(self.module, self.encoder.function, example.clone())
+            encoder = trace(self.module, self.encoder.function, example.clone(), also)
             mean, logvar = _posterior(encoder.result, len(example))
-            decoder = trace(self.module, self.decoder.function, self.decodable(mean))
+            decoder = trace(self.module, self.decoder.function, self.decodable(mean), also)
         image = _decoded(decoder.result, len(example))
         if image.shape != example.shape:
             raise VaelensError(
                 f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
                 f"{tuple(example.shape[1:])}; expected the same"
             )
+        traced = Traced(self.module, encoder, decoder)
         heads = [mean] if logvar is None else [mean, logvar]
-        found: list[tuple[Site, Call | None]] = [
-            *_named("encoder", stages(encoder.calls, heads=heads)),
-            (site_of(LATENT, LATENT, mean), None),
-            *_named("decoder", stages(decoder.calls, last_is_output=True)),
-        ]
-        if found[-1][0].part != "decoder":
+        before, after = stages(encoder.calls, heads=heads), stages(decoder.calls, last_is_output=True)
+        if not after:
             raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
-        points = {s.name: point_of(c) for s, c in found if c is not None}
-        sites = Sites([site for site, _ in found])
+        found = [
+            *(traced.place(f"encoder.{k}", "encoder", call) for k, call in enumerate(before)),
+            Place(site_of(LATENT, LATENT, mean), None),
+            *(traced.place(f"decoder.{k}", "decoder", call) for k, call in enumerate(after)),
+        ]
+        places = with_names(found, names, traced)
+        points = {place.site.name: point_of(place.call) for place in places if place.call is not None}
+        sites = Sites([place.site for place in places])
         self._prepare(sites, points, example, ways)
         return sites
 
@@ -118,10 +131,6 @@ class Parts:
     def decodable(self, codes: Tensor) -> Tensor:
         """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
         return codes.clone() if self.quantisation is None else self.quantisation(codes).embedding
-
-
-def _named(part: str, calls: list[Call]) -> list[tuple[Site, Call]]:
-    return [(site_of(f"{part}.{k}", part, call.activation), call) for k, call in enumerate(calls)]
 
 
 def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:

@@ -6,7 +6,8 @@ a model or attaches a hook.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.lens.calls import Call, is_layer, keeps_units
 
 LATENT = "latent"
+PATTERN = frozenset("*?[")  # of a name that selects by pattern
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,20 @@ class Site:
     """A place where an activation can be read or replaced.
 
     Attributes:
-        name: `encoder.<k>`, `latent` or `decoder.<k>`, k in the order in which data passes.
+        name: `encoder.<k>`, `latent` or `decoder.<k>`, k in the order in which data passes; or as a user named it.
         part: "encoder", "latent" or "decoder".
         units: how many units the site has: channels, neurons or latent dimensions.
         shape: the activation's shape for one image, the unit axis first.
+        module: the path within the model of the module whose output it is; empty for the latent.
+        call: which call of the module, counted from 0 through encode and then decode; None where there is only one.
     """
 
     name: str
     part: str
     units: int
     shape: tuple[int, ...]
+    module: str = field(default="", compare=False)
+    call: int | None = field(default=None, compare=False)
 
 
 class Sites(Mapping[str, Site]):
@@ -70,19 +76,27 @@ class Sites(Mapping[str, Site]):
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
         """Check names and put them in the order of the data; None or "all" is every site.
 
+        A shell pattern ("decoder.*", "*.1") stands for every site that it matches; capitals matter.
+
         Raises:
-            VaelensError: a name that this model does not have.
+            VaelensError: a name that this model does not have, a pattern that matches none.
         """
         if names is None or (isinstance(names, str) and names == "all"):
             return tuple(self)
-        wanted = {names} if isinstance(names, str) else set(names)
-        for name in wanted:
-            self[name]
+        wanted: set[str] = set()
+        for name in [names] if isinstance(names, str) else names:
+            wanted.update(self._matching(name) if PATTERN.intersection(name) else [self[name].name])
         return tuple(name for name in self if name in wanted)
 
+    def _matching(self, pattern: str) -> list[str]:
+        found = [name for name in self if fnmatchcase(name, pattern)]
+        if not found:
+            raise VaelensError(f"no site matches {pattern!r}; sites: {', '.join(self)}")
+        return found
+
     def __repr__(self) -> str:
-        header = ("site", "part", "units", "shape")
-        rows = [(s.name, s.part, str(s.units), "×".join(map(str, s.shape))) for s in self._sites.values()]
+        header = ("site", "part", "units", "shape", "module")
+        rows = [(s.name, s.part, str(s.units), "×".join(map(str, s.shape)), s.module + _call(s)) for s in self.values()]
         widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in [header, *rows]]
         return "\n".join(line.rstrip() for line in lines)
@@ -138,6 +152,10 @@ def site_of(name: str, part: str, activation: Tensor) -> Site:
             "(image, unit)"
         )
     return Site(name, part, shape[0], shape)
+
+
+def _call(site: Site) -> str:
+    return "" if site.call is None else f", call {site.call}"
 
 
 def _follows(call: Call, last: Call) -> bool:

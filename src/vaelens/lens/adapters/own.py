@@ -1,11 +1,14 @@
 """The parts of a vaelens VAE."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.quantisation import Quantisation
 from vaelens.models import VAE
+from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
 
 
@@ -15,8 +18,18 @@ def own(model: nn.Module) -> Adapter | None:
         return None
     vae = model
     example = torch.zeros(1, *vae.image_shape)
+
+    def encode(x: Tensor) -> Any:
+        if vae.modules_from["encoder"] != STANDARD:
+            return vae.encode(x)
+        # Without the checks of `vae.encode`, whose questions about shapes torch.fx can't follow.
+        return vae.encoder(x) if vae.quantiser is not None else vae.encoder(x).chunk(2, dim=1)
+
+    def decode(z: Tensor) -> Tensor:
+        return vae.mean(vae.decoder(z))
+
     if vae.quantiser is None:
-        return Adapter(vae.encode, vae.decode, None, example)
+        return Adapter(encode, decode, None, example)
 
     def codebook() -> Tensor:
         quantiser = vae.quantiser
@@ -24,4 +37,4 @@ def own(model: nn.Module) -> Adapter | None:
         return quantiser.codebook
 
     # Not `vae.decode`, which would quantise again: a code beside its double would not be sure to stay itself.
-    return Adapter(vae.encode, lambda embedding: vae.mean(vae.decoder(embedding)), Quantisation(codebook), example)
+    return Adapter(encode, decode, Quantisation(codebook), example)

@@ -1,0 +1,190 @@
+"""Names that a user gives: to the output of any submodule, or to a site that was found.
+
+A name stands for a submodule, its dotted path, one of these with the number of the call, or a site's name. Nothing here
+runs a model.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.calls import Call, Trace
+from vaelens.lens.sites import LATENT, PATTERN, Site, site_of
+
+Name = tuple[str, Any]  # a name, and what it was given to
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A site and the call that gives its activation; none for the latent."""
+
+    site: Site
+    call: Call | None
+    named: bool = False  # by hand
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A model and its two traced parts."""
+
+    model: nn.Module
+    encoder: Trace
+    decoder: Trace
+
+    def place(self, name: str, part: str, call: Call, named: bool = False) -> Place:
+        """The place of a call in a part."""
+        path = next(path for path, module in self.model.named_modules() if module is call.module)
+        earlier = 0 if part == "encoder" else self.encoder.counts.get(call.module, 0)
+        several = self.calls(call.module) > 1
+        site = replace(site_of(name, part, call.activation), module=path)
+        return Place(replace(site, call=earlier + call.number) if several else site, call, named)
+
+    def calls(self, module: nn.Module) -> int:
+        """How often a module is called, in encode and decode together."""
+        return self.encoder.counts.get(module, 0) + self.decoder.counts.get(module, 0)
+
+    def rank(self, place: Place) -> tuple[int, int]:
+        """Where a place is in the order of the data."""
+        if place.call is None:
+            return 1, 0
+        trace, part = (self.encoder, 0) if place.site.part == "encoder" else (self.decoder, 2)
+        return part, next(k for k, call in enumerate(trace.calls) if call is place.call)
+
+
+def checked_names(sites: Any) -> list[Name]:
+    """A user's mapping from names to what they stand for, its names checked.
+
+    Raises:
+        VaelensError: no mapping; a name that is no text, is taken, or has the characters of a pattern.
+    """
+    if not isinstance(sites, Mapping):
+        raise VaelensError(
+            f"sites are a {type(sites).__name__}; give a mapping from names to submodules, their paths or sites' names"
+        )
+    for name in sites:
+        if not isinstance(name, str) or not name:
+            raise VaelensError(f"{name!r} is no name for a site; give a text")
+        if name in (LATENT, "all"):
+            raise VaelensError(f"the name {name!r} is taken; choose another")
+        if PATTERN.intersection(name):
+            raise VaelensError(f"the name {name!r} has one of *?[, which select sites by pattern; leave it out")
+    return list(sites.items())
+
+
+def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
+    """The submodules that names may stand for: those whose calls must be recorded."""
+    found = (_module(given[0] if isinstance(given, tuple) and given else given, model) for _, given in names)
+    return [module for module in found if module is not None]
+
+
+def with_names(places: Sequence[Place], names: Sequence[Name], traced: Traced) -> list[Place]:
+    """The places with names given to them, and the places that were named besides, in the order of the data.
+
+    Raises:
+        VaelensError: a name used twice, or one of something that is no submodule, never called, called several times,
+            or gives no activation.
+    """
+    placed = list(places)
+    for name, given in names:
+        if any(place.site.name == name for place in placed):
+            raise VaelensError(f"the name {name!r} is that of another site; choose one that is not in use")
+        site = next((place for place in placed if isinstance(given, str) and place.site.name == given), None)
+        old, new = _renamed(name, site) if site is not None else _named(name, given, placed, traced)
+        placed = sorted([*(place for place in placed if place is not old), replace(new, named=True)], key=traced.rank)
+    return placed
+
+
+def _renamed(name: str, old: Place) -> tuple[Place, Place]:
+    if old.call is None:
+        raise VaelensError(f"{name!r} is to rename the site {LATENT}, which keeps its name; choose another site")
+    return old, replace(old, site=replace(old.site, name=name))
+
+
+def _named(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> tuple[Place | None, Place]:
+    """The place of a module that was named, and before it the one whose place it takes."""
+    new = _called(name, given, placed, traced)
+    old = next((place for place in placed if place.call is new.call), None)
+    if old is not None and old.named:
+        raise VaelensError(f"{name!r} and {old.site.name!r} name the same module's output; give it one name")
+    if old is None and new.site.part == "decoder":
+        old = _replaced_output(new, placed, traced)
+    return old, new
+
+
+def _called(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> Place:
+    target, number = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    model = traced.model
+    if not isinstance(target, str | nn.Module) or not (number is None or type(number) is int):
+        raise VaelensError(
+            f"site {name!r} is given {given!r}; expected a submodule, its path, a pair (either of these, call number), "
+            "or a site's name"
+        )
+    module = _module(target, model)
+    if module is None:
+        raise _not_part_of(name, target, placed, model)
+    path = next(path for path, child in model.named_modules() if child is module) or "the model itself"
+    total = traced.calls(module)
+    if total == 0:
+        raise VaelensError(f"site {name!r} is {path}, which neither encode nor decode calls; name a module that runs")
+    if number is None and total > 1:
+        raise VaelensError(
+            f"site {name!r} is {path}, which is called {total} times; say which call: ({path!r}, 0) to "
+            f"({path!r}, {total - 1})"
+        )
+    number = number or 0
+    if not 0 <= number < total:
+        raise VaelensError(f"site {name!r} is call {number} of {path}, which has calls 0 to {total - 1}")
+    earlier = traced.encoder.counts.get(module, 0)
+    part, trace = ("encoder", traced.encoder) if number < earlier else ("decoder", traced.decoder)
+    here = number if number < earlier else number - earlier
+    for stray in trace.strays:
+        if stray.module is module and stray.number == here:
+            raise VaelensError(
+                f"site {name!r} is {path}, which gives {stray.what}; expected a tensor with the images in front, "
+                "(n, units, …), alone or as the first of a tuple"
+            )
+    call = next(call for call in trace.calls if call.module is module and call.number == here)
+    return traced.place(name, part, call)
+
+
+def _replaced_output(new: Place, placed: Sequence[Place], traced: Traced) -> Place | None:
+    """The output site, where a module that ends later hands its activation over."""
+    output = placed[-1]
+    assert new.call is not None, "only the latent has no call"
+    assert output.call is not None, "the last place is the decoder's output"
+    if traced.rank(new) <= traced.rank(output):
+        return None
+    if new.call.output is output.call.output:
+        return output
+    if new.call.output.numel() != output.call.output.numel():
+        raise VaelensError(
+            f"site {new.site.name!r} comes after {output.site.name}, which holds the image, and holds none; nothing "
+            "follows from it"
+        )
+    return None
+
+
+def _module(target: Any, model: nn.Module) -> nn.Module | None:
+    modules = dict(model.named_modules())
+    if isinstance(target, str):
+        return dict(model.named_modules(remove_duplicate=False)).get(target) if target else None
+    return target if any(target is module for module in modules.values()) else None
+
+
+def _not_part_of(name: str, target: str | nn.Module, placed: Sequence[Place], model: nn.Module) -> VaelensError:
+    if isinstance(target, nn.Module):
+        return VaelensError(
+            f"site {name!r} is a {type(target).__name__} that is not in the {type(model).__name__} under the lens; "
+            "give one of its submodules"
+        )
+    sites = [place.site.name for place in placed if place.call is not None]
+    paths = [path for path, _ in model.named_modules(remove_duplicate=False) if path]
+    nearest = difflib.get_close_matches(target, [*sites, *paths], n=1)
+    return VaelensError(
+        f"site {name!r} is given {target!r}, which is neither a submodule's path nor a site; sites: {', '.join(sites)}"
+        + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+    )
