@@ -1,0 +1,88 @@
+"""The benchmarks' other ways to each number give the number; what they print finds its place."""
+
+import pytest
+import torch
+from benchmarks import latent, mediation, page, patching
+from benchmarks.contest import Contest, Way, difference, run
+from benchmarks.rivals import RIVALS
+from benchmarks.rivals.hooks import whole
+from benchmarks.subject import PARTS, Subject
+
+import vaelens as vl
+
+# The other libraries' own warnings are not ours to raise.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def subject():
+    """Two pairs of 8×8 images, and weights large enough for effects that rounding does not touch."""
+    small = Subject(pairs=2, images=3, side=8, steps=0)
+    with torch.no_grad():
+        for name, parameter in small.model.named_parameters():
+            if name.endswith("weight"):
+                parameter.mul_(3)
+    return small
+
+
+@pytest.mark.parametrize("parts", [("encoder",), ("decoder",)], ids="-".join)
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_rival_measures_the_same_effects(subject, name, parts):
+    rival = RIVALS[name]
+    if not rival.installed:
+        pytest.skip(f"{rival.package} is not installed; the extra 'benchmarks' brings it")
+    ours = patching.ours(subject, parts)
+    assert (ours > 0).any()
+    assert difference(ours, rival.prepared(subject, parts)()) <= 1e-5
+
+
+def test_hooks_on_the_whole_vae_measure_the_same_effects(subject):
+    theirs = whole(subject.model, subject.base, subject.source)
+    assert difference(patching.ours(subject, PARTS), theirs) <= 1e-5
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_plain_loop_mediates_the_same(subject, part):
+    theirs = mediation.hooked(subject.model, part, subject.base, subject.source)
+    assert difference(mediation.mediated(subject, part), theirs) <= 1e-5
+
+
+def test_the_latent_loop_measures_the_same_effects(subject):
+    for contest in latent.contests(subject):
+        assert difference(contest.ours(), contest.others[0].run()) <= 1e-5
+
+
+def test_a_decode_costs_what_its_layers_say():
+    model = vl.build_model("vae", (1, 8, 8), latent_dim=3)
+    # two dense layers, and one transposed convolution whose 4×4 kernel meets each of its 64·4·4 inputs
+    assert latent.macs(model) == 3 * 256 + 256 * 1024 + 64 * 16 * 16
+
+
+def test_ways_take_turns_after_one_untimed_round():
+    calls = []
+    ways = [Way(name, lambda name=name: calls.append(name)) for name in ("first", "second")]
+    contest = Contest("turns", lambda: calls.append("ours"), ways, each_round=lambda: calls.append("round"))
+    outcome = run(contest, repetitions=2)
+    turn = ["ours", "first", "second"]
+    assert calls == [*turn, "round", *turn, "round", *turn]
+    assert [len(row.split("|")) for row in outcome.rows()] == [8, 8]
+    assert list(outcome.errors) == [None, None, None]
+
+
+def test_the_output_replaces_what_lies_between_the_markers(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{page.BEGIN}\nold\n{page.END}\nbelow\n")
+    page.write("| new |\n", readme)
+    page.write("| newer |\n", readme)
+    assert readme.read_text() == f"above\n{page.BEGIN}\n\n| newer |\n\n{page.END}\nbelow\n"
+
+
+def test_the_output_needs_its_place(tmp_path):
+    (tmp_path / "README.md").write_text("nothing here")
+    with pytest.raises(ValueError, match="has no place"):
+        page.write("| new |", tmp_path / "README.md")
+
+
+def test_the_readme_has_the_place():
+    text = page.README.read_text()
+    assert text.index(page.BEGIN) < text.index(page.END)
