@@ -3,7 +3,7 @@
 Costs two forwards of the mediator's part for each image and mediator; memory does not grow with the number of images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from vaelens.effects.patching import paired
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.effects.worlds import World, checked_outcome, counterfactuals, world
+from vaelens.effects.worlds import World, cells, changes, checked_outcome, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import resolve_units
 from vaelens.progress import check_progress, reporting
+from vaelens.lens.regions import Region
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
 
@@ -87,32 +88,39 @@ def mediation_effects(
         treatment, others = ChunkedTreatment(lens, given, base, before=site), base
     else:
         treatment, others = None, paired(base, treated, lens)
+    groups = [Region(tuple(group)) for group in groups]
     sums = _Sums(*(BootstrapMean(shape, seed=seed) for shape in ((), (), (len(groups),), (len(groups),))))
     with reporting(progress, len(base) * len(groups), "mediation") as report:
         for rows in chunks(len(base), lens.rows):
-            untreated = world(lens, base[rows], [site])
-            under = world(lens, others[rows], [site], () if treatment is None else treatment.of(rows))
-            start = untreated.outcome(outcome)
-            effect = (under.outcome(outcome) - start).double().flatten(1)  # (c, cells)
-            squares = effect.square().sum(dim=1).cpu().numpy()
+            untreated = world(lens, base[rows], [site], again=True)
+            under = world(lens, others[rows], [site], () if treatment is None else treatment.of(rows), again=True)
+            starts = {world: cells(world.outcome(outcome)) for world in (untreated, under)}
+            effect = starts[under] - starts[untreated]  # (c, cells)
+            squares = effect.double().square().sum(dim=1).cpu().numpy()
             sums.total.update(squares)
             sums.norm.update(np.sqrt(squares))
 
             def projected(
-                seen: World, giver: World, unchanged: Array, start: Tensor = start, effect: Tensor = effect
+                seen: World,
+                giver: World,
+                unchanged: Array,
+                starts: Mapping[World, Tensor] = starts,
+                effect: Tensor = effect,
             ) -> Array:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 projections = np.repeat(unchanged[:, None], len(groups), axis=1)
-                for picked, outcomes in counterfactuals(lens, seen, site, groups, giver.activations[site], outcome):
-                    change = (outcomes - start).double().flatten(2)  # (picked, c, cells)
-                    projections[:, picked] = (change * effect).sum(dim=2).T.cpu().numpy()
+                for some in seen.again(site, groups, giver.activations[site], outcome):
+                    shared = (changes(some, starts[seen]) * effect.index_select(0, some.rows)).sum(dim=1)  # (m)
+                    at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
+                    # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
+                    projections[at] += shared.double().cpu().numpy()
                 return projections
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
             sums.direct.update(projected(under, untreated, unchanged=squares))
             sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
-            report.advance(len(groups) * len(start))
-    single = [group[0] if len(group) == 1 else k for k, group in enumerate(groups)]
+            report.advance(len(groups) * len(squares))
+    single = [group.units[0] if len(group.units) == 1 else k for k, group in enumerate(groups)]
     coords: dict[str, Any] = {"site": ("unit", [site] * len(groups)), "index": ("unit", single)}
     if members is not None:
         coords["members"] = ("unit", members)

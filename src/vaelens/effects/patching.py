@@ -15,10 +15,11 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import World, checked_outcome, counterfactuals, world
+from vaelens.effects.worlds import World, cells, changes, checked_outcome, world
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens, Patch
 from vaelens.lens.images import checked_images
+from vaelens.lens.regions import Region
 from vaelens.lens.interventions import ABLATIONS, other_images, resolve_units
 from vaelens.progress import Advance, check_progress, reporting
 from vaelens.statistics import BootstrapMean, ratio_interval
@@ -91,7 +92,7 @@ def patching_effects(
         giver = _Giver(lens, base, source, names, method, seed)
         scores = _Scores(lens, names, outcome, seed, report.advance)
         for rows in chunks(len(base), lens.rows):
-            here = world(lens, base[rows], names)
+            here = world(lens, base[rows], names, again=True)
             there = None if source is None else world(lens, source[rows], names)
             scores.add(here, there, {name: giver.activation(name, here, there, rows) for name in names})
     return scores.dataset(method=method, images=len(base), seed=seed)
@@ -144,7 +145,7 @@ def path_effects(
     with reporting(progress, len(base) * lens.sites[receiver].units, "path effects") as report:
         scores = _Scores(lens, (receiver,), None, seed, report.advance)
         for rows in chunks(len(base), lens.rows):
-            here, there = world(lens, base[rows], [receiver]), world(lens, source[rows], [sender])
+            here, there = world(lens, base[rows], [receiver], again=True), world(lens, source[rows], [sender])
             patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
             scores.add(here, there, {receiver: patched.activations[receiver]})
     return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))
@@ -213,26 +214,30 @@ class _Scores:
         self._measured = False
 
     def add(self, here: World, there: World | None, given: dict[str, Tensor]) -> None:
+        starts = {kind: cells(here.outcome(kind)) for kind in self._whole}
         totals = {}
         if there is not None:
             self._measured = True
             for kind, whole in self._whole.items():
-                totals[kind] = (there.outcome(kind) - here.outcome(kind)).double().flatten(1)  # (c, cells)
-                whole.update(totals[kind].square().sum(dim=1).cpu().numpy())
+                totals[kind] = cells(there.outcome(kind)) - starts[kind]  # (c, cells)
+                whole.update(totals[kind].double().square().sum(dim=1).cpu().numpy())
         for site in self._sites:
             kind = self._outcome[site]
-            units = self._lens.sites[site].units
-            effect = np.zeros((len(here.images), units))
-            shared = np.zeros((len(here.images), units))
-            each = [[unit] for unit in range(units)]
-            for picked, outcomes in counterfactuals(self._lens, here, site, each, given[site], kind):
-                change = (outcomes - here.outcome(kind)).double().flatten(2)  # (picked, c, cells)
-                effect[:, picked] = change.norm(dim=2).T.cpu().numpy()
+            each = [Region((unit,)) for unit in range(self._lens.sites[site].units)]
+            effect = np.zeros((len(here.images), len(each)))
+            shared = np.zeros((len(here.images), len(each)))
+            done = 0
+            for some in here.again(site, each, given[site], kind):
+                change = changes(some, starts[kind])  # (m, cells)
+                at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
+                effect[at] = change.norm(dim=1).double().cpu().numpy()
                 if there is not None:
-                    shared[:, picked] = (change * totals[kind]).sum(dim=2).T.cpu().numpy()
+                    shared[at] = (change * totals[kind].index_select(0, some.rows)).sum(dim=1).double().cpu().numpy()
+                done += len(some.rows)
+                self._advance(len(some.rows))
             self._effect[site].update(effect)
             self._shared[site].update(shared)
-            self._advance(len(here.images) * units)
+            self._advance(effect.size - done)
 
     def dataset(self, **made: Any) -> xr.Dataset:
         intervals = [self._effect[site].interval() for site in self._sites]

@@ -84,7 +84,7 @@ def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advan
     """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.rows):
-        base, taken = lens.decode_rows(codes[rows]).images, _taken(lens, codes[rows])
+        base, taken = lens.draw_rows(codes[rows]), _taken(lens, codes[rows])
         for unit, total in enumerate(effect):
             deltas = [image - base for image in _changed(lens, rows, unit, plan, base, taken)]
             total.update(_norms(deltas))
@@ -114,15 +114,15 @@ def _tally(
     over: str,
     advance: Advance,
 ) -> None:
-    base, taken = lens.decode_rows(codes).images, _taken(lens, codes)
-    recoded = lens.encode_rows(base).mean if over == "latents" else None
+    base, taken = lens.draw_rows(codes), _taken(lens, codes)
+    recoded = lens.read_rows(base) if over == "latents" else None
     for unit, tally in tallies.items():
         deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
         for image in _changed(lens, rows, unit, plan, base, taken):
             deltas.append(image - base)
             pixels += deltas[-1].abs()
             if recoded is not None:
-                outputs = outputs + (lens.encode_rows(image).mean - recoded).abs()
+                outputs = outputs + (lens.read_rows(image) - recoded).abs()
         tally.effect.update(_norms(deltas))
         tally.pixels.update(_rows(pixels / len(deltas)))
         if isinstance(outputs, Tensor):
@@ -137,11 +137,11 @@ def _changed(
     for k in range(len(plan.labels)):
         codes = plan.changed(rows, unit, k)
         if taken is None:
-            yield lens.decode_rows(codes).images
+            yield lens.draw_rows(codes)
             continue
         images, moved = base.clone(), (lens.quantise(codes).indices != taken).reshape(len(base), -1).any(dim=1)
         if moved.any():
-            images[moved] = lens.decode_rows(codes[moved]).images
+            images[moved] = lens.draw_rows(codes[moved])
         yield images
 
 

@@ -1,81 +1,30 @@
-"""Counterfactual worlds: a chunk of images run under a treatment, and run again with units held at other values.
+"""Counterfactual worlds: a chunk of images run under a treatment, and run again with regions held at other values.
 
-What levels 3 and 4 are made of. A world is one lens run on at most `lens.rows` images; the runs again fold several
-sets of units into one chunk, and a set whose values would not change is skipped, exactly.
+What levels 3 and 4 are made of: the lens's replays, with what is asked of their outcomes.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Intervention, Lens
-from vaelens.lens.execution import Edit
-from vaelens.lens.sites import LATENT
+from vaelens.lens.replay import CODE, IMAGE, Again, Replay
 
-Treatment = Sequence[Intervention]
-OUTCOMES = ("code", "image")
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """A chunk of images as a treatment leaves it.
-
-    Attributes:
-        images: what went in, (c, C, H, W), in the model's type and on its device.
-        code: (c, d, *positions).
-        image: what came out, (c, C, H, W).
-        activations: by site.
-        treated: the units that the treatment set, by site.
-    """
-
-    images: Tensor
-    code: Tensor
-    image: Tensor
-    activations: Mapping[str, Tensor]
-    treated: Mapping[str, list[int]]
-
-    def outcome(self, kind: str) -> Tensor:
-        """The code or the image."""
-        return self.code if kind == "code" else self.image
+World = Replay
+OUTCOMES = (CODE, IMAGE)
 
 
-def world(lens: Lens, images: Tensor, sites: Collection[str], treatment: Treatment = ()) -> World:
-    """Run a chunk and keep the activations of some sites, and of those that the treatment sets."""
-    treated: dict[str, list[int]] = {}
-    for one in treatment:
-        treated[one.site] = [*treated.get(one.site, []), *one.resolve_units(lens.sites[one.site])]
-    run = lens.run(images, treatment, capture={*sites, *treated})
-    return World(images.to(run.code), run.code, run.reconstruction, run.activations, treated)
-
-
-def counterfactuals(
-    lens: Lens, seen: World, site: str, groups: Sequence[Sequence[int]], source: Tensor, outcome: str
-) -> Iterator[tuple[list[int], Tensor]]:
-    """The outcome of a world in which one group of a site's units takes its values from elsewhere.
-
-    Args:
-        lens: the lens.
-        seen: the world to change; it captured `site`.
-        site: where the units are.
-        groups: sets of units, each changed by itself.
-        source: the site's activation to take them from, (c, units, *positions).
-        outcome: "code" or "image".
-
-    Yields:
-        Positions in `groups`, and the outcomes (positions, c, …). Groups whose values are the same bits in both are
-        never yielded: their outcome is the world's own.
-    """
-    present = seen.activations[site]
-    changing = [k for k, group in enumerate(groups) if not torch.equal(present[:, list(group)], source[:, list(group)])]
-    fold = max(1, lens.rows // len(present))
-    for start in range(0, len(changing), fold):
-        picked = changing[start : start + fold]
-        edit = _exchange([list(groups[k]) for k in picked], source)
-        result = _again(lens, seen, site, edit, len(picked), outcome)
-        yield picked, result.reshape(len(picked), len(present), *result.shape[1:])
+def world(
+    lens: Lens,
+    images: Tensor,
+    sites: Collection[str],
+    treatment: Sequence[Intervention] = (),
+    again: bool = False,
+) -> World:
+    """Run a chunk and keep the activations of some sites; with `again` also what running again from them needs."""
+    return lens.replay(images, sites if again else (), treatment, capture=sites)
 
 
 def checked_outcome(outcome: str, lens: Lens, sites: Collection[str]) -> str:
@@ -87,49 +36,21 @@ def checked_outcome(outcome: str, lens: Lens, sites: Collection[str]) -> str:
     if outcome not in OUTCOMES:
         raise unknown("outcome", outcome, OUTCOMES)
     late = [name for name in sites if lens.sites[name].part != "encoder"]
-    if outcome == "code" and late:
+    if outcome == CODE and late:
         raise VaelensError(f"{late[0]} comes after the code and can't change it; use outcome='image'")
     return outcome
 
 
-def _again(lens: Lens, seen: World, site: str, edit: Edit, copies: int, outcome: str) -> Tensor:
-    """The part of the model from the site's part on, on `copies` copies of a world, with one more edit."""
-    part = lens.sites[site].part
-    edits = {name: _held(units, seen.activations[name]) for name, units in seen.treated.items()}
-    edits[site] = edit
-    inside = {
-        side: {name: e for name, e in edits.items() if lens.sites[name].part == side} for side in ("encoder", "decoder")
-    }
-    if part == "encoder":
-        code = lens.encode_rows(_copied(seen.images, copies), inside["encoder"]).mean
-        if outcome == "code":
-            return code
-    else:
-        code = _copied(seen.code, copies)
-        if part == LATENT:
-            code = edit(code)
-    return lens.decode_rows(code, inside["decoder"]).images
+def changes(some: Again, start: Tensor) -> Tensor:
+    """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the world that was changed, (c, cells).
+
+    Args:
+        some: the rows.
+        start: as `cells` gives it.
+    """
+    return cells(some.outcomes) - start.index_select(0, some.rows)
 
 
-def _exchange(groups: list[list[int]], source: Tensor) -> Edit:
-    def edit(activation: Tensor) -> Tensor:
-        edited = activation.clone()
-        folded = edited.view(len(groups), len(source), *edited.shape[1:])  # (groups, c, units, *positions)
-        for copy, units in zip(folded, groups, strict=True):
-            copy[:, units] = source[:, units]
-        return edited
-
-    return edit
-
-
-def _held(units: list[int], values: Tensor) -> Edit:
-    def edit(activation: Tensor) -> Tensor:
-        edited = activation.clone()
-        edited[:, units] = _copied(values, len(activation) // len(values))[:, units]
-        return edited
-
-    return edit
-
-
-def _copied(rows: Tensor, copies: int) -> Tensor:
-    return rows.repeat(copies, *[1] * (rows.ndim - 1))
+def cells(outcomes: Tensor) -> Tensor:
+    """Outcomes as rows of numbers, (n, cells), of at least single precision."""
+    return outcomes.flatten(1).to(torch.promote_types(outcomes.dtype, torch.float32))
