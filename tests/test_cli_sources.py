@@ -117,7 +117,8 @@ def test_a_folder_of_pythae_is_analysed(kind, config, options, tmp_path, capsys)
     assert vl.Analysis.load(out).provenance["model"] == vl.Lens(model).describe()
 
 
-CONFIGS = [name for name in pythae.models.__all__ if "Config" in name and name != "BaseAEConfig"]
+# RHVAE keeps more than weights; a lens refuses it in any case
+CONFIGS = [n for n in pythae.models.__all__ if "Config" in n and n not in ("BaseAEConfig", "RHVAEConfig")]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -126,8 +127,6 @@ def test_every_model_of_pythae_is_rebuilt_as_it_was_saved(config, tmp_path):
 
     kind = getattr(pythae.models, config.removesuffix("Config").removesuffix("_"))
     model = save_pythae(tmp_path, kind, getattr(pythae.models, config), shape=(1, 4, 4))
-    if (tmp_path / "metric.pkl").is_file() or config == "RHVAEConfig":  # it keeps more than weights, and is refused
-        return
     loaded = load(tmp_path)
     assert type(loaded) is kind
     assert loaded.model_config.to_dict() == model.model_config.to_dict()
