@@ -2,18 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vaelens.lens.incremental.layers import CHANNELS_LAST, LINEAR, PLAIN, SUB_PIXEL, Layer
-from vaelens.lens.incremental.steps import Program, Step
+from vaelens.lens.incremental.steps import Program, Step, Values
 
-_ROUNDS = 3
-_SLOW = 1.0  # seconds of one run from which it is timed once
-_GAIN = 0.95  # of the plain form's time: what is not clearly faster is not worth another order of arithmetic
+_ROUNDS = 5
+_SLOW = 1.0  # seconds of one run from which on one round must do
 
 _chosen: dict[str, list[str]] = {}
 
@@ -36,29 +35,24 @@ def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> Non
 
 
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
-    plain = {layer: PLAIN for layer in layers.values()}
-
-    def run(forms: Mapping[Layer, str]) -> Callable[[], Any]:
-        def once() -> Any:
-            for layer, form in forms.items():
-                layer.form = form
-            return program.run(given, calls=layers)
-
-        return once
-
+    plain = dict.fromkeys(layers.values(), PLAIN)
     last = {layer: PLAIN if layer.kind == LINEAR else CHANNELS_LAST for layer in layers.values()}
     split = [layer for layer in layers.values() if SUB_PIXEL in layer.forms]
     if split:
-        run(last)
-        for layer, form in last.items():
-            layer.form = form
-        _, values = program.run(given, calls=layers, keep={layer.data for layer in split})
+        _, values = _run(program, layers, last, given, keep={layer.data for layer in split})
         for layer in split:
             data = values[layer.data]
-            times = {form: _seconds(_applied(layer, form, data)) for form in (CHANNELS_LAST, SUB_PIXEL)}
-            last[layer] = min(times, key=times.__getitem__)
-    faster = _seconds(run(last)) < _GAIN * _seconds(run(plain))
-    return [(last if faster else plain)[layer] for layer in layers.values()]
+            last[layer] = _fastest({form: _applied(layer, form, data) for form in (SUB_PIXEL, CHANNELS_LAST)})
+    ways = {True: lambda: _run(program, layers, last, given), False: lambda: _run(program, layers, plain, given)}
+    return [(last if _fastest(ways) else plain)[layer] for layer in layers.values()]
+
+
+def _run(
+    program: Program, layers: Mapping[Step, Layer], forms: Mapping[Layer, str], given: Tensor, keep: Collection[Step] = ()
+) -> tuple[Any, Values]:
+    for layer, form in forms.items():
+        layer.form = form
+    return program.run(given, calls=layers, keep=keep)
 
 
 def _applied(layer: Layer, form: str, data: Tensor) -> Callable[[], Tensor]:
@@ -69,16 +63,19 @@ def _applied(layer: Layer, form: str, data: Tensor) -> Callable[[], Tensor]:
     return once
 
 
+def _fastest(ways: Mapping[Any, Callable[[], Any]]) -> Any:
+    """The way whose fastest run is fastest, of a few rounds in turn after one that warms up; of slow ways one round."""
+    times = {way: _seconds(run) for way, run in ways.items()}
+    if max(times.values()) < _SLOW:
+        rounds = [{way: _seconds(run) for way, run in ways.items()} for _ in range(_ROUNDS)]
+        times = {way: min(one[way] for one in rounds) for way in ways}
+    return min(times, key=times.__getitem__)
+
+
 def _seconds(function: Callable[[], Any]) -> float:
-    """The least of a few runs, after one that warms up; of slow ones the first."""
-    times = []
-    for _ in range(1 + _ROUNDS):
-        start = time.perf_counter()
-        _wait(function())
-        times.append(time.perf_counter() - start)
-        if times[0] > _SLOW:
-            return times[0]
-    return min(times[1:])
+    start = time.perf_counter()
+    _wait(function())
+    return time.perf_counter() - start
 
 
 def _wait(result: Any) -> None:
