@@ -138,7 +138,8 @@ class _Bar:
                 console=self._console,
                 transient=True,
             )
-            self._bar.add_task(label, total=total, completed=done)
+            self._bar.add_task(label, total=total)
+            self._bar.update(self._bar.task_ids[0], completed=done)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=done, description=label)
 

@@ -43,7 +43,7 @@ TOTALS = {
 
 @pytest.fixture
 def subject(layer, joined):
-    """A VAE of two layers a side on a lens that takes 3 images at a time, with images for it, one module in training."""
+    """A VAE in training but for one module, under a lens that takes few images at a time, with images for it."""
     rng = np.random.default_rng(0)
     model = joined(
         torch.nn.Sequential(torch.nn.Flatten(), layer(rng.normal(size=(4, 16))), layer(rng.normal(size=(3, 4)))),
@@ -68,7 +68,7 @@ def state(model):
         "modes": [module.training for module in model.modules()],
         "hooks": [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()],
         "torch": torch.get_rng_state().tolist(),
-        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002: it is the global state that is looked at
+        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
     }
 
 

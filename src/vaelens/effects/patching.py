@@ -110,8 +110,8 @@ def path_effects(
     """Patch units at one site and let only one unit at a later site see it, for each unit there.
 
     The receiver's unit v takes the value that it has when the sender's units are patched; everything else, at every
-    site, stays as on the base image. Effect and recovered fraction as in `patching_effects`. Memory does not grow with the
-    number of images.
+    site, stays as on the base image. Effect and recovered fraction as in `patching_effects`. Memory does not grow with
+    the number of images.
 
     Args:
         lens: the lens.
