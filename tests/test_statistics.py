@@ -178,3 +178,10 @@ def test_negative_arguments_are_refused():
         poisson_weights(-3)
     with pytest.raises(VaelensError, match="replicates is one number"):
         percentile_interval(1.0)
+
+
+@pytest.mark.parametrize("images", [1, 255, 256, 257, 1000])
+def test_weights_of_some_images_are_those_they_have_among_all(images):
+    of = np.sort(np.random.default_rng(1).choice(images, (images + 1) // 2, replace=False))
+    np.testing.assert_array_equal(poisson_weights(images, 7, 3, of), poisson_weights(images, 7, 3)[:, of])
+    assert poisson_weights(images, 7, 3, np.empty(0, dtype=int)).shape == (7, 0)

@@ -4,9 +4,9 @@ The bar comes once the work has taken two seconds, only where standard error is 
 however it ends. A step costs a look at the clock.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from rich.console import Console
@@ -123,12 +123,12 @@ class _Bar:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._begin = time.monotonic()
+        self._begin = monotonic()
         self._bar: Progress | None = None
 
     def show(self, done: float, total: float, label: str) -> None:
         if self._bar is None:
-            if not self._console.is_terminal or time.monotonic() - self._begin < _PATIENCE:
+            if not self._console.is_terminal or monotonic() - self._begin < _PATIENCE:
                 return
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -139,6 +139,7 @@ class _Bar:
                 transient=True,
             )
             self._bar.add_task(label, total=total)
+            self._bar.update(self._bar.task_ids[0], completed=done)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=done, description=label)
 

@@ -119,6 +119,19 @@ def test_iteration_ends(ds):
         assert sum(1 for _ in ds) == len(ds)
 
 
+def test_pairs_and_samples_are_made_in_parts_as_they_are_at_once(ds):
+    at = ds.draw(min(7, len(ds)), seed=5)
+    assert torch.equal(ds.images_at(at), ds.sample(len(at), seed=5)[0])
+    for factor, size in zip(ds.factors.names, ds.factors.sizes, strict=True):
+        if size == 1:
+            continue
+        whole, drawn = ds.pairs(factor, 7, seed=2), ds.pair_draw(factor, 7, seed=2)
+        assert len(drawn) == 7
+        parts = [drawn[slice(start, start + 3)] for start in range(0, 7, 3)]
+        for name in ("x", "x2", "f", "f2", "matched"):
+            assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
+
+
 def test_pairs_differ_in_the_factor_and_match_in_the_others(ds):
     for k, factor in enumerate(ds.factors.names):
         pairs = ds.pairs(factor, 30, seed=k)

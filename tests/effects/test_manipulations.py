@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.effects.manipulations import MANIPULATIONS
+from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing
 
 
 @pytest.fixture
@@ -147,3 +147,11 @@ def test_what_is_no_image_is_refused(images):
         vl.manipulate((images * 255).to(torch.uint8), "blur")
     with pytest.raises(vl.VaelensError, match=r"add a batch axis with x\[None\]"):
         vl.manipulate(images[0], "blur")
+
+
+@pytest.mark.parametrize("name", MANIPULATIONS)
+def test_images_may_be_manipulated_a_few_at_a_time(name):
+    images = torch.rand(150, 1, 3, 5, generator=torch.Generator().manual_seed(1))
+    change = changing(name, MANIPULATIONS[name][1], seed=7)
+    parts = torch.cat([change(part) for part in images.split(BLOCK)])
+    assert torch.equal(parts, vl.manipulate(images, name, seed=7))

@@ -169,6 +169,58 @@ def test_effects_do_not_depend_on_chunks(linear, same):
     same(*(vl.mediation_effects(m.lens, m.x, vl.Add("latent", 1, 0.5), "decoder.0") for m in models))
 
 
+def per_image(shape, seed):
+    return torch.as_tensor(np.random.default_rng(seed).normal(size=shape))
+
+
+@pytest.mark.parametrize(
+    "treatment",
+    [
+        [vl.Set("encoder.0", 0, 0.3), vl.Add("encoder.0", [0, 2], [1.0, -1.0]), vl.Scale("encoder.1", 1, 3.0)],
+        [vl.Set("encoder.0", [0, 2], per_image((9, 2), 0)), vl.Add("encoder.1", "all", per_image((9, 1), 1))],
+        [vl.Scale("encoder.1", [1, 0], per_image((9, 2), 2)), vl.Ablate("encoder.0", 1)],
+        [vl.Patch("encoder.0", [2, 1], per_image((9, 3), 3)), vl.Patch("encoder.1", 0, per_image((1, 2), 4))],
+        [
+            vl.Add("encoder.0", "all", 1.0),
+            vl.Ablate("encoder.0", [0, 1], "resample", seed=3),
+            vl.Scale("encoder.0", 0, 2),
+        ],
+        [vl.Ablate("encoder.0", 0, "mean"), vl.Ablate("encoder.1", 1, "mean"), vl.Ablate("encoder.1", 0, "resample")],
+    ],
+)
+def test_a_treatment_in_parts_is_the_treatment_of_all_images_at_once(layer, joined, same, treatment):
+    rng = np.random.default_rng(0)
+    model = joined(
+        nn.Sequential(
+            nn.Flatten(),
+            layer(rng.normal(size=(3, 4))),
+            nn.ReLU(),
+            layer(rng.normal(size=(2, 3))),
+            nn.Tanh(),
+            layer(rng.normal(size=(2, 2))),
+        ),
+        nn.Sequential(layer(rng.normal(size=(4, 2))), nn.Sigmoid(), nn.Unflatten(1, (1, 2, 2))),
+    )
+    x = torch.rand(9, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    lens = vl.Lens(model, model.encoder, model.decoder, example=x, memory_mb=0.0005)
+    assert 1 < lens.rows < 9
+    run = lens.run(x, treatment, capture="all")
+    held = [vl.Patch(site, "all", run) for site in dict.fromkeys(one.site for one in treatment)]
+    in_parts = vl.mediation_effects(lens, x, treatment, "latent", seed=1)
+    same(in_parts, vl.mediation_effects(lens, x, held, "latent", seed=1), rtol=1e-9)
+    change = (run.reconstruction - lens.reconstruct(x)).flatten(1).norm(dim=1)
+    assert float(in_parts.total_norm) == pytest.approx(float(change.mean()), rel=1e-9)
+    # the mediator is the whole code: what comes through it is all of the effect
+    whole = vl.mediation_effects(lens, x, treatment, "latent", units="all")
+    assert float(whole.indirect[0]) == pytest.approx(1, rel=1e-9)
+
+
+def test_values_of_a_treatment_that_fit_a_part_of_the_images_only_are_refused(linear):
+    model = linear(images=9, memory_mb=1e-6)
+    with pytest.raises(vl.VaelensError, match=r"value at latent has shape \(4, 1\); expected .*\(9, 1\) one for each"):
+        vl.mediation_effects(model.lens, model.x, vl.Set("latent", 0, np.ones((4, 1))), "decoder.0")
+
+
 def test_a_treatment_without_effect_has_no_fractions(linear):
     model = linear()
     for treated in (model.x, vl.Add("latent", 0, 0.0)):

@@ -135,3 +135,26 @@ def test_values_and_images_are_checked(two_layers):
         vl.decoder_responses(lens, IMAGES, values=[])
     with pytest.raises(vl.VaelensError, match="images range from"):
         vl.circuit_modularity(lens, IMAGES * 3)
+
+
+def test_images_of_which_no_code_changes_are_not_decoded_again(two_layers, coded, monkeypatch):
+    decoded = []
+
+    def counting(lens):
+        original = lens.decode_rows
+        monkeypatch.setattr(lens, "decode_rows", lambda codes, **o: decoded.append(len(codes)) or original(codes, **o))
+        return lens
+
+    v = np.random.default_rng(0).normal(size=(5, 3))
+    x = IMAGES.clone()
+    x[:, 0, 0, 0] = torch.tensor([0.5, 0, 0.5, 0, 0, 0, 0])  # the first latent of two images is what it is set to
+    responses = vl.decoder_responses(counting(two_layers(v)), x, values=[0.5])
+    assert decoded == [7, 5, 7, 7]
+    moves = np.abs(0.5 - x.flatten(1).numpy()[:, :3]).mean(axis=0)
+    np.testing.assert_allclose(responses.response, (np.abs(v) * moves).T, rtol=1e-5)
+    # codes at 0 and 1 along one dimension: set to 0.2, an embedding is the first code's, be it so already or not
+    decoded.clear()
+    model = coded([[0.0], [1.0]])
+    at = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.9]]).reshape(2, 1, 2, 2)
+    vl.decoder_responses(counting(model.lens), at, values=[0.2])
+    assert decoded == [2]  # a decoder of one layer has no unit to respond

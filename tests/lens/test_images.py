@@ -70,3 +70,22 @@ def test_images_are_given_the_type_of_the_model(build):
     assert model.x.dtype == torch.float32
     run = model.lens.run(model.x, capture="all")
     assert {values.dtype for values in (run.code, run.reconstruction, *run.activations.values())} == {torch.float64}
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1.5, -0.5])
+def test_one_wrong_value_among_many_images_is_found(wrong):
+    images = torch.full((70, 1, 128, 128), 0.5)  # more than are looked at together
+    images[69, 0, 127, 127] = wrong
+    with pytest.raises(vl.VaelensError, match="images contain NaN" if not np.isfinite(wrong) else "images range from"):
+        checked_images(images)
+
+
+def test_a_read_only_array_is_taken_as_it_is_and_never_written(small):
+    frozen = np.random.default_rng(0).random((2, 1, 16, 16)).astype(np.float32)
+    kept = frozen.copy()
+    frozen.setflags(write=False)
+    assert checked_images(frozen).data_ptr() == frozen.ctypes.data
+    small.lens.run(frozen, [vl.Set("encoder.0", 0, 1.0)], capture="all")
+    vl.latent_effects(small.lens, frozen)
+    vl.manipulate(frozen, "brightness")
+    np.testing.assert_array_equal(frozen, kept)

@@ -119,7 +119,7 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int, m
     if len(ds.factors):
         pairs = {name: ds.pairs(name, min(len(x), most), seed=seed) for name in ds.factors.names}
         treatments = {name: (one.x, one.x2) for name, one in pairs.items()}
-    rows = []
+    rows: list[xr.Dataset] = []
     with reporting(moved, _HUNDREDTHS * len(treatments), "mediation") as report:
         for name, (base, treated) in treatments.items():
             one = report.part(_HUNDREDTHS, name)

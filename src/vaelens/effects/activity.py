@@ -34,14 +34,20 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         mean: posterior means, (n, d, *positions).
         logvar: posterior log-variances, same shape, or None.
     """
-    codes = mean.double().flatten(2) if mean.ndim > 2 else mean.double()[:, :, None]  # (n, d, p)
-    values = codes.permute(1, 0, 2).flatten(1)  # (d, n · p)
-    # Of differences to the first, so that a code that never changes has a spread of exactly 0.
-    scale = (values - values[:, :1]).std(dim=1, correction=0).cpu().numpy()
+    # One latent after the other: what is made on the way is then a d-th of the codes.
+    scale = np.array([_scale(mean[:, latent].double()) for latent in range(mean.shape[1])])
     if logvar is None:
         return Activity(
             scale, None, (scale > _ACTIVE_SPREAD * scale.max()) if scale.max() > 0 else np.zeros(len(scale), bool)
         )
-    spread = logvar.double().reshape(codes.shape)
-    kl = 0.5 * (codes.square() + spread.exp() - spread - 1).sum(dim=2).mean(dim=0).cpu().numpy()
+    kl = np.array([_kl(mean[:, i].double(), logvar[:, i].double()) for i in range(mean.shape[1])])
     return Activity(scale, kl, kl > ACTIVE_NATS)
+
+
+def _scale(values: Tensor) -> float:
+    # Of differences to the first, so that a code that never changes has a spread of exactly 0.
+    return float((values - values.flatten()[0]).std(correction=0))
+
+
+def _kl(mean: Tensor, logvar: Tensor) -> float:
+    return float((0.5 * (mean.square() + logvar.exp() - logvar - 1)).reshape(len(mean), -1).sum(dim=1).mean())

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
-from vaelens.data.pairs import PairDraw
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
@@ -52,6 +51,8 @@ def input_effects(
     before quantisation, of which a change need not change a code; how many it changes is
 
         codes_changed_k = E of the fraction of positions that take another code in x' than in x, in [0, 1].
+
+    Memory does not grow with the number of pairs.
 
     Args:
         lens: the lens.
@@ -105,10 +106,10 @@ def input_effects(
     if axis == "factor":
         for name in names:
             ds.factors.index(name)  # all are known before anything is drawn
-        draws = [ds.pair_draw(name, n, seed) for name in names]
-        known["matched"] = ((axis,), [int(draw.matched.sum()) for draw in draws])
+        matched: list[int] = []
+        known["matched"] = ((axis,), matched)
         lens.posterior(ds.images_at([0]))  # a lens on a foreign module finds its sites now, before they are asked for
-        changes = _factor_changes(draws, lens.rows)
+        changes = _factor_changes(ds, names, n, seed, lens.rows, matched)
     else:
         drawn = ds.draw(n, seed)
         coords["strength"] = (axis, list(strengths.values()))
@@ -127,8 +128,12 @@ def input_effects(
     return record(lens, tally.variables(axis) | known, coords, pairs=n, seed=seed, dataset=ds.name)
 
 
-def _factor_changes(draws: Sequence[PairDraw], rows: int) -> Changes:
-    for change, draw in enumerate(draws):
+def _factor_changes(
+    ds: FactorDataset, names: Sequence[str], n: int, seed: int, rows: int, matched: list[int]
+) -> Changes:
+    for change, name in enumerate(names):
+        draw = ds.pair_draw(name, n, seed)
+        matched.append(int(draw.matched.sum()))
         for part in chunks(len(draw), rows):
             pairs = draw[part]
             yield pairs.x, {change: pairs.x2}

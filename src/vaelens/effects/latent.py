@@ -44,6 +44,7 @@ def latent_effects(
         specificity_normalised_i = 1 − H(p_i) / log(number of outputs), in [0, 1].
 
     The paper's abstract leaves open the values v, the relative form and the normalised form; they are decided here.
+    Memory does not grow with the number of images but for their codes.
 
     A quantised latent is set before its quantisation, and what is decoded is quantised again, as in the paper: the
     effect is 0 until a code crosses the boundary to another. Mode "swap" goes beyond the paper, and its definition is
@@ -131,6 +132,8 @@ def latent_effects(
 
 def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True) -> xr.Dataset:
     """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
+
+    Memory does not grow with the number of images but for their codes.
 
     Args:
         lens: the lens.

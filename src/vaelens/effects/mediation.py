@@ -43,7 +43,8 @@ def mediation_effects(
         TE = Y(x') − Y(x),  NDE = Y(x', M(x)) − Y(x),  NIE = Y(x, M(x')) − Y(x),  interaction = TE − NDE − NIE,
 
     each reported as a fraction of the total by projection, Σ<·, TE> / Σ‖TE‖², sums over images: direct, indirect and
-    interaction add to 1. A quantised latent mediates as it is before quantisation, and so it is as an outcome.
+    interaction add to 1. A quantised latent mediates as it is before quantisation, and so it is as an outcome. Memory
+    does not grow with the number of images.
 
     Args:
         lens: the lens.

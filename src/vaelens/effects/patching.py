@@ -44,7 +44,7 @@ def patching_effects(
 
     sums over images, f the code for encoder sites and the image for the latent and the decoder's. A unit of a site with
     positions is patched at all of them. Of a quantised latent the code is the embedding before quantisation, also at
-    the site `latent`; the image is of what it is quantised to.
+    the site `latent`; the image is of what it is quantised to. Memory does not grow with the number of images.
 
     Args:
         lens: the lens.
@@ -111,7 +111,8 @@ def path_effects(
     """Patch units at one site and let only one unit at a later site see it, for each unit there.
 
     The receiver's unit v takes the value that it has when the sender's units are patched; everything else, at every
-    site, stays as on the base image. Effect and recovered fraction as in `patching_effects`.
+    site, stays as on the base image. Effect and recovered fraction as in `patching_effects`. Memory does not grow with
+    the number of images.
 
     Args:
         lens: the lens.

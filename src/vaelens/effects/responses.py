@@ -24,7 +24,8 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = Tr
         response_iu = E |a_u(z̃_i) − a_u(z)|, the mean over positions, images and values of do(z_i := v).
 
     A latent with positions is set at all of them; one that is quantised before its quantisation, so that its response
-    is 0 where no value takes a code across the boundary to another.
+    is 0 where no value takes a code across the boundary to another. Memory does not grow with the number of images but
+    for their codes.
 
     Args:
         lens: the lens.
