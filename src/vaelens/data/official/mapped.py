@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vaelens.data.files.cache import cache_folder
+from vaelens.cache import cache_folder
 from vaelens.data.files.kept_array import kept_array
 
 LAYOUT = 1  # of the converted files; a change of what is in them makes the old ones stale

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from vaelens.data.files.cache import cache_folder
+from vaelens.cache import cache_folder
 from vaelens.data.files.kept_array import kept_array
 
 IN_MEMORY = 2**30  # bytes

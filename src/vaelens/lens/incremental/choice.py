@@ -1,17 +1,24 @@
 """The choice among the forms of a part's layers, by a short measurement on the machine at hand, made once."""
 
+import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
+from vaelens.cache import cache_folder
 from vaelens.lens.incremental.layers import CHANNELS_LAST, LINEAR, PLAIN, SUB_PIXEL, Layer
 from vaelens.lens.incremental.steps import Program, Step, Values
 
-_ROUNDS = 5
+_ROUNDS = 10
+_PATIENCE = 60.0  # seconds to wait for another process that measures
 _SLOW = 1.0  # seconds of one run from which on one round must do
 
 _chosen: dict[str, list[str]] = {}
@@ -29,9 +36,54 @@ def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> Non
         return
     key = _key(layers, given)
     if key not in _chosen:
-        _chosen[key] = _measured(program, layers, given)
+        with _one_at_a_time():
+            _chosen.update(_read() | _chosen)
+            if key not in _chosen:
+                _chosen[key] = _measured(program, layers, given)
+                _write(_chosen)
     for layer, form in zip(layers.values(), _chosen[key], strict=True):
         layer.form = form
+
+
+# What was chosen is kept on disk: another choice is another rounding, and the same command is to give the same numbers
+# every time and in every one of several processes.
+
+
+def _file() -> Path:
+    return cache_folder() / "forms.json"
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold the file against other processes; where there can be none, go on without."""
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(_file().with_suffix(".lock"), timeout=_PATIENCE)
+        lock.acquire()
+    except (OSError, Timeout):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _read() -> dict[str, list[str]]:
+    try:
+        found = json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(chosen: Mapping[str, list[str]]) -> None:
+    try:
+        made = _file().with_suffix(f".{os.getpid()}")
+        made.write_text(json.dumps(chosen, indent=0))
+        made.replace(_file())
+    except OSError:
+        return  # a folder that can't be written: measured again next time
 
 
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
@@ -90,4 +142,4 @@ def _key(layers: Mapping[Step, Layer], given: Tensor) -> str:
     device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
     made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes]
-    return json.dumps(made)
+    return hashlib.sha256(json.dumps(made).encode()).hexdigest()

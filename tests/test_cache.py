@@ -5,7 +5,7 @@ import platformdirs
 import pytest
 
 from vaelens.data import Room, Shapes3D, load_dataset
-from vaelens.data.files.cache import cache_folder
+from vaelens.cache import cache_folder
 from vaelens.errors import VaelensError
 
 
