@@ -19,7 +19,8 @@ from vaelens.effects.worlds import World, checked_outcome, counterfactuals, worl
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens, Patch
 from vaelens.lens.images import checked_images
-from vaelens.lens.interventions import ABLATIONS, other_images, resolve_units
+from vaelens.lens.interventions import ABLATIONS, other_images
+from vaelens.lens.regions import checked_unit, has_units, regions, resolve_units, unit_name
 from vaelens.statistics import BootstrapMean, ratio_interval
 
 METHODS = ("patch", *ABLATIONS)
@@ -33,34 +34,39 @@ def patching_effects(
     method: str = "patch",
     outcome: str | None = None,
     seed: Any = 0,
+    unit: Any = "channel",
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
         effect_u = E ‖f_u − f_base‖₂,
         recovered_u = Σ <f_u − f_base, f_source − f_base> / Σ ‖f_source − f_base‖²,
 
-    sums over images, f the code for encoder sites and the image for the latent and the decoder's. A unit of a site with
-    positions is patched at all of them. Of a quantised latent the code is the embedding before quantisation, also at
-    the site `latent`; the image is of what it is quantised to.
+    sums over images, f the code for encoder sites and the image for the latent and the decoder's. Of a quantised latent
+    the code is the embedding before quantisation, also at the site `latent`; the image is of what it is quantised to.
 
     Args:
         lens: the lens.
         base: the images that are intervened on, (n, C, H, W).
         source: the images that values come from, (n, C, H, W), image by image. Needed for "patch"; for the ablations
             it is only what `recovered` is measured against, and without it there is no `recovered`.
-        sites: names of sites; every site but the decoder's output by default.
+        sites: names of sites, or patterns such as "decoder.*"; every site but the decoder's output by default.
         method: "patch", or an ablation: "zero", "mean" (over `base`, position by position) or "resample" (the unit's
             value on another image of `base`).
         outcome: f for every site: "image", or "code" for encoder sites; by default as above.
         seed: draws the other images of "resample" and the bootstrap resamples.
+        unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
+            all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
+            not divide. Sites that have no such units are left out, unless they are named.
 
     Returns:
-        A Dataset over `unit`, with coordinates `site` and `index`: `effect` in L2 of the outcome, `recovered` (1 where
-        the unit carries all the difference; it can leave [0, 1]), each with `_low` and `_high`, a 95 % interval over
-        images. `recovered` is NaN where source and base have the same outcome.
+        A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
+        the first corner: `effect` in L2 of the outcome, `recovered` (1 where the unit carries all the difference; it
+        can leave [0, 1]), each with `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source
+        and base have the same outcome.
 
     Raises:
-        VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site.
+        VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
+            that has no units of the kind asked for.
 
     Example:
         >>> import torch, vaelens as vl
@@ -77,18 +83,16 @@ def patching_effects(
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
         raise VaelensError("method 'patch' takes values from source images, and none were given; give source=")
-    names = lens.sites.select(_default_sites(lens) if sites is None else sites)
-    if not names:
-        raise VaelensError("no site was named; name at least one, or leave sites out for all")
+    names = _chosen(lens, sites, unit)
     if outcome is not None:
         checked_outcome(outcome, lens, names)
     giver = _Giver(lens, base, source, names, method, seed)
-    scores = _Scores(lens, names, outcome, seed)
+    scores = _Scores(lens, names, outcome, seed, unit)
     for rows in chunks(len(base), lens.rows):
         here = world(lens, base[rows], names)
         there = None if source is None else world(lens, source[rows], names)
         scores.add(here, there, {name: giver.activation(name, here, there, rows) for name in names})
-    return scores.dataset(method=method, images=len(base), seed=seed)
+    return scores.dataset(method=method, unit=unit_name(unit), images=len(base), seed=seed)
 
 
 def path_effects(
@@ -142,8 +146,21 @@ def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
     return images
 
 
-def _default_sites(lens: Lens) -> list[str]:
-    return [name for name in lens.sites if name != lens.sites.output]
+def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
+    """The sites that were asked for; those by default are the ones that have units of that kind."""
+    unit = checked_unit(unit)
+    names = lens.sites.select(sites)
+    if sites is None:
+        names = tuple(name for name in names if name != lens.sites.output)
+    if sites is None or sites == "all":
+        names = tuple(name for name in names if has_units(lens.sites[name], unit))
+    if not names:
+        raise VaelensError(
+            "no site was named; name at least one, or leave sites out for all"
+            if unit == "channel" or sites is not None
+            else f"no site of this model has units of the kind {unit!r}; use unit='channel'"
+        )
+    return names
 
 
 class _Giver:
@@ -185,12 +202,15 @@ class _Giver:
 class _Scores:
     """Effects and recovered fractions of every unit of some sites, summed over chunks of images."""
 
-    def __init__(self, lens: Lens, sites: Collection[str], outcome: str | None, seed: int):
+    def __init__(self, lens: Lens, sites: Collection[str], outcome: str | None, seed: int, unit: Any = "channel"):
         self._lens, self._sites = lens, tuple(sites)
+        found = {site: regions(lens.sites[site], unit) for site in self._sites}
+        self._regions = {site: each for site, (each, _) in found.items()}
+        self._places = [places for _, places in found.values()]
         self._outcome = {
             site: outcome or ("code" if lens.sites[site].part == "encoder" else "image") for site in self._sites
         }
-        counts = {site: lens.sites[site].units for site in self._sites}
+        counts = {site: len(each) for site, each in self._regions.items()}
         self._effect = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
         self._shared = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
         self._whole = {kind: BootstrapMean((), seed=seed) for kind in set(self._outcome.values())}
@@ -205,10 +225,9 @@ class _Scores:
                 whole.update(totals[kind].square().sum(dim=1).cpu().numpy())
         for site in self._sites:
             kind = self._outcome[site]
-            units = self._lens.sites[site].units
-            effect = np.zeros((len(here.images), units))
-            shared = np.zeros((len(here.images), units))
-            each = [[unit] for unit in range(units)]
+            each = self._regions[site]
+            effect = np.zeros((len(here.images), len(each)))
+            shared = np.zeros((len(here.images), len(each)))
             for picked, outcomes in counterfactuals(self._lens, here, site, each, given[site], kind):
                 change = (outcomes - here.outcome(kind)).double().flatten(2)  # (picked, c, cells)
                 effect[:, picked] = change.norm(dim=2).T.cpu().numpy()
@@ -227,7 +246,9 @@ class _Scores:
         )
         if self._measured:
             variables |= with_interval("recovered", ("unit",), *self._recovered())
-        coords = unit_coords(self._sites, [self._lens.sites[site].units for site in self._sites])
+        coords = unit_coords(self._sites, [len(self._regions[site]) for site in self._sites])
+        for name in self._places[0]:
+            coords[name] = "unit", np.concatenate([places[name] for places in self._places])
         outcomes = [f"{site}: {kind}" for site, kind in self._outcome.items()]
         return record(self._lens, variables, coords, outcomes=outcomes, **made)
 

@@ -1,21 +1,22 @@
 """Counterfactual worlds: a chunk of images run under a treatment, and run again with units held at other values.
 
 What levels 3 and 4 are made of. A world is one lens run on at most `lens.rows` images; the runs again fold several
-sets of units into one chunk, and a set whose values would not change is skipped, exactly.
+regions into one chunk, and a region whose values would not change is skipped, exactly.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.execution import Edit
+from vaelens.lens.regions import Region, Regions
 from vaelens.lens.sites import LATENT
 
 Treatment = Sequence[Intervention]
+Group = Region | Regions
 OUTCOMES = ("code", "image")
 
 
@@ -28,14 +29,14 @@ class World:
         code: (c, d, *positions).
         image: what came out, (c, C, H, W).
         activations: by site.
-        treated: the units that the treatment set, by site.
+        treated: the regions that the treatment set, by site.
     """
 
     images: Tensor
     code: Tensor
     image: Tensor
     activations: Mapping[str, Tensor]
-    treated: Mapping[str, list[int]]
+    treated: Mapping[str, list[Region]]
 
     def outcome(self, kind: str) -> Tensor:
         """The code or the image."""
@@ -44,23 +45,23 @@ class World:
 
 def world(lens: Lens, images: Tensor, sites: Collection[str], treatment: Treatment = ()) -> World:
     """Run a chunk and keep the activations of some sites, and of those that the treatment sets."""
-    treated: dict[str, list[int]] = {}
+    treated: dict[str, list[Region]] = {}
     for one in treatment:
-        treated[one.site] = [*treated.get(one.site, []), *one.resolve_units(lens.sites[one.site])]
+        treated.setdefault(one.site, []).append(one.region(lens.sites[one.site]))
     run = lens.run(images, treatment, capture={*sites, *treated})
     return World(images.to(run.code), run.code, run.reconstruction, run.activations, treated)
 
 
 def counterfactuals(
-    lens: Lens, seen: World, site: str, groups: Sequence[Sequence[int]], source: Tensor, outcome: str
+    lens: Lens, seen: World, site: str, groups: Sequence[Group], source: Tensor, outcome: str
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """The outcome of a world in which one group of a site's units takes its values from elsewhere.
+    """The outcome of a world in which one region of a site takes its values from elsewhere.
 
     Args:
         lens: the lens.
         seen: the world to change; it captured `site`.
-        site: where the units are.
-        groups: sets of units, each changed by itself.
+        site: where the regions are.
+        groups: regions, each changed by itself; several that are changed together are `Regions`.
         source: the site's activation to take them from, (c, units, *positions).
         outcome: "code" or "image".
 
@@ -69,11 +70,11 @@ def counterfactuals(
         never yielded: their outcome is the world's own.
     """
     present = seen.activations[site]
-    changing = [k for k, group in enumerate(groups) if not torch.equal(present[:, list(group)], source[:, list(group)])]
+    changing = [k for k, group in enumerate(groups) if not group.same(present, source)]
     fold = max(1, lens.rows // len(present))
     for start in range(0, len(changing), fold):
         picked = changing[start : start + fold]
-        edit = _exchange([list(groups[k]) for k in picked], source)
+        edit = _exchange([groups[k] for k in picked], source)
         result = _again(lens, seen, site, edit, len(picked), outcome)
         yield picked, result.reshape(len(picked), len(present), *result.shape[1:])
 
@@ -95,7 +96,7 @@ def checked_outcome(outcome: str, lens: Lens, sites: Collection[str]) -> str:
 def _again(lens: Lens, seen: World, site: str, edit: Edit, copies: int, outcome: str) -> Tensor:
     """The part of the model from the site's part on, on `copies` copies of a world, with one more edit."""
     part = lens.sites[site].part
-    edits = {name: _held(units, seen.activations[name]) for name, units in seen.treated.items()}
+    edits = {name: _held(regions, seen.activations[name]) for name, regions in seen.treated.items()}
     edits[site] = edit
     inside = {
         side: {name: e for name, e in edits.items() if lens.sites[name].part == side} for side in ("encoder", "decoder")
@@ -111,21 +112,22 @@ def _again(lens: Lens, seen: World, site: str, edit: Edit, copies: int, outcome:
     return lens.decode_rows(code, inside["decoder"]).images
 
 
-def _exchange(groups: list[list[int]], source: Tensor) -> Edit:
+def _exchange(groups: list[Group], source: Tensor) -> Edit:
     def edit(activation: Tensor) -> Tensor:
         edited = activation.clone()
         folded = edited.view(len(groups), len(source), *edited.shape[1:])  # (groups, c, units, *positions)
-        for copy, units in zip(folded, groups, strict=True):
-            copy[:, units] = source[:, units]
+        for copy, group in zip(folded, groups, strict=True):
+            group.copy(source, copy)
         return edited
 
     return edit
 
 
-def _held(units: list[int], values: Tensor) -> Edit:
+def _held(regions: list[Region], values: Tensor) -> Edit:
     def edit(activation: Tensor) -> Tensor:
         edited = activation.clone()
-        edited[:, units] = _copied(values, len(activation) // len(values))[:, units]
+        for region in regions:
+            region.put(edited, _copied(region.take(values), len(activation) // len(values)))
         return edited
 
     return edit

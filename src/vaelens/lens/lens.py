@@ -245,7 +245,7 @@ class Lens:
                     f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch"
                 )
             edit.check(self.sites[edit.site], len(images))
-            edit.resolve_units(self.sites[edit.site])
+            edit.region(self.sites[edit.site])
         captured = self.sites.select(() if capture is None else capture)
         base_sites = {edit.site for edit in edits if edit.needs_base}
         base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
