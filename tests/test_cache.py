@@ -4,8 +4,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from vaelens.data import Room, Shapes3D, load_dataset
 from vaelens.cache import cache_folder
+from vaelens.data import Room, Shapes3D, load_dataset
 from vaelens.errors import VaelensError
 
 

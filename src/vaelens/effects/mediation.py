@@ -4,7 +4,7 @@ Costs two forwards of the mediator's part for each image and mediator; memory do
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.record import Array, record, with_interval
-from vaelens.effects.sweep import chunks
 from vaelens.effects.treatments import ChunkedTreatment
 from vaelens.effects.worlds import World, cells, changes, checked_outcome, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
-from vaelens.lens.interventions import resolve_units
+from vaelens.lens.memory import in_chunks
+from vaelens.lens.regions import Group, Region, Regions, regions, resolve_units, unit_name
+from vaelens.lens.sites import Site
 from vaelens.progress import check_progress, reporting
-from vaelens.lens.regions import Region
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
 
@@ -35,6 +35,7 @@ def mediation_effects(
     outcome: str = "image",
     seed: Any = 0,
     progress: Any = True,
+    unit: Any = "channel",
 ) -> xr.Dataset:
     """Split a treatment's effect on the outcome into what passes through a mediator and what does not.
 
@@ -58,11 +59,15 @@ def mediation_effects(
         seed: of the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
             counting once for each mediator.
+        unit: what one unit, which `units` count, is. "channel": one at all its positions. "position": all channels at
+            one position, counted along the rows. (h, w): all channels in one of the boxes of that size that tile the
+            positions.
 
     Returns:
-        A Dataset over `unit` (one row for each mediator; coordinates `site`, `index`, and `members` for groups):
-        `direct`, `indirect`, `interaction`, fractions of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome,
-        each with `_low` and `_high`, a 95 % interval over images. Fractions are NaN where the treatment has no effect.
+        A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
+        and `column` of the first corner for single positions and boxes): `direct`, `indirect`, `interaction`, fractions
+        of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome, each with `_low` and `_high`, a 95 % interval over
+        images. Fractions are NaN where the treatment has no effect.
 
     Raises:
         VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment.
@@ -83,18 +88,20 @@ def mediation_effects(
     check_progress(progress)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     checked_outcome(outcome, lens, [site])
-    groups, members = _mediators(units, lens, site)
+    groups, coords = _mediators(units, lens.sites[site], unit)
     given = [treated] if isinstance(treated, Intervention) else treated
     if isinstance(given, list | tuple):
         treatment, others = ChunkedTreatment(lens, given, base, before=site), base
     else:
         treatment, others = None, paired(base, treated, lens)
-    groups = [Region(tuple(group)) for group in groups]
     sums = _Sums(*(BootstrapMean(shape, seed=seed) for shape in ((), (), (len(groups),), (len(groups),))))
+
+    def two_worlds(rows: slice) -> tuple[World, World]:
+        forced = () if treatment is None else treatment.of(rows)
+        return world(lens, base[rows], [site], again=True), world(lens, others[rows], [site], forced, again=True)
+
     with reporting(progress, len(base) * len(groups), "mediation") as report:
-        for rows in chunks(len(base), lens.rows):
-            untreated = world(lens, base[rows], [site], again=True)
-            under = world(lens, others[rows], [site], () if treatment is None else treatment.of(rows), again=True)
+        for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
             starts = {world: cells(world.outcome(outcome)) for world in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
             squares = effect.double().square().sum(dim=1).cpu().numpy()
@@ -121,11 +128,9 @@ def mediation_effects(
             sums.direct.update(projected(under, untreated, unchanged=squares))
             sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
             report.advance(len(groups) * len(squares))
-    single = [group.units[0] if len(group.units) == 1 else k for k, group in enumerate(groups)]
-    coords: dict[str, Any] = {"site": ("unit", [site] * len(groups)), "index": ("unit", single)}
-    if members is not None:
-        coords["members"] = ("unit", members)
-    return record(lens, sums.variables(len(base)), coords, outcome=outcome, images=len(base), seed=seed)
+    return record(
+        lens, sums.variables(len(base)), coords, outcome=outcome, unit=unit_name(unit), images=len(base), seed=seed
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,14 +159,43 @@ class _Sums:
         }
 
 
-def _mediators(units: Any, lens: Lens, site: str) -> tuple[list[list[int]], list[str] | None]:
-    """The groups of units, and their names where a group is more than a unit."""
-    there = lens.sites[site]
+def _mediators(units: Any, site: Site, unit: Any) -> tuple[Sequence[Group], dict[str, Any]]:
+    """What mediates, each a unit, a group or the whole site, and its coordinates."""
+    every, places = regions(site, unit)
+    counted = replace(site, units=len(every))  # by which indices of units are checked
+    members = None
     if isinstance(units, str):
-        return [list(resolve_units(units, there))], [units]
-    if isinstance(units, Sequence) and any(isinstance(group, Sequence) for group in units):
+        resolve_units(units, counted)
+        groups, index, members = [Region(tuple(range(site.units)))], [0], [units]
+    elif isinstance(units, Sequence) and any(isinstance(group, Sequence) for group in units):
         if not all(isinstance(group, Sequence) for group in units):
             raise VaelensError(f"units {units!r} mixes indices and groups; give a list of indices or a list of lists")
-        groups = [list(resolve_units(group, there)) for group in units]
-        return groups, [",".join(map(str, group)) for group in groups]
-    return [[unit] for unit in resolve_units(units, there)], None
+        inside = [resolve_units(group, counted) for group in units]
+        groups = [Region(g) if unit == "channel" else Regions(tuple(every[k] for k in g)) for g in inside]
+        index = [group[0] if len(group) == 1 else k for k, group in enumerate(inside)]
+        members = [",".join(map(str, group)) for group in inside]
+    else:
+        index = list(resolve_units(units, counted))
+        groups = [every[k] for k in index]
+    coords: dict[str, Any] = {"site": ("unit", [site.name] * len(groups)), "index": ("unit", index)}
+    if members is not None:
+        return groups, coords | {"members": ("unit", members)}
+    return groups, coords | {name: ("unit", [where[k] for k in index]) for name, where in places.items()}
+
+
+def _treatment(treated: Any, lens: Lens, site: str, base: Tensor) -> dict[str, tuple[list[Region], Tensor]]:
+    """What a treatment by interventions sets, for every image: site to (regions, the site's activation)."""
+    given = [treated] if isinstance(treated, Intervention) else treated
+    if not isinstance(given, list | tuple):
+        return {}
+    if not given or not all(isinstance(one, Intervention) for one in given):
+        raise VaelensError("treated is a list without interventions; give images, or interventions such as vl.Set(…)")
+    order = list(lens.sites)
+    changed: dict[str, list[Region]] = {}
+    for one in given:
+        there = lens.sites[one.site]
+        if order.index(one.site) >= order.index(site):
+            raise VaelensError(f"the mediator {site} is not after the treatment at {one.site}; give a later site")
+        changed.setdefault(one.site, []).append(one.region(there))
+    run = lens.run(base, given, capture=changed)
+    return {name: (regions, run.activations[name]) for name, regions in changed.items()}

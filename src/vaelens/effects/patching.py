@@ -4,25 +4,24 @@ Costs one forward of the unit's part for each image and unit whose value changes
 of images.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import check_seed
-from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import World, cells, changes, checked_outcome, world
+from vaelens.effects.unit_scores import UnitScores
+from vaelens.effects.worlds import World, checked_outcome, world
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens, Patch
 from vaelens.lens.images import checked_images
-from vaelens.lens.regions import Region
-from vaelens.lens.interventions import ABLATIONS, other_images, resolve_units
-from vaelens.progress import Advance, check_progress, reporting
-from vaelens.statistics import BootstrapMean, ratio_interval
+from vaelens.lens.interventions import ABLATIONS, other_images
+from vaelens.lens.memory import in_chunks
+from vaelens.lens.regions import checked_unit, has_units, resolve_units, unit_name
+from vaelens.progress import check_progress, reporting
 
 METHODS = ("patch", *ABLATIONS)
 
@@ -36,36 +35,42 @@ def patching_effects(
     outcome: str | None = None,
     seed: Any = 0,
     progress: Any = True,
+    unit: Any = "channel",
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
         effect_u = E ‖f_u − f_base‖₂,
         recovered_u = Σ <f_u − f_base, f_source − f_base> / Σ ‖f_source − f_base‖²,
 
-    sums over images, f the code for encoder sites and the image for the latent and the decoder's. A unit of a site with
-    positions is patched at all of them. Of a quantised latent the code is the embedding before quantisation, also at
-    the site `latent`; the image is of what it is quantised to. Memory does not grow with the number of images.
+    sums over images, f the code for encoder sites and the image for the latent and the decoder's. Of a quantised latent
+    the code is the embedding before quantisation, also at the site `latent`; the image is of what it is quantised to.
+    Memory does not grow with the number of images.
 
     Args:
         lens: the lens.
         base: the images that are intervened on, (n, C, H, W).
         source: the images that values come from, (n, C, H, W), image by image. Needed for "patch"; for the ablations
             it is only what `recovered` is measured against, and without it there is no `recovered`.
-        sites: names of sites; every site but the decoder's output by default.
+        sites: names of sites, or patterns such as "decoder.*"; every site but the decoder's output by default.
         method: "patch", or an ablation: "zero", "mean" (over `base`, position by position) or "resample" (the unit's
             value on another image of `base`).
         outcome: f for every site: "image", or "code" for encoder sites; by default as above.
         seed: draws the other images of "resample" and the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
             counting once for each unit.
+        unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
+            all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
+            not divide. Sites that have no such units are left out, unless they are named.
 
     Returns:
-        A Dataset over `unit`, with coordinates `site` and `index`: `effect` in L2 of the outcome, `recovered` (1 where
-        the unit carries all the difference; it can leave [0, 1]), each with `_low` and `_high`, a 95 % interval over
-        images. `recovered` is NaN where source and base have the same outcome.
+        A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
+        the first corner: `effect` in L2 of the outcome, `recovered` (1 where the unit carries all the difference; it
+        can leave [0, 1]), each with `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source
+        and base have the same outcome.
 
     Raises:
-        VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site.
+        VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
+            that has no units of the kind asked for.
 
     Example:
         >>> import torch, vaelens as vl
@@ -83,19 +88,22 @@ def patching_effects(
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
         raise VaelensError("method 'patch' takes values from source images, and none were given; give source=")
-    names = lens.sites.select(_default_sites(lens) if sites is None else sites)
-    if not names:
-        raise VaelensError("no site was named; name at least one, or leave sites out for all")
+    names = _chosen(lens, sites, unit)
     if outcome is not None:
         checked_outcome(outcome, lens, names)
-    with reporting(progress, len(base) * sum(lens.sites[name].units for name in names), "patching") as report:
+    scores = UnitScores(lens, names, outcome, seed, unit)
+    with reporting(progress, len(base) * scores.units, "patching") as report:
         giver = _Giver(lens, base, source, names, method, seed)
-        scores = _Scores(lens, names, outcome, seed, report.advance)
-        for rows in chunks(len(base), lens.rows):
-            here = world(lens, base[rows], names, again=True)
-            there = None if source is None else world(lens, source[rows], names)
-            scores.add(here, there, {name: giver.activation(name, here, there, rows) for name in names})
-    return scores.dataset(method=method, images=len(base), seed=seed)
+        for group in lens.site_groups(names):
+
+            def two_worlds(rows: slice, group: Sequence[str] = group) -> tuple[World, World | None]:
+                there = None if source is None else world(lens, source[rows], group)
+                return world(lens, base[rows], group, again=True), there
+
+            for rows, (here, there) in in_chunks(len(base), lens.rows_for(group), two_worlds):
+                given = {name: giver.activation(name, here, there, rows) for name in group}
+                scores.add(here, there, given, report.advance)
+    return scores.dataset(method=method, unit=unit_name(unit), images=len(base), seed=seed)
 
 
 def path_effects(
@@ -143,12 +151,16 @@ def path_effects(
     lens.sites[receiver]
     if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
-    with reporting(progress, len(base) * lens.sites[receiver].units, "path effects") as report:
-        scores = _Scores(lens, (receiver,), None, seed, report.advance)
-        for rows in chunks(len(base), lens.rows):
-            here, there = world(lens, base[rows], [receiver], again=True), world(lens, source[rows], [sender])
-            patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
-            scores.add(here, there, {receiver: patched.activations[receiver]})
+    scores = UnitScores(lens, [receiver], None, seed, "channel")
+
+    def three_worlds(rows: slice) -> tuple[World, World, Tensor]:
+        there = world(lens, source[rows], [sender])
+        patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
+        return world(lens, base[rows], [receiver], again=True), there, patched.activations[receiver]
+
+    with reporting(progress, len(base) * scores.units, "path effects") as report:
+        for _, (here, there, arriving) in in_chunks(len(base), lens.rows_for([receiver]), three_worlds):
+            scores.add(here, there, {receiver: arriving}, report.advance)
     return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))
 
 
@@ -160,8 +172,21 @@ def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
     return images
 
 
-def _default_sites(lens: Lens) -> list[str]:
-    return [name for name in lens.sites if name != lens.sites.output]
+def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
+    """The sites that were asked for; those by default are the ones that have units of that kind."""
+    unit = checked_unit(unit)
+    names = lens.sites.select(sites)
+    if sites is None:
+        names = tuple(name for name in names if name != lens.sites.output)
+    if sites is None or sites == "all":
+        names = tuple(name for name in names if has_units(lens.sites[name], unit))
+    if not names:
+        raise VaelensError(
+            "no site was named; name at least one, or leave sites out for all"
+            if unit == "channel" or sites is not None
+            else f"no site of this model has units of the kind {unit!r}; use unit='channel'"
+        )
+    return names
 
 
 class _Giver:
@@ -198,69 +223,3 @@ class _Giver:
                 total = values.double().sum(dim=0)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._base) for site, total in totals.items()}
-
-
-class _Scores:
-    """Effects and recovered fractions of every unit of some sites, summed over chunks of images."""
-
-    def __init__(self, lens: Lens, sites: Collection[str], outcome: str | None, seed: int, advance: Advance):
-        self._lens, self._sites, self._advance = lens, tuple(sites), advance
-        self._outcome = {
-            site: outcome or ("code" if lens.sites[site].part == "encoder" else "image") for site in self._sites
-        }
-        counts = {site: lens.sites[site].units for site in self._sites}
-        self._effect = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
-        self._shared = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
-        self._whole = {kind: BootstrapMean((), seed=seed) for kind in set(self._outcome.values())}
-        self._measured = False
-
-    def add(self, here: World, there: World | None, given: dict[str, Tensor]) -> None:
-        starts = {kind: cells(here.outcome(kind)) for kind in self._whole}
-        totals = {}
-        if there is not None:
-            self._measured = True
-            for kind, whole in self._whole.items():
-                totals[kind] = cells(there.outcome(kind)) - starts[kind]  # (c, cells)
-                whole.update(totals[kind].double().square().sum(dim=1).cpu().numpy())
-        for site in self._sites:
-            kind = self._outcome[site]
-            each = [Region((unit,)) for unit in range(self._lens.sites[site].units)]
-            effect = np.zeros((len(here.images), len(each)))
-            shared = np.zeros((len(here.images), len(each)))
-            done = 0
-            for some in here.again(site, each, given[site], kind):
-                change = changes(some, starts[kind])  # (m, cells)
-                at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
-                effect[at] = change.norm(dim=1).double().cpu().numpy()
-                if there is not None:
-                    shared[at] = (change * totals[kind].index_select(0, some.rows)).sum(dim=1).double().cpu().numpy()
-                done += len(some.rows)
-                self._advance(len(some.rows))
-            self._effect[site].update(effect)
-            self._shared[site].update(shared)
-            self._advance(effect.size - done)
-
-    def dataset(self, **made: Any) -> xr.Dataset:
-        intervals = [self._effect[site].interval() for site in self._sites]
-        variables = with_interval(
-            "effect",
-            ("unit",),
-            np.concatenate([self._effect[site].mean for site in self._sites]),
-            (np.concatenate([low for low, _ in intervals]), np.concatenate([high for _, high in intervals])),
-        )
-        if self._measured:
-            variables |= with_interval("recovered", ("unit",), *self._recovered())
-        coords = unit_coords(self._sites, [self._lens.sites[site].units for site in self._sites])
-        outcomes = [f"{site}: {kind}" for site, kind in self._outcome.items()]
-        return record(self._lens, variables, coords, outcomes=outcomes, **made)
-
-    def _recovered(self) -> tuple[Array, tuple[Array, Array]]:
-        means, lows, highs = [], [], []
-        for site in self._sites:
-            shared, whole = self._shared[site], self._whole[self._outcome[site]]
-            with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
-                means.append(shared.mean / whole.mean)
-            low, high = ratio_interval(shared, whole)
-            lows.append(low)
-            highs.append(high)
-        return np.concatenate(means), (np.concatenate(lows), np.concatenate(highs))

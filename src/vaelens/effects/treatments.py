@@ -43,7 +43,7 @@ class ChunkedTreatment:
             if order.index(one.site) >= order.index(before):
                 raise VaelensError(f"the mediator {before} is not after the treatment at {one.site}; give a later site")
             one.check(there, len(images))
-            one.resolve_units(there)
+            one.region(there)
         self._lens, self._images = lens, images
         means = self._means({one.site for one in given if isinstance(one, Ablate) and one.method == "mean"})
         # What each takes from elsewhere: rows of its own, or the images whose values it takes.
@@ -61,10 +61,10 @@ class ChunkedTreatment:
             if isinstance(one, Ablate) and one.method == "resample":
                 assert taken is not None, "resample ablation has partners"
                 values = self._lens.run(self._images[taken[rows]], capture=[one.site]).activations[one.site]
-                taken = values[:, list(one.resolve_units(self._lens.sites[one.site]))]
+                taken = one.region(self._lens.sites[one.site]).take(values)
             elif taken is not None and len(taken) > 1:
                 taken = taken[rows]
-            found.append(_Gathered(one.site, one.units, one, taken))
+            found.append(_Gathered(one.site, one.units, one, taken, positions=one.positions))
         return found
 
     def _means(self, sites: set[str]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ class Application:
     def __init__(self, intervention: Intervention, site: Site, base: Tensor | None):
         self.site = site.name
         self._intervention = intervention
-        self.units = list(intervention.resolve_units(site))
+        self.region = intervention.region(site)
         given = intervention.gather(site, base)
         self._given = None if given is None else given.detach()
         self._hits: Counter[int] = Counter()  # by the chunk's first row
@@ -27,7 +27,7 @@ class Application:
 
     def __call__(self, activation: Tensor, rows: slice) -> Tensor:
         """The edited activation of the images `rows`."""
-        current = activation[:, self.units]
+        current = self.region.take(activation)
         given = self._given
         if given is not None:
             given = (given if len(given) == 1 else given[rows]).to(activation)
@@ -35,7 +35,7 @@ class Application:
         self._hits[rows.start] += 1
         self._squares += float((new - current).double().square().sum())
         edited = activation.clone()
-        edited[:, self.units] = new
+        self.region.put(edited, new)
         return edited
 
     def report(self) -> Hit:

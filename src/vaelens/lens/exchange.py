@@ -10,24 +10,24 @@ from torch.nn import functional
 
 from vaelens.lens.incremental.downstream import taken
 from vaelens.lens.incremental.layers import LINEAR, Layer
-from vaelens.lens.regions import Region
+from vaelens.lens.regions import Group, Region
 
 
 @dataclass(frozen=True, eq=False)
 class Exchange:
-    """For each of m rows, which region of a base row takes its values from the same row of a source.
+    """For each of m rows, which group of cells of a base row takes its values from the same row of a source.
 
     Attributes:
         present: the site's activation in the base run, (c, units, *positions).
         source: where values come from, of the same shape.
-        regions: the regions that are exchanged.
-        which: for each row the index of its region, (m,), in ascending order.
+        groups: the cells that are exchanged together.
+        which: for each row the index of its group, (m,), in ascending order.
         rows: for each row the base row, (m,).
     """
 
     present: Tensor
     source: Tensor
-    regions: Sequence[Region]
+    groups: Sequence[Group]
     which: Tensor
     rows: Tensor
 
@@ -35,13 +35,13 @@ class Exchange:
         return len(self.rows)
 
     @cached_property
-    def pieces(self) -> list[tuple[slice, Region]]:
-        """Consecutive rows with the same region."""
+    def pieces(self) -> list[tuple[slice, Group]]:
+        """Consecutive rows with the same group."""
         which, counts = self.which.unique_consecutive(return_counts=True)
         ends = counts.cumsum(0).tolist()
         starts = [0, *ends[:-1]]
         found = zip(which.tolist(), starts, ends, strict=True)
-        return [(slice(start, end), self.regions[region]) for region, start, end in found]
+        return [(slice(start, end), self.groups[group]) for group, start, end in found]
 
     @cached_property
     def selection(self) -> Tensor | None:
@@ -52,26 +52,30 @@ class Exchange:
     def activation(self) -> Tensor:
         """The site's activation after the exchange, (m, units, *positions)."""
         changed = taken(self.present, self.rows)
-        for rows, region in self.pieces:
-            region.put(changed[rows], region.take(self.source)[self.rows[rows]])
+        for rows, group in self.pieces:
+            group.copy(self.source.index_select(0, self.rows[rows]), changed[rows])
         return changed
 
+    @property
     def partial(self) -> bool:
-        """Whether no row exchanges more than half of the site's units."""
-        return all(2 * len(region.units) <= self.present.shape[1] for _, region in self.pieces)
+        """Whether so few units are exchanged that a layer behind them is updated rather than run."""
+        units = self.present.shape[1]
+        return all(isinstance(group, Region) and 2 * len(group.units) <= units for group in self.groups)
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
         """A linear layer's value after the exchange, from its value before it on these rows."""
         updated = value.clone() if self.selection is None else value
+        pieces = [(rows, group) for rows, group in self.pieces if isinstance(group, Region)]
+        assert len(pieces) == len(self.pieces), "only single regions are updated"
         if layer.kind == LINEAR:
             columns = torch.arange(self.present[0].numel(), device=value.device).view(1, *self.present.shape[1:])
-            of = [region.take(columns).flatten() for _, region in self.pieces]
+            of = [region.take(columns).flatten() for _, region in pieces]
             if all(len(one) == 1 for one in of):
                 return self._single(layer, updated, torch.cat(of))
-            for (rows, region), chosen in zip(self.pieces, of, strict=True):
+            for (rows, region), chosen in zip(pieces, of, strict=True):
                 updated[rows] += layer.update(self._change(rows, region).flatten(1), chosen)
             return updated
-        for rows, region in self.pieces:
+        for rows, region in pieces:
             units = torch.as_tensor(region.units, device=value.device)
             updated[rows] += layer.update(self._spread(rows, region), units)
         return updated

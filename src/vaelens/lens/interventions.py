@@ -5,7 +5,7 @@ an intervention needs from other runs, and applies it.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.lens.regions import Region, resolve_positions, resolve_units
 from vaelens.lens.run import Run
 from vaelens.lens.sites import Site
 
@@ -26,10 +27,13 @@ class Intervention(ABC):
     Attributes:
         site: a site's name.
         units: an index, several, or "all" (also None): every unit.
+        positions: where the units are acted on: "all"; a position, an index for each axis (row, column); or a box, for
+            each axis a slice or a pair (start, stop), the stop left out.
     """
 
     site: str
     units: Any
+    positions: Any = field(default="all", kw_only=True)
 
     @property
     def needs_base(self) -> bool:
@@ -44,6 +48,14 @@ class Intervention(ABC):
         """
         return resolve_units(self.units, site)
 
+    def region(self, site: Site) -> Region:
+        """The units and positions at a site.
+
+        Raises:
+            VaelensError: units as above; positions that the site has not, or no position at all.
+        """
+        return Region(self.resolve_units(site), resolve_positions(self.positions, site))
+
     def check(self, site: Site, images: int) -> None:
         """Refuse, before anything runs, values that do not fit a site or a number of images."""
 
@@ -56,7 +68,7 @@ class Intervention(ABC):
         """The units' new values.
 
         Args:
-            current: the units' present values, (n, units, *positions).
+            current: the units' present values at the positions, (n, units, *positions).
             given: the rows of `gather` for these images, or None.
         """
 
@@ -64,14 +76,14 @@ class Intervention(ABC):
 @dataclass(frozen=True, eq=False)
 class _Valued(Intervention):
     def check(self, site: Site, images: int) -> None:
-        spread(self._value, len(self.resolve_units(site)), images, site)
+        spread(self._value, self.region(site), images, site)
 
     @property
     @abstractmethod
     def _value(self) -> Any: ...
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor:
-        return spread(self._value, len(self.resolve_units(site)), None, site)
+        return spread(self._value, self.region(site), None, site)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +94,8 @@ class Set(_Valued):
         site: a site's name.
         units: an index, several, or "all".
         value: a number; one for each unit, (units,); one for each image and unit, (n, units) or (n, 1); or the
-            whole activation of the units, (n, units, *positions).
+            activation of the units, (n, units, *positions), of which the part at `positions` is taken, or that part.
+        positions: "all", a position or a box; see `Intervention`.
     """
 
     value: Any
@@ -136,6 +149,7 @@ class Ablate(Intervention):
         method: "zero" sets them to 0; "mean" to their mean over the images of this run, position by position;
             "resample" to their values on another image of this run, drawn by `seed` so that none keeps its own.
         seed: draws the other images of "resample".
+        positions: "all", a position or a box; see `Intervention`.
     """
 
     method: str = "zero"
@@ -159,10 +173,10 @@ class Ablate(Intervention):
     def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
         if base is None:
             return None
-        units = list(self.resolve_units(site))
+        values = self.region(site).take(base)
         if self.method == "mean":
-            return base[:, units].mean(dim=0, keepdim=True)
-        return base[other_images(len(base), self.seed)][:, units]
+            return values.mean(dim=0, keepdim=True)
+        return values[other_images(len(base), self.seed)]
 
     def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
         return torch.zeros_like(current) if given is None else given.expand_as(current)
@@ -177,6 +191,7 @@ class Patch(Intervention):
         units: an index, several, or "all".
         source: a `Run` that captured this site, or the whole site's activation (n, site units, *positions); n is
             the number of images of the run that is intervened on, or 1.
+        positions: "all", a position or a box; see `Intervention`.
     """
 
     source: Any
@@ -190,7 +205,7 @@ class Patch(Intervention):
             )
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor:
-        return self._activation()[:, list(self.resolve_units(site))]
+        return self.region(site).take(self._activation())
 
     def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
         assert given is not None, "a patch gathers its source"
@@ -212,60 +227,38 @@ class Patch(Intervention):
         return self.source.activations[self.site]
 
 
-def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
-    """Unit indices at a site, checked; None and "all" are every unit.
-
-    Raises:
-        VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
-    """
-    if units is None or (isinstance(units, str) and units == "all"):
-        return tuple(range(site.units))
-    try:
-        array = np.atleast_1d(np.asarray(units))
-    except ValueError:
-        array = np.empty((1, 1))  # lists of different lengths
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise VaelensError(
-            f"units at {site.name}: {units!r} given, expected an integer, a list of integers or 'all'"
-            + ("; name at least one unit" if array.size == 0 else "")
-        )
-    indices = tuple(int(unit) for unit in array)
-    outside = [unit for unit in indices if not 0 <= unit < site.units]
-    if outside:
-        raise VaelensError(f"unit {outside[0]} of {site.name} does not exist; its units are 0 to {site.units - 1}")
-    if len(set(indices)) < len(indices):
-        raise VaelensError(f"units at {site.name}: {list(indices)} names a unit twice; name each once")
-    return indices
-
-
-def spread(value: Any, units: int, images: int | None, site: Site) -> Tensor:
-    """A value as a tensor that broadcasts to (images, units, *positions) of a site."""
+def spread(value: Any, region: Region, images: int | None, site: Site) -> Tensor:
+    """A value as a tensor that broadcasts to a region of a site, (images, its units, *its positions)."""
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise VaelensError(f"value at {site.name} is {value!r}; expected a number or an array of numbers") from error
     if tensor.is_complex():
         raise VaelensError(f"value at {site.name} is complex; expected real numbers")
-    positions = site.shape[1:]
+    units, whole = len(region.units), site.shape[1:]
+    box = whole if region.positions is None else tuple(span.stop - span.start for span in region.positions)
     if tensor.ndim == 1 and tensor.shape[0] == units:
         tensor = tensor[None]
     rows = (1,) if images is None else (1, images)
     fits = tensor.ndim == 0 or (
-        tensor.ndim in (2, 2 + len(positions))
+        tensor.ndim in (2, 2 + len(whole))
         and (images is None or tensor.shape[0] in rows)
         and tensor.shape[1] in (1, units)
-        and (tensor.ndim == 2 or tuple(tensor.shape[2:]) == positions)
+        and (tensor.ndim == 2 or tuple(tensor.shape[2:]) in (whole, box))
     )
     if not fits:
         raise VaelensError(
             f"value at {site.name} has shape {tuple(tensor.shape)}; expected a number, ({units},) one for each "
-            f"unit, ({images}, {units}) one for each image and unit, or {(images, units, *positions)}"
+            f"unit, ({images}, {units}) one for each image and unit, or {(images, units, *whole)}"
+            + (f" or {(images, units, *box)}" if box != whole else "")
         )
     if not torch.isfinite(tensor).all():
         raise VaelensError(f"value at {site.name} is not finite; give finite numbers")
     if tensor.ndim == 0:
         tensor = tensor[None, None]
-    return tensor.reshape(*tensor.shape[:2], *([1] * len(positions) if tensor.ndim == 2 else positions))
+    if tensor.ndim == 2:
+        return tensor.reshape(*tensor.shape, *[1] * len(whole))
+    return tensor if tuple(tensor.shape[2:]) == box else tensor[(slice(None), slice(None), *(region.positions or ()))]
 
 
 def other_images(images: int, seed: int) -> np.ndarray:

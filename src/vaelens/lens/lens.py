@@ -153,10 +153,24 @@ class Lens:
 
     @property
     def rows(self) -> int:
-        """How many rows go through the model at once, within the memory budget."""
+        """How many images go through the model at once, within the memory budget, all their activations kept."""
+        return self.rows_for(self.sites)
+
+    def rows_for(self, sites: Collection[str]) -> int:
+        """The same where only some sites are kept: those that sweeps run again from."""
         limit = _ROWS_CPU if self.device.type == "cpu" else _ROWS_ACCELERATOR
-        floats = sum(math.prod(site.shape) for site in self.sites.values()) + 4 * math.prod(self.image_shape or ())
-        return max(1, min(limit, int(self._memory / (4 * floats))))
+        return max(1, min(limit, int(self._memory / self._row_bytes(sites))))
+
+    def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
+        """Sites in order, in groups of which full chunks of images fit into the memory budget together."""
+        groups: list[list[str]] = []
+        for site in sites:
+            last = groups[-1] if groups else []
+            if last and _ROWS_CPU * self._row_bytes([*last, site]) <= self._memory:
+                last.append(site)
+            else:
+                groups.append([site])
+        return groups
 
     def describe(self) -> dict[str, Any]:
         """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
@@ -309,11 +323,17 @@ class Lens:
         images = x.to(self._parts.like)
         applications = self._applications(images, treatment, sample=False, seed=0)
         budget = self._memory
-        return replay(
-            self._parts, self.sites, images, sites, capture, applications, self.rows, budget, self._precision
-        )
+        return replay(self._parts, self.sites, images, sites, capture, applications, self.rows, budget, self._precision)
 
     # Inside
+
+    def _row_bytes(self, sites: Collection[str]) -> int:
+        """What one image takes: two runs of it with some sites captured, one of them kept for running again."""
+        captured = sum(math.prod(self.sites[site].shape) for site in sites)
+        kept, largest = self._parts.row_floats({site: self.sites[site].part for site in sites})
+        return self._parts.like.element_size() * (
+            2 * captured + kept + 4 * largest + 8 * math.prod(self.image_shape or ())
+        )
 
     def _applications(
         self, images: Tensor, edits: Sequence[Intervention], sample: bool, seed: int
@@ -324,7 +344,7 @@ class Lens:
                     f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch"
                 )
             edit.check(self.sites[edit.site], len(images))
-            edit.resolve_units(self.sites[edit.site])
+            edit.region(self.sites[edit.site])
         base_sites = {edit.site for edit in edits if edit.needs_base}
         base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
         return [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]

@@ -19,6 +19,7 @@ from vaelens.lens.incremental.downstream import Downstream, downstream, taken
 from vaelens.lens.incremental.found import WAYS, Found, find_steps
 from vaelens.lens.incremental.steps import Step, references
 from vaelens.lens.points import Point, presented, returned
+from vaelens.lens.regions import Region
 
 # Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
 # filled.
@@ -37,7 +38,7 @@ class Base:
         given: what went in.
         result: what the part returned.
         activations: of the sites that were asked for.
-        held: by site the units that edits have set; they stay so.
+        held: by site the regions that edits have set; they stay so.
         kept: the values of steps; empty under hooks.
         precision: "fp32" or "bf16".
     """
@@ -45,7 +46,7 @@ class Base:
     given: Tensor
     result: Any
     activations: Mapping[str, Tensor]
-    held: Mapping[str, Sequence[int]]
+    held: Mapping[str, Sequence[Region]]
     kept: Mapping[Step, Any]
     precision: str
 
@@ -122,7 +123,7 @@ class Part:
         sites: Collection[str],
         capture: Collection[str] = (),
         edits: Mapping[str, Edit] | None = None,
-        held: Mapping[str, Sequence[int]] | None = None,
+        held: Mapping[str, Sequence[Region]] | None = None,
         precision: str = FP32,
     ) -> Base:
         """The part on a chunk, with what is needed to run it again from some sites on.
@@ -132,7 +133,7 @@ class Part:
             sites: where it will be run again from, which are captured; INPUT for the input itself.
             capture: further sites to capture.
             edits: as of `run`; their sites are captured too.
-            held: by site the units that the edits set.
+            held: by site the regions that the edits set.
             precision: "fp32" or "bf16".
         """
         edits, held, found = edits or {}, held or {}, self._as_steps()
@@ -160,7 +161,7 @@ class Part:
         with undisturbed(self.model), _in(base.precision, base.given):
             if found is None or not base.kept:
                 return self._again_under_hooks(base, site, exchange)
-            plan = self._plan(site, exchange.partial())
+            plan = self._plan(site, exchange.partial)
 
             def activation() -> Any:
                 changed = exchange.activation()
@@ -169,7 +170,10 @@ class Part:
                 whole = taken(base.kept[plan.site], exchange.rows) if self.points[site].element is not None else changed
                 return returned(changed, whole, self.points[site])
 
-            held = {found.places[name]: self._at_step(self.points[name], _holding(base, name, exchange)) for name in base.held}
+            held = {
+                found.places[name]: self._at_step(self.points[name], _holding(base, name, exchange))
+                for name in base.held
+            }
             return first(
                 plan.run(
                     base.kept,
@@ -183,13 +187,12 @@ class Part:
             )
 
     def floats(self, sites: Collection[str]) -> tuple[int, int]:
-        """Numbers that are kept of one row for some sites, and that the largest value on the way takes."""
-        found = self._found
-        if found is None:
+        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way."""
+        if self._found is None:
             return 0, 0
         plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
         kept = {step for plan in plans for step in (plan.site, plan.target, *plan.boundary)}
-        floats = found.known.floats
+        floats = self._found.known.floats
         return sum(floats[step] for step in kept), max(floats.values())
 
     def rows_again(self, site: str, partial: bool, device: torch.device, budget: float) -> int | None:
@@ -260,12 +263,13 @@ class Part:
 
 
 def _holding(base: Base, site: str, exchange: Exchange) -> Edit:
-    """Keeps the units of a site that the base run's edits set as they were there."""
-    units = list(base.held[site])
+    """Keeps the regions of a site that the base run's edits set as they were there."""
 
     def edit(activation: Tensor) -> Tensor:
         edited = activation.clone()
-        edited[:, units] = base.activations[site].index_select(0, exchange.rows)[:, units].to(activation)
+        values = base.activations[site].index_select(0, exchange.rows).to(activation)
+        for region in base.held[site]:
+            region.copy(values, edited)
         return edited
 
     return edit

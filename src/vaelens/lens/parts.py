@@ -79,6 +79,16 @@ class Parts:
         """The codes of one chunk of images, likewise."""
         return first(self.encoder.fast(images, precision)).to(images)
 
+    def row_floats(self, parts: Mapping[str, str]) -> tuple[int, int]:
+        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way.
+
+        Args:
+            parts: the part of each site, by name.
+        """
+        within = {"encoder": self.encoder, "decoder": self.decoder}
+        found = [part.floats([s for s, where in parts.items() if where == name]) for name, part in within.items()]
+        return sum(kept for kept, _ in found), max(largest for _, largest in found)
+
     def quantise(self, codes: Tensor) -> Quantised:
         """The codes of the codebook that one chunk takes."""
         assert self.quantisation is not None, "a lens asks only where there is a codebook"

@@ -1,14 +1,211 @@
-"""stub until merge"""
+"""Regions: the part of a site's activation that is read or replaced as one, some units at some positions.
+
+A region's positions are a box, a slice on each axis. What counts as one unit of a site (a channel, a position, a tile)
+is a list of regions that covers each cell of the activation once.
+"""
+
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vaelens.errors import VaelensError
+from vaelens.lens.sites import Site
+
+_FORMS = "expected 'all', an index for each axis, or a (start, stop) or slice for each axis"
+
+
 @dataclass(frozen=True)
 class Region:
-    units: tuple
-    positions: tuple | None = None
-    def take(self, a):
-        u = slice(self.units[0], self.units[0]+1) if len(self.units)==1 else list(self.units)
-        a = a[:, u]
-        return a if self.positions is None else a[(slice(None), slice(None), *self.positions)]
-    def put(self, a, v):
-        idx = list(self.units)
-        if self.positions is None: a[:, idx] = v
-        else: a[(slice(None), idx, *self.positions)] = v
+    """Some units of a site at some positions.
+
+    Attributes:
+        units: their indices.
+        positions: a slice with start and stop for each axis of positions; None for all positions.
+
+    Example:
+        >>> import torch
+        >>> grid = torch.arange(8.0).reshape(1, 2, 2, 2)
+        >>> corner = Region((1,), (slice(0, 1), slice(0, 2)))
+        >>> corner.take(grid).tolist()
+        [[[[4.0, 5.0]]]]
+        >>> corner.put(grid, torch.zeros(()))
+        >>> grid.flatten().tolist()
+        [0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 6.0, 7.0]
+    """
+
+    units: tuple[int, ...]
+    positions: tuple[slice, ...] | None = None
+
+    def take(self, activation: Tensor) -> Tensor:
+        """Its values, (n, its units, *its positions), in an activation (n, units, *positions)."""
+        return activation[self._index()]
+
+    def put(self, activation: Tensor, values: Tensor) -> None:
+        """Write values that broadcast to (n, its units, *its positions) over an activation, in place."""
+        activation[self._index()] = values
+
+    def copy(self, source: Tensor, into: Tensor) -> None:
+        """Write its values in one activation over those in another, in place."""
+        self.put(into, self.take(source))
+
+    def _index(self) -> tuple[Any, ...]:
+        first, last = self.units[0], self.units[-1]
+        # A slice where it will do: a view, where a list of indices copies.
+        adjoining = self.units == tuple(range(first, last + 1))
+        return (slice(None), slice(first, last + 1) if adjoining else list(self.units), *(self.positions or ()))
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Several regions of a site, replaced together."""
+
+    members: tuple[Region, ...]
+
+    def copy(self, source: Tensor, into: Tensor) -> None:
+        """Write the values of all in one activation over those in another, in place."""
+        for member in self.members:
+            member.copy(source, into)
+
+
+Group = Region | Regions
+
+
+def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
+    """Unit indices at a site, checked; None and "all" are every unit.
+
+    Raises:
+        VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
+    """
+    if units is None or (isinstance(units, str) and units == "all"):
+        return tuple(range(site.units))
+    try:
+        array = np.atleast_1d(np.asarray(units))
+    except ValueError:
+        array = np.empty((1, 1))  # lists of different lengths
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise VaelensError(
+            f"units at {site.name}: {units!r} given, expected an integer, a list of integers or 'all'"
+            + ("; name at least one unit" if array.size == 0 else "")
+        )
+    indices = tuple(int(unit) for unit in array)
+    outside = [unit for unit in indices if not 0 <= unit < site.units]
+    if outside:
+        raise VaelensError(f"unit {outside[0]} of {site.name} does not exist; its units are 0 to {site.units - 1}")
+    if len(set(indices)) < len(indices):
+        raise VaelensError(f"units at {site.name}: {list(indices)} names a unit twice; name each once")
+    return indices
+
+
+def resolve_positions(positions: Any, site: Site) -> tuple[slice, ...] | None:
+    """Positions of a site as a box, checked; None and "all" are every position, and None is returned for them.
+
+    Args:
+        positions: "all", or for each axis of the site's positions an index, a slice or a pair (start, stop); where
+            there is one axis, also the index or slice alone.
+        site: the site.
+
+    Raises:
+        VaelensError: a site without positions, another number of axes, a box that is empty or reaches out.
+    """
+    if positions is None or (isinstance(positions, str) and positions == "all"):
+        return None
+    sizes = site.shape[1:]
+    if not sizes:
+        raise VaelensError(f"{site.name} has no positions, only {site.units} units; leave positions out")
+    given = positions.tolist() if isinstance(positions, Tensor | np.ndarray) else positions
+    alone = len(sizes) == 1 and not isinstance(given, tuple | list)
+    axes = (given,) if alone else given
+    if not isinstance(axes, tuple | list):
+        raise VaelensError(f"positions at {site.name}: {positions!r} given; {_FORMS}")
+    if len(axes) != len(sizes):
+        raise VaelensError(
+            f"positions at {site.name}: {positions!r} has {len(axes)} axes, and the site has {len(sizes)}, of "
+            f"{' × '.join(map(str, sizes))} positions"
+        )
+    return tuple(_span(axis, size, positions, site) for axis, size in zip(axes, sizes, strict=True))
+
+
+def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, list[int]]]:
+    """What counts as one unit of a site, and where it is.
+
+    Args:
+        site: the site.
+        unit: "channel": a unit at all its positions. "position": all units at one position. A pair (h, w), or one
+            number for each axis of positions: all units in one of the boxes of that size that tile the positions, the
+            last ones smaller where it does not divide.
+
+    Returns:
+        The regions, which cover each cell once, in the order of the positions, and their coordinates: `index`, and for
+        boxes `row` and `column`, those of the first corner (column 0 where the positions have one axis).
+
+    Raises:
+        VaelensError: not one of these; a site without positions, or with other axes than the box.
+    """
+    unit = checked_unit(unit)
+    if unit == "channel":
+        return [Region((k,)) for k in range(site.units)], {"index": list(range(site.units))}
+    sizes = site.shape[1:]
+    if not has_units(site, unit):
+        shape = f"{len(sizes)} axes of positions" if sizes else "no positions"
+        raise VaelensError(
+            f"{site.name} has {shape}, so its units can't be {'each a position' if unit == 'position' else unit}; "
+            "name sites that fit, or use unit='channel'"
+        )
+    steps = (1,) * len(sizes) if unit == "position" else unit
+    every = tuple(range(site.units))
+    spans = [
+        [slice(start, min(start + step, size)) for start in range(0, size, step)]
+        for size, step in zip(sizes, steps, strict=True)
+    ]
+    boxes = list(product(*spans))
+    corners = {"row": [box[0].start for box in boxes], "column": [box[1].start if box[1:] else 0 for box in boxes]}
+    return [Region(every, box) for box in boxes], {"index": list(range(len(boxes))), **corners}
+
+
+def checked_unit(unit: Any) -> Any:
+    """What is to count as one unit: "channel", "position", or the size of a box on each axis.
+
+    Raises:
+        VaelensError: anything else.
+    """
+    if isinstance(unit, str) and unit in ("channel", "position"):
+        return unit
+    if isinstance(unit, tuple | list) and 1 <= len(unit) <= 2 and all(_whole(n) and n > 0 for n in unit):
+        return tuple(int(n) for n in unit)
+    raise VaelensError(f"unit is {unit!r}; expected 'channel', 'position' or the size of a box such as (2, 2)")
+
+
+def unit_name(unit: Any) -> str:
+    """What counts as one unit, in a word."""
+    return unit if isinstance(unit, str) else "×".join(map(str, unit))
+
+
+def has_units(site: Site, unit: Any) -> bool:
+    """Whether a site has units of a kind that passed `checked_unit`."""
+    axes = len(site.shape) - 1
+    return unit == "channel" or (axes in (1, 2) if unit == "position" else axes == len(unit))
+
+
+def _span(axis: Any, size: int, positions: Any, site: Site) -> slice:
+    where = f"positions at {site.name}: {positions!r}"
+    if _whole(axis):
+        bounds = (axis, axis + 1)
+    elif isinstance(axis, slice) and axis.step in (None, 1):
+        bounds = (0 if axis.start is None else axis.start, size if axis.stop is None else axis.stop)
+    else:
+        bounds = axis
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2 or not all(_whole(bound) for bound in bounds):
+        raise VaelensError(f"{where} given; {_FORMS}")
+    start, stop = (int(bound) for bound in bounds)
+    if start < 0 or stop > size:
+        raise VaelensError(f"{where} reaches outside; the site's positions on that axis are 0 to {size - 1}")
+    if start >= stop:
+        raise VaelensError(f"{where} is empty; a box holds the positions from its start to before its stop")
+    return slice(start, stop)
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)

@@ -15,7 +15,7 @@ from vaelens.lens.exchange import Exchange
 from vaelens.lens.memory import halving
 from vaelens.lens.part import INPUT, Base, Part, first
 from vaelens.lens.parts import Parts
-from vaelens.lens.regions import Region
+from vaelens.lens.regions import Group, Region
 from vaelens.lens.sites import LATENT, Sites
 
 CODE, IMAGE = "code", "image"
@@ -65,7 +65,7 @@ class Replay:
         """The code or the image."""
         return self.code if kind == CODE else self.image
 
-    def again(self, site: str, groups: Sequence[Region], source: Tensor, outcome: str) -> Iterator[Again]:
+    def again(self, site: str, groups: Sequence[Group], source: Tensor, outcome: str) -> Iterator[Again]:
         """The outcomes of worlds in which one group of a site's units takes its values from elsewhere.
 
         Args:
@@ -82,8 +82,8 @@ class Replay:
         source = source.to(present)
         changing = _changing(present, source, groups)  # (groups, c)
         tasks = changing.nonzero()  # (m, 2)
-        partial = all(2 * len(group.units) <= present.shape[1] for group in groups)
-        for batch in tasks.split(self._together(site, outcome, partial)):
+        whole = Exchange(present, source, groups, tasks[:0, 0], tasks[:0, 1])
+        for batch in tasks.split(self._together(site, outcome, whole.partial)):
 
             def run(tasks: Tensor) -> Tensor:
                 exchange = Exchange(present, source, groups, tasks[:, 0].contiguous(), tasks[:, 1].contiguous())
@@ -154,16 +154,21 @@ def replay(
         VaelensError: an intervention that never took place.
     """
     edits = edits_for(slice(0, len(images)), applications)
-    held: dict[str, list[int]] = {}
+    held: dict[str, list[Region]] = {}
     for one in applications:
-        held[one.site] = [*held.get(one.site, []), *one.units]
+        held.setdefault(one.site, []).append(one.region)
 
     def base(part: Part, name: str, inputs: Tensor, also: Collection[str]) -> Base:
         here = set(sites.of(name))
         made = {site: edit for site, edit in edits.items() if site in here}
-        units = {site: held[site] for site in made}
+        set_here = {site: held[site] for site in made}
         return part.base(
-            inputs, [*(s for s in again if s in here), *also], [s for s in capture if s in here], made, units, precision
+            inputs,
+            [*(s for s in again if s in here), *also],
+            [s for s in capture if s in here],
+            made,
+            set_here,
+            precision,
         )
 
     encoder = base(parts.encoder, "encoder", images, ())
@@ -179,10 +184,15 @@ def replay(
     return Replay(parts, sites, images, code, image, activations, encoder, decoder, rows, budget)
 
 
-def _changing(present: Tensor, source: Tensor, groups: Sequence[Region]) -> Tensor:
+def _changing(present: Tensor, source: Tensor, groups: Sequence[Group]) -> Tensor:
     """Whether a group's values differ in any bit, (groups, c)."""
     differ = present != source
-    single = [group.units[0] for group in groups if len(group.units) == 1 and group.positions is None]
-    if len(single) == len(groups):
+    single = [group.units[0] for group in groups if isinstance(group, Region) and len(group.units) == 1]
+    if len(single) == len(groups) and all(group.positions is None for group in groups if isinstance(group, Region)):
         return differ.reshape(*differ.shape[:2], -1).any(dim=2).T[single]
-    return torch.stack([group.take(differ).reshape(len(differ), -1).any(dim=1) for group in groups])
+    changing = []
+    for group in groups:
+        inside = torch.zeros_like(differ[:1])
+        group.copy(torch.ones_like(inside), inside)
+        changing.append((differ & inside).flatten(1).any(dim=1))
+    return torch.stack(changing)

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vaelens.data.factors import Factor, Factors
 from vaelens.cache import cache_folder
+from vaelens.data.factors import Factor, Factors
 from vaelens.data.grid import GridDataset
 from vaelens.data.rendered.room_bank import ORIENTATIONS, SCALES, SHAPES, load_bank
 from vaelens.data.rendered.room_view import SIDE

@@ -100,7 +100,11 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
 
 
 def _run(
-    program: Program, layers: Mapping[Step, Layer], forms: Mapping[Layer, str], given: Tensor, keep: Collection[Step] = ()
+    program: Program,
+    layers: Mapping[Step, Layer],
+    forms: Mapping[Layer, str],
+    given: Tensor,
+    keep: Collection[Step] = (),
 ) -> tuple[Any, Values]:
     for layer, form in forms.items():
         layer.form = form

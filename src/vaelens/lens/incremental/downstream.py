@@ -77,9 +77,7 @@ class Downstream:
         return values[self.target]
 
 
-def downstream(
-    known: Observed, site: Step, target: Step, layers: Mapping[Step, Layer]
-) -> Downstream:
+def downstream(known: Observed, site: Step, target: Step, layers: Mapping[Step, Layer]) -> Downstream:
     """Find the steps that a change at a site makes necessary to run again.
 
     Args:
@@ -92,7 +90,8 @@ def downstream(
     updates = {
         step: layer
         for step, layer in layers.items()
-        if step in changed and layer.updatable
+        if step in changed
+        and layer.updatable
         and (layer.data is site or _reshapes(known, layer.data, site))
         and len(known.shapes[layer.data]) == layer.axes
     }
@@ -161,5 +160,3 @@ def _reshapes(known: Observed, step: Step, site: Step) -> bool:
         and any(reshape in name for reshape in _RESHAPES)
         and known.shapes[step] == (known.floats[site],)
     )
-
-

@@ -124,7 +124,11 @@ class Layer:
         if self.kind != TRANSPOSED or self.options.get("groups", 1) != 1:
             return False
         strides, dilations = _pair(self.options["stride"]), _pair(self.options["dilation"])
-        kernel, extra, cut = self.weight().shape[2:], _pair(self.options["output_padding"]), _pair(self.options["padding"])
+        kernel, extra, cut = (
+            self.weight().shape[2:],
+            _pair(self.options["output_padding"]),
+            _pair(self.options["padding"]),
+        )
         return (
             strides[0] == strides[1] > 1
             and dilations == (1, 1)
@@ -165,7 +169,9 @@ def layer_of(step: Step) -> Layer | None:
     data, weight, bias = (given.pop(name, None) for name in ("input", "weight", "bias"))
     if not isinstance(data, Step) or not (isinstance(weight, Step) and weight.state):
         return None
-    if not (bias is None or (isinstance(bias, Step) and bias.state)) or any(isinstance(v, Step) for v in given.values()):
+    if not (bias is None or (isinstance(bias, Step) and bias.state)) or any(
+        isinstance(v, Step) for v in given.values()
+    ):
         return None
     assert weight.call is not None, "a step that reads a parameter has a reader"
     return Layer(kind, data, weight.call, (lambda: None) if bias is None else bias.call, _complete(kind, given))

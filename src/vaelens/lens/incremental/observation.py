@@ -131,7 +131,6 @@ def observed(trial: Trial, example: Tensor) -> Observed:
     return Observed(program, kinds, floats, one_image, trial.drawn)
 
 
-
 def is_by_shape(step: Step) -> bool:
     """Whether it takes only the shapes of what it is given."""
     return any(name in step.name for name in _BY_SHAPE)

@@ -103,7 +103,10 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
         raise Untraceable(f"torch.export can't follow it ({_line(error)})") from error
     signature = found.graph_signature
     held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    constants = {**signature.inputs_to_lifted_tensor_constants, **getattr(signature, "inputs_to_lifted_custom_objs", {})}
+    constants = {
+        **signature.inputs_to_lifted_tensor_constants,
+        **getattr(signature, "inputs_to_lifted_custom_objs", {}),
+    }
     steps: dict[fx.Node, Step] = {}
     given: list[Step] = []
     outputs: Any = ()
