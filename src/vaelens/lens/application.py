@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from vaelens.errors import VaelensError
 from vaelens.lens.execution import Edit
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.run import Hit
-from vaelens.lens.sites import Site
+from vaelens.lens.sites import Site, Sites
 
 
 class Application:
@@ -49,6 +50,20 @@ class Application:
                 f"{type(self._intervention).__name__} at {self.site} was never applied: the forward did not reach it"
             )
         return Hit(self._intervention, max(self._hits.values()), math.sqrt(self._squares))
+
+
+def checked(edits: Sequence[Any], sites: Sites, images: int) -> set[str]:
+    """Refuse, before anything runs, interventions that do not fit; the sites whose unedited activations they need.
+
+    Raises:
+        VaelensError: something else than an intervention, an unknown site or unit, values that do not fit.
+    """
+    for edit in edits:
+        if not isinstance(edit, Intervention):
+            raise VaelensError(f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch")
+        edit.check(sites[edit.site], images)
+        edit.region(sites[edit.site])
+    return {edit.site for edit in edits if edit.needs_base}
 
 
 def edits_for(rows: slice, applications: Sequence[Application]) -> Mapping[str, Edit]:

@@ -145,6 +145,7 @@ def execute(
 
 
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
+    """The modules whose calls are stages or parts of them: those that call no other module."""
     # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf. So is
     # attention, which takes the weights of its projection without calling it.
     attention = [child for child in module.modules() if isinstance(child, nn.MultiheadAttention)]

@@ -1,6 +1,6 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
-import math
+import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,30 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.arguments import check_seed
-from vaelens.errors import VaelensError, unknown
+from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
-from vaelens.lens.application import Application
+from vaelens.lens.application import Application, checked
+from vaelens.lens.budget import ROWS_CPU, Budget
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
 from vaelens.lens.execution import Edit
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
-from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import halving
 from vaelens.lens.naming import Name, checked_names
-from vaelens.lens.part import FP32, PRECISIONS
+from vaelens.lens.part import FP32, checked_precision, checked_ways
 from vaelens.lens.parts import Decoded, Encoded, Parts
-from vaelens.lens.replay import Replay, replay
+from vaelens.lens.replay import Replay, Sweeping, replay
 from vaelens.lens.run import Run
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
-
-# Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled.
-_ROWS_CPU = 64
-_ROWS_ACCELERATOR = 2048
-
-EXECUTIONS = {"auto": WAYS, "torch.fx": WAYS[:1], "torch.export": WAYS[1:], "hooks": ()}
 
 
 class Lens:
@@ -56,6 +50,11 @@ class Lens:
         sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
             and a call number (0 is the first, through encode and then decode), or a found site's name, which it
             replaces. A text that is both a site's name and a path is the site's.
+        precision: what sweeps compute in: "fp32" (the model's own type), or "bf16", whose measured error stands beside
+            each result.
+        execution: how sweeps run the model: "auto" (as a graph by torch.fx or torch.export, of which only what an
+            intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
+            rounding; `lens.execution` says which it is, and why.
 
     Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
     `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
@@ -98,9 +97,7 @@ class Lens:
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
-        ways = _ways(execution)
-        if precision not in PRECISIONS:
-            raise unknown("precision", precision, PRECISIONS)
+        ways, precision = checked_ways(execution), checked_precision(precision)
         self.module = unwrapped(model)
         known = adapted(self.module, encode, decode, codebook, quantise)
         example = known.example if example is None else example
@@ -152,25 +149,40 @@ class Lens:
         return self._parts.like.device
 
     @property
+    def precision(self) -> str:
+        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
+        return self._precision
+
+    @property
+    def execution(self) -> dict[str, str]:
+        """How sweeps run each part: "torch.fx" or "torch.export" where only what an intervention changes runs again.
+
+        "forward hooks" where all of the part does, with the reason.
+        """
+        return {"encoder": self._parts.encoder.described, "decoder": self._parts.decoder.described}
+
+    @property
     def rows(self) -> int:
-        """How many images go through the model at once, within the memory budget, all their activations kept."""
+        """How many images go through the model at once, within the memory budget."""
         return self.rows_for(self.sites)
 
     def rows_for(self, sites: Collection[str]) -> int:
-        """The same where only some sites are kept: those that sweeps run again from."""
-        limit = _ROWS_CPU if self.device.type == "cpu" else _ROWS_ACCELERATOR
-        return max(1, min(limit, int(self._memory / self._row_bytes(sites))))
+        """The same where only some sites are kept: those that a sweep runs again from."""
+        return self._budget().rows(sites)
 
     def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
-        """Sites in order, in groups of which full chunks of images fit into the memory budget together."""
-        groups: list[list[str]] = []
-        for site in sites:
-            last = groups[-1] if groups else []
-            if last and _ROWS_CPU * self._row_bytes([*last, site]) <= self._memory:
-                last.append(site)
-            else:
-                groups.append([site])
-        return groups
+        """Sites in order, in groups of which the memory budget holds a full chunk of images."""
+        return self._budget().groups(sites)
+
+    def with_precision(self, precision: Any) -> "Lens":
+        """This lens, with sweeps in another precision.
+
+        Raises:
+            VaelensError: neither "fp32" nor "bf16".
+        """
+        other = copy.copy(self)
+        other._precision = checked_precision(precision)
+        return other
 
     def describe(self) -> dict[str, Any]:
         """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
@@ -182,7 +194,8 @@ class Lens:
     def __repr__(self) -> str:
         table = "sites: known after the first image" if self._sites is None else repr(self._sites)
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        return f"Lens on {name_of(self.module)}{codes}\n{table}"
+        ways = ", ".join(f"{part} by {way}" for part, way in self.execution.items())
+        return f"Lens on {name_of(self.module)}{codes}; sweeps run the {ways}\n{table}"
 
     def name_sites(self, sites: Any) -> None:
         """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
@@ -321,33 +334,22 @@ class Lens:
             capture: further sites whose activations are wanted.
         """
         images = x.to(self._parts.like)
-        applications = self._applications(images, treatment, sample=False, seed=0)
-        budget = self._memory
-        return replay(self._parts, self.sites, images, sites, capture, applications, self.rows, budget, self._precision)
+        applications = self._applications(images, treatment)
+        sweeping = Sweeping(self.rows, self._memory, self._precision)
+        return replay(self._parts, self.sites, images, sites, capture, applications, sweeping)
 
     # Inside
 
-    def _row_bytes(self, sites: Collection[str]) -> int:
-        """What one image takes: two runs of it with some sites captured, one of them kept for running again."""
-        captured = sum(math.prod(self.sites[site].shape) for site in sites)
-        kept, largest = self._parts.row_floats({site: self.sites[site].part for site in sites})
-        return self._parts.like.element_size() * (
-            2 * captured + kept + 4 * largest + 8 * math.prod(self.image_shape or ())
-        )
-
     def _applications(
-        self, images: Tensor, edits: Sequence[Intervention], sample: bool, seed: int
+        self, images: Tensor, edits: Sequence[Intervention], sample: bool = False, seed: int = 0
     ) -> list[Application]:
-        for edit in edits:
-            if not isinstance(edit, Intervention):
-                raise VaelensError(
-                    f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch"
-                )
-            edit.check(self.sites[edit.site], len(images))
-            edit.region(self.sites[edit.site])
-        base_sites = {edit.site for edit in edits if edit.needs_base}
-        base = self.run(images, capture=base_sites, sample=sample, seed=seed).activations if base_sites else {}
+        """Interventions tied to their sites, with what they take from the run without them."""
+        needed = checked(edits, self.sites, len(images))
+        base = self.run(images, capture=needed, sample=sample, seed=seed).activations if needed else {}
         return [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
+
+    def _budget(self) -> Budget:
+        return Budget(self._memory, self._parts, self.sites, self.image_shape or ())
 
     def _continuous(self) -> VaelensError:
         return VaelensError(
@@ -375,11 +377,4 @@ class Lens:
         return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._parts.like)
 
     def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        yield from rows.split(self.rows if self._sites is not None else _ROWS_CPU)
-
-
-def _ways(execution: Any) -> tuple[str, ...]:
-    """The ways to steps that an execution allows."""
-    if execution not in EXECUTIONS:
-        raise unknown("execution", execution, EXECUTIONS)
-    return EXECUTIONS[execution]
+        yield from rows.split(self.rows if self._sites is not None else ROWS_CPU)

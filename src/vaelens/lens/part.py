@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens.exchange import Exchange
 from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
 from vaelens.lens.incremental.choice import choose
@@ -28,6 +28,7 @@ _CELLS_ACCELERATOR = 2**27
 HOOKS = "forward hooks"
 INPUT = "the part's input"
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
+EXECUTIONS = {"auto": WAYS, **{way: (way,) for way in WAYS}, "hooks": ()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,11 @@ class Part:
     def way(self) -> str:
         """`torch.fx` or `torch.export` where it runs as steps, else `forward hooks`."""
         return HOOKS if self._found is None else self._found.program.way
+
+    @property
+    def described(self) -> str:
+        """The way, with the reason where it is the last that is left."""
+        return self.way if self._found is not None else f"{HOOKS}, because {self.reason}"
 
     @property
     def forms(self) -> Mapping[str, str]:
@@ -237,7 +243,7 @@ class Part:
         return self._plans[site, partial]
 
     def _choose(self, found: Found, inputs: Tensor, precision: str) -> None:
-        """Measure the forms once for each kind of chunk; the last, smaller chunk of a sweep takes those of the others."""
+        """Measure the forms once for each kind of chunk; a sweep's last, smaller chunk takes those of the others."""
         kind = (inputs.device, inputs.dtype, precision)
         if kind not in self._measured:
             choose(found.program, found.layers, inputs)
@@ -282,3 +288,25 @@ def first(result: Any) -> Tensor:
 
 def _in(precision: str, inputs: Tensor) -> Any:
     return torch.autocast(inputs.device.type, torch.bfloat16) if precision == BF16 else nullcontext()
+
+
+def checked_ways(execution: Any) -> tuple[str, ...]:
+    """The ways to steps that an execution allows.
+
+    Raises:
+        VaelensError: an unknown execution.
+    """
+    if not isinstance(execution, str) or execution not in EXECUTIONS:
+        raise unknown("execution", execution, EXECUTIONS)
+    return EXECUTIONS[execution]
+
+
+def checked_precision(precision: Any) -> str:
+    """A precision of sweeps.
+
+    Raises:
+        VaelensError: an unknown one.
+    """
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    return precision

@@ -21,6 +21,21 @@ from vaelens.lens.sites import LATENT, Sites
 CODE, IMAGE = "code", "image"
 
 
+@dataclass(frozen=True)
+class Sweeping:
+    """How a sweep runs the model.
+
+    Attributes:
+        rows: rows to run again at once under hooks.
+        budget: what running again may take, in bytes.
+        precision: "fp32" or "bf16".
+    """
+
+    rows: int
+    budget: float
+    precision: str
+
+
 @dataclass(frozen=True, eq=False)
 class Again:
     """Some counterfactual rows.
@@ -46,8 +61,7 @@ class Replay:
         image: what came out, (c, C, H, W).
         activations: by site.
         encoder, decoder: the two parts' runs.
-        rows: rows to run again at once under hooks.
-        budget: what running again may take, in bytes.
+        sweeping: how much runs again at once, and in what precision.
     """
 
     parts: Parts
@@ -58,8 +72,7 @@ class Replay:
     activations: Mapping[str, Tensor]
     encoder: Base
     decoder: Base
-    rows: int
-    budget: float
+    sweeping: Sweeping
 
     def outcome(self, kind: str) -> Tensor:
         """The code or the image."""
@@ -94,14 +107,17 @@ class Replay:
     def _together(self, site: str, outcome: str, partial: bool) -> int:
         """How many rows to run again at once."""
         part = self.sites[site].part
-        device, budget = self.images.device, self.budget
+        device, budget = self.images.device, self.sweeping.budget
         if part == "encoder":
             rows = self.parts.encoder.rows_again(site, partial, device, budget)
             if outcome == CODE:
-                return rows or self.rows
-            rows, site = rows or self.rows, INPUT
-            return min(rows, self.parts.decoder.rows_again(INPUT, False, device, budget) or self.rows)
-        return self.parts.decoder.rows_again(INPUT if part == LATENT else site, partial, device, budget) or self.rows
+                return rows or self.sweeping.rows
+            rows, site = rows or self.sweeping.rows, INPUT
+            return min(rows, self.parts.decoder.rows_again(INPUT, False, device, budget) or self.sweeping.rows)
+        return (
+            self.parts.decoder.rows_again(INPUT if part == LATENT else site, partial, device, budget)
+            or self.sweeping.rows
+        )
 
     def _outcomes(self, site: str, exchange: Exchange, outcome: str) -> Tensor:
         part = self.sites[site].part
@@ -133,9 +149,7 @@ def replay(
     again: Collection[str],
     capture: Collection[str],
     applications: Sequence[Application],
-    rows: int,
-    budget: float,
-    precision: str,
+    sweeping: Sweeping,
 ) -> Replay:
     """Run one chunk of images, and keep what is needed to run it again.
 
@@ -146,9 +160,7 @@ def replay(
         again: sites from which it will be run again; they are captured.
         capture: further sites to capture.
         applications: the interventions of the treatment.
-        rows: rows to run again at once under hooks.
-        budget: what running again may take, in bytes.
-        precision: "fp32" or "bf16".
+        sweeping: how much runs again at once, and in what precision.
 
     Raises:
         VaelensError: an intervention that never took place.
@@ -168,7 +180,7 @@ def replay(
             [s for s in capture if s in here],
             made,
             set_here,
-            precision,
+            sweeping.precision,
         )
 
     encoder = base(parts.encoder, "encoder", images, ())
@@ -181,7 +193,7 @@ def replay(
         one.report()
     activations = {LATENT: code, **encoder.activations, **decoder.activations}
     image = first(decoder.result).to(images)
-    return Replay(parts, sites, images, code, image, activations, encoder, decoder, rows, budget)
+    return Replay(parts, sites, images, code, image, activations, encoder, decoder, sweeping)
 
 
 def _changing(present: Tensor, source: Tensor, groups: Sequence[Group]) -> Tensor:

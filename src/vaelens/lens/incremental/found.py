@@ -94,7 +94,7 @@ def _same(what: str, one: Any, other: Any) -> None:
     ones, others = _tensors(one), _tensors(other)
     close = len(ones) == len(others) and all(
         a.shape == b.shape and float((a - b).abs().max()) <= _tolerance(b) * float(b.abs().max())
-        for a, b in zip(ones, others)
+        for a, b in zip(ones, others, strict=True)
     )
     if not close:
         raise Untraceable(f"as steps, {what} has other values")

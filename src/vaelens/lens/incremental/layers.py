@@ -93,10 +93,7 @@ class Layer:
             change: (m, columns) or (m, columns, height, width).
             columns: which inputs they are.
         """
-        if self.kind == TRANSPOSED:
-            weight = self.weight()[columns]
-        else:
-            weight = self.weight()[:, columns]
+        weight = self.weight()[columns] if self.kind == TRANSPOSED else self.weight()[:, columns]
         if self.form != PLAIN and self.kind != LINEAR:
             weight, change = (t.contiguous(memory_format=torch.channels_last) for t in (weight, change))
         return self._operation(change, weight, None)
@@ -161,7 +158,7 @@ class Layer:
 def layer_of(step: Step) -> Layer | None:
     """The linear layer that a step is; None for anything else, and for layers with tricks of their own."""
     if step.module is not None:
-        return _module_layer(step)
+        return _module_layer(step.module, step)
     if step.call not in _OPERATIONS:
         return None
     kind, names = _OPERATIONS[step.call]
@@ -173,12 +170,11 @@ def layer_of(step: Step) -> Layer | None:
         isinstance(v, Step) for v in given.values()
     ):
         return None
-    assert weight.call is not None, "a step that reads a parameter has a reader"
-    return Layer(kind, data, weight.call, (lambda: None) if bias is None else bias.call, _complete(kind, given))
+    options = _complete(kind, given)
+    return Layer(kind, data, _read(weight), (lambda: None) if bias is None else _read(bias), options)
 
 
-def _module_layer(step: Step) -> Layer | None:
-    module = step.module
+def _module_layer(module: nn.Module, step: Step) -> Layer | None:
     kind = _MODULES.get(type(module))  # not of a subclass, which may do more
     if kind is None or is_parametrized(module) or len(step.args) != 1 or step.kwargs:
         return None
@@ -186,7 +182,17 @@ def _module_layer(step: Step) -> Layer | None:
         return None
     names = next((names for other, names in _OPERATIONS.values() if other == kind), ())
     options = {name: getattr(module, name) for name in names}
-    return Layer(kind, step.args[0], lambda: module.weight, lambda: module.bias, options)
+    return Layer(kind, step.args[0], lambda: _tensor(module.weight), lambda: module.bias, options)  # pyright: ignore
+
+
+def _read(step: Step) -> Callable[[], Tensor]:
+    """Reads the parameter that a step reads."""
+    return lambda: _tensor(step({}))
+
+
+def _tensor(value: Any) -> Tensor:
+    assert isinstance(value, Tensor), "a layer's weights are a tensor"
+    return value
 
 
 def _complete(kind: str, given: dict[str, Any]) -> dict[str, Any]:

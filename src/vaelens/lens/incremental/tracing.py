@@ -6,11 +6,12 @@ asks for shapes. Neither follows code that decides by a tensor's values.
 
 import operator
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils import _pytree
 
 from vaelens.lens.incremental.steps import Program, Step
 
@@ -27,10 +28,10 @@ class _Part(nn.Module):
     def __init__(self, model: nn.Module, part: Part):
         super().__init__()
         self.model = model
-        self.__dict__["part"] = part  # a part that is itself a module is in the model already
+        self._part = (part,)  # in a tuple: a part that is itself a module is in the model already
 
     def forward(self, inputs: Tensor) -> Any:
-        return self.part(inputs)
+        return self._part[0](inputs)
 
 
 class _Tracer(fx.Tracer):
@@ -68,7 +69,7 @@ def symbolic(model: nn.Module, part: Part, leaves: Collection[nn.Module]) -> Pro
     paths: dict[str, nn.Module] = {}
     result: Any = None
     for node in graph.nodes:
-        args, kwargs = (fx.node.map_arg(part, steps.__getitem__) for part in (node.args, node.kwargs))
+        args, kwargs = (_with_steps(part, steps) for part in (node.args, node.kwargs))
         if node.op == "output":
             result = args[0]
         elif node.op == "placeholder":
@@ -78,12 +79,12 @@ def symbolic(model: nn.Module, part: Part, leaves: Collection[nn.Module]) -> Pro
         elif node.op == "call_module":
             module = root.get_submodule(node.target)
             paths[node.target.removeprefix("model.")] = module
-            steps[node] = Step(node.name, module, _plain(args), _plain(kwargs), module)
+            steps[node] = Step(node.name, module, args, kwargs, module)
         else:
             call = _method(node.target) if node.op == "call_method" else node.target
-            steps[node] = Step(node.name, call, _plain(args), _plain(kwargs))
+            steps[node] = Step(node.name, call, args, kwargs)
     calls = {(m, n): steps[out.node] for m, n, out in tracer.returned if isinstance(out, fx.Proxy)}
-    return Program(list(steps.values()), _plain(result), calls, paths, "torch.fx")
+    return Program(list(steps.values()), result, calls, paths, "torch.fx")
 
 
 def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
@@ -111,7 +112,7 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
     given: list[Step] = []
     outputs: Any = ()
     for node in found.graph.nodes:
-        args, kwargs = (fx.node.map_arg(part, steps.__getitem__) for part in (node.args, node.kwargs))
+        args, kwargs = (_with_steps(part, steps) for part in (node.args, node.kwargs))
         if node.op == "output":
             outputs = args[0]
         elif node.op == "placeholder" and node.name in held:
@@ -122,18 +123,15 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
             steps[node] = Step(node.name)
             given.append(steps[node])
         elif node.op == "call_function":
-            steps[node] = Step(node.name, node.target, _plain(args), _plain(kwargs))
+            steps[node] = Step(node.name, node.target, args, kwargs)
         else:
             raise Untraceable(f"torch.export leaves a {node.op} in it")
     if len(given) != 1:
         raise Untraceable("torch.export finds that its result does not depend on what it is given")
-    kinds = {spec.arg.name for spec in signature.output_specs if spec.kind.name == "USER_OUTPUT"}
-    named = {step.name: step for step in steps.values()}
-    mutated = [spec for spec in signature.output_specs if spec.kind.name != "USER_OUTPUT"]
-    if mutated:
+    if any(spec.kind.name != "USER_OUTPUT" for spec in signature.output_specs):
         raise Untraceable("it writes to its own buffers")
-    assert all(name in named for name in kinds if name is not None), "every output is a step"
-    result = torch.utils._pytree.tree_unflatten(list(_plain(outputs)), found.call_spec.out_spec)
+    assert found.call_spec.out_spec is not None, "an exported program says what it returns"
+    result = _pytree.tree_unflatten(list(outputs), found.call_spec.out_spec)
     ordered = [*given, *(step for step in steps.values() if step is not given[0])]
     calls, paths = _module_calls(model, steps)
     return Program(ordered, result, calls, paths, "torch.export")
@@ -174,14 +172,19 @@ def _method(name: str) -> Callable[..., Any]:
     return lambda tensor, *args, **kwargs: getattr(tensor, name)(*args, **kwargs)
 
 
-def _plain(structure: Any) -> Any:
-    """torch.fx's immutable lists and dictionaries as Python's own."""
+def _with_steps(structure: Any, steps: Mapping[fx.Node, Step]) -> Any:
+    """A node's arguments with steps for nodes, and torch.fx's immutable lists and dictionaries as Python's own."""
+    if isinstance(structure, fx.Node):
+        return steps[structure]
     if isinstance(structure, dict):
-        return {key: _plain(part) for key, part in structure.items()}
+        return {key: _with_steps(part, steps) for key, part in structure.items()}
     if isinstance(structure, list):
-        return [_plain(part) for part in structure]
-    if isinstance(structure, tuple) and not hasattr(structure, "_fields"):
-        return tuple(_plain(part) for part in structure)
+        return [_with_steps(part, steps) for part in structure]
+    if isinstance(structure, tuple):
+        parts = [_with_steps(part, steps) for part in structure]
+        return type(structure)(*parts) if hasattr(structure, "_fields") else tuple(parts)
+    if isinstance(structure, slice):
+        return slice(*(_with_steps(part, steps) for part in (structure.start, structure.stop, structure.step)))
     return structure
 
 

@@ -1,0 +1,47 @@
+"""The memory budget of a lens: how many images go through the model at once, and from which sites on together."""
+
+import math
+from collections.abc import Collection, Sequence
+
+from vaelens.lens.parts import Parts
+from vaelens.lens.sites import Sites
+
+# Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled.
+ROWS_CPU = 64
+ROWS_ACCELERATOR = 2048
+
+
+class Budget:
+    """What a number of bytes allows.
+
+    Args:
+        size: the bytes that the activations of one chunk may take.
+        parts: the model.
+        sites: its sites.
+        image_shape: (C, H, W).
+    """
+
+    def __init__(self, size: float, parts: Parts, sites: Sites, image_shape: Sequence[int]):
+        self._size, self._parts, self._sites, self._pixels = size, parts, sites, math.prod(image_shape)
+
+    def rows(self, sites: Collection[str]) -> int:
+        """How many images go through at once where some sites are kept; at least one."""
+        limit = ROWS_CPU if self._parts.like.device.type == "cpu" else ROWS_ACCELERATOR
+        return max(1, min(limit, int(self._size / self._row(sites))))
+
+    def groups(self, sites: Sequence[str]) -> list[list[str]]:
+        """Sites in order, in groups of which a full chunk of images fits in."""
+        groups: list[list[str]] = []
+        for site in sites:
+            last = groups[-1] if groups else []
+            if last and ROWS_CPU * self._row([*last, site]) <= self._size:
+                last.append(site)
+            else:
+                groups.append([site])
+        return groups
+
+    def _row(self, sites: Collection[str]) -> int:
+        """The bytes of one image: two runs with some sites captured, one of them kept for running again."""
+        captured = sum(math.prod(self._sites[site].shape) for site in sites)
+        kept, largest = self._parts.row_floats({site: self._sites[site].part for site in sites})
+        return self._parts.like.element_size() * (2 * captured + kept + 4 * largest + 8 * self._pixels)
