@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import check_seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.record import Array, record, unit_coords, with_interval
@@ -82,7 +82,7 @@ def input_effects(
         >>> effects.latent_effect.dims, effects.factor.values.tolist()
         (('factor', 'latent'), ['shape', 'scale'])
     """
-    seed = check_seed(seed)
+    n, seed = whole_number("n", n, low=1), check_seed(seed)
     check_progress(progress)
     if factors is not None and manipulations is not None:
         raise VaelensError("factors and manipulations were both given; a call changes one or the other")
