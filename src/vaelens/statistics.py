@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaelens.errors import VaelensError
 
+_RECENT = 4  # blocks of weights that are kept for the next accumulator
+_recent: dict[tuple[str, int, int], tuple[NDArray[np.float32], Any]] = {}
 _BLOCK = 256  # images weighted at once: bounds the weights in memory to 256 x resamples
 
 
@@ -93,7 +95,7 @@ class BootstrapMean:
             cells = deviations.reshape(len(values), self._origin.size).astype(np.float32)  # (n, cells)
             for start in range(0, len(cells), _BLOCK):
                 block = cells[start : start + _BLOCK]
-                weights = _draw(self._generator, len(block), self.resamples)  # (resamples, block)
+                weights = _shared(self._generator, len(block), self.resamples)  # (resamples, block)
                 self._weights += weights.sum(axis=1)
                 self._weighted += weights @ block
 
@@ -255,6 +257,20 @@ def _draw(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.
     """The next n images' weights, `(resamples, n)`."""
     # One image after the other, whole rows: the stream is then the same however the images are batched.
     return generator.poisson(1.0, size=(n, resamples)).astype(np.float32).T
+
+
+def _shared(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
+    """The same; accumulators side by side take the same weights of the same images, which are drawn for the first."""
+    state = generator.bit_generator.state
+    key = (repr(state), n, resamples)
+    if key not in _recent:
+        while len(_recent) >= _RECENT:
+            _recent.pop(next(iter(_recent)))
+        weights = _draw(generator, n, resamples)
+        weights.flags.writeable = False
+        _recent[key] = weights, generator.bit_generator.state
+    weights, generator.bit_generator.state = _recent[key]
+    return weights
 
 
 def _divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:

@@ -171,7 +171,7 @@ class _Tally:
             shapes = {"unit": (len(self._of_latent),), "output": (), **({"codes": ()} if self._lens.quantised else {})}
             self._sums[change] = {name: BootstrapMean(shape, seed=self._seed) for name, shape in shapes.items()}
         sums = self._sums[change]
-        differences = [_by_unit(after.activations[site] - before.activations[site]).norm(dim=2) for site in self._sites]
+        differences = [_by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
         sums["unit"].update(torch.cat(differences, dim=1).cpu().numpy())  # (c, units)
         sums["output"].update((after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy())
         if self._lens.quantised:

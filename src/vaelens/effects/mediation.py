@@ -117,7 +117,7 @@ def mediation_effects(
             ) -> Array:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 projections = np.repeat(unchanged[:, None], len(groups), axis=1)
-                for some in seen.again(site, groups, giver.activations[site], outcome):
+                for some in seen.again(site, groups, giver.activation(site), outcome):
                     shared = (changes(some, starts[seen]) * effect.index_select(0, some.rows)).sum(dim=1)  # (m)
                     at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
                     # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
@@ -181,21 +181,3 @@ def _mediators(units: Any, site: Site, unit: Any) -> tuple[Sequence[Group], dict
     if members is not None:
         return groups, coords | {"members": ("unit", members)}
     return groups, coords | {name: ("unit", [where[k] for k in index]) for name, where in places.items()}
-
-
-def _treatment(treated: Any, lens: Lens, site: str, base: Tensor) -> dict[str, tuple[list[Region], Tensor]]:
-    """What a treatment by interventions sets, for every image: site to (regions, the site's activation)."""
-    given = [treated] if isinstance(treated, Intervention) else treated
-    if not isinstance(given, list | tuple):
-        return {}
-    if not given or not all(isinstance(one, Intervention) for one in given):
-        raise VaelensError("treated is a list without interventions; give images, or interventions such as vl.Set(…)")
-    order = list(lens.sites)
-    changed: dict[str, list[Region]] = {}
-    for one in given:
-        there = lens.sites[one.site]
-        if order.index(one.site) >= order.index(site):
-            raise VaelensError(f"the mediator {site} is not after the treatment at {one.site}; give a later site")
-        changed.setdefault(one.site, []).append(one.region(there))
-    run = lens.run(base, given, capture=changed)
-    return {name: (regions, run.activations[name]) for name, regions in changed.items()}

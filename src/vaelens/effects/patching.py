@@ -155,8 +155,8 @@ def path_effects(
 
     def three_worlds(rows: slice) -> tuple[World, World, Tensor]:
         there = world(lens, source[rows], [sender])
-        patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activations[sender])])
-        return world(lens, base[rows], [receiver], again=True), there, patched.activations[receiver]
+        patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activation(sender))])
+        return world(lens, base[rows], [receiver], again=True), there, patched.activation(receiver)
 
     with reporting(progress, len(base) * scores.units, "path effects") as report:
         for _, (here, there, arriving) in in_chunks(len(base), lens.rows_for([receiver]), three_worlds):
@@ -200,15 +200,15 @@ class _Giver:
         self._resampled: tuple[slice, World] | None = None
 
     def activation(self, site: str, here: World, there: World | None, rows: slice) -> Tensor:
-        present = here.activations[site]
+        present = here.activation(site)
         if self._method == "patch":
             assert there is not None, "patching was refused without source images"
-            return there.activations[site]
+            return there.activation(site)
         if self._method == "zero":
             return torch.zeros_like(present)
         if self._method == "mean":
             return self._means[site].to(present).expand_as(present)
-        return self._others(rows).activations[site]
+        return self._others(rows).activation(site)
 
     def _others(self, rows: slice) -> World:
         assert self._partners is not None, "only resample ablation asks for other images"
@@ -219,7 +219,8 @@ class _Giver:
     def _site_means(self) -> dict[str, Tensor]:
         totals: dict[str, Tensor] = {}
         for rows in chunks(len(self._base), self._lens.rows):
-            for site, values in world(self._lens, self._base[rows], self._sites).activations.items():
-                total = values.double().sum(dim=0)
+            seen = world(self._lens, self._base[rows], self._sites)
+            for site in self._sites:
+                total = seen.activation(site).double().sum(dim=0)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._base) for site, total in totals.items()}

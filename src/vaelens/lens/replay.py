@@ -4,8 +4,9 @@ What levels 3 and 4 are made of. Rows whose values would not change are skipped,
 sized for the caches and the memory budget, halved when memory runs out.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -51,28 +52,59 @@ class Again:
     outcomes: Tensor
 
 
-@dataclass(frozen=True, eq=False)
 class Replay:
     """A chunk of images as a treatment leaves it, kept.
+
+    The decoder runs when something of it is asked for: of the encoder's sites the code may be all that matters.
 
     Attributes:
         images: what went in, (c, C, H, W), in the model's type and on its device.
         code: (c, d, *positions).
-        image: what came out, (c, C, H, W).
-        activations: by site.
-        encoder, decoder: the two parts' runs.
+
+    Args:
+        parts: the model.
+        sites: its sites.
+        images: the chunk.
+        encoder: the encoder's run.
+        code: the code after the treatment.
+        decode: runs the decoder on the code.
         sweeping: how much runs again at once, and in what precision.
     """
 
-    parts: Parts
-    sites: Sites
-    images: Tensor
-    code: Tensor
-    image: Tensor
-    activations: Mapping[str, Tensor]
-    encoder: Base
-    decoder: Base
-    sweeping: Sweeping
+    def __init__(
+        self,
+        parts: Parts,
+        sites: Sites,
+        images: Tensor,
+        encoder: Base,
+        code: Tensor,
+        decode: Callable[[Tensor], Base],
+        sweeping: Sweeping,
+    ):
+        self.images, self.code = images, code
+        self._parts, self._sites, self._sweeping = parts, sites, sweeping
+        self._encoder, self._decode = encoder, decode
+
+    @cached_property
+    def _decoder(self) -> Base:
+        return self._decode(self.code)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """What came out, (c, C, H, W)."""
+        return first(self._decoder.result).to(self.images)
+
+    def activation(self, site: str) -> Tensor:
+        """The activation at a site that was captured, (c, units, *positions)."""
+        if site == LATENT:
+            return self.code
+        run = self._encoder if self._sites[site].part == "encoder" else self._decoder
+        return run.activations[site]
+
+    @property
+    def activations(self) -> dict[str, Tensor]:
+        """All activations that were captured, by site."""
+        return {LATENT: self.code, **self._encoder.activations, **self._decoder.activations}
 
     def outcome(self, kind: str) -> Tensor:
         """The code or the image."""
@@ -91,7 +123,7 @@ class Replay:
             Batches of rows, groups in order. A row whose values are the same bits in both is never yielded: its
             outcome is the replay's own.
         """
-        present = self.activations[site]
+        present = self.activation(site)
         source = source.to(present)
         changing = _changing(present, source, groups)  # (groups, c)
         tasks = changing.nonzero()  # (m, 2)
@@ -106,39 +138,39 @@ class Replay:
 
     def _together(self, site: str, outcome: str, partial: bool) -> int:
         """How many rows to run again at once."""
-        part = self.sites[site].part
-        device, budget = self.images.device, self.sweeping.budget
+        part = self._sites[site].part
+        device, budget = self.images.device, self._sweeping.budget
         if part == "encoder":
-            rows = self.parts.encoder.rows_again(site, partial, device, budget)
+            rows = self._parts.encoder.rows_again(site, partial, device, budget)
             if outcome == CODE:
-                return rows or self.sweeping.rows
-            rows, site = rows or self.sweeping.rows, INPUT
-            return min(rows, self.parts.decoder.rows_again(INPUT, False, device, budget) or self.sweeping.rows)
+                return rows or self._sweeping.rows
+            rows, site = rows or self._sweeping.rows, INPUT
+            return min(rows, self._parts.decoder.rows_again(INPUT, False, device, budget) or self._sweeping.rows)
         return (
-            self.parts.decoder.rows_again(INPUT if part == LATENT else site, partial, device, budget)
-            or self.sweeping.rows
+            self._parts.decoder.rows_again(INPUT if part == LATENT else site, partial, device, budget)
+            or self._sweeping.rows
         )
 
     def _outcomes(self, site: str, exchange: Exchange, outcome: str) -> Tensor:
-        part = self.sites[site].part
+        part = self._sites[site].part
         if part == "encoder":
-            code = self.parts.encoder.again(self.encoder, site, exchange)
+            code = self._parts.encoder.again(self._encoder, site, exchange)
             return code if outcome == CODE else self._images(code, exchange.rows)
         if part == "decoder":
-            return self.parts.decoder.again(self.decoder, site, exchange)
-        if self.parts.quantisation is None:
-            return self.parts.decoder.again(self.decoder, INPUT, exchange)
+            return self._parts.decoder.again(self._decoder, site, exchange)
+        if self._parts.quantisation is None:
+            return self._parts.decoder.again(self._decoder, INPUT, exchange)
         return self._images(exchange.activation(), exchange.rows)
 
     def _images(self, codes: Tensor, rows: Tensor) -> Tensor:
         """The images of changed codes; where a codebook takes the same codes as before, the base image."""
-        if self.parts.quantisation is None:
-            return self.parts.draw(codes, self.decoder.precision)
-        before, after = self.decoder.given.index_select(0, rows), self.parts.quantise(codes).embedding
+        if self._parts.quantisation is None:
+            return self._parts.draw(codes, self._sweeping.precision)
+        before, after = self._decoder.given.index_select(0, rows), self._parts.quantise(codes).embedding
         moved = (before != after).reshape(len(rows), -1).any(dim=1)
         images = self.image.index_select(0, rows)
         if moved.any():
-            images[moved] = self.parts.decoder.fast(after[moved], self.decoder.precision).to(images)
+            images[moved] = self._parts.decoder.fast(after[moved], self._sweeping.precision).to(images)
         return images
 
 
@@ -187,13 +219,17 @@ def replay(
     code = first(encoder.result).to(images)
     if LATENT in edits:
         code = edits[LATENT](code)
-    from_latent = LATENT in again and parts.quantisation is None
-    decoder = base(parts.decoder, "decoder", parts.decodable(code), [INPUT] if from_latent else [])
+    from_latent = [INPUT] if LATENT in again and parts.quantisation is None else []
+
+    def decode(code: Tensor) -> Base:
+        return base(parts.decoder, "decoder", parts.decodable(code), from_latent)
+
+    made = Replay(parts, sites, images, encoder, code, decode, sweeping)
+    if any(sites[one.site].part == "decoder" for one in applications):
+        made.outcome(IMAGE)  # now, so that every intervention has taken place
     for one in applications:
         one.report()
-    activations = {LATENT: code, **encoder.activations, **decoder.activations}
-    image = first(decoder.result).to(images)
-    return Replay(parts, sites, images, code, image, activations, encoder, decoder, sweeping)
+    return made
 
 
 def _changing(present: Tensor, source: Tensor, groups: Sequence[Group]) -> Tensor:

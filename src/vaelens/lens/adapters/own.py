@@ -19,13 +19,13 @@ def own(model: nn.Module) -> Adapter | None:
     vae = model
     example = torch.zeros(1, *vae.image_shape)
 
-    def encode(x: Tensor) -> Any:
+    def encode(x: Any) -> Any:
         if vae.modules_from["encoder"] != STANDARD:
             return vae.encode(x)
         # Without the checks of `vae.encode`, whose questions about shapes torch.fx can't follow.
         return vae.encoder(x) if vae.quantiser is not None else vae.encoder(x).chunk(2, dim=1)
 
-    def decode(z: Tensor) -> Tensor:
+    def decode(z: Any) -> Any:
         return vae.mean(vae.decoder(z))
 
     if vae.quantiser is None:

@@ -76,11 +76,11 @@ def _quantised(model: Any, example: Tensor | None) -> Adapter:
         embeddings = model.quantizer.embeddings
         return embeddings.weight if isinstance(embeddings, nn.Embedding) else embeddings
 
-    def encode(images: Tensor) -> Tensor:
+    def encode(images: Any) -> Any:
         embedding = model.encoder(images)["embedding"]
         return embedding[:, None] if embedding.ndim == 2 else embedding
 
-    def decode(chosen: Tensor) -> Tensor:
+    def decode(chosen: Any) -> Any:
         return model.decoder(chosen.flatten(1) if chosen.ndim == 3 else chosen)["reconstruction"]
 
     return Adapter(encode, decode, Quantisation(codebook), example)
