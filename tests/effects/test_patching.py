@@ -119,8 +119,9 @@ def test_an_ablation_without_source_has_no_recovered_fraction(chain, method):
 
 @pytest.mark.parametrize("method", ["patch", "zero", "mean", "resample"])
 def test_effects_do_not_depend_on_chunks(chain, same, method):
-    wide, narrow = chain(images=11), chain(images=11, memory_mb=3 * 4 * 37 / 2**20)
-    assert (wide.lens.rows, narrow.lens.rows) == (64, 3)
+    wide, narrow = chain(images=11), chain(images=11, memory_mb=0.005)
+    assert wide.lens.rows == 64
+    assert 1 < narrow.lens.rows < 6
     same(*(vl.patching_effects(m.lens, m.x, m.y, method=method) for m in (wide, narrow)))
 
 
@@ -182,7 +183,7 @@ def test_paths_from_a_whole_site_are_patches_at_the_receiver(same):
 
 
 def test_paths_do_not_depend_on_chunks(chain, same):
-    models = chain(images=7), chain(images=7, memory_mb=3 * 4 * 37 / 2**20)
+    models = chain(images=7), chain(images=7, memory_mb=0.005)
     same(*(vl.path_effects(m.lens, m.x, m.y, "encoder.0", "decoder.0", [0, 2]) for m in models))
 
 

@@ -227,9 +227,13 @@ def test_a_lens_describes_its_model(small, build):
 
 
 def test_the_number_of_rows_follows_the_memory(small):
-    shapes = sum(np.prod(site.shape) for site in small.lens.sites.values()) + 4 * 256
-    lens = vl.Lens(small.model, memory_mb=7.5 * 4 * shapes / 2**20)
-    assert lens.rows == 7
+    lens = vl.Lens(small.model, memory_mb=1.0)
+    assert 1 < lens.rows < 64
+    assert abs(vl.Lens(small.model, memory_mb=2.0).rows - 2 * lens.rows) <= 1
+    assert lens.rows < lens.rows_for(["latent"])  # fewer sites are kept
+    assert (vl.Lens(small.model, memory_mb=1e-6).rows, vl.Lens(small.model).rows) == (1, 64)
+    assert lens.site_groups(["encoder.0", "latent"]) == [["encoder.0"], ["latent"]]
+    assert small.lens.site_groups(["encoder.0", "latent"]) == [["encoder.0", "latent"]]
     assert lens.latents == 3
     assert lens.device.type == "cpu"
 

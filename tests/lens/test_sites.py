@@ -64,6 +64,8 @@ def test_printing_a_lens_shows_a_table_of_its_sites():
             "decoder.1  decoder  64     64×4×4   decoder.unflatten",
             "decoder.2  decoder  32     32×8×8   decoder.relu2",
             "decoder.3  decoder  1      1×16×16  mean",
+            "sweeps run the encoder by torch.fx",
+            "sweeps run the decoder by torch.fx",
         ]
     )
 

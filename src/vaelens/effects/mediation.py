@@ -15,7 +15,7 @@ from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.effects.worlds import World, cells, changes, checked_outcome, world
+from vaelens.effects.worlds import World, cells, changes, checked_outcome, products, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
@@ -104,7 +104,7 @@ def mediation_effects(
         for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
             starts = {world: cells(world.outcome(outcome)) for world in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
-            squares = effect.double().square().sum(dim=1).cpu().numpy()
+            squares = products(effect, effect)
             sums.total.update(squares)
             sums.norm.update(np.sqrt(squares))
 
@@ -118,10 +118,9 @@ def mediation_effects(
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 projections = np.repeat(unchanged[:, None], len(groups), axis=1)
                 for some in seen.again(site, groups, giver.activation(site), outcome):
-                    shared = (changes(some, starts[seen]) * effect.index_select(0, some.rows)).sum(dim=1)  # (m)
                     at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
                     # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
-                    projections[at] += shared.double().cpu().numpy()
+                    projections[at] += products(changes(some, starts[seen]), effect.index_select(0, some.rows))
                 return projections
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import Tensor
 
 from vaelens.effects.record import Array, record, unit_coords, with_interval
-from vaelens.effects.worlds import World, cells, changes
+from vaelens.effects.worlds import World, cells, changes, products
 from vaelens.lens import Lens
 from vaelens.lens.regions import regions
 from vaelens.lens.replay import CODE, IMAGE
@@ -50,7 +49,7 @@ class UnitScores:
         self._measured = there is not None
         for kind, total in totals.items():
             if next(site for site in self._sites if self._outcome[site] == kind) in given:  # each image once
-                self._whole[kind].update(total.double().square().sum(dim=1).cpu().numpy())
+                self._whole[kind].update(products(total, total))
         for site, source in given.items():
             kind, each = self._outcome[site], self._regions[site]
             effect, shared = np.zeros((2, len(here.images), len(each)))
@@ -60,8 +59,7 @@ class UnitScores:
                 at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
                 effect[at] = change.norm(dim=1).double().cpu().numpy()
                 if totals:
-                    total = totals[kind].index_select(0, some.rows)
-                    shared[at] = torch.linalg.vecdot(change, total).double().cpu().numpy()
+                    shared[at] = products(change, totals[kind].index_select(0, some.rows))
                 run += len(some.rows)
                 advance(len(some.rows))
             self._effect[site].update(effect)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
+from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.replay import CODE, IMAGE, Again, Replay
@@ -49,6 +50,11 @@ def changes(some: Again, start: Tensor) -> Tensor:
         start: as `cells` gives it.
     """
     return cells(some.outcomes) - start.index_select(0, some.rows)
+
+
+def products(some: Tensor, others: Tensor) -> Array:
+    """<a, b> of each row, (n,): one operation wherever products are compared, so that equal rows give equal bits."""
+    return torch.linalg.vecdot(some, others).double().cpu().numpy()
 
 
 def cells(outcomes: Tensor) -> Tensor:

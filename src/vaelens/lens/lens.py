@@ -192,21 +192,12 @@ class Lens:
         return describe(self.module, None if self.codebook is None else len(self.codebook))
 
     def __repr__(self) -> str:
-        table = "sites: known after the first image" if self._sites is None else repr(self._sites)
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        ways = ", ".join(f"{part} by {way}" for part, way in self.execution.items())
-        return f"Lens on {name_of(self.module)}{codes}; sweeps run the {ways}\n{table}"
-
-    def name_sites(self, sites: Any) -> None:
-        """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
-
-        Raises:
-            VaelensError: see `Lens`; the sites are then as they were.
-        """
-        names = [*self._names, *checked_names(sites)]
-        if self._example is not None:
-            self._sites = self._parts.find_sites(self._example, names)
-        self._names = names
+        head = f"Lens on {name_of(self.module)}{codes}"
+        if self._sites is None:
+            return f"{head}\nsites: known after the first image"
+        ways = "\n".join(f"sweeps run the {part} by {way}" for part, way in self.execution.items())
+        return f"{head}\n{self._sites!r}\n{ways}"
 
     # Running it
 
@@ -341,7 +332,7 @@ class Lens:
     # Inside
 
     def _applications(
-        self, images: Tensor, edits: Sequence[Intervention], sample: bool = False, seed: int = 0
+        self, images: Tensor, edits: Sequence[Any], sample: bool = False, seed: int = 0
     ) -> list[Application]:
         """Interventions tied to their sites, with what they take from the run without them."""
         needed = checked(edits, self.sites, len(images))

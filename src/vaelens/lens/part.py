@@ -3,6 +3,8 @@
 As steps only what lies after the site runs again, in the forms that are fastest here; under hooks, all of the part.
 """
 
+import math
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ from vaelens.lens.regions import Region
 # filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
+_TRUST = 2.0  # seconds for which steps that were held against the model are believed
+_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
 HOOKS = "forward hooks"
 INPUT = "the part's input"
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
@@ -68,13 +72,14 @@ class Part:
         self._plans: dict[tuple[str | None, bool], Downstream] = {}
         self._measured: set[Any] = set()
         self._modules: list[nn.Module] = []
+        self._last_check = -math.inf
 
     # How it runs
 
     def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
         self.points, self._found, self._plans, self._measured = points, None, {}, set()
-        self._modules = list(self.model.modules())
+        self._modules, self._last_check = list(self.model.modules()), -math.inf
         if not ways:
             self.reason = "they were asked for"
             return
@@ -105,14 +110,9 @@ class Part:
     def run(
         self, inputs: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int = 0
     ) -> tuple[Any, dict[str, Tensor]]:
-        """The part's result and some activations after the edits, in the model's own arithmetic."""
-        found = self._found
+        """The part's result and some activations after the edits, by the model's own forward under hooks."""
         with undisturbed(self.model, seed):
-            if found is None or self._hooked():
-                return execute(self.function, inputs, self.points, edits, capture)
-            keep = {name: found.places[name] for name in capture}
-            result, kept = found.program.run(inputs, self._at_steps(edits), keep.values())
-        return result, self._presented(keep, kept)
+            return execute(self.function, inputs, self.points, edits, capture)
 
     # Running it as sweeps do: in the forms that are fastest here, and again from a site on
 
@@ -148,6 +148,7 @@ class Part:
             if found is None:
                 result, captured = execute(self.function, inputs.clone(), self.points, edits, names)
                 return Base(inputs, result, captured, held, {}, precision)
+            self._check(found, inputs)
             self._choose(found, inputs, precision)
             plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
             places = {name: found.places[name] for name in names}
@@ -217,6 +218,23 @@ class Part:
         if self._found is None or self._hooked():
             return None
         return self._found
+
+    def _check(self, found: Found, inputs: Tensor) -> None:
+        """Hold the steps against the model now and then: Python may take another path than when they were found.
+
+        Raises:
+            VaelensError: it does.
+        """
+        if found.known.drawn or time.monotonic() - self._last_check < _TRUST:
+            return
+        one = inputs[:1]
+        now, then = first(self.function(one.clone())), first(found.program.run(one.clone())[0])
+        if now.shape != then.shape or float((now - then).abs().max()) > _DRIFT * float(now.abs().max()):
+            raise VaelensError(
+                f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
+                "another path now; make a new Lens"
+            )
+        self._last_check = time.monotonic()
 
     def _hooked(self) -> bool:
         """Whether a module has hooks of somebody else, which the steps would pass by."""

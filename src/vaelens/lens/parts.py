@@ -140,7 +140,7 @@ class Parts:
 
     def decodable(self, codes: Tensor) -> Tensor:
         """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
-        return codes.clone() if self.quantisation is None else self.quantisation(codes).embedding
+        return codes.clone() if self.quantisation is None else self.quantise(codes).embedding
 
 
 def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:

@@ -127,6 +127,8 @@ class Replay:
         source = source.to(present)
         changing = _changing(present, source, groups)  # (groups, c)
         tasks = changing.nonzero()  # (m, 2)
+        if not len(tasks):
+            return
         whole = Exchange(present, source, groups, tasks[:0, 0], tasks[:0, 1])
         for batch in tasks.split(self._together(site, outcome, whole.partial)):
 

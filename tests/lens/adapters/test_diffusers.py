@@ -84,7 +84,7 @@ def test_grey_images_are_refused_by_a_model_of_colours(build_foreign):
 def test_a_symbolic_trace_can_follow_the_parts(build_foreign):
     """Only calls of modules stand between image and code: no wrapper, and no branch on what the images hold."""
     one = build_foreign("autoencoder-kl")
-    encode = one.lens._parts._encode
+    encode = one.lens._parts.encoder.function
 
     class Part(nn.Module):
         def __init__(self):

@@ -18,6 +18,7 @@ from vaelens.lens.incremental.tracing import Untraceable
 
 # Of a tensor they take only the shape: what they give does not change with its values.
 _BY_SHAPE = ("rand_like", "randn_like", "randint_like", "empty_like", "zeros_like", "ones_like", "full_like", "new_")
+_PLAIN = (bool, int, float, str, tuple, list, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _SMALL = 10 * 3 * 128**2  # numbers of input
 _SIZES = (5, 7)  # numbers of images that no other axis is likely to have in both runs
 
@@ -180,6 +181,8 @@ def _shape(value: Any) -> Any:
         return tuple(int(size) for size in value.shape)
     if isinstance(value, tuple | list) and any(isinstance(part, Tensor | tuple | list) for part in value):
         return [_shape(part) for part in value]
+    if value is not None and not isinstance(value, _PLAIN):
+        raise Untraceable(f"a step gives a {type(value).__name__}")
     return {"value": value}
 
 
