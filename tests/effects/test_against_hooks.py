@@ -3,6 +3,7 @@
 Nothing of the library but the model takes part in the reference.
 """
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -232,7 +233,7 @@ def test_float32_agrees_with_float64():
 
 
 def test_images_in_float64_go_through_a_model_in_float32(small):
-    lens = vl.Lens(small.model.float())
+    lens = vl.Lens(copy.deepcopy(small.model).float())
     sites = ["encoder.3", "latent", "decoder.1"]
     given = vl.patching_effects(lens, small.x.numpy(), small.y.numpy(), sites=sites)
     expected = vl.patching_effects(lens, small.x.float(), small.y.float(), sites=sites)

@@ -152,7 +152,7 @@ def test_effects_do_not_depend_on_chunks(linear, same, mode, over):
 
 
 def test_effects_of_many_images_do_not_depend_on_chunks(linear, same):
-    wide, narrow = linear(images=70), linear(images=70, memory_mb=5e-3)
+    wide, narrow = linear(images=70), linear(images=70, memory_mb=4e-2)
     assert 10 < narrow.lens.rows < 35
     same(*(vl.latent_effects(m.lens, m.x, mode="posterior") for m in (wide, narrow)))
 

@@ -70,9 +70,8 @@ def test_names_are_given_by_module_path_call_and_found_name():
         },
     )
     # `grid` is the module whose output was decoder.0; the dense layer stands before the stage that it opens
-    assert repr(lens) == "\n".join(
+    assert repr(lens.sites) == "\n".join(
         [
-            "Lens on Whole",
             "site       part     units  shape  module",
             "dense      encoder  9      9      encoder.1",
             "hidden     encoder  9      9      encoder.2",

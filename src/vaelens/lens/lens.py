@@ -174,6 +174,17 @@ class Lens:
         """Sites in order, in groups of which the memory budget holds a full chunk of images."""
         return self._budget().groups(sites)
 
+    def name_sites(self, sites: Any) -> None:
+        """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
+
+        Raises:
+            VaelensError: see `Lens`; the sites are then as they were.
+        """
+        names = [*self._names, *checked_names(sites)]
+        if self._example is not None:
+            self._sites = self._parts.find_sites(self._example, names, self._ways)
+        self._names = names
+
     def with_precision(self, precision: Any) -> "Lens":
         """This lens, with sweeps in another precision.
 

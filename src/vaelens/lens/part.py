@@ -112,7 +112,7 @@ class Part:
     ) -> tuple[Any, dict[str, Tensor]]:
         """The part's result and some activations after the edits, by the model's own forward under hooks."""
         with undisturbed(self.model, seed):
-            return execute(self.function, inputs, self.points, edits, capture)
+            return execute(self.function, inputs.clone(), self.points, edits, capture)  # it may begin in place
 
     # Running it as sweeps do: in the forms that are fastest here, and again from a site on
 
@@ -120,7 +120,7 @@ class Part:
         """The part's result, whole, as `again` would give it."""
         if self._as_steps() is None:
             with undisturbed(self.model), _in(precision, inputs):
-                return execute(self.function, inputs, self.points, {}, ())[0]
+                return execute(self.function, inputs.clone(), self.points, {}, ())[0]
         return self.base(inputs, (), precision=precision).result
 
     def base(

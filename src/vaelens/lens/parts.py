@@ -63,7 +63,7 @@ class Parts:
 
     def encode(self, images: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder; `seed` fixes whatever an encoder draws by itself."""
-        result, captured = self.encoder.run(images.clone(), edits, capture, seed)
+        result, captured = self.encoder.run(images, edits, capture, seed)
         return Encoded(*_posterior(result, len(images)), captured)
 
     def decode(self, codes: Tensor, edits: Mapping[str, Edit], capture: Collection[str]) -> Decoded:
@@ -140,7 +140,7 @@ class Parts:
 
     def decodable(self, codes: Tensor) -> Tensor:
         """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
-        return codes.clone() if self.quantisation is None else self.quantise(codes).embedding
+        return codes if self.quantisation is None else self.quantise(codes).embedding
 
 
 def _posterior(result: Any, images: int) -> tuple[Tensor, Tensor | None]:

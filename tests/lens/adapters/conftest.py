@@ -64,10 +64,11 @@ class Reference:
     def place(self, x, activation):
         """The last call of a module whose result is this tensor: (module, how often it had been called before)."""
         found, handles, counts = [], [], {}
+        as_given = [activation, activation.movedim(1, -1)] if activation.ndim == 3 else [activation]
 
         def hook(module, arguments, output):
             number = counts[module] = counts.get(module, -1) + 1
-            if isinstance(output, torch.Tensor) and same(output, activation):
+            if isinstance(output, torch.Tensor) and any(same(output, one) for one in as_given):
                 found.append((module, number))
 
         try:

@@ -34,7 +34,6 @@ def test_patching_every_unit(build_foreign, patching_agrees, is_on_tokens, name)
     patching_agrees(one.lens, one.reference, one.x, one.y, names[::9] if "spatial" in name else names)
 
 
-@pytest.mark.xfail(reason="the units of a layer on (n, tokens, channels) are not yet its channels", strict=True)
 @pytest.mark.parametrize("name", ["autoencoder-kl", "vq-model"])
 def test_patching_every_unit_of_attention(build_foreign, patching_agrees, is_on_tokens, name):
     one = build_foreign(name)
