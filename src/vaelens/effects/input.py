@@ -16,6 +16,7 @@ from torch import Tensor
 from vaelens.arguments import check_seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
+from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, world
@@ -29,6 +30,7 @@ from vaelens.statistics import BootstrapMean
 Changes = Iterator[tuple[Tensor, Mapping[int, Tensor]]]
 
 
+@with_precision("unit_effect", images=(), count="n")
 def input_effects(
     lens: Lens,
     ds: FactorDataset,

@@ -13,6 +13,7 @@ from vaelens.arguments import check_seed
 from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
+from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
@@ -24,6 +25,7 @@ EPSILON = 1e-8
 OUTPUTS = ("pixels", "latents")
 
 
+@with_precision("effect", images=("x",))
 def latent_effects(
     lens: Lens,
     x: Any,
@@ -130,6 +132,7 @@ def latent_effects(
     return record(lens, variables, coords, **made)
 
 
+@with_precision("ces", images=("x",))
 def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True) -> xr.Dataset:
     """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
+from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
 from vaelens.effects.worlds import World, cells, changes, checked_outcome, products, world
@@ -26,6 +27,7 @@ from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
 
+@with_precision("indirect", images=("base", "treated"))
 def mediation_effects(
     lens: Lens,
     base: Any,

@@ -12,6 +12,7 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import check_seed
+from vaelens.effects.precision import with_precision
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.effects.worlds import World, checked_outcome, world
@@ -26,6 +27,7 @@ from vaelens.progress import check_progress, reporting
 METHODS = ("patch", *ABLATIONS)
 
 
+@with_precision("effect", images=("base", "source"))
 def patching_effects(
     lens: Lens,
     base: Any,
@@ -106,6 +108,7 @@ def patching_effects(
     return scores.dataset(method=method, unit=unit_name(unit), images=len(base), seed=seed)
 
 
+@with_precision("effect", images=("base", "source"))
 def path_effects(
     lens: Lens,
     base: Any,

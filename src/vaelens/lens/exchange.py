@@ -13,21 +13,56 @@ from vaelens.lens.incremental.layers import LINEAR, Layer
 from vaelens.lens.regions import Group, Region
 
 
+class Contrast:
+    """A site's activation in a base run and in a source, and which cells differ.
+
+    Attributes:
+        present: in the base run, (c, units, *positions).
+        source: of the same shape.
+        groups: cells that are to be exchanged together.
+        difference: source − present by unit, (units, c, *positions); 0 where both are the same.
+    """
+
+    def __init__(self, present: Tensor, source: Tensor, groups: Sequence[Group]):
+        self.present, self.source, self.groups = present, source, groups
+        same = present == source  # equal infinities too, whose difference is no number
+        difference = torch.where(same, torch.zeros((), dtype=present.dtype, device=present.device), source - present)
+        self.difference = difference.transpose(0, 1).contiguous()
+
+    @cached_property
+    def partial(self) -> bool:
+        """Whether no group is more than half of the units: a layer behind them is then updated rather than run."""
+        units = self.present.shape[1]
+        return all(isinstance(group, Region) and 2 * len(group.units) <= units for group in self.groups)
+
+    def changing(self) -> Tensor:
+        """Whether a group's values differ in any bit, (groups, c)."""
+        differ = self.difference != 0  # (units, c, *positions)
+        regions = [group for group in self.groups if isinstance(group, Region) and group.positions is None]
+        if len(regions) == len(self.groups):
+            by_unit = differ.flatten(2).any(dim=2) if differ.ndim > 2 else differ
+            if all(len(region.units) == 1 for region in regions):
+                return by_unit[[region.units[0] for region in regions]]
+            return torch.stack([by_unit[list(region.units)].any(dim=0) for region in regions])
+        changing = []
+        for group in self.groups:
+            inside = torch.zeros_like(differ[:, :1]).transpose(0, 1)
+            group.copy(torch.ones_like(inside), inside)
+            changing.append((differ & inside.transpose(0, 1)).movedim(1, 0).flatten(1).any(dim=1))
+        return torch.stack(changing)
+
+
 @dataclass(frozen=True, eq=False)
 class Exchange:
     """For each of m rows, which group of cells of a base row takes its values from the same row of a source.
 
     Attributes:
-        present: the site's activation in the base run, (c, units, *positions).
-        source: where values come from, of the same shape.
-        groups: the cells that are exchanged together.
+        between: the base run's activation and the source's.
         which: for each row the index of its group, (m,), in ascending order.
         rows: for each row the base row, (m,).
     """
 
-    present: Tensor
-    source: Tensor
-    groups: Sequence[Group]
+    between: Contrast
     which: Tensor
     rows: Tensor
 
@@ -41,26 +76,20 @@ class Exchange:
         ends = counts.cumsum(0).tolist()
         starts = [0, *ends[:-1]]
         found = zip(which.tolist(), starts, ends, strict=True)
-        return [(slice(start, end), self.groups[group]) for group, start, end in found]
+        return [(slice(start, end), self.between.groups[group]) for group, start, end in found]
 
     @cached_property
     def selection(self) -> Tensor | None:
         """The base rows; None where they are all of them, each once and in order."""
-        whole = len(self.rows) == len(self.present) and len(self.pieces) == 1
+        whole = len(self.rows) == len(self.between.present) and len(self.pieces) == 1
         return None if whole else self.rows
 
     def activation(self) -> Tensor:
         """The site's activation after the exchange, (m, units, *positions)."""
-        changed = taken(self.present, self.rows)
+        changed = taken(self.between.present, self.rows)
         for rows, group in self.pieces:
-            group.copy(self.source.index_select(0, self.rows[rows]), changed[rows])
+            group.copy(self.between.source.index_select(0, self.rows[rows]), changed[rows])
         return changed
-
-    @property
-    def partial(self) -> bool:
-        """Whether so few units are exchanged that a layer behind them is updated rather than run."""
-        units = self.present.shape[1]
-        return all(isinstance(group, Region) and 2 * len(group.units) <= units for group in self.groups)
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
         """A linear layer's value after the exchange, from its value before it on these rows."""
@@ -68,7 +97,8 @@ class Exchange:
         pieces = [(rows, group) for rows, group in self.pieces if isinstance(group, Region)]
         assert len(pieces) == len(self.pieces), "only single regions are updated"
         if layer.kind == LINEAR:
-            columns = torch.arange(self.present[0].numel(), device=value.device).view(1, *self.present.shape[1:])
+            cells = self.between.present[0]
+            columns = torch.arange(cells.numel(), device=value.device).view(1, *cells.shape)
             of = [region.take(columns).flatten() for _, region in pieces]
             if all(len(one) == 1 for one in of):
                 return self._single(layer, updated, torch.cat(of))
@@ -84,16 +114,15 @@ class Exchange:
         """The same where every region is one cell: an outer product a row."""
         counts = torch.tensor([rows.stop - rows.start for rows, _ in self.pieces], device=value.device)
         column = columns.repeat_interleave(counts)  # (m,)
-        cells = (self.rows, column)
-        change = self.source.flatten(1)[cells] - self.present.flatten(1)[cells]
+        by_column = self.between.difference.transpose(0, 1).flatten(1)  # (c, columns)
+        change = by_column[self.rows, column]
         return torch.addcmul(value, change[:, None].to(value), layer.weight().T[column].to(value))
 
     def _change(self, rows: slice, region: Region) -> Tensor:
         """The difference in a region, (rows, units, *its positions)."""
         chosen = self.rows[rows]
-        whole = len(chosen) == len(self.present)
-        source, present = region.take(self.source), region.take(self.present)
-        return source - present if whole else source[chosen] - present[chosen]
+        change = region.take(self.between.difference.transpose(0, 1))
+        return change if len(chosen) == len(change) else change[chosen]
 
     def _spread(self, rows: slice, region: Region) -> Tensor:
         """The difference with zeros around the region's positions, (rows, units, *positions)."""
@@ -102,7 +131,7 @@ class Exchange:
             return change
         around = [
             edge
-            for size, part in zip(reversed(self.present.shape[2:]), reversed(region.positions), strict=True)
+            for size, part in zip(reversed(self.between.present.shape[2:]), reversed(region.positions), strict=True)
             for edge in (part.start, size - part.stop)
         ]
         return functional.pad(change, around)

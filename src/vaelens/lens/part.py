@@ -168,7 +168,7 @@ class Part:
         with undisturbed(self.model), _in(base.precision, base.given):
             if found is None or not base.kept:
                 return self._again_under_hooks(base, site, exchange)
-            plan = self._plan(site, exchange.partial)
+            plan = self._plan(site, exchange.between.partial)
 
             def activation() -> Any:
                 changed = exchange.activation()

@@ -8,11 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from vaelens.lens.application import Application, edits_for
-from vaelens.lens.exchange import Exchange
+from vaelens.lens.exchange import Contrast, Exchange
 from vaelens.lens.memory import halving
 from vaelens.lens.part import INPUT, Base, Part, first
 from vaelens.lens.parts import Parts
@@ -124,16 +123,14 @@ class Replay:
             outcome is the replay's own.
         """
         present = self.activation(site)
-        source = source.to(present)
-        changing = _changing(present, source, groups)  # (groups, c)
-        tasks = changing.nonzero()  # (m, 2)
+        between = Contrast(present, source.to(present), groups)
+        tasks = between.changing().nonzero()  # (m, 2)
         if not len(tasks):
             return
-        whole = Exchange(present, source, groups, tasks[:0, 0], tasks[:0, 1])
-        for batch in tasks.split(self._together(site, outcome, whole.partial)):
+        for batch in tasks.split(self._together(site, outcome, between.partial)):
 
             def run(tasks: Tensor) -> Tensor:
-                exchange = Exchange(present, source, groups, tasks[:, 0].contiguous(), tasks[:, 1].contiguous())
+                exchange = Exchange(between, tasks[:, 0].contiguous(), tasks[:, 1].contiguous())
                 return self._outcomes(site, exchange, outcome)
 
             yield Again(batch[:, 0], batch[:, 1], halving(run, batch))
@@ -232,17 +229,3 @@ def replay(
     for one in applications:
         one.report()
     return made
-
-
-def _changing(present: Tensor, source: Tensor, groups: Sequence[Group]) -> Tensor:
-    """Whether a group's values differ in any bit, (groups, c)."""
-    differ = present != source
-    single = [group.units[0] for group in groups if isinstance(group, Region) and len(group.units) == 1]
-    if len(single) == len(groups) and all(group.positions is None for group in groups if isinstance(group, Region)):
-        return differ.reshape(*differ.shape[:2], -1).any(dim=2).T[single]
-    changing = []
-    for group in groups:
-        inside = torch.zeros_like(differ[:1])
-        group.copy(torch.ones_like(inside), inside)
-        changing.append((differ & inside).flatten(1).any(dim=1))
-    return torch.stack(changing)

@@ -96,7 +96,8 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
             data = values[layer.data]
             last[layer] = _fastest({form: _applied(layer, form, data) for form in (SUB_PIXEL, CHANNELS_LAST)})
     ways = {True: lambda: _run(program, layers, last, given), False: lambda: _run(program, layers, plain, given)}
-    return [(last if _fastest(ways) else plain)[layer] for layer in layers.values()]
+    forms = last if _fastest(ways) else plain
+    return [forms[layer] for layer in layers.values()]
 
 
 def _run(

@@ -1,0 +1,61 @@
+"""The measured error of a lower precision: a result in bf16 says how far it is from single precision."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from vaelens.lens import Lens
+from vaelens.lens.part import FP32
+
+_FEW = 8  # images that the error is measured on
+
+Arguments = ParamSpec("Arguments")
+
+
+def with_precision(
+    variable: str, images: tuple[str, ...], count: str | None = None
+) -> Callable[[Callable[Arguments, xr.Dataset]], Callable[Arguments, xr.Dataset]]:
+    """Makes an effect say in which precision it was computed, and, below single precision, how large the error is.
+
+    The attribute `precision_error` is the largest difference of one variable to its value in the model's own type,
+    divided by its largest value, both on the first 8 images.
+
+    Args:
+        variable: which.
+        images: the arguments that are images, of which a few will do.
+        count: the argument that says how many images are drawn, if there is one.
+    """
+
+    def decorate(effect: Callable[Arguments, xr.Dataset]) -> Callable[Arguments, xr.Dataset]:
+        @functools.wraps(effect)
+        def measured(*args: Arguments.args, **kwargs: Arguments.kwargs) -> xr.Dataset:
+            result = effect(*args, **kwargs)
+            given = inspect.signature(effect).bind(*args, **kwargs).arguments
+            lens = given["lens"]
+            assert isinstance(lens, Lens), "an effect that has a result was given a lens"
+            result.attrs["precision"] = lens.precision
+            if lens.precision == FP32:
+                return result
+            few = dict(given) | {"progress": False} | ({} if count is None else {count: _FEW})
+            few |= {name: _first(few[name]) for name in images if name in few}
+            low, high = (
+                effect(**(few | {"lens": one}))[variable].values  # pyright: ignore[reportCallIssue]
+                for one in (lens, lens.with_precision(FP32))
+            )
+            largest = np.nanmax(np.abs(high))
+            result.attrs["precision_error"] = float(np.nanmax(np.abs(low - high)) / largest) if largest else 0.0
+            return result
+
+        return measured
+
+    return decorate
+
+
+def _first(images: Any) -> Any:
+    """A few images; a treatment by interventions may have a value for every image, and stays whole."""
+    return images[:_FEW] if isinstance(images, Tensor | np.ndarray) else images
