@@ -25,8 +25,9 @@ class Contrast:
 
     def __init__(self, present: Tensor, source: Tensor, groups: Sequence[Group]):
         self.present, self.source, self.groups = present, source, groups
-        same = present == source  # equal infinities too, whose difference is no number
-        difference = torch.where(same, torch.zeros((), dtype=present.dtype, device=present.device), source - present)
+        difference = source - present
+        if torch.isnan(difference).any():  # of equal infinities the difference is no number
+            difference = torch.where(present == source, torch.zeros_like(difference), difference)
         self.difference = difference.transpose(0, 1).contiguous()
 
     @cached_property

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from vaelens.cache import cache_folder
-from vaelens.lens.incremental.layers import CHANNELS_LAST, LINEAR, PLAIN, SUB_PIXEL, Layer
-from vaelens.lens.incremental.steps import Program, Step, Values
+from vaelens.lens.incremental.layers import CHANNELS_LAST, PLAIN, SUB_PIXEL, Layer
+from vaelens.lens.incremental.steps import Program, Step
 
 _ROUNDS = 10
+_LEAN = 0.85  # the forms that are nearly always faster are taken unless they are slower by more than a timing's noise
 _PATIENCE = 60.0  # seconds to wait for another process that measures
 _SLOW = 1.0  # seconds of one run from which on one round must do
 
@@ -87,58 +88,52 @@ def _write(chosen: Mapping[str, list[str]]) -> None:
 
 
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
-    plain = dict.fromkeys(layers.values(), PLAIN)
-    last = {layer: PLAIN if layer.kind == LINEAR else CHANNELS_LAST for layer in layers.values()}
-    split = [layer for layer in layers.values() if SUB_PIXEL in layer.forms]
-    if split:
-        _, values = _run(program, layers, last, given, keep={layer.data for layer in split})
-        for layer in split:
-            data = values[layer.data]
-            last[layer] = _fastest({form: _applied(layer, form, data) for form in (SUB_PIXEL, CHANNELS_LAST)})
-    ways = {True: lambda: _run(program, layers, last, given), False: lambda: _run(program, layers, plain, given)}
-    forms = last if _fastest(ways) else plain
-    return [forms[layer] for layer in layers.values()]
+    """For all layers the plain form, or for each the faster of its others, whichever takes less for all but the first.
+
+    The first layer is left out: it lies before every site, and so runs once where the others run for every unit.
+    """
+    ways: dict[str, dict[Layer, str]] = {}
+    for way in (PLAIN, CHANNELS_LAST, SUB_PIXEL):
+        others = (way, PLAIN if way == PLAIN else CHANNELS_LAST, PLAIN)
+        ways[way] = {layer: next(form for form in others if form in layer.forms) for layer in layers.values()}
+    rounds = {way: [_times(program, layers, ways[way], given)] for way in ways}
+    if max(sum(one[0].values()) for one in rounds.values()) < _SLOW:
+        for _ in range(_ROUNDS):
+            for way, times in rounds.items():
+                times.append(_times(program, layers, ways[way], given))
+    least = {
+        way: {layer: min(one[layer] for one in times) for layer in layers.values()} for way, times in rounds.items()
+    }
+    other = {layer: min((CHANNELS_LAST, SUB_PIXEL), key=lambda way: least[way][layer]) for layer in layers.values()}
+    later = list(layers.values())[1:]
+    seconds, plain = (sum(least[way[layer]][layer] for layer in later) for way in (other, dict.fromkeys(later, PLAIN)))
+    return [ways[other[layer]][layer] if _LEAN * seconds < plain else PLAIN for layer in layers.values()]
 
 
-def _run(
-    program: Program,
-    layers: Mapping[Step, Layer],
-    forms: Mapping[Layer, str],
-    given: Tensor,
-    keep: Collection[Step] = (),
-) -> tuple[Any, Values]:
+def _times(
+    program: Program, layers: Mapping[Step, Layer], forms: Mapping[Layer, str], given: Tensor
+) -> dict[Layer, float]:
+    """The seconds that each layer takes in one run of the part."""
+    seconds: dict[Layer, float] = {}
+
+    def timed(layer: Layer) -> Callable[[Mapping[Step, Any]], Tensor]:
+        def call(values: Mapping[Step, Any]) -> Tensor:
+            _wait(values[layer.data])
+            start = time.perf_counter()
+            value = layer(values)
+            _wait(value)
+            seconds[layer] = time.perf_counter() - start
+            return value
+
+        return call
+
     for layer, form in forms.items():
         layer.form = form
-    return program.run(given, calls=layers, keep=keep)
+    program.run(given, calls={step: timed(layer) for step, layer in layers.items()})
+    return seconds
 
 
-def _applied(layer: Layer, form: str, data: Tensor) -> Callable[[], Tensor]:
-    def once() -> Tensor:
-        layer.form = form
-        return layer.apply(data)
-
-    return once
-
-
-def _fastest(ways: Mapping[Any, Callable[[], Any]]) -> Any:
-    """The way whose fastest run is fastest, of a few rounds in turn after one that warms up; of slow ways one round."""
-    times = {way: _seconds(run) for way, run in ways.items()}
-    if max(times.values()) < _SLOW:
-        rounds = [{way: _seconds(run) for way, run in ways.items()} for _ in range(_ROUNDS)]
-        times = {way: min(one[way] for one in rounds) for way in ways}
-    return min(times, key=times.__getitem__)
-
-
-def _seconds(function: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    _wait(function())
-    return time.perf_counter() - start
-
-
-def _wait(result: Any) -> None:
-    tensor = result[0] if isinstance(result, tuple) else result
-    while isinstance(tensor, tuple | list):
-        tensor = tensor[0]
+def _wait(tensor: Tensor) -> None:
     if tensor.device.type == "cuda":
         torch.cuda.synchronize(tensor.device)
 
