@@ -16,6 +16,7 @@ from torch import Tensor
 from vaelens.cache import cache_folder
 from vaelens.lens.incremental.layers import CHANNELS_LAST, LINEAR, PLAIN, SUB_PIXEL, Layer
 from vaelens.lens.incremental.steps import Program, Step, Values
+from vaelens.lens.memory import is_out_of_memory
 
 _ROUNDS = 10
 _PATIENCE = 60.0  # seconds to wait for another process that measures
@@ -34,15 +35,24 @@ def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> Non
     """
     if not any(len(layer.forms) > 1 for layer in layers.values()):
         return
-    key = _key(layers, given)
-    if key not in _chosen:
+    key = _key(program, layers, given)
+    if not _fits(_chosen.get(key), layers):
         with _one_at_a_time():
             _chosen.update(_read() | _chosen)
-            if key not in _chosen:
+            if not _fits(_chosen.get(key), layers):
                 _chosen[key] = _measured(program, layers, given)
                 _write(_chosen)
     for layer, form in zip(layers.values(), _chosen[key], strict=True):
         layer.form = form
+
+
+def _fits(forms: Any, layers: Mapping[Step, Layer]) -> bool:
+    """Whether what was read is a form for each layer."""
+    return (
+        isinstance(forms, list)
+        and len(forms) == len(layers)
+        and all(form in layer.forms for form, layer in zip(forms, layers.values(), strict=True))
+    )
 
 
 # What was chosen is kept on disk: another choice is another rounding, and the same command is to give the same numbers
@@ -89,6 +99,12 @@ def _write(chosen: Mapping[str, list[str]]) -> None:
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
     plain = dict.fromkeys(layers.values(), PLAIN)
     last = {layer: PLAIN if layer.kind == LINEAR else CHANNELS_LAST for layer in layers.values()}
+    try:
+        _run(program, layers, last, given)
+    except RuntimeError as error:  # a module of the user's may want its data in another layout
+        if is_out_of_memory(error):
+            raise
+        return [PLAIN] * len(layers)
     split = [layer for layer in layers.values() if SUB_PIXEL in layer.forms]
     if split:
         _, values = _run(program, layers, last, given, keep={layer.data for layer in split})
@@ -142,8 +158,9 @@ def _wait(result: Any) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _key(layers: Mapping[Step, Layer], given: Tensor) -> str:
+def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> str:
     device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
-    made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes]
+    steps = [[step.name, type(step.module).__name__] for step in program.steps]
+    made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes, steps]
     return hashlib.sha256(json.dumps(made).encode()).hexdigest()
