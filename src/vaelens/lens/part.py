@@ -306,7 +306,8 @@ class Part:
         """Rows of one group, from a run of the whole chunk with the group exchanged in every image."""
         every = torch.arange(len(base.given), device=exchange.rows.device)
         whole = Exchange(exchange.present, exchange.source, [group], torch.zeros_like(every), every)
-        return self._again_under_hooks(base, site, whole).index_select(0, exchange.rows[rows])
+        with undisturbed(self.model):  # each run draws what the base run drew
+            return self._again_under_hooks(base, site, whole).index_select(0, exchange.rows[rows])
 
     def _again_under_hooks(self, base: Base, site: str, exchange: Exchange) -> Any:
         if self._mixes and exchange.selection is not None:

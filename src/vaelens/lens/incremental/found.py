@@ -88,7 +88,10 @@ def _checked(
     for name, call in calls.items():
         _same(name, presented(trial.returned[program.calls[call]], points[name]), activations[name])
     known = observed(trial, example)
-    if not known.drawn:
+    if known.drawn:
+        with undisturbed(model):
+            _same("the part's result", known.program.run(example.clone())[0], trial.result)
+    else:
         for row in range(len(example)):
             _same("one image alone", _alone(known.program, example[row : row + 1]), _row(trial.result, row))
     places = {name: known.program.calls[call] for name, call in calls.items()}

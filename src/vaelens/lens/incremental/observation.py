@@ -108,7 +108,8 @@ def tried(program: Program, example: Tensor) -> Trial:
     if any(one in gone for one in references(program.result)):
         raise Untraceable("it returns what was written over")
     result = filled(program.result, values)
-    return Trial(_rewired(program, stands, overwrites), frozenset(drawn), result, returned)
+    rewired, new = _rewired(program, stands, overwrites)
+    return Trial(rewired, frozenset(new[step] for step in drawn), result, returned)
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:
@@ -147,8 +148,10 @@ def is_by_shape(step: Step) -> bool:
     return step.module is None and not step.state and step.name.startswith(_BY_SHAPE)
 
 
-def _rewired(program: Program, stands: Mapping[Step, Step], overwrites: Mapping[Step, tuple[Step, ...]]) -> Program:
-    """The program with readers of what was written over reading what stands for it."""
+def _rewired(
+    program: Program, stands: Mapping[Step, Step], overwrites: Mapping[Step, tuple[Step, ...]]
+) -> tuple[Program, Mapping[Step, Step]]:
+    """The program with readers of what was written over reading what stands for it, and its steps by the old ones."""
     new: dict[Step, Step] = {program.input: program.input}
     now: dict[Step, Step] = {}  # what stands for a step at this point of the order
     for step in program.steps[1:]:
@@ -162,7 +165,7 @@ def _rewired(program: Program, stands: Mapping[Step, Step], overwrites: Mapping[
         now |= {one: step for one, by in stands.items() if by is step}
     result = replaced(program.result, {one: new[_latest(one, now)] for one in references(program.result)})
     calls = {call: new[step] for call, step in program.calls.items()}
-    return replace(program, steps=pruned(list(new.values()), result), result=result, calls=calls)
+    return replace(program, steps=pruned(list(new.values()), result), result=result, calls=calls), new
 
 
 def _latest(step: Step, now: Mapping[Step, Step]) -> Step:

@@ -37,6 +37,8 @@ class _Part(nn.Module):
 class _Tracer(fx.Tracer):
     """Follows a part down to given leaf modules and notes what every call of a module returned."""
 
+    proxy_buffer_attributes = True  # so that buffers are read, and not written to, each time
+
     def __init__(self, leaves: Collection[nn.Module]):
         super().__init__()
         self._leaves = set(leaves)
