@@ -3,6 +3,7 @@
 As steps only what lies after the site runs again, in the forms that are fastest here; under hooks, all of the part.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,14 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.lens.calls import LAST
 from vaelens.lens.exchange import Exchange
 from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, downstream, taken
 from vaelens.lens.incremental.found import WAYS, Found, find_steps
+from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.steps import Step, references
 from vaelens.lens.points import Point, presented, returned
-from vaelens.lens.regions import Region
+from vaelens.lens.regions import Group, Region
 
 # Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
 # filled.
@@ -73,6 +76,7 @@ class Part:
         self._measured: set[Any] = set()
         self._modules: list[nn.Module] = []
         self._last_check = -math.inf
+        self._mixes = False  # whether what comes of an image hangs on the others, or on its place among them
 
     # How it runs
 
@@ -80,10 +84,12 @@ class Part:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
         self.points, self._found, self._plans, self._measured = points, None, {}, set()
         self._modules, self._last_check = list(self.model.modules()), -math.inf
+        with undisturbed(self.model):
+            seen = execute(self.function, example.clone(), points, {}, points)
+        self._mixes = not self._alone(example, first(seen[0]))
         if not ways:
             self.reason = "they were asked for"
             return
-        seen = execute(self.function, example.clone(), points, {}, points)
         found = find_steps(self.model, self.function, leaf_modules(self.model), example, points, seen, ways)
         if isinstance(found, str):
             self.reason = found
@@ -98,6 +104,8 @@ class Part:
     @property
     def described(self) -> str:
         """The way, with the reason where it is the last that is left."""
+        if self._found is not None and self._hooked():
+            return f"{HOOKS}, because a module has hooks of its own"
         return self.way if self._found is not None else f"{HOOKS}, because {self.reason}"
 
     @property
@@ -116,12 +124,9 @@ class Part:
 
     # Running it as sweeps do: in the forms that are fastest here, and again from a site on
 
-    def fast(self, inputs: Tensor, precision: str = FP32) -> Any:
+    def fast(self, inputs: Tensor, precision: str = FP32, edits: Mapping[str, Edit] | None = None) -> Any:
         """The part's result, whole, as `again` would give it."""
-        if self._as_steps() is None:
-            with undisturbed(self.model), _in(precision, inputs):
-                return execute(self.function, inputs.clone(), self.points, {}, ())[0]
-        return self.base(inputs, (), precision=precision).result
+        return self.base(inputs, (), edits=edits, precision=precision).result
 
     def base(
         self,
@@ -150,6 +155,8 @@ class Part:
                 return Base(inputs, result, captured, held, {}, precision)
             self._check(found, inputs)
             self._choose(found, inputs, precision)
+            for layer in found.layers.values():
+                layer.forget()
             plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
             places = {name: found.places[name] for name in names}
             keep = {step for plan in plans for step in (plan.target, *plan.boundary)} | set(places.values())
@@ -174,13 +181,14 @@ class Part:
                 changed = exchange.activation()
                 if site == INPUT:
                     return changed
-                whole = taken(base.kept[plan.site], exchange.rows) if self.points[site].element is not None else changed
+                whole = changed
+                if self.points[site].element is not None:
+                    whole = base.kept[plan.site]  # without rows, of which nothing but the site is read
+                    if found.known.kinds[plan.site] is Kind.ROWS:
+                        whole = taken(whole, exchange.rows)
                 return returned(changed, whole, self.points[site])
 
-            held = {
-                found.places[name]: self._at_step(self.points[name], _holding(base, name, exchange))
-                for name in base.held
-            }
+            held = self._at_steps(holding(base, exchange.rows))
             return first(
                 plan.run(
                     base.kept,
@@ -257,14 +265,17 @@ class Part:
         if (site, partial) not in self._plans:
             step = found.program.input if site == INPUT else found.places[site]
             target = references(found.program.result)[0]
-            self._plans[site, partial] = downstream(found.known, step, target, found.layers if partial else {})
+            # Columns are counted with the units first.
+            updated = partial and (site == INPUT or self.points[site].axis != LAST)
+            self._plans[site, partial] = downstream(found.known, step, target, found.layers if updated else {})
         return self._plans[site, partial]
 
     def _choose(self, found: Found, inputs: Tensor, precision: str) -> None:
         """Measure the forms once for each kind of chunk; a sweep's last, smaller chunk takes those of the others."""
         kind = (inputs.device, inputs.dtype, precision)
         if kind not in self._measured:
-            choose(found.program, found.layers, inputs)
+            with undisturbed(self.model):  # what the measured runs draw is not to move what comes after
+                choose(found.program, found.layers, inputs)
             self._measured.add(kind)
 
     def _at_steps(self, edits: Mapping[str, Edit]) -> dict[Step, Edit]:
@@ -277,26 +288,52 @@ class Part:
     def _presented(self, places: Mapping[str, Step], kept: Mapping[Step, Any]) -> dict[str, Tensor]:
         return {name: presented(kept[step], self.points[name]) for name, step in places.items()}
 
+    def _alone(self, images: Tensor, together: Tensor) -> bool:
+        """Whether each image gives by itself what it gives among others."""
+        for row, expected in enumerate(together):
+            try:
+                with undisturbed(self.model):
+                    found = first(self.function(images[row : row + 1].clone()))
+            except Exception:  # a model may count on more than one
+                return False
+            if found.shape != expected[None].shape:
+                return False
+            if float((found[0] - expected).abs().max()) > _DRIFT * float(expected.abs().max()):
+                return False
+        return True
+
+    def _piece_by_chunk(self, base: Base, site: str, exchange: Exchange, rows: slice, group: Group) -> Tensor:
+        """Rows of one group, from a run of the whole chunk with the group exchanged in every image."""
+        every = torch.arange(len(base.given), device=exchange.rows.device)
+        whole = Exchange(exchange.present, exchange.source, [group], torch.zeros_like(every), every)
+        with undisturbed(self.model):  # each run draws what the base run drew
+            return self._again_under_hooks(base, site, whole).index_select(0, exchange.rows[rows])
+
     def _again_under_hooks(self, base: Base, site: str, exchange: Exchange) -> Any:
+        if self._mixes and exchange.selection is not None:
+            return torch.cat([self._piece_by_chunk(base, site, exchange, *piece) for piece in exchange.pieces])
         rows = exchange.rows
         inputs = exchange.activation() if site == INPUT else base.given.index_select(0, rows)
-        edits: dict[str, Edit] = {name: _holding(base, name, exchange) for name in base.held}
+        edits = holding(base, rows)
         if site != INPUT:
             edits[site] = lambda activation: exchange.activation().to(activation)
         return first(execute(self.function, inputs.clone(), self.points, edits, ())[0])
 
 
-def _holding(base: Base, site: str, exchange: Exchange) -> Edit:
-    """Keeps the regions of a site that the base run's edits set as they were there."""
+def holding(base: Base, rows: Tensor) -> dict[str, Edit]:
+    """By site what keeps the regions that the base run's edits set as they were there, for some of its rows."""
+    return {
+        name: functools.partial(held, base.activations[name].index_select(0, rows), regions)
+        for name, regions in base.held.items()
+    }
 
-    def edit(activation: Tensor) -> Tensor:
-        edited = activation.clone()
-        values = base.activations[site].index_select(0, exchange.rows).to(activation)
-        for region in base.held[site]:
-            region.copy(values, edited)
-        return edited
 
-    return edit
+def held(values: Tensor, regions: Sequence[Region], activation: Tensor) -> Tensor:
+    """An activation in which some regions have given values."""
+    edited, values = activation.clone(), values.to(activation)
+    for region in regions:
+        region.copy(values, edited)
+    return edited
 
 
 def first(result: Any) -> Tensor:

@@ -71,9 +71,9 @@ class Parts:
         result, captured = self.decoder.run(self.decodable(codes), edits, capture)
         return Decoded(_decoded(result, len(codes)), captured)
 
-    def draw(self, codes: Tensor, precision: str = FP32) -> Tensor:
+    def draw(self, codes: Tensor, precision: str = FP32, edits: Mapping[str, Edit] | None = None) -> Tensor:
         """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
-        return self.decoder.fast(self.decodable(codes), precision).to(codes)
+        return self.decoder.fast(self.decodable(codes), precision, edits).to(codes)
 
     def read(self, images: Tensor, precision: str = FP32) -> Tensor:
         """The codes of one chunk of images, likewise."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelens.lens.application import Application, edits_for
 from vaelens.lens.exchange import Contrast, Exchange
 from vaelens.lens.memory import halving
-from vaelens.lens.part import INPUT, Base, Part, first
+from vaelens.lens.part import INPUT, Base, Part, first, held, holding
 from vaelens.lens.parts import Parts
 from vaelens.lens.regions import Group, Region
 from vaelens.lens.sites import LATENT, Sites
@@ -68,6 +68,7 @@ class Replay:
         code: the code after the treatment.
         decode: runs the decoder on the code.
         sweeping: how much runs again at once, and in what precision.
+        held: the regions of the code that the treatment has set; they stay so.
     """
 
     def __init__(
@@ -79,10 +80,11 @@ class Replay:
         code: Tensor,
         decode: Callable[[Tensor], Base],
         sweeping: Sweeping,
+        held: Sequence[Region] = (),
     ):
         self.images, self.code = images, code
         self._parts, self._sites, self._sweeping = parts, sites, sweeping
-        self._encoder, self._decode = encoder, decode
+        self._encoder, self._decode, self._held = encoder, decode, held
 
     @cached_property
     def _decoder(self) -> Base:
@@ -154,6 +156,8 @@ class Replay:
         part = self._sites[site].part
         if part == "encoder":
             code = self._parts.encoder.again(self._encoder, site, exchange)
+            if self._held:
+                code = held(self.code.index_select(0, exchange.rows), self._held, code)
             return code if outcome == CODE else self._images(code, exchange.rows)
         if part == "decoder":
             return self._parts.decoder.again(self._decoder, site, exchange)
@@ -164,12 +168,14 @@ class Replay:
     def _images(self, codes: Tensor, rows: Tensor) -> Tensor:
         """The images of changed codes; where a codebook takes the same codes as before, the base image."""
         if self._parts.quantisation is None:
-            return self._parts.draw(codes, self._sweeping.precision)
+            edits = holding(self._decoder, rows) if self._decoder.held else {}
+            return self._parts.draw(codes, self._sweeping.precision, edits)
         before, after = self._decoder.given.index_select(0, rows), self._parts.quantise(codes).embedding
         moved = (before != after).reshape(len(rows), -1).any(dim=1)
         images = self.image.index_select(0, rows)
         if moved.any():
-            images[moved] = self._parts.decoder.fast(after[moved], self._sweeping.precision).to(images)
+            edits = holding(self._decoder, rows[moved])
+            images[moved] = self._parts.decoder.fast(after[moved], self._sweeping.precision, edits).to(images)
         return images
 
 
@@ -197,14 +203,14 @@ def replay(
         VaelensError: an intervention that never took place.
     """
     edits = edits_for(slice(0, len(images)), applications)
-    held: dict[str, list[Region]] = {}
+    set_at: dict[str, list[Region]] = {}
     for one in applications:
-        held.setdefault(one.site, []).append(one.region)
+        set_at.setdefault(one.site, []).append(one.region)
 
     def base(part: Part, name: str, inputs: Tensor, also: Collection[str]) -> Base:
         here = set(sites.of(name))
         made = {site: edit for site, edit in edits.items() if site in here}
-        set_here = {site: held[site] for site in made}
+        set_here = {site: set_at[site] for site in made}
         return part.base(
             inputs,
             [*(s for s in again if s in here), *also],
@@ -223,7 +229,7 @@ def replay(
     def decode(code: Tensor) -> Base:
         return base(parts.decoder, "decoder", parts.decodable(code), from_latent)
 
-    made = Replay(parts, sites, images, encoder, code, decode, sweeping)
+    made = Replay(parts, sites, images, encoder, code, decode, sweeping, set_at.get(LATENT, ()))
     if any(sites[one.site].part == "decoder" for one in applications):
         made.outcome(IMAGE)  # now, so that every intervention has taken place
     for one in applications:

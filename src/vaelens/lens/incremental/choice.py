@@ -16,6 +16,7 @@ from torch import Tensor
 from vaelens.cache import cache_folder
 from vaelens.lens.incremental.layers import CHANNELS_LAST, PLAIN, SUB_PIXEL, Layer
 from vaelens.lens.incremental.steps import Program, Step
+from vaelens.lens.memory import is_out_of_memory
 
 _ROUNDS = 10
 _LEAN = 0.85  # the forms that are nearly always faster are taken unless they are slower by more than a timing's noise
@@ -35,15 +36,24 @@ def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> Non
     """
     if not any(len(layer.forms) > 1 for layer in layers.values()):
         return
-    key = _key(layers, given)
-    if key not in _chosen:
+    key = _key(program, layers, given)
+    if not _fits(_chosen.get(key), layers):
         with _one_at_a_time():
             _chosen.update(_read() | _chosen)
-            if key not in _chosen:
+            if not _fits(_chosen.get(key), layers):
                 _chosen[key] = _measured(program, layers, given)
                 _write(_chosen)
     for layer, form in zip(layers.values(), _chosen[key], strict=True):
         layer.form = form
+
+
+def _fits(forms: Any, layers: Mapping[Step, Layer]) -> bool:
+    """Whether what was read is a form for each layer."""
+    return (
+        isinstance(forms, list)
+        and len(forms) == len(layers)
+        and all(form in layer.forms for form, layer in zip(forms, layers.values(), strict=True))
+    )
 
 
 # What was chosen is kept on disk: another choice is another rounding, and the same command is to give the same numbers
@@ -96,7 +106,12 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
     for way in (PLAIN, CHANNELS_LAST, SUB_PIXEL):
         others = (way, PLAIN if way == PLAIN else CHANNELS_LAST, PLAIN)
         ways[way] = {layer: next(form for form in others if form in layer.forms) for layer in layers.values()}
-    rounds = {way: [_times(program, layers, ways[way], given)] for way in ways}
+    try:
+        rounds = {way: [_times(program, layers, ways[way], given)] for way in ways}
+    except RuntimeError as error:  # a module of the user's may want its data in another layout
+        if is_out_of_memory(error):
+            raise
+        return [PLAIN] * len(layers)
     if max(sum(one[0].values()) for one in rounds.values()) < _SLOW:
         for _ in range(_ROUNDS):
             for way, times in rounds.items():
@@ -138,8 +153,9 @@ def _wait(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _key(layers: Mapping[Step, Layer], given: Tensor) -> str:
+def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> str:
     device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
-    made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes]
+    steps = [[step.name, type(step.module).__name__] for step in program.steps]
+    made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes, steps]
     return hashlib.sha256(json.dumps(made).encode()).hexdigest()

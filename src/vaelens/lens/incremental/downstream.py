@@ -15,7 +15,7 @@ from vaelens.lens.incremental.layers import Layer, layer_of
 from vaelens.lens.incremental.observation import Kind, Observed, is_by_shape
 from vaelens.lens.incremental.steps import Edit, Step, Values
 
-_RESHAPES = ("flatten", "view", "reshape")
+_RESHAPES = ("flatten", "view", "reshape")  # of operations, by which their steps' names begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +154,8 @@ def taken(value: Any, rows: Tensor | None) -> Any:
     if rows is None:
         return value
     if isinstance(value, tuple | list):
-        return type(value)(taken(part, rows) for part in value)
+        parts = [taken(part, rows) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
         return value.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
     return value.index_select(0, rows)
@@ -173,9 +174,9 @@ def _changed(known: Observed, site: Step) -> set[Step]:
 
 def _reshapes(known: Observed, step: Step, site: Step) -> bool:
     """Whether a step lays out each image's activation in one row, in the order of memory."""
-    name = step.name if step.module is None else type(step.module).__name__.lower()
+    plain = step.name.startswith(_RESHAPES) if step.module is None else type(step.module) is nn.Flatten
     return (
-        [one for one in step.inputs if known.floats[one]] == [site]
-        and any(reshape in name for reshape in _RESHAPES)
+        plain
+        and [one for one in step.inputs if known.floats[one]] == [site]
         and known.shapes[step] == (known.floats[site],)
     )

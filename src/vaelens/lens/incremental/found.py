@@ -1,5 +1,6 @@
 """The search for a part's steps: by torch.fx, else by torch.export, each held against what hooks saw of the model."""
 
+import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaelens.lens.execution import undisturbed
 from vaelens.lens.incremental.layers import Layer, layer_of
-from vaelens.lens.incremental.observation import Observed, observed, tried
-from vaelens.lens.incremental.steps import Program, Step
+from vaelens.lens.incremental.observation import Kind, Observed, observed, tried
+from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import Untraceable, exported, symbolic
 from vaelens.lens.points import Point, presented
 
@@ -62,31 +64,49 @@ def find_steps(
     for way in ways:
         try:
             program = symbolic(model, part, leaves) if way == TRACED else exported(model, part, example.clone())
-            return _checked(program, example, points, seen)
+            return _checked(model, program, example, points, seen)
         except Untraceable as reason:
             reasons.append(str(reason))
     return "; ".join(reasons)
 
 
 def _checked(
-    program: Program, example: Tensor, points: Mapping[str, Point], seen: tuple[Any, Mapping[str, Tensor]]
+    model: nn.Module,
+    program: Program,
+    example: Tensor,
+    points: Mapping[str, Point],
+    seen: tuple[Any, Mapping[str, Tensor]],
 ) -> Found:
     calls = {name: (point.module, point.number) for name, point in points.items()}
     missing = [name for name, call in calls.items() if call not in program.calls]
     if missing:
         raise Untraceable(f"{program.way} does not see {', '.join(missing)}")
-    trial = tried(program, example.clone())
+    with undisturbed(model):  # from the random state that the hooks' run began with
+        trial = tried(program, example.clone())
     result, activations = seen
     _same("the part's result", trial.result, result)
     for name, call in calls.items():
         _same(name, presented(trial.returned[program.calls[call]], points[name]), activations[name])
     known = observed(trial, example)
-    if not known.drawn:
-        alone, _ = known.program.run(example[:1].clone())
-        _same("one image alone", alone, _first(trial.result))
+    if known.drawn:
+        with undisturbed(model):
+            _same("the part's result", known.program.run(example.clone())[0], trial.result)
+    else:
+        for row in range(len(example)):
+            _same("one image alone", _alone(known.program, example[row : row + 1]), _row(trial.result, row))
     places = {name: known.program.calls[call] for name, call in calls.items()}
+    for name, step in places.items():
+        if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
+            raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
     return Found(known, places, layers)
+
+
+def _only_element(known: Observed, step: Step, point: Point) -> bool:
+    """Whether of a tuple that holds a site nothing but the site is read."""
+    readers = [one for one in known.program.steps if step in one.inputs]
+    read = all(one.call is operator.getitem and one.args[1] == point.element for one in readers)
+    return read and step not in references(known.program.result)
 
 
 def _same(what: str, one: Any, other: Any) -> None:
@@ -104,8 +124,15 @@ def _tolerance(values: Tensor) -> float:
     return max(_CLOSE, 8 * torch.finfo(values.dtype).eps)
 
 
-def _first(result: Any) -> Any:
-    return [tensor[:1] for tensor in _tensors(result)]
+def _alone(program: Program, image: Tensor) -> Any:
+    try:
+        return program.run(image.clone())[0]
+    except Exception as error:  # a model may count on more than one
+        raise Untraceable(f"it does not take one image alone ({type(error).__name__})") from error
+
+
+def _row(result: Any, row: int) -> Any:
+    return [tensor[row : row + 1] for tensor in _tensors(result)]
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -105,6 +105,10 @@ class Layer:
             return functional.conv2d(data, weight, bias, **self.options)
         return functional.conv_transpose2d(data, weight, bias, **self.options)
 
+    def forget(self) -> None:
+        """Have the weights put in form anew: a change through `.data` leaves no trace on them."""
+        self._prepared = None
+
     def _in_form(self) -> tuple[Tensor, Tensor | None]:
         """Weights and bias as the form wants them, made anew when the model's own have changed."""
         weight, bias = self.weight(), self.bias()

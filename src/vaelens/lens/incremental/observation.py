@@ -85,9 +85,12 @@ def tried(program: Program, example: Tensor) -> Trial:
         if unreadable:
             raise Untraceable(f"{step.name} reads {unreadable[0].name} after it was written over")
         before = {one: _version(value) for one, value in values.items()}
-        state = torch.random.get_rng_state()
-        value = values[step] = step(values)
-        if not torch.equal(state, torch.random.get_rng_state()):
+        state = _random_state(example)
+        try:
+            value = values[step] = step(values)
+        except Exception as error:  # Python may have gone another way with a stand-in than with a tensor
+            raise Untraceable(f"{step.name} does not take what it is given ({type(error).__name__})") from error
+        if not torch.equal(state, _random_state(example)):
             drawn.add(step)
         written = [one for one, version in before.items() if _version(values[one]) != version]
         if any(one.state for one in written):
@@ -105,7 +108,8 @@ def tried(program: Program, example: Tensor) -> Trial:
     if any(one in gone for one in references(program.result)):
         raise Untraceable("it returns what was written over")
     result = filled(program.result, values)
-    return Trial(_rewired(program, stands, overwrites), frozenset(drawn), result, returned)
+    rewired, new = _rewired(program, stands, overwrites)
+    return Trial(rewired, frozenset(new[step] for step in drawn), result, returned)
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:
@@ -118,8 +122,15 @@ def observed(trial: Trial, example: Tensor) -> Observed:
     few, many = (_shapes(program, example[:1], images) for images in _SIZES)
     kinds: dict[Step, Kind] = {}
     floats: dict[Step, int] = {}
+    data = {program.input, *trial.drawn}  # steps whose values hang on more than the number of images
     for step in program.steps:
         kinds[step] = _kind(few[step], many[step])
+        if any(one in data for one in step.inputs) and _numel(many[step]):
+            data.add(step)
+        if kinds[step] is Kind.ROWS and step not in data:
+            kinds[step] = Kind.COUNT  # of which image a row is nothing says, such as of indices
+        if kinds[step] is Kind.COUNT and step in trial.drawn:
+            raise Untraceable(f"{step.name} draws random numbers, but not a row an image")
         floats[step] = (_numel(many[step]) - _numel(few[step])) // (_SIZES[1] - _SIZES[0])
         values_of = [one for one in step.inputs if kinds[one] is not Kind.SAME and _numel(many[one])]
         if not values_of or is_by_shape(step):
@@ -134,11 +145,13 @@ def observed(trial: Trial, example: Tensor) -> Observed:
 
 def is_by_shape(step: Step) -> bool:
     """Whether it takes only the shapes of what it is given."""
-    return any(name in step.name for name in _BY_SHAPE)
+    return step.module is None and not step.state and step.name.startswith(_BY_SHAPE)
 
 
-def _rewired(program: Program, stands: Mapping[Step, Step], overwrites: Mapping[Step, tuple[Step, ...]]) -> Program:
-    """The program with readers of what was written over reading what stands for it."""
+def _rewired(
+    program: Program, stands: Mapping[Step, Step], overwrites: Mapping[Step, tuple[Step, ...]]
+) -> tuple[Program, Mapping[Step, Step]]:
+    """The program with readers of what was written over reading what stands for it, and its steps by the old ones."""
     new: dict[Step, Step] = {program.input: program.input}
     now: dict[Step, Step] = {}  # what stands for a step at this point of the order
     for step in program.steps[1:]:
@@ -152,7 +165,7 @@ def _rewired(program: Program, stands: Mapping[Step, Step], overwrites: Mapping[
         now |= {one: step for one, by in stands.items() if by is step}
     result = replaced(program.result, {one: new[_latest(one, now)] for one in references(program.result)})
     calls = {call: new[step] for call, step in program.calls.items()}
-    return replace(program, steps=pruned(list(new.values()), result), result=result, calls=calls)
+    return replace(program, steps=pruned(list(new.values()), result), result=result, calls=calls), new
 
 
 def _latest(step: Step, now: Mapping[Step, Step]) -> Step:
@@ -203,5 +216,11 @@ def _numel(shape: Any) -> int:
     return sum(_numel(part) for part in shape) if isinstance(shape, list) else 0
 
 
-def _version(value: Any) -> int | None:
+def _version(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_version(part) for part in value]
     return value._version if isinstance(value, Tensor) else None
+
+
+def _random_state(like: Tensor) -> Tensor:
+    return torch.cuda.get_rng_state(like.device) if like.is_cuda else torch.random.get_rng_state()

@@ -37,6 +37,8 @@ class _Part(nn.Module):
 class _Tracer(fx.Tracer):
     """Follows a part down to given leaf modules and notes what every call of a module returned."""
 
+    proxy_buffer_attributes = True  # so that buffers are read, and not written to, each time
+
     def __init__(self, leaves: Collection[nn.Module]):
         super().__init__()
         self._leaves = set(leaves)
@@ -123,13 +125,16 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
             steps[node] = Step(node.name)
             given.append(steps[node])
         elif node.op == "call_function":
-            steps[node] = Step(node.name, node.target, args, kwargs)
+            call = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
+            steps[node] = Step(node.name, call, args, kwargs)
         else:
             raise Untraceable(f"torch.export leaves a {node.op} in it")
     if len(given) != 1:
         raise Untraceable("torch.export finds that its result does not depend on what it is given")
-    if any(spec.kind.name != "USER_OUTPUT" for spec in signature.output_specs):
-        raise Untraceable("it writes to its own buffers")
+    written = {spec.kind.name for spec in signature.output_specs} - {"USER_OUTPUT"}
+    if written:
+        to = "over what it is given" if written == {"USER_INPUT_MUTATION"} else "to its own buffers"
+        raise Untraceable(f"it writes {to}")
     assert found.call_spec.out_spec is not None, "an exported program says what it returns"
     result = _pytree.tree_unflatten(list(outputs), found.call_spec.out_spec)
     ordered = [*given, *(step for step in steps.values() if step is not given[0])]
@@ -169,7 +174,15 @@ def _constant(value: Any) -> Callable[[], Any]:
 
 
 def _method(name: str) -> Callable[..., Any]:
+    if name == "view":
+        return _view
     return lambda tensor, *args, **kwargs: getattr(tensor, name)(*args, **kwargs)
+
+
+def _view(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """A view, or a copy where the layout in memory, which a layer's form may have changed, allows none."""
+    by_type = any(isinstance(one, torch.dtype) for one in (*args, *kwargs.values()))
+    return tensor.view(*args, **kwargs) if by_type else tensor.reshape(*args, **kwargs)
 
 
 def _with_steps(structure: Any, steps: Mapping[fx.Node, Step]) -> Any:
