@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.lens import Lens
-from vaelens.lens.part import FP32
+from vaelens.lens.settings import FP32
 
 _FEW = 8  # images that the error is measured on
 

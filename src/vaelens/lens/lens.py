@@ -20,10 +20,10 @@ from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import halving
 from vaelens.lens.naming import Name, checked_names
-from vaelens.lens.part import FP32, checked_precision, checked_ways
 from vaelens.lens.parts import Decoded, Encoded, Parts
-from vaelens.lens.replay import Replay, Sweeping, replay
+from vaelens.lens.replay import Replay, replay
 from vaelens.lens.run import Run
+from vaelens.lens.settings import FP32, Sweeping, checked_precision, checked_ways
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
 

@@ -3,18 +3,15 @@
 As steps only what lies after the site runs again, in the forms that are fastest here; under hooks, all of the part.
 """
 
-import functools
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vaelens.errors import VaelensError, unknown
+from vaelens.errors import VaelensError
 from vaelens.lens.calls import LAST
 from vaelens.lens.exchange import Contrast, Exchange
 from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
@@ -23,8 +20,10 @@ from vaelens.lens.incremental.downstream import Downstream, downstream, taken
 from vaelens.lens.incremental.found import WAYS, Found, find_steps
 from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.steps import Step, references
+from vaelens.lens.kept import Base, first, holding
 from vaelens.lens.points import Point, presented, returned
 from vaelens.lens.regions import Group, Region
+from vaelens.lens.settings import FP32, HOOKS, in_precision
 
 # Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
 # filled.
@@ -32,31 +31,7 @@ _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
 _TRUST = 2.0  # seconds for which steps that were held against the model are believed
 _DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
-HOOKS = "forward hooks"
 INPUT = "the part's input"
-FP32, BF16 = PRECISIONS = ("fp32", "bf16")
-EXECUTIONS = {"auto": WAYS, **{way: (way,) for way in WAYS}, "hooks": ()}
-
-
-@dataclass(frozen=True, eq=False)
-class Base:
-    """A chunk through a part, kept so that it can be run again.
-
-    Attributes:
-        given: what went in.
-        result: what the part returned.
-        activations: of the sites that were asked for.
-        held: by site the regions that edits have set; they stay so.
-        kept: the values of steps; empty under hooks.
-        precision: "fp32" or "bf16".
-    """
-
-    given: Tensor
-    result: Any
-    activations: Mapping[str, Tensor]
-    held: Mapping[str, Sequence[Region]]
-    kept: Mapping[Step, Any]
-    precision: str
 
 
 class Part:
@@ -149,7 +124,7 @@ class Part:
         """
         edits, held, found = edits or {}, held or {}, self._as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
-        with undisturbed(self.model), _in(precision, inputs):
+        with undisturbed(self.model), in_precision(precision, inputs):
             if found is None:
                 result, captured = execute(self.function, inputs.clone(), self.points, edits, names)
                 return Base(inputs, result, captured, held, {}, precision)
@@ -172,7 +147,7 @@ class Part:
             exchange: what is exchanged.
         """
         found = self._as_steps()
-        with undisturbed(self.model), _in(base.precision, base.given):
+        with undisturbed(self.model), in_precision(base.precision, base.given):
             if found is None or not base.kept:
                 return self._again_under_hooks(base, site, exchange)
             plan = self._plan(site, exchange.between.partial)
@@ -319,50 +294,3 @@ class Part:
         if site != INPUT:
             edits[site] = lambda activation: exchange.activation().to(activation)
         return first(execute(self.function, inputs.clone(), self.points, edits, ())[0])
-
-
-def holding(base: Base, rows: Tensor) -> dict[str, Edit]:
-    """By site what keeps the regions that the base run's edits set as they were there, for some of its rows."""
-    return {
-        name: functools.partial(held, base.activations[name].index_select(0, rows), regions)
-        for name, regions in base.held.items()
-    }
-
-
-def held(values: Tensor, regions: Sequence[Region], activation: Tensor) -> Tensor:
-    """An activation in which some regions have given values."""
-    edited, values = activation.clone(), values.to(activation)
-    for region in regions:
-        region.copy(values, edited)
-    return edited
-
-
-def first(result: Any) -> Tensor:
-    """The posterior mean, of a pair; the result itself of one tensor."""
-    return result[0] if isinstance(result, tuple | list) else result
-
-
-def _in(precision: str, inputs: Tensor) -> Any:
-    return torch.autocast(inputs.device.type, torch.bfloat16) if precision == BF16 else nullcontext()
-
-
-def checked_ways(execution: Any) -> tuple[str, ...]:
-    """The ways to steps that an execution allows.
-
-    Raises:
-        VaelensError: an unknown execution.
-    """
-    if not isinstance(execution, str) or execution not in EXECUTIONS:
-        raise unknown("execution", execution, EXECUTIONS)
-    return EXECUTIONS[execution]
-
-
-def checked_precision(precision: Any) -> str:
-    """A precision of sweeps.
-
-    Raises:
-        VaelensError: an unknown one.
-    """
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
-    return precision

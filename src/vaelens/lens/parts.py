@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.execution import Edit, trace, undisturbed
 from vaelens.lens.incremental.found import WAYS
+from vaelens.lens.kept import first
 from vaelens.lens.naming import Name, Place, Traced, modules_in, with_names
-from vaelens.lens.part import FP32, Part, first
+from vaelens.lens.part import Part
 from vaelens.lens.points import Point, point_of
 from vaelens.lens.quantisation import Quantisation
+from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
 

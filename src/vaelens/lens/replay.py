@@ -12,28 +12,15 @@ from torch import Tensor
 
 from vaelens.lens.application import Application, edits_for
 from vaelens.lens.exchange import Contrast, Exchange
+from vaelens.lens.kept import Base, first, held, holding
 from vaelens.lens.memory import halving
-from vaelens.lens.part import INPUT, Base, Part, first, held, holding
+from vaelens.lens.part import INPUT, Part
 from vaelens.lens.parts import Parts
 from vaelens.lens.regions import Group, Region
+from vaelens.lens.settings import Sweeping
 from vaelens.lens.sites import LATENT, Sites
 
 CODE, IMAGE = "code", "image"
-
-
-@dataclass(frozen=True)
-class Sweeping:
-    """How a sweep runs the model.
-
-    Attributes:
-        rows: rows to run again at once under hooks.
-        budget: what running again may take, in bytes.
-        precision: "fp32" or "bf16".
-    """
-
-    rows: int
-    budget: float
-    precision: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,57 @@
+"""The settings of a lens that say how sweeps run: the way, the precision, and how much at once."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelens.errors import unknown
+from vaelens.lens.incremental.found import WAYS
+
+HOOKS = "forward hooks"
+FP32, BF16 = PRECISIONS = ("fp32", "bf16")
+EXECUTIONS = {"auto": WAYS, **{way: (way,) for way in WAYS}, "hooks": ()}
+
+
+@dataclass(frozen=True)
+class Sweeping:
+    """How a sweep runs the model.
+
+    Attributes:
+        rows: rows to run again at once under hooks.
+        budget: what running again may take, in bytes.
+        precision: "fp32" or "bf16".
+    """
+
+    rows: int
+    budget: float
+    precision: str
+
+
+def in_precision(precision: str, inputs: Tensor) -> Any:
+    """What a model runs in for a precision: nothing for the model's own type."""
+    return torch.autocast(inputs.device.type, torch.bfloat16) if precision == BF16 else nullcontext()
+
+
+def checked_ways(execution: Any) -> tuple[str, ...]:
+    """The ways to steps that an execution allows.
+
+    Raises:
+        VaelensError: an unknown execution.
+    """
+    if not isinstance(execution, str) or execution not in EXECUTIONS:
+        raise unknown("execution", execution, EXECUTIONS)
+    return EXECUTIONS[execution]
+
+
+def checked_precision(precision: Any) -> str:
+    """A precision of sweeps.
+
+    Raises:
+        VaelensError: an unknown one.
+    """
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    return precision
