@@ -320,7 +320,9 @@ def test_steps_give_what_whole_runs_give(forward, modules, way, small_lens, pict
 
 
 @pytest.mark.parametrize(("forward", "modules", "reason"), REFUSED, ids=names(REFUSED))
-def test_the_rest_runs_under_hooks_and_says_why(forward, modules, reason, small_lens, pictures, exchanges, units, every):
+def test_the_rest_runs_under_hooks_and_says_why(
+    forward, modules, reason, small_lens, pictures, exchanges, units, every
+):
     lens = small_lens(encoder_of(forward, **modules))
     assert lens.execution["encoder"].startswith(HOOKS)
     assert reason in lens.execution["encoder"]
