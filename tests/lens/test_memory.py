@@ -128,7 +128,7 @@ def test_a_small_budget_gives_the_same(build):
     found = build("own")
     large = vl.patching_effects(found.lens, found.x, found.y, progress=False)
     small = vl.Lens(found.model, example=found.x, memory_mb=0.5)
-    assert small.rows == 1
+    assert small.rows < found.lens.rows
     assert len(small.site_groups([*small.sites])) > 1 == len(found.lens.site_groups([*found.lens.sites]))
     effects = vl.patching_effects(small, found.x, found.y, progress=False)
     for name in ("effect", "recovered"):
