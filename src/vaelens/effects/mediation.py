@@ -100,7 +100,8 @@ def mediation_effects(
 
     def two_worlds(rows: slice) -> tuple[World, World]:
         forced = () if treatment is None else treatment.of(rows)
-        return world(lens, base[rows], [site], again=True), world(lens, others[rows], [site], forced, again=True)
+        untreated = world(lens, base[rows], [site], again=True, outcomes=[outcome])
+        return untreated, world(lens, others[rows], [site], forced, again=True, outcomes=[outcome])
 
     with reporting(progress, len(base) * len(groups), "mediation") as report:
         for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):

@@ -99,8 +99,9 @@ def patching_effects(
         for group in lens.site_groups(names):
 
             def two_worlds(rows: slice, group: Sequence[str] = group) -> tuple[World, World | None]:
-                there = None if source is None else world(lens, source[rows], group)
-                return world(lens, base[rows], group, again=True), there
+                kinds = scores.outcomes(group)
+                there = None if source is None else world(lens, source[rows], group, outcomes=kinds)
+                return world(lens, base[rows], group, again=True, outcomes=kinds), there
 
             for rows, (here, there) in in_chunks(len(base), lens.rows_for(group), two_worlds):
                 given = {name: giver.activation(name, here, there, rows) for name in group}
@@ -157,7 +158,7 @@ def path_effects(
     scores = UnitScores(lens, [receiver], None, seed, "channel")
 
     def three_worlds(rows: slice) -> tuple[World, World, Tensor]:
-        there = world(lens, source[rows], [sender])
+        there = world(lens, source[rows], [sender], outcomes=scores.outcomes([receiver]))
         patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activation(sender))])
         return world(lens, base[rows], [receiver], again=True), there, patched.activation(receiver)
 

@@ -34,6 +34,10 @@ class UnitScores:
         self._whole = {kind: BootstrapMean((), seed=seed) for kind in set(self._outcome.values())}
         self._measured = False
 
+    def outcomes(self, sites: Sequence[str]) -> set[str]:
+        """The outcomes that some sites are measured by."""
+        return {self._outcome[site] for site in sites}
+
     def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> None:
         """Take in one chunk of images at some sites.
 

@@ -23,9 +23,16 @@ def world(
     sites: Collection[str],
     treatment: Sequence[Intervention] = (),
     again: bool = False,
+    outcomes: Collection[str] = (),
 ) -> World:
-    """Run a chunk and keep the activations of some sites; with `again` also what running again from them needs."""
-    return lens.replay(images, sites if again else (), treatment, capture=sites)
+    """Run a chunk and keep the activations of some sites; with `again` also what running again from them needs.
+
+    The outcomes named are computed now, where a chunk that does not fit into memory can still be made smaller.
+    """
+    made = lens.replay(images, sites if again else (), treatment, capture=sites)
+    for kind in outcomes:
+        made.outcome(kind)
+    return made
 
 
 def checked_outcome(outcome: str, lens: Lens, sites: Collection[str]) -> str:

@@ -1,7 +1,6 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
-import copy
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -10,25 +9,21 @@ from torch import Tensor, nn
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
-from vaelens.lens.application import Application, checked
-from vaelens.lens.budget import ROWS_CPU, Budget
+from vaelens.lens.budget import ROWS_CPU
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
-from vaelens.lens.execution import Edit
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
-from vaelens.lens.interventions import Intervention
-from vaelens.lens.memory import halving
 from vaelens.lens.naming import Name, checked_names
-from vaelens.lens.parts import Decoded, Encoded, Parts
-from vaelens.lens.replay import Replay, replay
+from vaelens.lens.parts import Parts
 from vaelens.lens.run import Run
-from vaelens.lens.settings import FP32, Sweeping, checked_precision, checked_ways
+from vaelens.lens.settings import FP32, checked_precision, checked_ways
 from vaelens.lens.sites import LATENT, Sites
+from vaelens.lens.sweepable import Sweepable
 from vaelens.models.quantiser import Quantised
 
 
-class Lens:
+class Lens(Sweepable):
     """Reads and replaces what happens inside a VAE, without changing it.
 
     Whatever runs, the model's weights, train/eval modes and hooks and the global random state are afterwards what
@@ -149,30 +144,12 @@ class Lens:
         return self._parts.like.device
 
     @property
-    def precision(self) -> str:
-        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
-        return self._precision
-
-    @property
     def execution(self) -> dict[str, str]:
         """How sweeps run each part: "torch.fx" or "torch.export" where only what an intervention changes runs again.
 
         "forward hooks" where all of the part does, with the reason.
         """
         return {"encoder": self._parts.encoder.described, "decoder": self._parts.decoder.described}
-
-    @property
-    def rows(self) -> int:
-        """How many images go through the model at once, within the memory budget."""
-        return self.rows_for(self.sites)
-
-    def rows_for(self, sites: Collection[str]) -> int:
-        """The same where only some sites are kept: those that a sweep runs again from."""
-        return self._budget().rows(sites)
-
-    def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
-        """Sites in order, in groups of which the memory budget holds a full chunk of images."""
-        return self._budget().groups(sites)
 
     def name_sites(self, sites: Any) -> None:
         """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
@@ -184,16 +161,6 @@ class Lens:
         if self._example is not None:
             self._sites = self._parts.find_sites(self._example, names, self._ways)
         self._names = names
-
-    def with_precision(self, precision: Any) -> "Lens":
-        """This lens, with sweeps in another precision.
-
-        Raises:
-            VaelensError: neither "fp32" nor "bf16".
-        """
-        other = copy.copy(self)
-        other._precision = checked_precision(precision)
-        return other
 
     def describe(self) -> dict[str, Any]:
         """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
@@ -296,62 +263,7 @@ class Lens:
         captured = self.sites.select(() if capture is None else capture)
         return forward(self._parts, self.sites, images, self.rows, applications, captured, sample, seed)
 
-    def encode_rows(
-        self,
-        images: Tensor,
-        edits: Mapping[str, Edit] | None = None,
-        capture: Collection[str] = (),
-        seed: int = 0,
-    ) -> Encoded:
-        """One chunk of unchecked images through the encoder: what sweeps are made of."""
-        return self._parts.encode(images, edits or {}, capture, seed)
-
-    def decode_rows(
-        self, codes: Tensor, edits: Mapping[str, Edit] | None = None, capture: Collection[str] = ()
-    ) -> Decoded:
-        """One chunk of unchecked codes through the decoder: what sweeps are made of."""
-        return self._parts.decode(codes, edits or {}, capture)
-
-    def draw_rows(self, codes: Tensor) -> Tensor:
-        """One chunk of unchecked codes to images, in the forms that are fastest here: equal but for rounding."""
-        return halving(lambda rows: self._parts.draw(rows, self._precision), codes)
-
-    def read_rows(self, images: Tensor) -> Tensor:
-        """One chunk of unchecked images to codes, likewise."""
-        return halving(lambda rows: self._parts.read(rows, self._precision), images)
-
-    def replay(
-        self,
-        x: Tensor,
-        sites: Collection[str] = (),
-        treatment: Sequence[Intervention] = (),
-        capture: Collection[str] = (),
-    ) -> Replay:
-        """Run one chunk of unchecked images, and keep what is needed to run it again from some sites on.
-
-        Args:
-            x: images (c, C, H, W).
-            sites: where it will be run again from.
-            treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
-            capture: further sites whose activations are wanted.
-        """
-        images = x.to(self._parts.like)
-        applications = self._applications(images, treatment)
-        sweeping = Sweeping(self.rows, self._memory, self._precision)
-        return replay(self._parts, self.sites, images, sites, capture, applications, sweeping)
-
     # Inside
-
-    def _applications(
-        self, images: Tensor, edits: Sequence[Any], sample: bool = False, seed: int = 0
-    ) -> list[Application]:
-        """Interventions tied to their sites, with what they take from the run without them."""
-        needed = checked(edits, self.sites, len(images))
-        base = self.run(images, capture=needed, sample=sample, seed=seed).activations if needed else {}
-        return [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
-
-    def _budget(self) -> Budget:
-        return Budget(self._memory, self._parts, self.sites, self.image_shape or ())
 
     def _continuous(self) -> VaelensError:
         return VaelensError(

@@ -217,8 +217,9 @@ def replay(
         return base(parts.decoder, "decoder", parts.decodable(code), from_latent)
 
     made = Replay(parts, sites, images, encoder, code, decode, sweeping, set_at.get(LATENT, ()))
-    if any(sites[one.site].part == "decoder" for one in applications):
-        made.outcome(IMAGE)  # now, so that every intervention has taken place
+    touched = (*again, *capture, *(one.site for one in applications))
+    if from_latent or any(sites[name].part == "decoder" for name in touched):
+        made.outcome(IMAGE)  # now: every intervention has taken place, and of a chunk too large fewer can be tried
     for one in applications:
         one.report()
     return made

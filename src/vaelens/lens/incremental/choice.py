@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,18 @@ def _read() -> dict[str, list[str]]:
         found = json.loads(_file().read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {k: f for k, f in entries if isinstance(f, list) and all(isinstance(one, str) for one in f)}
 
 
 def _write(chosen: Mapping[str, list[str]]) -> None:
+    made = _file().with_suffix(f".{os.getpid()}")
     try:
-        made = _file().with_suffix(f".{os.getpid()}")
         made.write_text(json.dumps(chosen, indent=0))
         made.replace(_file())
-    except OSError:
-        return  # a folder that can't be written: measured again next time
+    except OSError:  # a folder that can't be written: measured again next time
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
 
 
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:

@@ -1,0 +1,135 @@
+"""What happens when memory runs out: the same results in halves, or an error that says what to do."""
+
+import numpy as np
+import pytest
+import torch
+
+import vaelens as vl
+from vaelens.lens.memory import halving, in_chunks, is_out_of_memory
+from vaelens.lens.part import Part
+
+FULL = torch.OutOfMemoryError("CUDA out of memory")
+ERRORS = [FULL, MemoryError("none left"), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_halving_gives_all_rows_in_order(error):
+    sizes = []
+
+    def work(rows):
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise error
+        return 10 * rows
+
+    assert halving(work, torch.arange(7)).tolist() == [0, 10, 20, 30, 40, 50, 60]
+    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_one_row_that_does_not_fit_is_an_error():
+    def work(rows):
+        raise FULL
+
+    with pytest.raises(vl.VaelensError, match=r"one image alone does not fit into memory \(CUDA out of memory\)"):
+        halving(work, torch.arange(5))
+    with pytest.raises(vl.VaelensError, match="one image alone does not fit into memory"):
+        list(in_chunks(5, 4, work))
+
+
+def test_other_errors_pass_through():
+    def work(rows):
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        halving(work, torch.arange(5))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        list(in_chunks(5, 4, work))
+    assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_chunks_stay_small_once_memory_has_run_out():
+    def build(chunk):
+        if chunk.stop - chunk.start > 2:
+            raise FULL
+        return chunk.start
+
+    found = [(chunk.start, chunk.stop, made) for chunk, made in in_chunks(9, 5, build)]
+    assert found == [(0, 2, 0), (2, 4, 2), (4, 6, 4), (6, 8, 6), (8, 9, 8)]
+
+
+def limited(monkeypatch, name, size, limit):
+    """Has a method of a part run out of memory above some rows; the numbers that it was asked for."""
+    asked, method = [], getattr(Part, name)
+
+    def narrow(self, *args, **options):
+        asked.append(size(args))
+        if size(args) > limit:
+            raise FULL
+        return method(self, *args, **options)
+
+    monkeypatch.setattr(Part, name, narrow)
+    return asked
+
+
+LIMITS = [
+    ("again", lambda args: len(args[2])),
+    ("base", lambda args: len(args[0])),
+    ("fast", lambda args: len(args[0])),
+]
+
+
+@pytest.mark.parametrize("execution", ["auto", "hooks"])
+@pytest.mark.parametrize(("method", "size"), LIMITS, ids=[name for name, _ in LIMITS])
+def test_sweeps_give_the_same_in_less_memory(build, monkeypatch, method, size, execution):
+    found = build("spatial", execution=execution)
+
+    def sweeps():
+        patching = vl.patching_effects(
+            found.lens, found.x, found.y, outcome="image", sites=["encoder.0"], progress=False
+        )
+        later = vl.patching_effects(found.lens, found.x, found.y, sites=["latent", "decoder.0"], progress=False)
+        mediation = vl.mediation_effects(found.lens, found.x, found.y, "encoder.0", outcome="image", progress=False)
+        return [patching.effect, patching.recovered, later.effect, mediation.indirect, mediation.direct]
+
+    plain = [values.values for values in sweeps()]
+    asked = limited(monkeypatch, method, size, 2)
+    for values, expected in zip(sweeps(), plain, strict=True):
+        np.testing.assert_allclose(values.values, expected, rtol=1e-4, atol=1e-6)
+    assert max(asked) > 2
+    assert min(asked) <= 2
+
+
+@pytest.mark.parametrize(("method", "size"), LIMITS[:2], ids=[name for name, _ in LIMITS[:2]])
+def test_a_sweep_that_no_image_fits_into_says_so(build, monkeypatch, method, size):
+    found = build("spatial")
+    limited(monkeypatch, method, size, 0)
+    with pytest.raises(vl.VaelensError, match="one image alone does not fit into memory"):
+        vl.patching_effects(found.lens, found.x, found.y, progress=False)
+
+
+def test_a_decoder_that_runs_out_where_the_encoder_does_not(build, monkeypatch):
+    found = build("spatial")
+
+    def effects():
+        return vl.patching_effects(found.lens, found.x, found.y, outcome="image", progress=False).effect.values
+
+    plain, base = effects(), Part.base
+
+    def narrow(self, inputs, *args, **options):
+        if self is found.lens._parts.decoder and len(inputs) > 2:
+            raise FULL
+        return base(self, inputs, *args, **options)
+
+    monkeypatch.setattr(Part, "base", narrow)
+    np.testing.assert_allclose(effects(), plain, rtol=1e-4, atol=1e-6)
+
+
+def test_a_small_budget_gives_the_same(build):
+    found = build("own")
+    large = vl.patching_effects(found.lens, found.x, found.y, progress=False)
+    small = vl.Lens(found.model, example=found.x, memory_mb=0.5)
+    assert small.rows < found.lens.rows
+    assert len(small.site_groups([*small.sites])) > 1 == len(found.lens.site_groups([*found.lens.sites]))
+    effects = vl.patching_effects(small, found.x, found.y, progress=False)
+    for name in ("effect", "recovered"):
+        np.testing.assert_allclose(effects[name], large[name], rtol=1e-4, atol=1e-6)
