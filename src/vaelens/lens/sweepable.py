@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
@@ -56,7 +56,7 @@ class Sweepable(ABC):
         """Sites in order, in groups of which the memory budget holds a full chunk of images."""
         return self._budget().groups(sites)
 
-    def with_precision(self, precision: Any) -> Self:
+    def with_precision(self, precision: Any) -> "Sweepable":
         """This lens, with sweeps in another precision.
 
         Raises:
