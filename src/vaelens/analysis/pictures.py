@@ -33,9 +33,9 @@ def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Da
         rows[row, row // len(RANGE)] = RANGE[row % len(RANGE)]
     traversal = lens.decode(rows).reshape(lens.latents, len(RANGE), *x.shape[1:])
     variables = {
-        "original": (("image", *_PIXELS), shown.cpu().numpy()),
-        "reconstruction": (("image", *_PIXELS), lens.decode(code).cpu().numpy()),
-        "traversal": (("latent", "value", *_PIXELS), traversal.cpu().numpy()),
+        "original": (("image", *_PIXELS), _array(shown)),
+        "reconstruction": (("image", *_PIXELS), _array(lens.decode(code))),
+        "traversal": (("latent", "value", *_PIXELS), _array(traversal)),
     }
     coords = {"latent": np.arange(lens.latents), "value": list(RANGE)}
     if swap is not None:
@@ -54,7 +54,12 @@ def _swapped(lens: Lens, x: Tensor, positions: np.ndarray, images: int, seed: in
     draws = len(plan.labels)
     return np.stack(
         [
-            np.concatenate([lens.decode(plan.changed(slice(0, 1), position, k)).cpu().numpy() for k in range(draws)])
+            np.concatenate([_array(lens.decode(plan.changed(slice(0, 1), position, k))) for k in range(draws)])
             for position in positions.tolist()
         ]
     )
+
+
+def _array(pictures: Tensor) -> np.ndarray:
+    """Pictures in single precision: NumPy has no bfloat16."""
+    return pictures.float().cpu().numpy()

@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
 from vaelens.statistics import poisson_weights
 
@@ -37,13 +39,12 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
         first, second = first[chosen], second[chosen]
     if len(first) == 0:
         return float("nan"), np.full(resamples, np.nan)
-    pictures = lens.decode(codes[torch.as_tensor(drawn, device=codes.device)]).flatten(1)  # (m, pixels)
-    distances = np.concatenate(
-        [
-            (pictures[a] - pictures[b]).norm(dim=1).double().cpu().numpy()
-            for a, b in zip(_blocks(first), _blocks(second), strict=True)
-        ]
-    )
+    pictures = cells(lens.decode(codes[torch.as_tensor(drawn, device=codes.device)]))  # (m, pixels)
+    if images <= _ALL_PAIRS:
+        distances = functional.pdist(pictures).double().cpu().numpy()  # in the order of first and second
+    else:
+        pairs = zip(_blocks(first), _blocks(second), strict=True)
+        distances = np.concatenate([(pictures[a] - pictures[b]).norm(dim=1).double().cpu().numpy() for a, b in pairs])
     weights = poisson_weights(images, resamples, seed, drawn)  # (resamples, m)
     replicates = np.empty(resamples)
     for k, weight in enumerate(weights):

@@ -104,7 +104,7 @@ def patching_effects(
                 return world(lens, base[rows], group, again=True, outcomes=kinds), there
 
             for rows, (here, there) in in_chunks(len(base), lens.rows_for(group), two_worlds):
-                given = {name: giver.activation(name, here, there, rows) for name in group}
+                given = {name: giver.activation(name, here, there, rows, group) for name in group}
                 scores.add(here, there, given, report.advance)
     return scores.dataset(method=method, unit=unit_name(unit), images=len(base), seed=seed)
 
@@ -201,9 +201,10 @@ class _Giver:
         self._lens, self._base, self._sites = lens, base, sites
         self._partners = torch.as_tensor(other_images(len(base), seed)) if method == "resample" else None
         self._means = self._site_means() if method == "mean" else {}
-        self._resampled: tuple[slice, World] | None = None
+        self._resampled: tuple[tuple[slice, tuple[str, ...]], World] | None = None
 
-    def activation(self, site: str, here: World, there: World | None, rows: slice) -> Tensor:
+    def activation(self, site: str, here: World, there: World | None, rows: slice, group: Collection[str]) -> Tensor:
+        """What a site's units are given in the images `rows`; `group` are the sites that are asked for together."""
         present = here.activation(site)
         if self._method == "patch":
             assert there is not None, "patching was refused without source images"
@@ -212,12 +213,13 @@ class _Giver:
             return torch.zeros_like(present)
         if self._method == "mean":
             return self._means[site].to(present).expand_as(present)
-        return self._others(rows).activation(site)
+        return self._others(rows, group).activation(site)
 
-    def _others(self, rows: slice) -> World:
+    def _others(self, rows: slice, group: Collection[str]) -> World:
         assert self._partners is not None, "only resample ablation asks for other images"
-        if self._resampled is None or self._resampled[0] != rows:
-            self._resampled = rows, world(self._lens, self._base[self._partners[rows]], self._sites)
+        asked = (rows, tuple(group))
+        if self._resampled is None or self._resampled[0] != asked:
+            self._resampled = asked, world(self._lens, self._base[self._partners[rows]], group)
         return self._resampled[1]
 
     def _site_means(self) -> dict[str, Tensor]:

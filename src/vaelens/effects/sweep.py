@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vaelens.effects.modes import Replacements
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
@@ -151,7 +152,7 @@ def _taken(lens: Lens, codes: Tensor) -> Tensor | None:
 
 
 def _norms(deltas: list[Tensor]) -> Array:
-    return torch.stack([delta.flatten(1).norm(dim=1) for delta in deltas], dim=1).double().cpu().numpy()
+    return torch.stack([cells(delta).norm(dim=1) for delta in deltas], dim=1).double().cpu().numpy()
 
 
 def _rows(values: Tensor) -> Array:

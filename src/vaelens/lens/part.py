@@ -130,8 +130,6 @@ class Part:
                 return Base(inputs, result, captured, held, {}, precision)
             self._check(found, inputs)
             self._choose(found, inputs, precision)
-            for layer in found.layers.values():
-                layer.forget()
             plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
             places = {name: found.places[name] for name in names}
             keep = {step for plan in plans for step in (plan.target, *plan.boundary)} | set(places.values())
@@ -164,17 +162,13 @@ class Part:
                 return returned(changed, whole, self.points[site])
 
             held = self._at_steps(holding(base, exchange.rows))
-            return first(
-                plan.run(
-                    base.kept,
-                    found.known.kinds,
-                    exchange.selection,
-                    activation,
-                    exchange.update,
-                    found.layers,
-                    held,
-                )
-            )
+            known = (base.kept, found.known.kinds)
+            return first(plan.run(*known, exchange.selection, activation, exchange.update, found.layers, held))
+
+    def forget(self) -> None:
+        """Have weights put in form anew where a sweep begins: a change through `.data` leaves no trace on them."""
+        for layer in [] if self._found is None else self._found.layers.values():
+            layer.forget()
 
     def floats(self, sites: Collection[str]) -> tuple[int, int]:
         """Numbers kept of one image for running it again from some sites, and those of the largest value on the way."""

@@ -63,8 +63,14 @@ class Parts:
                 return tensor
         raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
 
+    def forget(self) -> None:
+        """Have the weights read anew."""
+        self.encoder.forget()
+        self.decoder.forget()
+
     def encode(self, images: Tensor, edits: Mapping[str, Edit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder; `seed` fixes whatever an encoder draws by itself."""
+        self.forget()  # a sweep begins by encoding
         result, captured = self.encoder.run(images, edits, capture, seed)
         return Encoded(*_posterior(result, len(images)), captured)
 

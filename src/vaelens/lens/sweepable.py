@@ -106,6 +106,7 @@ class Sweepable(ABC):
             capture: further sites whose activations are wanted.
         """
         images = x.to(self._parts.like)
+        self._parts.forget()
         applications = self._applications(images, treatment)
         sweeping = Sweeping(self.rows, self._memory, self._precision)
         return replay(self._parts, self.sites, images, sites, capture, applications, sweeping)

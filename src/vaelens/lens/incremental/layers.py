@@ -106,7 +106,7 @@ class Layer:
         return functional.conv_transpose2d(data, weight, bias, **self.options)
 
     def forget(self) -> None:
-        """Have the weights put in form anew: a change through `.data` leaves no trace on them."""
+        """Have the weights put in form anew when they are next used."""
         self._prepared = None
 
     def _in_form(self) -> tuple[Tensor, Tensor | None]:

@@ -11,10 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaelens.errors import VaelensError
-
-_RECENT = 4  # blocks of weights that are kept for the next accumulator
-_recent: dict[tuple[str, int, int], tuple[NDArray[np.float32], Any]] = {}
-_BLOCK = 256  # images weighted at once: bounds the weights in memory to 256 x resamples
+from vaelens.statistics.weights import BLOCK, generator_of, next_weights
 
 
 class BootstrapMean:
@@ -59,7 +56,7 @@ class BootstrapMean:
         self.resamples = resamples
         self.seed = seed
         self.count = 0
-        self._generator = _generator(seed)
+        self._generator = generator_of(seed)
         # Sums are kept of the difference to the first image: values with a large common part then lose no
         # digits in float32, and the interval of a constant is that constant exactly.
         self._origin = np.zeros(shape)
@@ -93,9 +90,9 @@ class BootstrapMean:
             if self.resamples == 0:
                 return
             cells = deviations.reshape(len(values), self._origin.size).astype(np.float32)  # (n, cells)
-            for start in range(0, len(cells), _BLOCK):
-                block = cells[start : start + _BLOCK]
-                weights = _shared(self._generator, len(block), self.resamples)  # (resamples, block)
+            for start in range(0, len(cells), BLOCK):
+                block = cells[start : start + BLOCK]
+                weights = next_weights(self._generator, len(block), self.resamples)  # (resamples, block)
                 self._weights += weights.sum(axis=1)
                 self._weighted += weights @ block
 
@@ -207,70 +204,6 @@ def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> tuple[NDA
     ordered = np.sort(np.moveaxis(replicates, 0, -1), axis=-1)  # (*shape, resamples)
     defined = np.asarray(len(replicates) - np.isnan(ordered).sum(axis=-1))  # (*shape)
     return _quantile(ordered, defined, (1 - level) / 2), _quantile(ordered, defined, (1 + level) / 2)
-
-
-def poisson_weights(
-    n: int, resamples: int = 1000, seed: int = 0, of: NDArray[Any] | None = None
-) -> NDArray[np.float32]:
-    """The weights that a `BootstrapMean` with this seed gives to its first n images.
-
-    For statistics that are no mean over images: a mean over pairs (i, j), say, gives the pair the weight
-    w_i · w_j in each resample.
-
-    Args:
-        n: number of images, 0 or more.
-        resamples: number of bootstrap resamples, 0 or more.
-        seed: seed of the weights, 0 or more.
-        of: the images whose weights are asked for, (m,) ascending indices; all n by default. The weights of the others
-            are not kept.
-
-    Returns:
-        `(resamples, m)` whole numbers 0, 1, 2, … with mean 1 and variance 1.
-
-    Raises:
-        VaelensError: if an argument is negative.
-
-    Example:
-        >>> poisson_weights(5, resamples=2)
-        array([[1., 0., 3., 1., 1.],
-               [0., 3., 1., 2., 0.]], dtype=float32)
-    """
-    if n < 0 or resamples < 0:
-        raise VaelensError(f"n is {n} and resamples {resamples}; expected 0 or more of each")
-    generator = _generator(seed)
-    if of is None:
-        return _draw(generator, n, resamples)
-    kept = [np.empty((resamples, 0), dtype=np.float32)]
-    for start in range(0, n, _BLOCK):
-        block = _draw(generator, min(_BLOCK, n - start), resamples)
-        kept.append(block[:, of[(of >= start) & (of < start + _BLOCK)] - start])
-    return np.concatenate(kept, axis=1)
-
-
-def _generator(seed: int) -> np.random.Generator:
-    if seed < 0:
-        raise VaelensError(f"seed is {seed}; expected a whole number, 0 or more")
-    return np.random.default_rng(seed)
-
-
-def _draw(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
-    """The next n images' weights, `(resamples, n)`."""
-    # One image after the other, whole rows: the stream is then the same however the images are batched.
-    return generator.poisson(1.0, size=(n, resamples)).astype(np.float32).T
-
-
-def _shared(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
-    """The same; accumulators side by side take the same weights of the same images, which are drawn for the first."""
-    state = generator.bit_generator.state
-    key = (repr(state), n, resamples)
-    if key not in _recent:
-        while len(_recent) >= _RECENT:
-            _recent.pop(next(iter(_recent)))
-        weights = _draw(generator, n, resamples)
-        weights.flags.writeable = False
-        _recent[key] = weights, generator.bit_generator.state
-    weights, generator.bit_generator.state = _recent[key]
-    return weights
 
 
 def _divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
