@@ -41,17 +41,15 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
         return float("nan"), np.full(resamples, np.nan)
     pictures = cells(lens.decode(codes[torch.as_tensor(drawn, device=codes.device)]))  # (m, pixels)
     if images <= _ALL_PAIRS:
-        distances = functional.pdist(pictures).double().cpu().numpy()  # in the order of first and second
+        distances = functional.pdist(pictures).double().cpu()  # in the order of first and second
     else:
         pairs = zip(_blocks(first), _blocks(second), strict=True)
-        distances = np.concatenate([(pictures[a] - pictures[b]).norm(dim=1).double().cpu().numpy() for a, b in pairs])
-    weights = poisson_weights(images, resamples, seed, drawn)  # (resamples, m)
-    replicates = np.empty(resamples)
-    for k, weight in enumerate(weights):
-        pair = weight[first] * weight[second]
-        total = pair.sum(dtype=float)
-        replicates[k] = pair @ distances / total if total else np.nan
-    return float(distances.mean()), replicates
+        distances = torch.cat([(pictures[a] - pictures[b]).norm(dim=1).double().cpu() for a, b in pairs])
+    apart, counted = torch.zeros(2, len(drawn), len(drawn), dtype=torch.float64)
+    apart[first, second], counted[first, second] = distances, torch.ones_like(distances)
+    weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
+    total, pairs = ((weights @ matrix * weights).sum(dim=1) for matrix in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
+    return float(distances.mean()), (total / pairs).numpy()  # 0/0 is NaN where a resample has no pair
 
 
 def _blocks(indices: Array, size: int = 1024) -> list[Tensor]:

@@ -14,6 +14,7 @@ from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
+from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.parts import Parts
 from vaelens.lens.run import Run
@@ -92,6 +93,7 @@ class Lens(Sweepable):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
+        keep_freed_memory()
         ways, precision = checked_ways(execution), checked_precision(precision)
         self.module = unwrapped(model)
         known = adapted(self.module, encode, decode, codebook, quantise)

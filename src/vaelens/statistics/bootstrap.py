@@ -8,6 +8,7 @@ and an accumulator holds resamples · cells numbers in float32 (ask for `resampl
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vaelens.errors import VaelensError
@@ -94,7 +95,8 @@ class BootstrapMean:
                 block = cells[start : start + BLOCK]
                 weights = next_weights(self._generator, len(block), self.resamples)  # (resamples, block)
                 self._weights += weights.sum(axis=1)
-                self._weighted += weights @ block
+                # By torch: NumPy's own threads spin on after a product, and slow the model down that torch runs next.
+                self._weighted += (torch.from_numpy(weights) @ torch.from_numpy(block)).numpy()
 
     @property
     def mean(self) -> NDArray[np.float64]:

@@ -78,7 +78,6 @@ def next_weights(generator: np.random.Generator, n: int, resamples: int) -> NDAr
         while len(_recent) >= _RECENT:
             _recent.pop(next(iter(_recent)))
         weights = _draw(generator, n, resamples)
-        weights.flags.writeable = False
         _recent[key] = weights, generator.bit_generator.state
     weights, generator.bit_generator.state = _recent[key]
     return weights
