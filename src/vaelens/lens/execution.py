@@ -29,14 +29,15 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
     """
     modes = [(child, child.training) for child in module.modules()]
     fast = torch.backends.mha.get_fastpath_enabled()
-    cuda = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
+    cuda = _cuda_devices(module)
     # A caller's inference mode is left: its tensors have no version, by which in-place operations are found.
     with torch.random.fork_rng(devices=cuda), torch.inference_mode(False), torch.no_grad():
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
         for device in cuda:
             torch.cuda.default_generators[device].manual_seed(seed)
         try:
-            module.eval()
+            if any(training for _, training in modes):
+                module.eval()
             # A transformer's layer runs as one kernel, which rounds differently, unless a hook is inside.
             if any(isinstance(child, nn.TransformerEncoderLayer) for child, _ in modes):
                 torch.backends.mha.set_fastpath_enabled(False)
@@ -44,7 +45,14 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
             for child, training in modes:
-                child.training = training
+                if child.training != training:  # setting an attribute of a module is slow
+                    child.training = training
+
+
+def _cuda_devices(module: nn.Module) -> list[int]:
+    if not torch.cuda.is_initialized():
+        return []
+    return sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
 
 
 def trace(module: nn.Module, part: Part, inputs: Tensor, also: Collection[nn.Module] = ()) -> Trace:

@@ -10,7 +10,7 @@ import torch
 
 import vaelens as vl
 from vaelens.lens.incremental import choice
-from vaelens.lens.incremental.layers import CHANNELS_LAST, PLAIN, SUB_PIXEL
+from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, SCATTERED, SUB_PIXEL
 
 X = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -46,7 +46,7 @@ def test_forms_are_chosen_once_and_read_by_the_next(file, monkeypatch):
     first = image(lens)
     kept = json.loads(file.read_text())
     assert len(kept) == 2
-    assert {form for chosen in kept.values() for form in chosen} <= {PLAIN, CHANNELS_LAST, SUB_PIXEL}
+    assert {form for chosen in kept.values() for form in chosen} <= {*FORMS}
     forbid(monkeypatch)
     assert torch.equal(image(lens), first)
     other = fresh()  # of this process
@@ -124,7 +124,7 @@ def test_a_cache_that_is_no_folder(file):
 @pytest.mark.parametrize("name", ["vae", "vq-vae"])
 def test_every_choice_gives_the_same_but_for_rounding(file, name, monkeypatch):
     images = []
-    for pick in (0, 1, -1):
+    for pick in (0, 1, 2, -1):
 
         def measured(program, layers, given, pick=pick):
             return [layer.forms[min(pick, len(layer.forms) - 1)] for layer in layers.values()]
@@ -135,22 +135,25 @@ def test_every_choice_gives_the_same_but_for_rounding(file, name, monkeypatch):
         model = vl.build_model(name, image_shape=(1, 16, 16), latent_dim=3, seed=1)
         lens = vl.Lens(model)
         images.append(image(lens))
-        found = {0: {PLAIN}, 1: {PLAIN, CHANNELS_LAST}, -1: {PLAIN, CHANNELS_LAST, SUB_PIXEL}}[pick]
+        found = {PLAIN, CHANNELS_LAST, FORMS[pick]} if pick else {PLAIN}
         assert set(forms(lens)) == found - ({PLAIN} if name == "vq-vae" and pick else set())
     for other in images[1:]:
         assert float((other - images[0]).abs().max()) <= 1e-5 * float(images[0].abs().max())
 
 
 @pytest.mark.parametrize(
-    ("last", "split", "chosen"),
+    ("last", "split", "scattered", "chosen"),
     [
-        (1.1, 2.0, [PLAIN, PLAIN, CHANNELS_LAST, CHANNELS_LAST]),  # slower by less than a timing's noise
-        (1.3, 2.0, [PLAIN, PLAIN, PLAIN, PLAIN]),
-        (0.9, 0.5, [PLAIN, PLAIN, SUB_PIXEL, SUB_PIXEL]),
+        (1.1, 2.0, 2.0, [PLAIN, PLAIN, CHANNELS_LAST, CHANNELS_LAST]),  # slower by less than a timing's noise
+        (1.3, 2.0, 2.0, [PLAIN, PLAIN, PLAIN, PLAIN]),
+        (0.9, 0.5, 0.7, [PLAIN, PLAIN, SUB_PIXEL, SUB_PIXEL]),
+        (0.9, 0.5, 0.4, [PLAIN, PLAIN, SCATTERED, SCATTERED]),
     ],
 )
-def test_the_form_is_that_of_the_fastest_runs_of_all_but_the_first_layer(file, monkeypatch, last, split, chosen):
-    seconds = {PLAIN: 1.0, CHANNELS_LAST: last, SUB_PIXEL: split}
+def test_the_form_is_that_of_the_fastest_runs_of_all_but_the_first_layer(
+    file, monkeypatch, last, split, scattered, chosen
+):
+    seconds = {PLAIN: 1.0, CHANNELS_LAST: last, SUB_PIXEL: split, SCATTERED: scattered}
     rounds = []
 
     def times(program, layers, forms, given):
@@ -164,7 +167,7 @@ def test_the_form_is_that_of_the_fastest_runs_of_all_but_the_first_layer(file, m
     lens = fresh()
     image(lens)
     assert list(lens._parts.decoder.forms.values()) == chosen
-    assert len(rounds) == 2 * 3 * 11  # both parts, three ways, one round that warms up and ten
+    assert len(rounds) == 2 * 4 * 11  # both parts, four ways, one round that warms up and ten
 
 
 def test_out_of_memory_while_measuring_is_told(file, monkeypatch):

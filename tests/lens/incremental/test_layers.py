@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.lens.incremental.layers import CHANNELS_LAST, PLAIN, SUB_PIXEL, layer_of
+from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, SCATTERED, SUB_PIXEL, layer_of
 from vaelens.lens.incremental.steps import Step
 from vaelens.lens.regions import Region
 
@@ -89,7 +89,7 @@ def test_forms_of_convolutions(options):
 def test_forms_of_transposed_convolutions(options, splits):
     for inputs, outputs, bias in itertools.product((1, 3), (1, 3), (True, False)):
         layer = check_forms(nn.ConvTranspose2d(inputs, outputs, bias=bias, **options), inputs)
-        assert (SUB_PIXEL in layer.forms) == splits
+        assert layer.forms == (FORMS if splits else (PLAIN, CHANNELS_LAST))
 
 
 @torch.no_grad()
@@ -156,14 +156,16 @@ def assigned(model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("form", [PLAIN, "fast"])
+@pytest.mark.parametrize("form", [PLAIN, SUB_PIXEL, SCATTERED])
 @pytest.mark.parametrize("change", [scaled_in_place, scaled_by_data, put_by_data, loaded, assigned])
 def test_changed_weights_are_seen(change, form, monkeypatch, tmp_path):
     monkeypatch.setenv("VAELENS_CACHE", str(tmp_path))
     monkeypatch.setattr("vaelens.lens.incremental.choice._chosen", {})
     monkeypatch.setattr(
         "vaelens.lens.incremental.choice._measured",
-        lambda program, layers, given: [PLAIN if form == PLAIN else layer.forms[-1] for layer in layers.values()],
+        lambda program, layers, given: [
+            PLAIN if form == PLAIN else form if form in layer.forms else layer.forms[-1] for layer in layers.values()
+        ],
     )
     lens = vl.Lens(vl.build_model("vae", image_shape=(1, 16, 16), latent_dim=3, seed=1))
     x, y = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -177,4 +179,4 @@ def test_changed_weights_are_seen(change, form, monkeypatch, tmp_path):
     close(some.outcomes, lens.run(x, vl.Patch("decoder.1", 4, source)).reconstruction[some.rows])
     if form != PLAIN:
         forms = {*lens._parts.encoder.forms.values(), *lens._parts.decoder.forms.values()}
-        assert forms == {PLAIN, CHANNELS_LAST, SUB_PIXEL}
+        assert forms == {PLAIN, CHANNELS_LAST, form}

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from vaelens.cache import cache_folder
-from vaelens.lens.incremental.layers import CHANNELS_LAST, PLAIN, SUB_PIXEL, Layer
+from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, Layer
 from vaelens.lens.incremental.steps import Program, Step
 from vaelens.lens.memory import is_out_of_memory
 
@@ -105,7 +105,7 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
     The first layer is left out: it lies before every site, and so runs once where the others run for every unit.
     """
     ways: dict[str, dict[Layer, str]] = {}
-    for way in (PLAIN, CHANNELS_LAST, SUB_PIXEL):
+    for way in FORMS:
         others = (way, PLAIN if way == PLAIN else CHANNELS_LAST, PLAIN)
         ways[way] = {layer: next(form for form in others if form in layer.forms) for layer in layers.values()}
     try:
@@ -121,7 +121,7 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
     least = {
         way: {layer: min(one[layer] for one in times) for layer in layers.values()} for way, times in rounds.items()
     }
-    other = {layer: min((CHANNELS_LAST, SUB_PIXEL), key=lambda way: least[way][layer]) for layer in layers.values()}
+    other = {layer: min(FORMS[1:], key=lambda way: least[way][layer]) for layer in layers.values()}
     later = list(layers.values())[1:]
     seconds, plain = (sum(least[way[layer]][layer] for layer in later) for way in (other, dict.fromkeys(later, PLAIN)))
     return [ways[other[layer]][layer] if _LEAN * seconds < plain else PLAIN for layer in layers.values()]
@@ -159,5 +159,14 @@ def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> str:
     device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
     steps = [[step.name, type(step.module).__name__] for step in program.steps]
-    made = [torch.__version__, device, torch.get_num_threads(), str(given.dtype), list(given.shape), shapes, steps]
+    made = [
+        FORMS,
+        torch.__version__,
+        device,
+        torch.get_num_threads(),
+        str(given.dtype),
+        list(given.shape),
+        shapes,
+        steps,
+    ]
     return hashlib.sha256(json.dumps(made).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Linear layers in faster forms: channels last, transposed convolutions as convolutions, and the update of a few units.
+"""Linear layers in faster forms: channels last, transposed convolutions as others, and the update of a few units.
 
 All are exact but for rounding. Which form wins hangs on the machine; `choice.py` measures it.
 """
@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from vaelens.lens.incremental.steps import Step
 
 LINEAR, CONVOLUTION, TRANSPOSED = "linear", "convolution", "transposed convolution"
-PLAIN, CHANNELS_LAST, SUB_PIXEL = "plain", "channels last", "sub-pixel"
+FORMS = PLAIN, CHANNELS_LAST, SUB_PIXEL, SCATTERED = "plain", "channels last", "sub-pixel", "scattered"
 
 _aten = torch.ops.aten
 # By the operation: the kind, and the names of its arguments after data, weight and bias.
@@ -65,7 +65,7 @@ class Layer:
         """The forms that it can take."""
         if self.kind == LINEAR:
             return (PLAIN,)
-        return (PLAIN, CHANNELS_LAST, SUB_PIXEL) if self._splits() else (PLAIN, CHANNELS_LAST)
+        return FORMS if self._splits() else (PLAIN, CHANNELS_LAST)
 
     def __call__(self, values: Any) -> Tensor:
         """Its value, in place of its step's call."""
@@ -79,7 +79,8 @@ class Layer:
         data = data.contiguous(memory_format=torch.channels_last)
         if self.form == CHANNELS_LAST:
             return self._operation(data, weight, bias)
-        return self._interleaved(data, weight, bias)
+        phases = self._convolved(data, weight, bias) if self.form == SUB_PIXEL else self._scattered(data, weight, bias)
+        return self._interleaved(phases, data)
 
     @property
     def updatable(self) -> bool:
@@ -114,12 +115,16 @@ class Layer:
         weight, bias = self.weight(), self.bias()
         state = (self.form, *(_state(tensor) for tensor in (weight, bias)))
         if self._prepared is None or self._prepared[0] != state:
-            made, with_bias = (weight, bias) if self.form == CHANNELS_LAST else self._split(weight, bias)
-            self._prepared = state, made.contiguous(memory_format=torch.channels_last), with_bias
+            made, with_bias = self._split(weight, bias) if self.form == SUB_PIXEL else (weight, bias)
+            if self.form != SCATTERED:
+                made = made.contiguous(memory_format=torch.channels_last)
+            self._prepared = state, made, with_bias
         return self._prepared[1:]
 
     # A transposed convolution with stride s and a kernel of s · m taps: out[s·u + r − p] = Σ_t in[u − t] w[r + s·t], so
-    # each remainder r is a convolution with m taps of its own; their outputs are interleaved and p is cut off.
+    # each remainder r is a convolution with m taps of its own; their outputs are interleaved and p is cut off. Where the
+    # outputs are too few for a fast convolution, all products in[v] w[r + s·t] are made by one matrix product, and
+    # summed.
 
     def _splits(self) -> bool:
         if self.kind != TRANSPOSED or self.options.get("groups", 1) != 1:
@@ -146,17 +151,56 @@ class Layer:
         made = by_phase.permute(1, 3, 5, 0, 2, 4).reshape(outputs * stride**2, inputs, taps, taps)
         return made, None if bias is None else bias.detach().repeat_interleave(stride**2)
 
-    def _interleaved(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        stride, taps = _pair(self.options["stride"])[0], weight.shape[-1]
-        phases = functional.conv2d(data, weight, bias, padding=taps - 1)  # (n, outputs · s², h + m − 1, w + m − 1)
+    def _convolved(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The phases (n, outputs, s, s, h + m − 1, w + m − 1), by a convolution."""
+        stride = _pair(self.options["stride"])[0]
+        phases = functional.conv2d(data, weight, bias, padding=weight.shape[-1] - 1)
+        return phases.unflatten(1, (-1, stride, stride))
+
+    def _scattered(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The same, by a product and its sums."""
+        stride = _pair(self.options["stride"])[0]
+        inputs, outputs, size, _ = weight.shape
+        taps, (height, width) = size // stride, data.shape[2:]
+        flat = data.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (n, inputs, h · w), not copied
+        products = torch.matmul(weight.reshape(inputs, -1).t(), flat)
+        products = products.view(-1, outputs, taps, stride, taps, stride, height, width).transpose(3, 4)
+        precise = torch.promote_types(products.dtype, torch.float32)
+        shape = (len(data), outputs, stride, stride, height + taps - 1, width + taps - 1)
+        if bias is None:
+            phases = products.new_zeros(shape, dtype=precise)
+        else:
+            phases = bias.to(precise).view(-1, 1, 1, 1, 1).expand(shape).contiguous()
+        for a in range(taps):
+            for b in range(taps):
+                phases[..., a : a + height, b : b + width] += products[:, :, a, b]
+        return phases.to(products.dtype)
+
+    def _interleaved(self, phases: Tensor, data: Tensor) -> Tensor:
+        """The output, of which row s·u + r − p is row u of phase r."""
+        _, outputs, stride, _, _, _ = phases.shape
         cut, extra = _pair(self.options["padding"]), _pair(self.options["output_padding"])
-        outputs = weight.shape[0] // stride**2
+        size = self.weight().shape[-1]
         height, width = (
-            (side - 1) * stride - 2 * p + taps * stride + more
-            for side, p, more in zip(data.shape[2:], cut, extra, strict=True)
+            (side - 1) * stride - 2 * p + size + more for side, p, more in zip(data.shape[2:], cut, extra, strict=True)
         )
-        whole = functional.pixel_shuffle(phases, stride)[:, :, cut[0] : cut[0] + height, cut[1] : cut[1] + width]
-        return whole.contiguous(memory_format=torch.contiguous_format if outputs == 1 else torch.channels_last)
+        layout = torch.contiguous_format if outputs == 1 else torch.channels_last
+        whole = torch.empty(
+            (len(data), outputs, height, width), dtype=phases.dtype, device=phases.device, memory_format=layout
+        )
+        for r in range(stride):
+            rows, up = _phase(r, stride, cut[0], height)
+            for t in range(stride):
+                columns, along = _phase(t, stride, cut[1], width)
+                whole[:, :, rows, columns] = phases[:, :, r, t, up, along]
+        return whole
+
+
+def _phase(remainder: int, stride: int, cut: int, size: int) -> tuple[slice, slice]:
+    """Which of `size` rows of the output a phase gives, and from which of its own."""
+    first = -(-(cut - remainder) // stride)  # the first row of the phase that is not cut off
+    start = first * stride + remainder - cut
+    return slice(start, size, stride), slice(first, first + len(range(start, size, stride)))
 
 
 def layer_of(step: Step) -> Layer | None:
