@@ -122,8 +122,8 @@ class Layer:
         return self._prepared[1:]
 
     # A transposed convolution with stride s and a kernel of s · m taps: out[s·u + r − p] = Σ_t in[u − t] w[r + s·t], so
-    # each remainder r is a convolution with m taps of its own; their outputs are interleaved and p is cut off. Where the
-    # outputs are too few for a fast convolution, all products in[v] w[r + s·t] are made by one matrix product, and
+    # each remainder r is a convolution with m taps of its own; their outputs are interleaved and p is cut off. Where
+    # the outputs are too few for a fast convolution, all products in[v] w[r + s·t] are made by one matrix product, and
     # summed.
 
     def _splits(self) -> bool:
