@@ -271,3 +271,14 @@ def test_ces_by_mode_is_the_ces_of_each_mode(linear):
         effects = vl.latent_effects(vae.lens, vae.x, mode=str(mode), seed=3)
         for name in (measure + end for measure in ("ces", "ces_relative") for end in ("", "_low", "_high")):
             np.testing.assert_array_equal(modes[name].sel(mode=mode), effects[name])
+
+
+def test_means_over_latents_are_means_of_the_columns(linear):
+    model = linear()
+    effects = vl.latent_effects(model.lens, model.x)
+    active = effects.active.values
+    for name in ("ces", "ces_relative", "ces_posterior", "specificity", "specificity_normalised"):
+        assert float(effects[f"{name}_mean"]) == pytest.approx(float(effects[name].mean()))
+        assert float(effects[f"{name}_active_mean"]) == pytest.approx(float(effects[name].values[active].mean()))
+        for label in (f"{name}_mean", f"{name}_active_mean"):
+            assert effects[f"{label}_low"] <= effects[label] <= effects[f"{label}_high"]

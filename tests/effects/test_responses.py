@@ -141,8 +141,10 @@ def test_images_of_which_no_code_changes_are_not_decoded_again(two_layers, coded
     decoded = []
 
     def counting(lens):
-        original = lens.decode_rows
-        monkeypatch.setattr(lens, "decode_rows", lambda codes, **o: decoded.append(len(codes)) or original(codes, **o))
+        original = lens.responding_rows
+        monkeypatch.setattr(
+            lens, "responding_rows", lambda codes, sites: decoded.append(len(codes)) or original(codes, sites)
+        )
         return lens
 
     v = np.random.default_rng(0).normal(size=(5, 3))
@@ -157,4 +159,17 @@ def test_images_of_which_no_code_changes_are_not_decoded_again(two_layers, coded
     model = coded([[0.0], [1.0]])
     at = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.9]]).reshape(2, 1, 2, 2)
     vl.decoder_responses(counting(model.lens), at, values=[0.2])
-    assert decoded == [2]  # a decoder of one layer has no unit to respond
+    assert decoded == []  # a decoder of one layer has no unit to respond
+
+
+def test_parts_are_the_responses_of_every_sixteenth_image(two_layers):
+    v = np.random.default_rng(0).normal(size=(5, 3))
+    x = torch.rand(40, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    responses = vl.decoder_responses(two_layers(v), x)
+    assert responses.response_part.shape == (16, 3, 5)
+    for part in (0, 9):
+        alone = vl.decoder_responses(two_layers(v), x[part::16])
+        np.testing.assert_allclose(responses.response_part[part], alone.response, rtol=1e-5)
+    counts = np.bincount(np.arange(40) % 16)
+    weighted = (responses.response_part.values * counts[:, None, None]).sum(axis=0) / 40
+    np.testing.assert_allclose(weighted, responses.response, rtol=1e-5)

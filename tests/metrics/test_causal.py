@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 import vaelens as vl
-from vaelens.metrics.causal import response_modularity
+from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 
 
 def test_causal_effect_strength_of_a_linear_vae_is_its_column_times_the_move(linear):
@@ -86,3 +86,47 @@ def test_errors_reach_the_user(linear):
         vl.causal_effect_strength(model.lens, model.x, mode="rnge")
     with pytest.raises(vl.VaelensError, match="unknown output of the specificity 'factors'"):
         vl.intervention_specificity(model.lens, model.x, over="factors")
+
+
+def in_parts(parts, site=None):
+    """Responses whose parts of the images are given, (part, latent, unit)."""
+    parts = np.asarray(parts, float)
+    flat = responses(parts.mean(axis=0)).assign(response_part=(("part", "latent", "unit"), parts))
+    names = ["decoder.0"] * parts.shape[2] if site is None else site
+    return flat.assign_coords(site=("unit", names)).assign_attrs(images=len(parts))
+
+
+def test_parts_that_agree_leave_no_doubt_about_modularity():
+    rows = np.random.default_rng(0).random((3, 20))
+    same = in_parts(np.repeat(rows[None], 16, axis=0))
+    np.testing.assert_allclose(modularity_interval(same), response_modularity(same)[0])
+
+
+def test_the_interval_of_modularity_holds_it_and_narrows_as_parts_agree():
+    rng = np.random.default_rng(0)
+    rows, noise = rng.random((3, 20)), rng.normal(size=(16, 3, 20))
+    widths = []
+    for scale in (0.01, 0.1):
+        one = in_parts(rows + scale * noise)
+        low, high = modularity_interval(one)
+        assert 0 <= low < response_modularity(one)[0] < high <= 1
+        widths.append(high - low)
+    assert widths[0] < widths[1]
+
+
+def test_few_parts_give_no_interval():
+    assert np.isnan(modularity_interval(in_parts(np.random.default_rng(0).random((7, 3, 20))))).all()
+
+
+def test_by_chance_latents_that_drive_the_same_units_look_unrelated():
+    row = np.random.default_rng(0).normal(size=400)
+    alike = in_parts(np.repeat([[row, row]], 16, axis=0))
+    assert response_modularity(alike)[0] == pytest.approx(0, abs=1e-9)
+    assert chance_modularity(alike) == pytest.approx(1 - np.sqrt(2 / np.pi / 400), abs=0.03)  # E|ρ| of independent rows
+
+
+def test_sites_of_different_scale_are_alike_by_chance():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.random((2, 50)), 100 + rng.random((2, 50))], axis=1)
+    scales = in_parts(np.repeat(rows[None], 16, axis=0), site=["decoder.0"] * 50 + ["decoder.1"] * 50)
+    assert chance_modularity(scales) < 1e-3  # what is at a site stays there

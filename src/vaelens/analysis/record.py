@@ -22,12 +22,14 @@ class Analysis:
     Attributes:
         effects: Datasets by name: `input` (level 1), `latent` (level 2, mode "range"), `modes` (CES of every mode),
             `recoded` (specificity over re-encoded latents), `patching` (level 3), `mediation` (level 4, each factor's
-            effect through each latent), `responses` (of the decoder's units), `importance` (DCI's matrix; only with
-            factors), `pictures` (originals, reconstructions, traversals). Of a quantised latent besides: `swap`
-            (level 2, mode "swap"; not where the images use one code alone), `one_position` (CES of every mode, each
-            latent set at one position an image), and in `pictures` an image under swaps.
-        scores: a row for each score: `value`, `low`, `high` (95 % interval, NaN where there is none), `better` (which
-            direction), `made` (how).
+            effect through each latent), `responses` (of the decoder's units), `importance` (DCI's matrix and the
+            disentanglement scores; only with factors), `pictures` (originals, reconstructions, traversals). Of a
+            quantised latent besides: `swap` (level 2, mode "swap"; not where the images use one code alone),
+            `one_position` (CES of every mode, each latent set at one position an image), and in `pictures` an image
+            under swaps.
+        scores: a row for each score: `value`, `low`, `high` (95 % interval, NaN where there is none), `chance` (the
+            same where nothing but chance is at work, NaN where that has no meaning), `better` (which direction), `made`
+            (how).
         provenance: versions, seed, model, dataset, hashes, self-checks.
     """
 
@@ -96,4 +98,5 @@ class Analysis:
 
     def __repr__(self) -> str:
         about = f"{self.provenance['model']['model']} on {self.provenance['dataset']['name']}"
-        return f"Analysis of {about}\n{self.scores[['value', 'low', 'high']].to_string(float_format='{:.4g}'.format)}"
+        numbers = self.scores.select_dtypes("number")
+        return f"Analysis of {about}\n{numbers.to_string(float_format='{:.4g}'.format)}"

@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from vaelens.analysis.disentanglement import disentanglement
 from vaelens.analysis.pictures import pictures
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
@@ -21,7 +22,6 @@ from vaelens.effects.latent import ces_by_mode
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
 from vaelens.lens.sites import LATENT
-from vaelens.metrics.disentanglement import dci, mig
 from vaelens.metrics.latent_means import latent_means
 from vaelens.progress import check_progress, reporting
 from vaelens.version import __version__
@@ -33,7 +33,7 @@ Moved = Callable[[float, float], None]  # takes what of a part is done, and what
 
 
 def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = True) -> Analysis:
-    """Run everything on one model: the four levels, the causal metrics, DCI and MIG, and pictures.
+    """Run everything on one model: the four levels, the causal metrics, the disentanglement metrics, and pictures.
 
     What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
     an image with another image. Where labels are missing, DCI and MIG take the images that have all of them, and are
@@ -104,7 +104,10 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
 
 
 def _recoded(lens: Lens, x: Tensor, seed: int, moved: Moved) -> xr.Dataset:
-    names = [f"{name}{end}" for name in ("specificity", "specificity_normalised") for end in ("", "_low", "_high")]
+    scores = [
+        f"{name}{of}" for name in ("specificity", "specificity_normalised") for of in ("", "_mean", "_active_mean")
+    ]
+    names = [f"{score}{end}" for score in scores for end in ("", "_low", "_high")]
     return latent_effects(lens, x, over="latents", seed=seed, progress=moved)[names]
 
 
@@ -130,27 +133,13 @@ def _mediation(lens: Lens, ds: FactorDataset, x: Tensor, most: int, seed: int, m
 
 
 def _importance(lens: Lens, ds: FactorDataset, n: int, predicted: int, seed: int) -> xr.Dataset:
-    """DCI's importance matrix, of the first `predicted` codes, with the scores that are read off the same codes."""
+    """The disentanglement scores, DCI's with its importance matrix, of the first `predicted` codes."""
     images, factors = ds.sample(n, seed=seed + 1, labelled=True)
     codes = latent_means(lens, images).numpy()
-    scored = dci(codes[:predicted], factors.numpy()[:predicted], seed=seed)
     what = "codes chosen" if lens.quantised else "means of the posterior"
     spatial = "means over positions of the " if len(lens.sites[LATENT].shape) > 1 else ""
     made = f"{len(codes)} codes, {spatial}{what}"
-    return xr.Dataset(
-        {
-            "importance": (("latent", "factor"), scored.importance),
-            "disentanglement": scored.disentanglement,
-            "completeness": scored.completeness,
-            "informativeness": scored.informativeness,
-            "mig": mig(codes, factors.numpy()) if codes.shape[1] > 1 else np.nan,
-        },
-        {"latent": np.arange(codes.shape[1]), "factor": list(ds.factors.names)},
-        {
-            "dci_made": f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}",
-            "mig_made": f"{made}, 20-bin histogram",
-        },
-    )
+    return disentanglement(codes, factors.numpy(), list(ds.factors.names), predicted, seed, made)
 
 
 def _checks(lens: Lens, x: Tensor) -> dict[str, bool]:

@@ -7,9 +7,10 @@ import pandas as pd
 import xarray as xr
 from torch import Tensor
 
+from vaelens.analysis.disentanglement import DCI_SCORES
 from vaelens.effects.record import Array
 from vaelens.lens import Lens
-from vaelens.metrics.causal import response_modularity
+from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 from vaelens.statistics import BootstrapMean
 
 _NONE = float("nan")
@@ -24,6 +25,14 @@ class _Score:
     made: str
     low: float = _NONE
     high: float = _NONE
+    chance: float = _NONE
+
+
+def _found(score: str, effects: xr.Dataset, name: str, better: str, made: str, scale: float = 1.0) -> _Score:
+    """A score that a Dataset has, with its interval and level of chance."""
+    ends = (f"{name}_{end}" for end in ("low", "high", "chance"))
+    low, high, chance = (float(effects[end]) / scale if end in effects else _NONE for end in ends)
+    return _Score(score, float(effects[name]) / scale, better, made, low, high, chance)
 
 
 def score_table(lens: Lens, x: Tensor, effects: Mapping[str, xr.Dataset], seed: int) -> pd.DataFrame:
@@ -37,14 +46,14 @@ def score_table(lens: Lens, x: Tensor, effects: Mapping[str, xr.Dataset], seed: 
         seed: of the bootstrap resamples.
 
     Returns:
-        Indexed by score; columns value, low, high (95 % interval over images, NaN where there is none), better
-        ("higher", "lower" or nothing) and made.
+        Indexed by score; columns value, low, high (95 % interval over images, NaN for counts), chance (the value where
+        nothing but chance is at work, NaN where that has no meaning), better ("higher", "lower" or nothing) and made.
     """
-    rows = [*_of_model(lens, x, effects["latent"], seed), *_causal(effects), *_of_codebook(effects)]
+    rows = [*_of_model(lens, x, effects["latent"], seed), *_causal(effects, seed), *_of_codebook(effects)]
     if "importance" in effects:
         rows += _disentanglement(effects["importance"])
     table = pd.DataFrame([asdict(row) for row in rows]).set_index("score")
-    return table[["value", "low", "high", "better", "made"]]
+    return table[["value", "low", "high", "chance", "better", "made"]]
 
 
 def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Score]:
@@ -67,25 +76,25 @@ def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Sco
         _Score("active latents", float(active.sum()), "", f"of {len(active)}: {rule}, {swept}"),
     ]
     if "kl" in latent:
-        rows.append(_Score("KL", float(latent["kl"].sum()), "", f"KL(q(z|x) || N(0, I)) in nats, {swept}"))
+        rows.append(_found("KL", latent, "kl_total", "", f"KL(q(z|x) || N(0, I)) in nats, {swept}"))
     return rows
 
 
-def _causal(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
+def _causal(effects: Mapping[str, xr.Dataset], seed: int) -> list[_Score]:
     latent = effects["latent"]
-    active = latent["active"].values
     images = latent.attrs["images"]
     over_active = f"mean over active latents, {images} images"
-    modularity, compared = response_modularity(effects["responses"])
-    made = f"{compared} active latents, {effects['responses'].attrs['images']} images"
-    if effects["responses"].sizes["unit"] == 0:
+    responses = effects["responses"]
+    modularity, compared = response_modularity(responses)
+    made = f"{compared} active latents, {responses.attrs['images']} images; chance: units shuffled within each site"
+    if responses.sizes["unit"] == 0:
         made = "the decoder has no unit between the latent and its output"
-    ends = (float(latent["ces_mean_low"]), float(latent["ces_mean_high"]))
     mode = f"mean over all latents, mode {latent.attrs['mode']}, pixel-L2, {images} images"
+    recoded = f"mean over active latents, {effects['recoded'].attrs['images']} images"
     return [
-        _Score("CES", float(latent["ces_mean"]), "", mode, *ends),
+        _found("CES", latent, "ces_mean", "", mode),
         *(
-            _Score(label, _mean(latent[name].values, active), better, over_active)
+            _found(label, latent, f"{name}_active_mean", better, over_active)
             for label, name, better in (
                 ("relative CES", "ces_relative", ""),
                 ("posterior CES", "ces_posterior", ""),
@@ -93,13 +102,21 @@ def _causal(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
                 ("normalised specificity over pixels", "specificity_normalised", "higher"),
             )
         ),
-        _Score(
+        _found(
             "normalised specificity over latents",
-            _mean(effects["recoded"]["specificity_normalised"].values, active),
+            effects["recoded"],
+            "specificity_normalised_active_mean",
             "higher",
-            f"mean over active latents, {effects['recoded'].attrs['images']} images",
+            recoded,
         ),
-        _Score("circuit modularity", modularity, "higher", made),
+        _Score(
+            "circuit modularity",
+            modularity,
+            "higher",
+            made,
+            *modularity_interval(responses, seed),
+            chance_modularity(responses, seed),
+        ),
     ]
 
 
@@ -121,10 +138,9 @@ def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
         swap = effects["swap"]
         made = f"mean over {swap.sizes['position']} positions, {swap.sizes['value']} swaps each, "
         made += f"{swap.attrs['images']} images"
-        ends = (float(swap["ces_mean_low"]), float(swap["ces_mean_high"]))
         rows += [
-            _Score("swap CES", float(swap["ces_mean"]), "", f"{made}, pixel-L2", *ends),
-            _Score("swap relative CES", float(swap["ces_relative"].mean()), "", made),
+            _found("swap CES", swap, "ces_mean", "", f"{made}, pixel-L2"),
+            _found("swap relative CES", swap, "ces_relative_mean", "", made),
         ]
     else:
         rows += [_Score(name, _NONE, "", "one code is in use, and there is none to swap it for") for name in _SWAPS]
@@ -139,11 +155,13 @@ def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
 
 
 def _disentanglement(scored: xr.Dataset) -> list[_Score]:
-    rows = [
-        _Score(f"DCI {name}", float(scored[name]), "higher", scored.attrs["dci_made"])
-        for name in ("disentanglement", "completeness", "informativeness")
+    attributes = scored.attrs
+    others = (("MIG", "mig"), ("SAP", "sap"), ("modularity", "modularity"), ("IRS", "irs"))
+    return [
+        *(_found(f"DCI {name}", scored, name, "higher", attributes["dci_made"]) for name in DCI_SCORES),
+        *(_found(label, scored, name, "higher", attributes[f"{name}_made"]) for label, name in others),
+        _found("total correlation", scored, "total_correlation", "lower", attributes["total_correlation_made"]),
     ]
-    return [*rows, _Score("MIG", float(scored["mig"]), "higher", scored.attrs["mig_made"])]
 
 
 def _mean(values: Array, of: Array) -> float:

@@ -19,12 +19,14 @@ class Activity:
         scale: s_i, the code's standard deviation over images (and positions), (d,).
         kl: mean over images of KL(q(z_i|x) || N(0, 1)) in nats, summed over positions, (d,); None where the encoder
             gives no variance.
+        kl_each: the same of each image, (n, d), or None.
         active: kl above 0.01 nat; without a variance, scale above a thousandth of the largest, (d,).
     """
 
     scale: Array
     kl: Array | None
     active: Array
+    kl_each: Array | None = None
 
 
 def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
@@ -40,8 +42,9 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         return Activity(
             scale, None, (scale > _ACTIVE_SPREAD * scale.max()) if scale.max() > 0 else np.zeros(len(scale), bool)
         )
-    kl = np.array([_kl(mean[:, i].double(), logvar[:, i].double()) for i in range(mean.shape[1])])
-    return Activity(scale, kl, kl > ACTIVE_NATS)
+    each = np.stack([_kl(mean[:, i].double(), logvar[:, i].double()) for i in range(mean.shape[1])], axis=1)
+    kl = each.mean(axis=0)
+    return Activity(scale, kl, kl > ACTIVE_NATS, each)
 
 
 def _scale(values: Tensor) -> float:
@@ -49,5 +52,5 @@ def _scale(values: Tensor) -> float:
     return float((values - values.flatten()[0]).std(correction=0))
 
 
-def _kl(mean: Tensor, logvar: Tensor) -> float:
-    return float((0.5 * (mean.square() + logvar.exp() - logvar - 1)).reshape(len(mean), -1).sum(dim=1).mean())
+def _kl(mean: Tensor, logvar: Tensor) -> Array:
+    return (0.5 * (mean.square() + logvar.exp() - logvar - 1)).reshape(len(mean), -1).sum(dim=1).cpu().numpy()

@@ -4,6 +4,7 @@ Costs (latents · values + 1) decoder rows an image, and as many encoder rows fo
 grow with the number of images but for their codes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
 from vaelens.effects.precision import with_precision
-from vaelens.effects.record import Array, Interval, record, with_interval
+from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
 from vaelens.lens import Lens
@@ -70,11 +71,13 @@ def latent_effects(
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
-        `specificity`, `specificity_normalised` (latent), `ces_mean` (over all latents), each with `_low` and `_high`, a
-        95 % interval over images (for the specificities reflected about the estimate, because resampling roughens a
-        picture and so lowers its entropy, and wide enough to hold it); `active` (latent); `scale` (latent), the code's
-        (population) standard deviation s_i; `kl` (latent) in nats where the encoder gives a variance; `effect_map`
-        (latent, channel, height, width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
+        `specificity`, `specificity_normalised` (latent), the mean of each of these scores over all latents, such as
+        `ces_mean`, and over the active ones, such as `ces_active_mean`, each with `_low` and `_high`, a 95 % interval
+        over images (for the specificities reflected about the estimate, because resampling roughens a picture and so
+        lowers its entropy, and wide enough to hold it); `active` (latent); `scale` (latent), the code's (population)
+        standard deviation s_i; `kl` (latent) and their sum `kl_total` in nats, with intervals, where the encoder gives
+        a variance; `effect_map` (latent, channel, height, width), E|Δ| of each pixel. Specificities of a latent without
+        effect are NaN.
 
         For "swap", `position` takes the place of `latent`, with coordinates `row` and `column`; `ces_posterior` is the
         CES of the code that another image has at the same position, be it the same one; `active` says whether more
@@ -105,22 +108,27 @@ def latent_effects(
     with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
         swept = sweep(lens, codes.z, plan, over, seed, report.advance)
         ces, replicates = _mean_over_values(swept.effect)
-        posterior, posterior_interval = _posterior_ces(lens, codes, plan, seed, report.advance)
+        posterior, posteriors = _posterior_ces(lens, codes, plan, seed, report.advance)
         distance, distances = contrast(lens, codes.z, seed)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = ces / distance, replicates / distances[:, None]
+    known, scores = (
+        _known(codes, unit, seed),
+        [
+            ("ces", ces, replicates, _interval),
+            ("ces_relative", relative, relatives, _interval),
+            ("ces_posterior", posterior, posteriors, _interval),
+            ("specificity", specificity, specificities, _pivotal),
+            ("specificity_normalised", normalised, normaliseds, _pivotal),
+        ],
+    )
     variables = {
         **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
-        **with_interval("ces", (unit,), ces, _interval(replicates, n)),
-        **with_interval("ces_relative", (unit,), relative, _interval(relatives, n)),
-        **with_interval("ces_posterior", (unit,), posterior, posterior_interval),
-        **with_interval("ces_mean", (), ces.mean(), _interval(replicates.mean(axis=1), n)),
-        **with_interval("specificity", (unit,), specificity, _pivotal(specificity, specificities, n)),
-        **with_interval("specificity_normalised", (unit,), normalised, _pivotal(normalised, normaliseds, n)),
-        **_known(codes, unit),
+        **_scored(scores, unit, known["active"][1], n),
+        **known,
         "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
     }
     coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
@@ -172,12 +180,34 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     return record(lens, variables, coords, **made, positions=codes.positions.asked)
 
 
-def _known(codes: Codes, unit: str) -> dict[str, Any]:
+def _scored(
+    scores: list[tuple[str, Array, Array, Callable[[Array, Array, int], Interval]]], unit: str, active: Array, n: int
+) -> dict[str, Any]:
+    """Each score, its mean over all units and that over the active ones, with intervals of the same kind."""
+    variables: dict[str, Any] = {}
+    for name, values, replicates, interval in scores:
+        variables |= with_interval(name, (unit,), values, interval(values, replicates, n))
+        for label, of in (("mean", np.ones_like(active)), ("active_mean", active)):
+            of_these = values[of], replicates[:, of]
+            mean, means = (
+                np.asarray(one.mean(axis=-1)) if of.any() else np.full(one.shape[:-1], np.nan) for one in of_these
+            )
+            variables |= with_interval(f"{name}_{label}", (), mean, interval(mean, means, n))
+    return variables
+
+
+def _known(codes: Codes, unit: str, seed: int) -> dict[str, Any]:
     """What is known of each unit before anything is changed."""
     if unit == "latent":
         found = codes.activity
         known = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
-        return known if found.kl is None else known | {"kl": ((unit,), found.kl)}
+        if found.kl_each is None:
+            return known
+        kl, total = BootstrapMean((len(found.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
+        kl.update(found.kl_each)
+        total.update(found.kl_each.sum(axis=1))
+        known |= with_interval("kl", (unit,), found.kl, kl.interval())
+        return known | with_interval("kl_total", (), total.mean, total.interval())
     assert codes.codebook is not None, "only the codes of a codebook are swapped"
     use = codes.codebook.use
     return {
@@ -203,16 +233,15 @@ def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
     return np.array([one.mean.mean() for one in effect]), replicates
 
 
-def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, advance: Advance) -> tuple[Array, Interval]:
+def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, advance: Advance) -> tuple[Array, Array]:
+    """CES of mode "posterior", (units,), and its replicates, (resamples, units)."""
     if len(codes.z) < 2:  # there is no other image to take a value from
-        nothing = np.full(plan.units, np.nan)
-        return nothing, (nothing, nothing)
+        return np.full(plan.units, np.nan), np.full((RESAMPLES, plan.units), np.nan)
     calibrated = POSTERIOR[plan.over](codes, None, seed)
-    ces, replicates = _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
-    return ces, percentile_interval(replicates)
+    return _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
 
 
-def _interval(replicates: Array, images: int) -> Interval:
+def _interval(_: Array, replicates: Array, images: int) -> Interval:
     """NaN for one image alone, whose replicates are all alike."""
     return percentile_interval(replicates if images > 1 else replicates[:0])
 
@@ -222,8 +251,9 @@ def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
 
     Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
     """
-    low, high = _interval(replicates, images)
-    return np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
+    low, high = _interval(estimate, replicates, images)
+    ends = np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
+    return np.asarray(ends[0]), np.asarray(ends[1])
 
 
 def _stacked(means: list[BootstrapMean]) -> tuple[Array, Interval]:

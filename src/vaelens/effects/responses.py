@@ -12,12 +12,16 @@ from torch import Tensor
 
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import replacements
-from vaelens.effects.record import record, unit_coords
+from vaelens.effects.precision import with_precision
+from vaelens.effects.record import Array, record, unit_coords
 from vaelens.effects.sweep import chunks
 from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
 
+_PARTS = 16  # of the images: the spread over them is what an interval of a response can be drawn from
 
+
+@with_precision("response", images=("x",))
 def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = True) -> xr.Dataset:
     """Intervene on one latent at a time over a range and measure the change of every decoder unit.
 
@@ -35,7 +39,8 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = Tr
 
     Returns:
         A Dataset with `response` (latent, unit), over the units of the decoder's sites but its output (coordinates
-        `site`, `index`), and `active` (latent).
+        `site`, `index`), `active` (latent), and `response_part` (part, latent, unit), the same of every 16th image, the
+        k-th part beginning with the k-th: what intervals of scores of it are drawn from. A part without images is NaN.
 
     Raises:
         VaelensError: images out of range, values that are no list of finite numbers.
@@ -45,25 +50,37 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = Tr
     plan = replacements("range", codes, values, seed=0)
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
-    response = np.zeros((lens.latents, sum(counts)))
+    response = np.zeros((_PARTS, lens.latents, sum(counts)))
     with reporting(progress, plan.units * len(codes.z) * len(plan.labels), "decoder responses") as report:
         for rows in chunks(len(codes.z), lens.rows):
             here = codes.z[rows]
-            base = lens.decode_rows(here, capture=sites).activations
+            parts = np.arange(rows.start, rows.stop) % _PARTS
+            base = lens.responding_rows(here, sites) if sites else {}
             for latent in range(lens.latents):
                 for k in range(len(plan.labels)):
                     changed = plan.changed(rows, latent, k)
                     moves = _moves(lens, here, changed)
                     if sites and moves.any():
-                        moved = lens.decode_rows(changed[moves], capture=sites).activations
+                        moved = lens.responding_rows(changed[moves], sites)
                         change = [(moved[site] - base[site][moves]).abs().double() for site in sites]
-                        summed = [c.reshape(*c.shape[:2], -1).mean(dim=2).sum(dim=0).cpu().numpy() for c in change]
-                        response[latent] += np.concatenate(summed)  # (units)
+                        each = np.concatenate([_by_unit(c) for c in change], axis=1)  # (rows that move, units)
+                        np.add.at(response[:, latent], parts[moves.cpu().numpy()], each)
                     report.advance(len(here))
-    response /= len(codes.z) * len(plan.labels)
-    variables = {"response": (("latent", "unit"), response), "active": (("latent",), codes.activity.active)}
+    images = np.bincount(np.arange(len(codes.z)) % _PARTS, minlength=_PARTS)
+    with np.errstate(invalid="ignore"):  # fewer images than parts
+        by_part = response / (images * len(plan.labels))[:, None, None]
+    variables = {
+        "response": (("latent", "unit"), response.sum(axis=0) / (len(codes.z) * len(plan.labels))),
+        "response_part": (("part", "latent", "unit"), by_part.astype(np.float32)),
+        "active": (("latent",), codes.activity.active),
+    }
     coords = {"latent": np.arange(lens.latents), **unit_coords(sites, counts)}
     return record(lens, variables, coords, images=len(codes.z), mode="range", values=plan.labels)
+
+
+def _by_unit(change: Tensor) -> Array:
+    """Means over positions, (rows, units)."""
+    return change.reshape(*change.shape[:2], -1).mean(dim=2).cpu().numpy()
 
 
 def _moves(lens: Lens, codes: Tensor, changed: Tensor) -> Tensor:

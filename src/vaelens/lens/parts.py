@@ -83,6 +83,10 @@ class Parts:
         """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
         return self.decoder.fast(self.decodable(codes), precision, edits).to(codes)
 
+    def responding(self, codes: Tensor, sites: Collection[str], precision: str = FP32) -> Mapping[str, Tensor]:
+        """The activations of some of the decoder's sites on one chunk of codes, likewise."""
+        return self.decoder.base(self.decodable(codes), (), capture=sites, precision=precision).activations
+
     def read(self, images: Tensor, precision: str = FP32) -> Tensor:
         """The codes of one chunk of images, likewise."""
         return first(self.encoder.fast(images, precision)).to(images)

@@ -76,15 +76,17 @@ class Sweepable(ABC):
         """One chunk of unchecked images through the encoder: what sweeps are made of."""
         return self._parts.encode(images, edits or {}, capture, seed)
 
-    def decode_rows(
-        self, codes: Tensor, edits: Mapping[str, Edit] | None = None, capture: Collection[str] = ()
-    ) -> Decoded:
-        """One chunk of unchecked codes through the decoder: what sweeps are made of."""
-        return self._parts.decode(codes, edits or {}, capture)
+    def decode_rows(self, codes: Tensor) -> Decoded:
+        """One chunk of unchecked codes through the decoder, under hooks."""
+        return self._parts.decode(codes, {}, ())
 
     def draw_rows(self, codes: Tensor) -> Tensor:
         """One chunk of unchecked codes to images, in the forms that are fastest here: equal but for rounding."""
         return halving(lambda rows: self._parts.draw(rows, self._precision), codes)
+
+    def responding_rows(self, codes: Tensor, sites: Collection[str]) -> Mapping[str, Tensor]:
+        """The activations of some of the decoder's sites on one chunk of unchecked codes, likewise."""
+        return self._parts.responding(codes, sites, self._precision)
 
     def read_rows(self, images: Tensor) -> Tensor:
         """One chunk of unchecked images to codes, likewise."""

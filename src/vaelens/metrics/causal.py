@@ -10,7 +10,13 @@ import numpy as np
 import xarray as xr
 
 from vaelens.effects import decoder_responses, latent_effects
+from vaelens.effects.record import Array
 from vaelens.lens import Lens
+from vaelens.statistics import half_sample_interval, half_samples
+
+_FEWEST_PARTS = 8  # of the images, that halves can be drawn from
+_HALVES = 50
+_SHUFFLES = 20
 
 
 def causal_effect_strength(
@@ -134,9 +140,53 @@ def response_modularity(responses: xr.Dataset) -> tuple[float, int]:
         >>> round(modularity, 4), latents
         (0.6667, 2)
     """
-    response = responses["response"].values
+    return _modularity(responses["response"].values, responses["active"].values)
+
+
+def modularity_interval(responses: xr.Dataset, seed: int = 0) -> tuple[float, float]:
+    """A 95 % interval of M by random halves of the parts of the images (`half_sample_interval`), within [0, 1].
+
+    Args:
+        responses: as `decoder_responses` gives them.
+        seed: draws the halves.
+
+    Returns:
+        Lower and upper end; NaN for fewer than 8 images, or where M is NaN.
+    """
+    active, modularity = responses["active"].values, response_modularity(responses)[0]
+    parts = responses["response_part"].values.astype(np.float64)  # (part, latent, unit)
+    parts = parts[: min(len(parts), responses.attrs["images"])]
+    if len(parts) < _FEWEST_PARTS or np.isnan(modularity):
+        return float("nan"), float("nan")
+    halves = [_modularity(parts[half].mean(axis=0), active)[0] for half in half_samples(len(parts), _HALVES, seed)]
+    low, high = half_sample_interval(modularity, halves)
+    return float(max(low, 0.0)), float(min(high, 1.0))
+
+
+def chance_modularity(responses: xr.Dataset, seed: int = 0) -> float:
+    """M of latents that drive units at random: the mean over 20 shuffles of each latent's responses within each site.
+
+    Sites of different scale make responses alike that have no unit in common; what is left of it is no modularity of
+    the latents.
+
+    Args:
+        responses: as `decoder_responses` gives them.
+        seed: draws the shuffles.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = responses["response"].values.copy()
+    columns = [np.flatnonzero(responses["site"].values == site) for site in np.unique(responses["site"].values)]
+    found = []
+    for _ in range(_SHUFFLES):
+        for units in columns:
+            shuffled[:, units] = generator.permuted(shuffled[:, units], axis=1)
+        found.append(_modularity(shuffled, responses["active"].values)[0])
+    return float(np.mean(found))
+
+
+def _modularity(response: Array, active: Array) -> tuple[float, int]:
     # A response that is the same at every unit has no correlation with anything; it is left out like no effect.
-    used = response[responses["active"].values & (np.ptp(response, axis=1) > 0)] if response.shape[1] else response[:0]
+    used = response[active & (np.ptp(response, axis=1) > 0)] if response.shape[1] else response[:0]
     if len(used) < 2:
         return float("nan"), len(used)
     correlation = np.abs(np.corrcoef(used))

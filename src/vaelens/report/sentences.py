@@ -181,9 +181,8 @@ def _scores(analysis: Analysis) -> list[str]:
         ]
     if "importance" not in analysis.effects:
         return [*said, "The dataset has no factors, so DCI and MIG can't be computed."]
-    scored = {
-        name: spoken_score(analysis, name) for name in analysis.scores.index if name.startswith("DCI ") or name == "MIG"
-    }
+    named = ("DCI disentanglement", "DCI completeness", "DCI informativeness", "MIG", "SAP", "modularity", "IRS")
+    scored = {name: spoken_score(analysis, name) for name in named if name in analysis.scores.index}
     known = [f"{name} {value}" for name, value in scored.items() if value is not None]
     if known:
         said.append(f"Against the factors, each from 0 to 1: {listed(known)}.")

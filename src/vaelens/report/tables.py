@@ -101,14 +101,16 @@ def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
 
 
 def score_rows(scores: pd.DataFrame) -> list[Row]:
-    """The table of scores; "—" for an interval, a direction or a value that there is not."""
+    """The table of scores; "—" for an interval, a level of chance, a direction or a value that there is not."""
     rows = []
     for name, score in scores.iterrows():
         value, interval = estimate(*(float(score[column]) for column in ("value", "low", "high")))
         if name in _COUNTS:
             value = f"{score['value']:.0f}"
         better = score["better"] if isinstance(score["better"], str) and score["better"] else NOTHING
-        rows.append({"score": name, "value": value, "interval": interval, "better": better, "made": score["made"]})
+        chance = number(float(score.get("chance", np.nan)))
+        shown = {"value": value, "interval": interval, "chance": chance, "better": better, "made": score["made"]}
+        rows.append({"score": name, **shown})
     return rows
 
 

@@ -123,3 +123,27 @@ def test_many_values_for_few_images_are_still_classes():
     scored = dci(codes, factors, codes, factors)
     assert scored.informativeness == 1.0
     np.testing.assert_allclose(scored.importance[:, 0], [1.0, 0.0])
+
+
+def test_a_forest_is_near_the_reference_estimator(reference):
+    arrays, expected = reference
+    result = dci(**arrays, estimator="random-forest")
+    assert result.estimator == "random-forest"
+    assert result.disentanglement == pytest.approx(expected["dci_disentanglement"], abs=0.1)
+    assert result.completeness == pytest.approx(expected["dci_completeness"], abs=0.1)
+    assert result.informativeness == pytest.approx(expected["dci_informativeness_test"], abs=0.1)
+
+
+def test_a_forest_finds_one_latent_for_each_factor_whatever_the_threads(grid):
+    codes = 2.0 * grid[:, [2, 0, 1]] - 3
+    one, other = (dci(codes, grid, estimator="random-forest", seed=3, jobs=jobs) for jobs in (1, 2))
+    assert scores_of(one) == pytest.approx([1, 1, 1], abs=1e-6)
+    np.testing.assert_array_equal(one.importance, other.importance)
+
+
+def test_a_forest_does_not_see_the_order_or_the_sign_of_latents(mixed, grid):
+    plain = dci(mixed, grid, estimator="random-forest")
+    turned = dci(mixed[:, ::-1] * [1, -1, 1, -1], grid, estimator="random-forest")
+    # Which of equally good splits a tree takes hangs on the order: equal but for that.
+    np.testing.assert_allclose(turned.importance[::-1], plain.importance, atol=0.05)
+    assert scores_of(turned) == pytest.approx(scores_of(plain), abs=0.03)
