@@ -1,4 +1,4 @@
-"""The disentanglement metrics against plain ones, and the fast DCI against the reference: `python -m benchmarks.metrics`.
+"""The disentanglement metrics against plain ones, the fast DCI against the reference: `python -m benchmarks.metrics`.
 
 The plain ones are written here from the definitions with NumPy and scikit-learn, one factor and latent after the other.
 """
@@ -118,7 +118,7 @@ def plain_explicitness(train: Codes, factors: np.ndarray, test: Codes, test_fact
         chances = model.predict_proba(test)
         areas = [roc_auc_score(w == value, chances[:, k]) for k, value in enumerate(model.classes_)]
         scores.append(np.mean(areas))
-    return float(2 * (np.mean(scores) - 0.5))
+    return float(np.mean(scores))
 
 
 def plain_total_correlation(codes: Codes) -> float:

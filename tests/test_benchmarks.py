@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from benchmarks import latent, mediation, page, patching
+from benchmarks import latent, mediation, metrics, page, patching
 from benchmarks.contest import Contest, Way, difference, run
 from benchmarks.rivals import RIVALS
 from benchmarks.rivals.hooks import whole
@@ -86,3 +86,13 @@ def test_the_output_needs_its_place(tmp_path):
 def test_the_readme_has_the_place():
     text = page.README.read_text()
     assert text.index(page.BEGIN) < text.index(page.END)
+
+
+def test_the_metrics_script_prints_ours_beside_plain_ones_that_agree(capsys):
+    metrics.main(["--images", "150"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    scores = {row[0].strip("| "): row[1:3] for row in rows[1:8]}
+    assert len(scores) == 7
+    for name, (ours, plain) in scores.items():
+        assert float(ours) == pytest.approx(float(plain), abs=0.011), name
+    assert len(metrics.code_sets(20)[1]) == 13

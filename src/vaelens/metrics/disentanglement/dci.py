@@ -145,7 +145,8 @@ def _random_forest(
     seed: int,
 ) -> tuple[Float[np.ndarray, " d"], float]:
     """The same of one forest for all values; every split looks at every latent, as boosting's do."""
-    model = RandomForestClassifier(20, max_depth=8, min_samples_leaf=5, max_features=1.0, random_state=seed)
+    every: Any = None  # the stubs know names of numbers of features only
+    model = RandomForestClassifier(20, max_depth=8, min_samples_leaf=5, max_features=every, random_state=seed)
     model.fit(codes, values)
     return np.asarray(model.feature_importances_), float(np.mean(model.predict(test_codes) == test_values))
 
