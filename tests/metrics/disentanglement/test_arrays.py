@@ -6,7 +6,8 @@ import torch
 
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement import dci, explicitness, irs, mig, modularity, sap
-from vaelens.metrics.disentanglement.arrays import check_codes, check_factors, check_pair, check_split
+from vaelens.metrics.disentanglement.arrays import check_codes, check_factors, check_pair
+from vaelens.metrics.disentanglement.split import check_split
 
 CODES = np.random.default_rng(0).normal(size=(30, 3))
 FACTORS = np.random.default_rng(1).integers(4, size=(30, 2))
