@@ -134,7 +134,7 @@ def dci(
 
     # Threads: trees grow outside the interpreter's lock, and nothing has to be copied to another process.
     with values_as_classes():
-        predictions = Parallel(n_jobs=jobs, prefer="threads")(delayed(predict)(k) for k in varying)
+        predictions: Any = Parallel(n_jobs=jobs, prefer="threads")(delayed(predict)(k) for k in varying)
     importance = np.zeros((codes.shape[1], factors.shape[1]))
     importance[:, varying] = np.stack([one.importance for one in predictions], axis=1)
     scores, errors = np.full((2, factors.shape[1]), np.nan)

@@ -73,8 +73,8 @@ def neighbour_information(
 ) -> Float[np.ndarray, "d k"]:
     """The mutual information between every latent and every factor, by the distances to nearest neighbours.
 
-    For a continuous factor, let image i's `neighbours`-th neighbour in the plane of latent and factor lie at the
-    distance ε_i (the larger of the two coordinates'), and m_i and n_i images nearer than ε_i in either coordinate alone:
+    For a continuous factor, let image i's `neighbours`-th neighbour in the plane of latent and factor lie at
+    the distance ε_i (the larger of the two coordinates'), and m_i and n_i images nearer in either coordinate alone:
     I = ψ(neighbours) + ψ(N) − mean_i(ψ(m_i + 1) + ψ(n_i + 1)). For a discrete one neighbours are sought among the
     images of the same value and counted among all. An estimate below 0 is set to 0, that of a discrete factor above its
     entropy to the entropy. Latents and factors are scaled to unit variance, and 1e-10 of noise parts equal ones. A
