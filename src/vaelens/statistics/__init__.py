@@ -7,10 +7,12 @@ from vaelens.statistics.effect_sizes import EffectSize, cliffs_delta, hedges_g
 from vaelens.statistics.multiplicity import holm_sidak
 from vaelens.statistics.permutation import PermutationTest, permutation_test
 from vaelens.statistics.repeated_measures import RepeatedMeasuresCorrelation, repeated_measures_correlation
+from vaelens.statistics.sequence import ConfidenceSequence
 from vaelens.statistics.weights import poisson_weights
 
 __all__ = [
     "BootstrapMean",
+    "ConfidenceSequence",
     "EffectSize",
     "PermutationTest",
     "RepeatedMeasuresCorrelation",

@@ -156,8 +156,8 @@ def _design(runs: pd.DataFrame, score: str, group: str, block: str) -> _Design:
     together = np.linalg.matrix_rank(np.hstack([of_group, of_block]))
     if together < len(names) + len(blocks) - 1:
         raise VaelensError(
-            f"some values of {group!r} share no value of {block!r} with the others, nor over a third; expected a design "
-            f"that links them all; run each on a value of {block!r} that others are run on"
+            f"some values of {group!r} share no value of {block!r} with the others, nor over a third; expected a "
+            f"design that links them all; run each on a value of {block!r} that others are run on"
         )
     if len(count) <= together:
         raise VaelensError(
