@@ -56,9 +56,9 @@ def test_every_mean_outside_is_ruled_out_by_the_gamblers_own_capital(name):
     low, high = sequence.interval()
     above, below = np.linspace(high + 1e-9, 0.999, 50), np.linspace(low - 1e-9, 0.001, 50)
     with np.errstate(over="ignore"):  # fortunes without end
-        for m in above[above > high]:
+        for m in above[above >= high]:
             assert np.prod(1 + bets[:, None] * (m - values) / (1 - m), axis=1) @ weights >= 40
-        for m in below[below < low]:
+        for m in below[(below > 0) & (below <= low)]:
             assert np.prod(1 + bets[:, None] * (values - m) / m, axis=1) @ weights >= 40
 
 
