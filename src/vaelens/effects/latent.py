@@ -4,6 +4,7 @@ Costs (latents · values + 1) decoder rows an image, and as many encoder rows fo
 grow with the number of images but for their codes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
+from vaelens.effects.stopping import Stopping, check_tolerance
 from vaelens.effects.sweep import effect_sizes, sweep
 from vaelens.errors import unknown
 from vaelens.lens import Lens
@@ -36,6 +38,7 @@ def latent_effects(
     over: Any = "pixels",
     positions: Any = "all",
     progress: Any = True,
+    tolerance: Any = None,
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -68,6 +71,8 @@ def latent_effects(
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
+        tolerance: how far, in pixel-L2, a CES may be from its estimate: images are then taken in a random order, by
+            `seed`, until every CES is known that well, and no further. None for all images.
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
@@ -87,9 +92,23 @@ def latent_effects(
         Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
         (`codes_used`) and their `code_perplexity`, exp(H).
 
+        With a `tolerance`, `ces_low` and `ces_high` are a 95 % confidence sequence instead, which holds for all latents
+        at once and at whatever number of images it stops, if the images are a random sample and the model draws images
+        in [0, 1] (effects between 0 and √(C·H·W)); work stops when no half-width is above the tolerance. Everything
+        else is of the images used (the other intervals as if their number had been fixed), but for what interventions
+        set: s_i of "shift", the images of "posterior" and the frequencies of "swap" are those of all images given. The
+        attributes say how many `images` were used of `images_given`, and whether the `tolerance_reached` is 1 or 0.
+
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
-            the latent does not have, a swap of codes where there are none or the images use one only.
+            the latent does not have, a swap of codes where there are none or the images use one only, a tolerance that
+            is not positive.
+
+    Warns:
+        VaelensWarning: the images do not suffice for the tolerance.
+
+    References:
+        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance.
 
     Example:
         >>> import torch, vaelens as vl
@@ -102,14 +121,21 @@ def latent_effects(
         raise unknown("output of the specificity", over, OUTPUTS)
     seed = check_seed(seed)
     check_progress(progress)
-    codes = codes_of(lens, x, positions, seed)
+    tolerance = check_tolerance(tolerance)
+    codes = codes_of(lens, x, positions, seed, variances=tolerance is not None)
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
-    unit = plan.over
+    unit, until, z = plan.over, None, codes.z
+    if tolerance is not None:
+        assert lens.image_shape is not None, "a lens that gave codes has seen images"
+        until = Stopping(n, plan.units, math.prod(lens.image_shape), tolerance, seed)
     with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
-        swept = sweep(lens, codes.z, plan, over, seed, report.advance)
+        swept = sweep(lens, z, plan, over, seed, report.advance, until)
+        if until is not None:
+            # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
+            codes, z, n = codes.take(until.used.sort().values), z[until.used], len(until.used)
         ces, replicates = _mean_over_values(swept.effect)
         posterior, posteriors = _posterior_ces(lens, codes, plan, seed, report.advance)
-        distance, distances = contrast(lens, codes.z, seed)
+        distance, distances = contrast(lens, z, seed)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
@@ -128,12 +154,16 @@ def latent_effects(
     variables = {
         **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
         **_scored(scores, unit, known["active"][1], n),
+        **({} if until is None else with_interval("ces", (unit,), ces, until.interval)),
         **known,
         "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
     }
     coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
     made["positions"] = codes.positions.asked
+    if until is not None:
+        made |= until.made
+        until.warn(unit)
     if codes.codebook is not None:
         use = codes.codebook.use
         made |= {"codes_used": use.codes_used, "code_perplexity": use.perplexity}

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.effects.modes import Replacements
+from vaelens.effects.modes import Replacements, Rows
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.stopping import Stopping
 from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
 from vaelens.progress import Advance
@@ -51,8 +52,16 @@ class _Tally:
         self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), _PICTURE_RESAMPLES, seed)
 
 
-def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, advance: Advance) -> Sweep:
-    """Run every unit through every value of a plan, on every code.
+def sweep(
+    lens: Lens,
+    codes: Tensor,
+    plan: Replacements,
+    over: str,
+    seed: int,
+    advance: Advance,
+    until: Stopping | None = None,
+) -> Sweep:
+    """Run every unit through every value of a plan, on every code, or until that is enough.
 
     Args:
         lens: the lens.
@@ -61,6 +70,7 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, a
         over: "pixels" or "latents": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
         advance: told of each unit of a chunk how many images it decoded, or need not.
+        until: gives the order of the images, and says after which of them to stop; None for all as they come.
     """
     shape = lens.image_shape
     assert shape is not None, "a lens that gave codes has seen images"
@@ -68,11 +78,20 @@ def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, a
     outputs = pixels if over == "pixels" else codes[0].numel()
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
     effect, pictures, entropy, replicates = [], [], [], []
+    every = chunks(len(codes), lens.rows) if until is None else until.chunks(lens.rows)
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
         tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
-        for rows in chunks(len(codes), lens.rows):
-            _tally(lens, codes[rows], rows, plan, tallies, over, advance)
+        for taken, rows in enumerate(every, 1):
+            sizes = _tally(lens, codes[rows], rows, plan, tallies, over, advance)
+            if until is None or start:
+                continue
+            # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
+            others = _sizes(lens, codes[rows], rows, plan, range(group.stop, plan.units))
+            until.update(np.stack([size.mean(axis=1) for size in sizes + others], axis=1))
+            if until.reached:
+                every = every[:taken]
+                break
         for tally in tallies.values():
             effect.append(tally.effect)
             pictures.append(tally.pixels.mean.reshape(shape))
@@ -109,12 +128,14 @@ def entropies(change: Array) -> Array:
 def _tally(
     lens: Lens,
     codes: Tensor,
-    rows: slice,
+    rows: Rows,
     plan: Replacements,
     tallies: dict[int, _Tally],
     over: str,
     advance: Advance,
-) -> None:
+) -> list[Array]:
+    """Takes some images into the sums; gives ‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
+    sizes = []
     base, taken = lens.draw_rows(codes), _taken(lens, codes)
     recoded = lens.read_rows(base) if over == "latents" else None
     for unit, tally in tallies.items():
@@ -124,15 +145,25 @@ def _tally(
             pixels += deltas[-1].abs()
             if recoded is not None:
                 outputs = outputs + (lens.read_rows(image) - recoded).abs()
-        tally.effect.update(_norms(deltas))
+        sizes.append(_norms(deltas))
+        tally.effect.update(sizes[-1])
         tally.pixels.update(_rows(pixels / len(deltas)))
         if isinstance(outputs, Tensor):
             tally.outputs.update(_rows(outputs / len(deltas)))
         advance(len(base) * len(deltas))
+    return sizes
+
+
+def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: range) -> list[Array]:
+    """‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
+    if not units:
+        return []
+    base, taken = lens.draw_rows(codes), _taken(lens, codes)
+    return [_norms([image - base for image in _changed(lens, rows, unit, plan, base, taken)]) for unit in units]
 
 
 def _changed(
-    lens: Lens, rows: slice, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
+    lens: Lens, rows: Rows, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
 ) -> Iterator[Tensor]:
     """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
     for k in range(len(plan.labels)):

@@ -27,6 +27,7 @@ def causal_effect_strength(
     seed: Any = 0,
     positions: Any = "all",
     progress: Any = True,
+    tolerance: Any = None,
 ) -> xr.DataArray:
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
@@ -42,18 +43,25 @@ def causal_effect_strength(
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.
         progress: as in `latent_effects`.
+        tolerance: as in `latent_effects`: no more images are used than it takes to know every CES this well.
 
     Returns:
-        (latent); for "swap" (position).
+        (latent); for "swap" (position). With a `tolerance`, the attributes say how many `images` were used of
+        `images_given`, and whether `tolerance_reached` is 1 or 0.
 
     Raises:
-        VaelensError: images out of range, an unknown mode, values or positions that do not fit.
+        VaelensError: images out of range, an unknown mode, values or positions that do not fit, a tolerance that is not
+            positive.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress)["ces"]
+    effects = latent_effects(
+        lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress, tolerance=tolerance
+    )
+    used = () if tolerance is None else ("images", "images_given", "tolerance", "tolerance_reached")
+    return effects["ces"].assign_attrs({name: effects.attrs[name] for name in used})
 
 
 def intervention_specificity(

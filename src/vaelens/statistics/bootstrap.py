@@ -205,7 +205,7 @@ def percentile_interval(replicates: ArrayLike, level: float = 0.95) -> tuple[NDA
     # Sorting puts NaN last, so the first `defined` entries of each cell are its sample.
     ordered = np.sort(np.moveaxis(replicates, 0, -1), axis=-1)  # (*shape, resamples)
     defined = np.asarray(len(replicates) - np.isnan(ordered).sum(axis=-1))  # (*shape)
-    return _quantile(ordered, defined, (1 - level) / 2), _quantile(ordered, defined, (1 + level) / 2)
+    return quantiles(ordered, defined, (1 - level) / 2), quantiles(ordered, defined, (1 + level) / 2)
 
 
 def _divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
@@ -226,7 +226,7 @@ def _interval_or_nan(
     return percentile_interval(replicates if count > 1 else replicates[:0], level)
 
 
-def _quantile(ordered: NDArray[np.float64], defined: NDArray[Any], q: float) -> NDArray[np.float64]:
+def quantiles(ordered: NDArray[np.float64], defined: NDArray[Any], q: float | NDArray[Any]) -> NDArray[np.float64]:
     """The q-quantile of the first `defined` entries, `(*shape)`, of sorted cells `(*shape, resamples)`."""
     position = q * np.maximum(defined - 1, 0)  # (*shape)
     below = np.floor(position).astype(np.intp)
