@@ -14,15 +14,16 @@ from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
 from vaelens.effects.precision import with_precision
+from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import Array, Interval, record, with_interval
 from vaelens.effects.sweep import effect_sizes, sweep
-from vaelens.errors import unknown
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
 from vaelens.progress import Advance, check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
-OUTPUTS = ("pixels", "latents")
+OUTPUTS = ("pixels", "latents", FACTORS)
 
 
 @with_precision("effect", images=("x",))
@@ -35,6 +36,7 @@ def latent_effects(
     over: Any = "pixels",
     positions: Any = "all",
     progress: Any = True,
+    reader: Any = None,
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -63,10 +65,13 @@ def latent_effects(
         seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
         over: the outputs of the specificity: "pixels" (every channel of every pixel), or "latents" (the re-encoded
             code of the changed image against that of the unchanged one, of a quantised latent before quantisation;
-            needs no labels).
+            needs no labels), or "factors" (what `reader` reads off the changed image against what it reads off the
+            unchanged one: |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation distance, in [0, 1] and so
+            comparable across factors; decided here).
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
+        reader: for `over="factors"` what reads the factors: `vl.factor_reader(ds)`.
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
@@ -81,12 +86,17 @@ def latent_effects(
         than one code is taken there; in place of `scale` there are `codes_used` (position), how many, and
         `code_entropy` (position), the entropy of which in nats.
 
+        Over factors there is also `factor_effect` (latent, factor), E|Δ_k| over images and values, in [0, 1], with its
+        interval; the attributes hold the reader's held-out accuracies of the factors that it reads (`reader_accuracy`)
+        and of those that are not read well enough (`reader_left_out`), as JSON.
+
         Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
         (`codes_used`) and their `code_perplexity`, exp(H).
 
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
-            the latent does not have, a swap of codes where there are none or the images use one only.
+            the latent does not have, a swap of codes where there are none or the images use one only; factors without a
+            reader, or a reader without them, or one that reads none well enough or images of another shape.
 
     Example:
         >>> import torch, vaelens as vl
@@ -99,11 +109,14 @@ def latent_effects(
         raise unknown("output of the specificity", over, OUTPUTS)
     seed = check_seed(seed)
     check_progress(progress)
+    if reader is not None and over != FACTORS:
+        raise VaelensError(f"a reader was given, and over={over!r} reads no factors; give over='factors', or no reader")
     codes = codes_of(lens, x, positions, seed)
+    reading = needed_reading(reader, lens, "over='factors'") if over == FACTORS else None
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
     unit = plan.over
     with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
-        swept = sweep(lens, codes.z, plan, over, seed, report.advance)
+        swept = sweep(lens, codes.z, plan, over, seed, report.advance, reading)
         ces, replicates = _mean_over_values(swept.effect)
         posterior, posterior_interval = _posterior_ces(lens, codes, plan, seed, report.advance)
         distance, distances = contrast(lens, codes.z, seed)
@@ -126,6 +139,10 @@ def latent_effects(
     coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
     made["positions"] = codes.positions.asked
+    if reading is not None:
+        variables |= with_interval("factor_effect", (unit, "factor"), *_stacked(swept.factors))
+        coords["factor"] = list(reading.factors)
+        made |= reading.made()
     if codes.codebook is not None:
         use = codes.codebook.use
         made |= {"codes_used": use.codes_used, "code_perplexity": use.perplexity}

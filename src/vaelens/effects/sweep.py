@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.modes import Replacements
+from vaelens.effects.reading import FACTORS, Reading
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
@@ -33,6 +34,8 @@ class Sweep:
         entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
         entropy_replicates: its bootstrap replicates, (resamples, units).
         outputs: the number of outputs.
+        factors: total-variation distance of what is read, over images, one accumulator of shape (factors,) for each
+            unit; empty without a reading.
     """
 
     effect: list[BootstrapMean]
@@ -40,6 +43,7 @@ class Sweep:
     entropy: Array
     entropy_replicates: Array
     outputs: int
+    factors: list[BootstrapMean]
 
 
 class _Tally:
@@ -48,37 +52,48 @@ class _Tally:
     def __init__(self, values: int, pixels: int, outputs: int, over: str, seed: int):
         self.effect = BootstrapMean((values,), RESAMPLES, seed)
         self.pixels = BootstrapMean((pixels,), _PICTURE_RESAMPLES if over == "pixels" else 0, seed)
-        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), _PICTURE_RESAMPLES, seed)
+        resamples = RESAMPLES if over == FACTORS else _PICTURE_RESAMPLES
+        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), resamples, seed)
 
 
-def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, advance: Advance) -> Sweep:
+def sweep(
+    lens: Lens,
+    codes: Tensor,
+    plan: Replacements,
+    over: str,
+    seed: int,
+    advance: Advance,
+    reading: Reading | None = None,
+) -> Sweep:
     """Run every unit through every value of a plan, on every code.
 
     Args:
         lens: the lens.
         codes: (n, d, *positions).
         plan: the interventions.
-        over: "pixels" or "latents": the outputs whose entropy is measured.
+        over: "pixels", "latents" or "factors": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
         advance: told of each unit of a chunk how many images it decoded, or need not.
+        reading: reads the factors, where they are the outputs.
     """
     shape = lens.image_shape
     assert shape is not None, "a lens that gave codes has seen images"
     pixels, values = int(np.prod(shape)), len(plan.labels)
-    outputs = pixels if over == "pixels" else codes[0].numel()
+    outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
-    effect, pictures, entropy, replicates = [], [], [], []
+    effect, pictures, entropy, replicates, factors = [], [], [], [], []
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
         tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
         for rows in chunks(len(codes), lens.rows):
-            _tally(lens, codes[rows], rows, plan, tallies, over, advance)
+            _tally(lens, codes[rows], rows, plan, tallies, over, advance, reading)
         for tally in tallies.values():
             effect.append(tally.effect)
             pictures.append(tally.pixels.mean.reshape(shape))
             entropy.append(entropies(tally.outputs.mean))
             replicates.append(entropies(tally.outputs.replicates))
-    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs)
+            factors += [] if reading is None else [tally.outputs]
+    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
 
 
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
@@ -114,9 +129,11 @@ def _tally(
     tallies: dict[int, _Tally],
     over: str,
     advance: Advance,
+    reading: Reading | None,
 ) -> None:
     base, taken = lens.draw_rows(codes), _taken(lens, codes)
     recoded = lens.read_rows(base) if over == "latents" else None
+    read = None if reading is None else reading.probabilities(base)
     for unit, tally in tallies.items():
         deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
         for image in _changed(lens, rows, unit, plan, base, taken):
@@ -124,6 +141,8 @@ def _tally(
             pixels += deltas[-1].abs()
             if recoded is not None:
                 outputs = outputs + (lens.read_rows(image) - recoded).abs()
+            if reading is not None and read is not None:
+                outputs = outputs + reading.distances(reading.probabilities(image), read)
         tally.effect.update(_norms(deltas))
         tally.pixels.update(_rows(pixels / len(deltas)))
         if isinstance(outputs, Tensor):
