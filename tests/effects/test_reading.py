@@ -109,3 +109,109 @@ def test_a_reader_of_other_images_or_of_nothing_is_refused(lens, images):
         vl.latent_effects(lens, images, over="factors", reader=HalvesReader(image_shape=(1, 4, 4)))
     with pytest.raises(vl.VaelensError, match=r"trusts none of its factors .*left 75\.0%"):
         vl.latent_effects(lens, images, over="factors", reader=HalvesReader(factors=()))
+
+
+def test_each_unit_is_told_by_the_factors_it_changes(joined, layer, images, intervals):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), layer(np.eye(4)), layer(READ))
+    model = joined(encoder, torch.nn.Sequential(layer(APART), torch.nn.Unflatten(1, (1, 2, 2))))
+    lens = vl.Lens(model, model.encoder, model.decoder, example=images[:1])
+    base, source = images[:3], images[3:]
+    effects = vl.patching_effects(lens, base, source, reader=HalvesReader())
+    apart = np.abs(halves(source) - halves(base)).mean(axis=0)
+    np.testing.assert_allclose(effects.factor_effect[effects.site.values == "latent"], np.diag(apart), rtol=1e-6)
+    # The encoder's units are the pixels, each one half of a half; their outcome is the code, and yet they are read.
+    pixels = (source - base).abs().mean(dim=0).flatten().numpy() / 2
+    expected = pixels[:, None] * np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
+    np.testing.assert_allclose(effects.factor_effect[effects.site.values == "encoder.0"], expected, rtol=1e-5)
+    assert effects.attrs["outcomes"] == ["encoder.0: code", "latent: image"]
+    intervals(effects, "factor_effect")
+
+
+@pytest.mark.parametrize("method", ["patch", "zero", "mean", "resample"])
+@pytest.mark.parametrize("outcome", [None, "image"])
+def test_reading_changes_no_other_number_of_patching(mixing, images, same, method, outcome):
+    asked = {"method": method, "outcome": outcome}
+    plain = vl.patching_effects(mixing, images[:3], images[3:], **asked)
+    done = []
+    read = vl.patching_effects(
+        mixing, images[:3], images[3:], **asked, reader=HalvesReader(), progress=lambda *told: done.append(told)
+    )
+    same(plain, read[list(plain.data_vars)].drop_vars("factor", errors="ignore"), rtol=0, atol=0)
+    assert done[-1][0] == done[-1][1]
+
+
+def test_patching_one_unit_reads_as_the_decoded_image_does(mixing, images):
+    reader = HalvesReader()
+    base, source = images[:3], images[3:]
+    effects = vl.patching_effects(mixing, base, source, sites="latent", reader=reader)
+    z, other = mixing.encode(base), mixing.encode(source)
+    for unit in range(2):
+        changed = z.clone()
+        changed[:, unit] = other[:, unit]
+        before, after = (reader.read(mixing.decode(code).clamp(0, 1)) for code in (z, changed))
+        expected = [((after[name] - before[name]).abs().sum(dim=1) / 2).mean() for name in reader.factors]
+        np.testing.assert_allclose(effects.factor_effect[unit], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_quantised_models_units_are_told_by_what_is_read(vq_vae):
+    model = vq_vae()
+    lens = vl.Lens(model)
+    images = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    reader = HalvesReader(image_shape=(1, 16, 16))
+    effects = vl.patching_effects(lens, images[:3], images[3:], reader=reader)
+    for site in ("encoder.0", "decoder.0"):
+        chosen = effects.isel(unit=(effects.site.values == site) & (effects.index.values == 1))
+        there = lens.run(images[3:], capture=[site])
+        before = reader.read(lens.reconstruct(images[:3]))
+        after = reader.read(lens.run(images[:3], interventions=[vl.Patch(site, 1, there)]).reconstruction)
+        expected = [((after[name] - before[name]).abs().sum(dim=1) / 2).mean() for name in reader.factors]
+        np.testing.assert_allclose(chosen.factor_effect[0], expected, atol=1e-6)
+
+
+def test_the_whole_latent_mediates_all_that_is_read_and_a_half_what_is_its_own(lens, images, intervals):
+    asked = {"site": "latent", "outcome": "factors", "reader": HalvesReader()}
+    whole = vl.mediation_effects(lens, images[:3], images[3:], units="all", **asked)
+    np.testing.assert_allclose([whole.indirect[0], whole.direct[0]], [1, 0], atol=1e-6)
+    each = vl.mediation_effects(lens, images[:3], images[3:], **asked)
+    # Changes by δ of the left's two probabilities and of the right's three: 2δ² and 1.5δ².
+    squares = (halves(images[3:]) - halves(images[:3])) ** 2 @ np.diag([2, 1.5])
+    np.testing.assert_allclose(each.indirect, squares.sum(axis=0) / squares.sum(), rtol=1e-5)
+    np.testing.assert_allclose(each.direct, 1 - squares.sum(axis=0) / squares.sum(), rtol=1e-5)
+    np.testing.assert_allclose(each.interaction, 0, atol=1e-6)
+    np.testing.assert_allclose(each.total_norm, np.sqrt(squares.sum(axis=1)).mean(), rtol=1e-5)
+    assert each.attrs["outcome"] == "factors"
+    assert json.loads(each.attrs["reader_accuracy"]) == {"left": 0.75, "right": 1.0}
+    intervals(each, "indirect", "total_norm")
+
+
+def test_mediation_asks_for_the_reader_and_for_no_other_outcome_with_it(lens, images):
+    with pytest.raises(vl.VaelensError, match="outcome='factors' needs a reader"):
+        vl.mediation_effects(lens, images[:3], images[3:], "latent", outcome="factors")
+    with pytest.raises(vl.VaelensError, match="outcome='image' reads no factors"):
+        vl.mediation_effects(lens, images[:3], images[3:], "latent", reader=HalvesReader())
+    with pytest.raises(vl.VaelensError, match=r"unknown outcome 'factor'; known: code, image, factors"):
+        vl.mediation_effects(lens, images[:3], images[3:], "latent", outcome="factor", reader=HalvesReader())
+    with pytest.raises(vl.VaelensError, match="unknown outcome 'factors'; known: code, image"):
+        vl.patching_effects(lens, images[:3], images[3:], sites="latent", outcome="factors")
+
+
+def test_a_changed_input_is_told_by_what_is_read_off_the_output(lens, intervals):
+    # Half-images of brightness 0, ½ and 1: a full grid of two factors, which the model passes on as they are.
+    grid = np.array([(left, right) for left in range(3) for right in range(3)])
+    pixels = np.repeat(grid[:, None, None, :] / 2, 2, axis=2)
+    ds = vl.ArrayDataset(pixels, grid, names=["dark", "bright"], kinds={"dark": "ordinal", "bright": "ordinal"})
+    effects = vl.input_effects(lens, ds, n=20, seed=3, reader=HalvesReader())
+    for k, name in enumerate(ds.factors.names):
+        pairs = ds.pairs(name, 20, seed=3)
+        changed = (pairs.f2[:, k] - pairs.f[:, k]).abs().double().mean() / 2
+        np.testing.assert_allclose(effects.factor_read.sel(factor=name), np.eye(2)[k] * float(changed), atol=1e-6)
+    assert effects.factor_read.dims == ("factor", "read_factor")
+    assert effects.read_factor.values.tolist() == ["left", "right"]
+    intervals(effects, "factor_read")
+
+
+def test_a_manipulation_is_told_by_what_is_read_off_the_output(lens):
+    ds = vl.ArrayDataset(np.full((4, 1, 2, 2), 0.5))
+    effects = vl.input_effects(lens, ds, n=4, manipulations={"brightness": 0.25}, reader=HalvesReader())
+    assert effects.factor_read.dims == ("manipulation", "read_factor")
+    np.testing.assert_allclose(effects.factor_read, [[0.25, 0.25]], rtol=1e-5)
