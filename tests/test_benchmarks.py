@@ -1,8 +1,9 @@
 """The benchmarks' other ways to each number give the number; what they print finds its place."""
 
+import numpy as np
 import pytest
 import torch
-from benchmarks import latent, mediation, page, patching
+from benchmarks import coverage, latent, mediation, page, patching
 from benchmarks.contest import Contest, Way, difference, run
 from benchmarks.rivals import RIVALS
 from benchmarks.rivals.hooks import whole
@@ -86,3 +87,22 @@ def test_the_output_needs_its_place(tmp_path):
 def test_the_readme_has_the_place():
     text = page.README.read_text()
     assert text.index(page.BEGIN) < text.index(page.END)
+
+
+def test_intervals_cover_and_the_table_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["coverage", "--repetitions", "150", "--images", "60"])
+    coverage.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
+    assert len(rows) == len(coverage.EFFECTS)
+    for _, images, *shares, sequence in rows:
+        assert images == "60"
+        # 150 repetitions of a share of 0.95 have a standard deviation of 1.8 points.
+        assert all(95 - 4 * 1.8 <= float(share.rstrip(" %|")) <= 100 for share in shares)
+        assert float(sequence.rstrip(" %|")) >= 95
+
+
+def test_the_effects_have_the_means_that_are_covered():
+    for name, effects in coverage.EFFECTS.items():
+        values = effects.draw(np.random.default_rng(0), (400_000,))
+        assert abs(values.mean() - effects.mean) < 5 * values.std() / 400_000**0.5, name
+        assert 0 <= values.min() <= values.max() <= coverage.BOUND, name

@@ -140,10 +140,12 @@ def latent_effects(
         relative, relatives = ces / distance, replicates / distances[:, None]
     variables = {
         **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
-        **with_interval("ces", (unit,), ces, _interval(replicates, n) if until is None else until.interval),
-        **with_interval("ces_relative", (unit,), relative, _interval(relatives, n)),
+        **with_interval(
+            "ces", (unit,), ces, percentile_interval(replicates, images=n) if until is None else until.interval
+        ),
+        **with_interval("ces_relative", (unit,), relative, percentile_interval(relatives, images=n)),
         **with_interval("ces_posterior", (unit,), posterior, posterior_interval),
-        **with_interval("ces_mean", (), ces.mean(), _interval(replicates.mean(axis=1), n)),
+        **with_interval("ces_mean", (), ces.mean(), percentile_interval(replicates.mean(axis=1), images=n)),
         **with_interval("specificity", (unit,), specificity, _pivotal(specificity, specificities, n)),
         **with_interval("specificity_normalised", (unit,), normalised, _pivotal(normalised, normaliseds, n)),
         **_known(codes, unit),
@@ -184,7 +186,8 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     check_progress(progress)
     codes = codes_of(lens, x, positions, seed)
     plans = [replacements(mode, codes, None, seed) for mode in LATENT_MODES]
-    total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
+    n = len(codes.z)
+    total = n * lens.latents * sum(len(plan.labels) for plan in plans)
     with reporting(progress, total, "CES by mode") as report:
         effects = [effect_sizes(lens, codes.z, plan, seed, report.advance) for plan in plans]
         distance, distances = contrast(lens, codes.z, seed)
@@ -193,11 +196,11 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = every / distance, resampled / distances[:, None, None]
     variables = {
-        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled)),
-        **with_interval("ces_relative", ("mode", "latent"), relative, percentile_interval(relatives)),
+        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled, images=n)),
+        **with_interval("ces_relative", ("mode", "latent"), relative, percentile_interval(relatives, images=n)),
     }
     coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
-    made = {"images": len(codes.z), "seed": seed, "reference_distance": distance}
+    made = {"images": n, "seed": seed, "reference_distance": distance}
     return record(lens, variables, coords, **made, positions=codes.positions.asked)
 
 
@@ -238,12 +241,7 @@ def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, adva
         return nothing, (nothing, nothing)
     calibrated = POSTERIOR[plan.over](codes, None, seed)
     ces, replicates = _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
-    return ces, percentile_interval(replicates)
-
-
-def _interval(replicates: Array, images: int) -> Interval:
-    """NaN for one image alone, whose replicates are all alike."""
-    return percentile_interval(replicates if images > 1 else replicates[:0])
+    return ces, percentile_interval(replicates, images=len(codes.z))
 
 
 def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
@@ -251,7 +249,7 @@ def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
 
     Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
     """
-    low, high = _interval(replicates, images)
+    low, high = percentile_interval(replicates, images=images)
     return np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
 
 
