@@ -52,8 +52,10 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = every / distance, resampled / distances[:, None, None]
     variables = {
-        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled)),
-        **with_interval("ces_relative", ("mode", "latent"), relative, percentile_interval(relatives)),
+        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled, images=len(codes.z))),
+        **with_interval(
+            "ces_relative", ("mode", "latent"), relative, percentile_interval(relatives, images=len(codes.z))
+        ),
     }
     coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
     made = {"images": len(codes.z), "seed": seed, "reference_distance": distance}

@@ -243,8 +243,7 @@ def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, adva
 
 
 def _interval(_: Array, replicates: Array, images: int) -> Interval:
-    """NaN for one image alone, whose replicates are all alike."""
-    return percentile_interval(replicates if images > 1 else replicates[:0])
+    return percentile_interval(replicates, images=images)
 
 
 def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
@@ -252,7 +251,7 @@ def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
 
     Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
     """
-    low, high = _interval(estimate, replicates, images)
+    low, high = percentile_interval(replicates, images=images)
     ends = np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
     return np.asarray(ends[0]), np.asarray(ends[1])
 

@@ -169,7 +169,7 @@ class _Sums:
                 "interaction",
                 ("unit",),
                 1 - direct - indirect,
-                percentile_interval(rest if images > 1 else rest[:0]),
+                percentile_interval(rest, images=images),
             ),
             **with_interval("total_norm", (), self.norm.mean, self.norm.interval()),
         }

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import minimize
 from scipy.special import stdtr, stdtrit
 
 from vaelens.errors import VaelensError
@@ -172,6 +171,8 @@ def _design(runs: pd.DataFrame, score: str, group: str, block: str) -> _Design:
 
 def _fit(design: _Design) -> _Fit:
     """REML over the logarithms of 1 + τ²/(ω² + σ²) and, where cells have several runs, of 1 + ω²/σ²."""
+    from scipy.optimize import minimize  # half a second that nothing else in this package needs
+
     axes = 2 if design.runs.sum() > len(design.means) else 1
     bounds, starts = [(0.0, end) for end in _FARTHEST[:axes]], list(product(_STARTS, repeat=axes))
 
