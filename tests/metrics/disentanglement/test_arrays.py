@@ -6,7 +6,14 @@ import torch
 
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement import dci, explicitness, irs, mig, modularity, sap
-from vaelens.metrics.disentanglement.arrays import check_codes, check_factors, check_pair, check_split
+from vaelens.metrics.disentanglement.arrays import (
+    check_codes,
+    check_continuous,
+    check_factors,
+    check_kinds,
+    check_pair,
+    check_pair_of_kinds,
+)
 
 CODES = np.random.default_rng(0).normal(size=(30, 3))
 FACTORS = np.random.default_rng(1).integers(4, size=(30, 2))
@@ -71,44 +78,23 @@ def test_codes_keep_float32_and_everything_else_becomes_float64():
     assert check_factors(FACTORS.astype(bool)).dtype == np.int64
 
 
-def test_the_split_is_seeded_and_takes_every_image_once():
-    images = np.arange(31)[:, None]
-    train, train_factors, test, test_factors = check_split(images, images, None, None, seed=0)
-    assert (len(train), len(test)) == (21, 10)
-    np.testing.assert_array_equal(train, train_factors)
-    np.testing.assert_array_equal(test, test_factors)
-    np.testing.assert_array_equal(np.sort(np.concatenate([train, test]), axis=0), images)
-    np.testing.assert_array_equal(train, check_split(images, images, None, None, seed=0)[0])
-    assert (train != check_split(images, images, None, None, seed=1)[0]).any()
+def test_a_factor_is_continuous_or_not():
+    np.testing.assert_array_equal(check_continuous(np.True_, 2), [True, True])
+    np.testing.assert_array_equal(check_continuous((False, True, False), 3), [False, True, False])
+    # Numbers of factors, too few, neither true nor false, a word.
+    for given in ([0, 1], [True], [[True, False]], 1, None, "all"):
+        with pytest.raises(VaelensError, match=r"continuous is .*; expected True or False, or one of them for each of"):
+            check_continuous(given, 2)
 
 
-def test_a_given_test_set_is_taken_as_it_is():
-    parts = check_split(CODES, FACTORS, CODES[:5], FACTORS[:5], seed=0)
-    for part, expected in zip(parts, (CODES, FACTORS, CODES[:5], FACTORS[:5]), strict=True):
-        np.testing.assert_array_equal(part, expected)
-
-
-@pytest.mark.parametrize(
-    ("test_codes", "test_factors", "message"),
-    [
-        (CODES, None, "test_codes came without test_factors; expected both or neither"),
-        (None, FACTORS, "test_factors came without test_codes; expected both or neither"),
-        (CODES[:9], FACTORS, "test_codes hold 9 images and test_factors 30"),
-        (CODES[:, :2], FACTORS, "test_codes hold 2 latents and codes 3; expected the same columns"),
-        (CODES, FACTORS[:, :1], "test_factors hold 1 factors and factors 2; expected the same columns"),
-    ],
-)
-def test_a_test_set_that_does_not_fit_is_refused(test_codes, test_factors, message):
-    with pytest.raises(VaelensError, match=message):
-        dci(CODES, FACTORS, test_codes, test_factors)
-
-
-def test_two_images_cannot_be_split():
-    with pytest.raises(VaelensError, match="codes hold 2 images; expected at least 3 to split"):
-        check_split(CODES[:2], FACTORS[:2], None, None, seed=0)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_has_a_range(seed):
-    with pytest.raises(VaelensError, match=r"seed is .*; expected a whole number from 0"):
-        check_split(CODES, FACTORS, None, None, seed=seed)
+def test_discrete_factors_stay_whole_beside_continuous_ones():
+    factors = np.array([[1.0, 0.5], [2.0, -1.5]])
+    np.testing.assert_array_equal(check_kinds(factors, [False, True]), factors)
+    assert check_kinds(factors, True).dtype == np.float64
+    assert check_kinds(factors[:, :1], False).dtype == np.int64
+    with pytest.raises(VaelensError, match=r"ours hold 0.5 in image 0, factor 1; expected whole numbers"):
+        check_kinds(factors, [True, False], "ours")
+    with pytest.raises(VaelensError, match=r"factors hold inf in image 1, factor 0; expected finite numbers"):
+        check_kinds([[0.5, 1], [np.inf, 1]], [True, False])
+    with pytest.raises(VaelensError, match="codes hold 3 images and factors 2"):
+        check_pair_of_kinds(np.zeros((3, 2)), factors, True)

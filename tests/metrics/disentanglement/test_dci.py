@@ -8,6 +8,7 @@ import pytest
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement import dci
 from vaelens.metrics.disentanglement.dci import _concentration
+from vaelens.metrics.disentanglement.predictors import PREDICTORS
 
 SCORES = ("disentanglement", "completeness", "informativeness")
 
@@ -147,3 +148,73 @@ def test_a_forest_does_not_see_the_order_or_the_sign_of_latents(mixed, grid):
     # Which of equally good splits a tree takes hangs on the order: equal but for that.
     np.testing.assert_allclose(turned.importance[::-1], plain.importance, atol=0.05)
     assert scores_of(turned) == pytest.approx(scores_of(plain), abs=0.03)
+
+
+def test_scores_of_each_factor(grid):
+    # The first factor is in the code, of the last only the half: right for one of two values in each.
+    codes = np.column_stack([grid[:, 0], grid[:, 2] // 2]).astype(float)
+    factors = grid[:, [0, 2, 1]] * [1, 1, 0]
+    result = dci(codes, factors, codes, factors)
+    np.testing.assert_allclose(result.informativeness_per_factor, [1, 1 / 2, np.nan])
+    np.testing.assert_allclose(result.error_per_factor, [0, 1 / 2, np.nan])
+    assert result.informativeness == pytest.approx(3 / 4)
+    assert result.continuous_factors == ()
+
+
+@pytest.mark.parametrize("estimator", PREDICTORS)
+def test_continuous_factors_are_predicted_by_a_regressor(estimator):
+    values = np.random.default_rng(0).uniform(size=(600, 3))
+    codes = 10 - 3 * values[:, [2, 0, 1]]
+    result = dci(codes, values, estimator=estimator, continuous=True)
+    assert scores_of(result)[:2] == pytest.approx([1, 1], abs=0.02)
+    np.testing.assert_allclose(result.importance, np.eye(3)[[2, 0, 1]], atol=0.01)
+    assert (result.informativeness_per_factor > 0.98).all()
+    np.testing.assert_allclose(result.error_per_factor**2, 1 - result.informativeness_per_factor)
+    assert result.informativeness == pytest.approx(np.mean(result.informativeness_per_factor))
+    assert (result.estimator, result.continuous_factors) == (estimator, (0, 1, 2))
+    # The factor's unit says nothing.
+    scaled = dci(codes, 1e6 * values - 3e5, estimator=estimator, continuous=True)
+    assert scores_of(scaled) == pytest.approx(scores_of(result), abs=1e-3)
+
+
+def test_the_error_of_a_continuous_factor_on_paper():
+    # A code of one bit; the factor is 0 or 2 where it is 0, and 4 or 6 where it is 1. Predicted are 1 and 5, off by 1
+    # everywhere; the factor's variance is (9 + 1 + 1 + 9) / 4 = 5.
+    bits = np.tile([0.0, 0, 1, 1], 30)
+    values = np.tile([0.0, 2, 4, 6], 30)[:, None]
+    codes = np.column_stack([bits, np.zeros(120)])
+    result = dci(codes, values, codes, values, continuous=True)
+    np.testing.assert_allclose(result.informativeness_per_factor, [1 - 1 / 5], atol=1e-4)
+    np.testing.assert_allclose(result.error_per_factor, [np.sqrt(1 / 5)], atol=1e-4)
+    np.testing.assert_allclose(result.importance[:, 0], [1, 0])
+    # The test images' factor has another mean: worse than a guess, which the score is cut at, and the error is not.
+    # Off by 5 or by 3, squares of mean 17 on a variance of 5.
+    moved = dci(codes, values, codes, values + 4, continuous=True)
+    assert moved.informativeness == 0
+    np.testing.assert_allclose(moved.error_per_factor, [np.sqrt(17 / 5)], atol=1e-4)
+
+
+def test_codes_that_know_nothing_of_a_continuous_factor_score_zero(grid):
+    result = dci(np.ones((len(grid), 3)), grid + 0.5, np.ones((24, 3)), grid[:24] + 0.5, continuous=True)
+    assert scores_of(result) == pytest.approx([0, 0, 0], abs=1e-9)
+    np.testing.assert_allclose(result.error_per_factor, np.ones(3))
+    np.testing.assert_array_equal(result.importance, np.zeros((3, 3)))
+
+
+def test_each_factor_is_predicted_as_what_it_is(mixed, grid):
+    discrete, continuous = dci(mixed, grid), dci(mixed, grid, continuous=True)
+    both = dci(mixed, grid, continuous=[False, True, False])
+    for field in ("importance", "informativeness_per_factor", "error_per_factor"):
+        found, classes, numbers = (getattr(one, field) for one in (both, discrete, continuous))
+        np.testing.assert_array_equal(found[..., [0, 2]], classes[..., [0, 2]])
+        np.testing.assert_array_equal(found[..., 1], numbers[..., 1])
+    assert both.continuous_factors == (1,)
+
+
+def test_factors_that_cannot_be_scored_are_refused(mixed, grid):
+    with pytest.raises(VaelensError, match=r"factors hold 0.5 in image 0, factor 0; expected whole numbers"):
+        dci(mixed, grid + 0.5)
+    with pytest.raises(VaelensError, match=r"the continuous factor 1 is 2 in every test image; expected different"):
+        dci(mixed, grid, mixed, grid * [1, 0, 1] + [0, 2, 0], continuous=[False, True, False])
+    with pytest.raises(VaelensError, match=r"continuous is \[1\]; expected True or False"):
+        dci(mixed, grid, continuous=[1])

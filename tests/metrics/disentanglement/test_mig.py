@@ -60,3 +60,34 @@ def test_a_gap_needs_two_latents_and_two_bins(grid):
         mig(grid[:, :1], grid)
     with pytest.raises(VaelensError, match="bins is 1; expected 2 or more"):
         mig(grid, grid, bins=1)
+
+
+def test_a_continuous_factor_is_cut_into_bins(grid):
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(400, 2))
+    codes = np.column_stack([values, generator.normal(size=400)]) + 0.3 * generator.normal(size=(400, 3))
+    cut = np.column_stack([np.digitize(v, np.histogram(v, 8)[1][:-1]) for v in values.T])
+    assert mig(codes, values, bins=8, continuous=True) == mig(codes, cut, bins=8)
+    assert mig(codes, np.column_stack([values[:, 0], cut[:, 1]]), bins=8, continuous=[True, False]) == mig(
+        codes, cut, bins=8
+    )
+    # What counts is the order and the distances: the unit does not.
+    assert mig(codes, 4 * values - 1, bins=8, continuous=True) == mig(codes, values, bins=8, continuous=True)
+    with pytest.raises(VaelensError, match=r"factors hold .* in image 0, factor 0; expected whole numbers"):
+        mig(codes, values)
+
+
+def test_the_gap_by_nearest_neighbours():
+    # Factor of 4 values, 2 bits, all known to the first latent; the second knows its parity, 1 bit: (2 - 1) / 2.
+    generator = np.random.default_rng(0)
+    factors = generator.integers(4, size=(800, 1))
+    codes = np.column_stack([3 * factors, 3 * (factors % 2)]) + generator.uniform(size=(800, 2))
+    assert mig(codes, factors, estimator="nearest-neighbours") == pytest.approx(0.5, abs=0.02)
+    assert mig(codes, factors, estimator="nearest-neighbours", neighbours=10) == pytest.approx(0.5, abs=0.05)
+
+
+def test_nearest_neighbours_need_factors_with_an_entropy(grid):
+    with pytest.raises(VaelensError, match=r"factor 2 is continuous .* does not have; take estimator='bins'"):
+        mig(grid, grid, estimator="nearest-neighbours", continuous=[False, False, True])
+    with pytest.raises(VaelensError, match=r"unknown estimator 'nearest'"):
+        mig(grid, grid, estimator="nearest")

@@ -69,3 +69,22 @@ def test_two_factors_and_two_bins_are_needed(grid):
     for bins in (1, 2.5, "many"):
         with pytest.raises(VaelensError, match=r"bins is .*; expected a whole number of at least 2"):
             modularity(grid, grid, bins=bins)
+
+
+def test_continuous_factors_are_cut_into_bins_too(grid):
+    values = np.random.default_rng(0).normal(size=(400, 2))
+    codes = values @ [[1, 0.5], [0, 1]]
+    cut = np.column_stack([np.digitize(v, np.histogram(v, 20)[1][:-1]) for v in values.T])
+    assert modularity(codes, values, continuous=True) == modularity(codes, cut)
+    with pytest.raises(VaelensError, match=r"factors hold .* in image 0, factor 0; expected whole numbers"):
+        modularity(codes, values)
+
+
+def test_modularity_by_nearest_neighbours_on_paper():
+    # Normal factors a and b, latents a + noise and 2 a + b. Of a Gaussian I = -log(1 - r²) / 2, with r² = 4/5 and 1/5
+    # for the second latent: θ = log(5) / 2 against log(5/4) / 2. The first knows nothing of b.
+    values = np.random.default_rng(0).normal(size=(6000, 3))
+    codes = np.column_stack([values[:, 0] + values[:, 2], 2 * values[:, 0] + values[:, 1]])
+    expected = (1 + 1 - (np.log(5 / 4) / np.log(5)) ** 2) / 2
+    found = modularity(codes, values[:, :2], continuous=True, estimator="nearest-neighbours")
+    assert found == pytest.approx(expected, abs=0.02)

@@ -117,3 +117,13 @@ def test_a_gap_needs_two_latents(grid):
 def test_many_values_for_few_images_are_still_classes():
     factors = np.arange(12).reshape(12, 1) * 3 // 4  # nine values among twelve images; warnings are errors here
     assert 0 <= sap(np.hstack([factors, -factors]), factors, np.hstack([factors, -factors]), factors) < 1
+
+
+def test_factors_of_both_kinds_are_scored_as_what_they_are(grid):
+    codes = np.random.default_rng(0).normal(size=(len(grid), 3)) + grid
+    single = [sap(codes, grid[:, [k]], continuous=kind) for k, kind in enumerate((False, True, False))]
+    assert sap(codes, grid, continuous=[False, True, False]) == pytest.approx(np.mean(single), abs=1e-12)
+    for kind in (False, True):
+        assert sap(codes, grid, continuous=[kind] * 3) == sap(codes, grid, continuous=kind)
+    moved = grid + np.array([0, 0.5, 0])
+    assert sap(codes, moved, continuous=[False, True, False]) == pytest.approx(np.mean(single), abs=1e-12)

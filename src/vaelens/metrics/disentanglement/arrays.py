@@ -7,7 +7,7 @@ a `VaelensError` that says which argument, what came and what to do. Nothing is 
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from vaelens.errors import VaelensError
 
@@ -16,6 +16,8 @@ FactorArray = Int[np.ndarray, "n k"]
 ValueArray = Float[np.ndarray, "n k"]
 HeldOutCodeArray = Float[np.ndarray, "m d"]  # other images, the same latents
 HeldOutFactorArray = Int[np.ndarray, "m k"]
+HeldOutValueArray = Float[np.ndarray, "m k"]
+Kinds = Bool[np.ndarray, " k"]  # True: the factor is continuous
 
 
 def check_codes(codes: Any, name: str = "codes") -> CodeArray:
@@ -33,7 +35,7 @@ def check_codes(codes: Any, name: str = "codes") -> CodeArray:
         array([[0., 1.],
                [2., 3.]])
     """
-    array = _matrix(codes, name, columns="latent", letter="d")
+    array = check_matrix(codes, name, columns="latent", letter="d")
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
     finite = np.isfinite(array)
@@ -61,7 +63,7 @@ def check_factors(factors: Any, name: str = "factors") -> FactorArray:
         array([[0, 1],
                [2, 3]])
     """
-    array = _matrix(factors, name, columns="factor", letter="K")
+    array = check_matrix(factors, name, columns="factor", letter="K")
     whole = np.isfinite(array) & (np.trunc(array) == array)
     if not whole.all():
         image, factor = np.argwhere(~whole)[0]
@@ -87,7 +89,7 @@ def check_values(factors: Any, name: str = "factors") -> ValueArray:
         array([[0. , 1.5],
                [2. , 3. ]])
     """
-    array = _matrix(factors, name, columns="factor", letter="K").astype(np.float64)
+    array = check_matrix(factors, name, columns="factor", letter="K").astype(np.float64)
     finite = np.isfinite(array)
     if not finite.all():
         image, factor = np.argwhere(~finite)[0]
@@ -96,6 +98,57 @@ def check_values(factors: Any, name: str = "factors") -> ValueArray:
             "leave those images out"
         )
     return array
+
+
+def check_continuous(continuous: Any, factors: int) -> Kinds:
+    """Which factors are continuous: numbers with an order and distances, rather than classes.
+
+    Args:
+        continuous: True or False for all factors, or one of them for each.
+        factors: how many there are.
+
+    Raises:
+        VaelensError: if it is neither; 0 and 1 do not pass, for they might be meant as the factors' numbers.
+
+    Example:
+        >>> check_continuous(True, 2), check_continuous([True, False], 2)
+        (array([ True,  True]), array([ True, False]))
+    """
+    if isinstance(continuous, bool | np.bool_):
+        return np.full(factors, bool(continuous))
+    kinds = None if isinstance(continuous, str) else np.array(continuous)
+    if kinds is None or kinds.dtype != bool or kinds.shape != (factors,):
+        raise VaelensError(
+            f"continuous is {continuous!r}; expected True or False, or one of them for each of the {factors} factors"
+        )
+    return kinds
+
+
+def check_kinds(factors: Any, continuous: Any, name: str = "factors") -> FactorArray | ValueArray:
+    """The factors as an int64 array where all are discrete, else as a float64 array.
+
+    Args:
+        factors: `(N, K)`, whole numbers in the discrete columns, finite numbers in the continuous ones.
+        continuous: see `check_continuous`.
+        name: what the caller calls this argument.
+
+    Raises:
+        VaelensError: as `check_factors` for the discrete columns, as `check_values` for the continuous ones, and as
+            `check_continuous`.
+
+    Example:
+        >>> check_kinds([[0, 1.5], [2, 3]], continuous=[False, True])
+        array([[0. , 1.5],
+               [2. , 3. ]])
+    """
+    array = check_matrix(factors, name, columns="factor", letter="K")
+    kinds = check_continuous(continuous, array.shape[1])
+    if not kinds.any():
+        return check_factors(array, name)
+    values = check_values(array, name)
+    if not kinds.all():
+        check_factors(np.where(kinds, 0, values), name)  # columns keep their numbers in the message
+    return values
 
 
 def check_pair(
@@ -117,14 +170,16 @@ def check_pair(
     return checked
 
 
-def check_value_pair(codes: Any, factors: Any) -> tuple[CodeArray, ValueArray]:
-    """Codes and factor values of the same images: `check_pair` for factors that need not be whole numbers.
+def check_pair_of_kinds(
+    codes: Any, factors: Any, continuous: Any, codes_name: str = "codes", factors_name: str = "factors"
+) -> tuple[CodeArray, FactorArray | ValueArray]:
+    """Codes and factors of the same images: `check_pair` for factors of which some or all may be continuous.
 
     Raises:
-        VaelensError: as `check_codes` and `check_values`, and if the numbers of images differ.
+        VaelensError: as `check_codes` and `check_kinds`, and if the numbers of images differ.
     """
-    checked = check_codes(codes), check_values(factors)
-    _check_same_images(*checked, "codes", "factors")
+    checked = check_codes(codes, codes_name), check_kinds(factors, continuous, factors_name)
+    _check_same_images(*checked, codes_name, factors_name)
     return checked
 
 
@@ -159,64 +214,6 @@ def varying_factors(factors: FactorArray | ValueArray, where: str = "these image
     return varying
 
 
-def check_split(
-    codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int
-) -> tuple[CodeArray, FactorArray, HeldOutCodeArray, HeldOutFactorArray]:
-    """The training and the test images; without a test set, a seeded random split of the images.
-
-    The split gives two thirds of the images (rounded up) to training and the rest to the test: training
-    decides the importances of DCI, so it gets the larger part.
-
-    Args:
-        codes: `(N, d)`, see `check_codes`.
-        factors: `(N, K)`, see `check_factors`.
-        test_codes: `(M, d)`, or None.
-        test_factors: `(M, K)`, or None, both or neither.
-        seed: seed of the split, 0 or more; without effect where a test set is given.
-
-    Returns:
-        Training codes and factors, test codes and factors.
-
-    Raises:
-        VaelensError: as `check_pair`, if only one of the test arrays is given, if it has other latents or
-            factors than the training array, if the seed is no seed, or if there is too little to split.
-
-    Example:
-        >>> parts = check_split(np.zeros((30, 4)), np.zeros((30, 2)), None, None, seed=0)
-        >>> [part.shape for part in parts]
-        [(20, 4), (20, 2), (10, 4), (10, 2)]
-    """
-    if not 0 <= seed < 2**32:
-        raise VaelensError(f"seed is {seed}; expected a whole number from 0 to 2**32 - 1")
-    codes, factors = check_pair(codes, factors)
-    if test_codes is None and test_factors is None:
-        if len(codes) < 3:
-            raise VaelensError(
-                f"codes hold {len(codes)} images; expected at least 3 to split into training and test; "
-                "give more images, or a test set"
-            )
-        order = np.random.default_rng(seed).permutation(len(codes))
-        train, test = np.split(order, [-(-2 * len(order) // 3)])
-        return codes[train], factors[train], codes[test], factors[test]
-    if test_codes is None or test_factors is None:
-        given, missing = ("test_factors", "test_codes")[:: 1 if test_codes is None else -1]
-        raise VaelensError(
-            f"{given} came without {missing}; expected both or neither; "
-            f"give {missing} too, or neither for a seeded split of the images"
-        )
-    test_codes, test_factors = check_pair(test_codes, test_factors, "test_codes", "test_factors")
-    for name, columns, array, other in (
-        ("codes", "latents", codes, test_codes),
-        ("factors", "factors", factors, test_factors),
-    ):
-        if array.shape[1] != other.shape[1]:
-            raise VaelensError(
-                f"test_{name} hold {other.shape[1]} {columns} and {name} {array.shape[1]}; "
-                "expected the same columns in both; take both from the same model and dataset"
-            )
-    return codes, factors, test_codes, test_factors
-
-
 def _check_same_images(codes: np.ndarray, factors: np.ndarray, codes_name: str, factors_name: str) -> None:
     if len(codes) != len(factors):
         raise VaelensError(
@@ -225,8 +222,18 @@ def _check_same_images(codes: np.ndarray, factors: np.ndarray, codes_name: str, 
         )
 
 
-def _matrix(values: Any, name: str, columns: str, letter: str) -> np.ndarray:
-    """An array of real numbers with two axes, neither empty."""
+def check_matrix(values: Any, name: str, columns: str, letter: str) -> Shaped[np.ndarray, "n c"]:
+    """The values as an array of real numbers with two axes, neither of them empty.
+
+    Args:
+        values: an array, a tensor or nested lists.
+        name: what the caller calls this argument.
+        columns: what a column is.
+        letter: the number of columns in the shape that is asked for.
+
+    Raises:
+        VaelensError: if they are no such array.
+    """
     try:
         array = np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:

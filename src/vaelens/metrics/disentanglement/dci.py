@@ -4,20 +4,20 @@ The reference costs one gradient-boosted classifier a factor, a hundred trees fo
 grows linearly with images, latents and values. A random forest costs twenty trees a factor.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.utils.parallel import Parallel, delayed
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
-from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_split, varying_factors
+from vaelens.metrics.disentanglement.arrays import check_continuous, varying_factors
 from vaelens.metrics.disentanglement.classes import values_as_classes
+from vaelens.metrics.disentanglement.predictors import PREDICTORS, Prediction, classified, regressed
+from vaelens.metrics.disentanglement.split import check_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,16 @@ class DCI:
 
     disentanglement: float  # [0, 1], higher: each latent matters for one factor
     completeness: float  # [0, 1], higher: each factor needs one latent
-    informativeness: float  # [0, 1], higher: factors are read off the code; mean accuracy on the test images
+    informativeness: float  # [0, 1], higher: factors are read off the code; mean over factors, on the test images
     importance: Float[np.ndarray, "d K"]  # of latent j for factor k; a column adds to 1
+    informativeness_per_factor: Float[np.ndarray, " K"]  # accuracy of a discrete, R² of a continuous one; NaN: constant
+    error_per_factor: Float[np.ndarray, " K"]  # 0 or more, lower: 1 − accuracy, or √(1 − R²); NaN for a constant one
     estimator: str
     n_train: int
     n_test: int
     constant_latents: tuple[int, ...] = ()  # one value in the training images: rows of zeros in the importance
     constant_factors: tuple[int, ...] = ()  # one value in the training images: columns of zeros
+    continuous_factors: tuple[int, ...] = ()  # those that a regressor predicts
 
 
 def dci(
@@ -43,19 +46,25 @@ def dci(
     estimator: str = "gradient-boosting",
     seed: Any = 0,
     jobs: int = -1,
+    continuous: Any = False,
 ) -> DCI:
     """Disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
 
     For each factor k a predictor of its value from the code gives the importance R_jk ≥ 0 of each latent j.
     With p_jk = R_jk / Σ_k R_jk, latent j has the disentanglement D_j = 1 + Σ_k p_jk log_K p_jk, and
     D = Σ_j ρ_j D_j with ρ_j = Σ_k R_jk / Σ R. With q_jk = R_jk / Σ_j R_jk, factor k has the completeness
-    C_k = 1 + Σ_j q_jk log_d q_jk, and C is their mean weighted by Σ_j R_jk / Σ R. The informativeness is the
-    accuracy of the predictors on the test images, averaged over factors.
+    C_k = 1 + Σ_j q_jk log_d q_jk, and C is their mean weighted by Σ_j R_jk / Σ R. The informativeness is how well the
+    predictors do on the test images, averaged over factors: the accuracy for a discrete factor, which a classifier
+    predicts; max(0, R²) for a continuous one, which a regressor predicts, with R² = 1 − Σ (v − v̂)² / Σ (v − v̄)². The
+    result has it for each factor, too, and the error: 1 − accuracy, or √(1 − R²), the root of the mean squared error
+    in units of the factor's standard deviation on the test images (the paper's normalised error), 1 for a guess of the
+    mean. A mean over factors of both kinds mixes accuracies and R².
 
     The default estimator is the reference's: scikit-learn's gradient boosting classifier as it comes, with
-    its impurity importances. Another estimator is another metric; results carry its name. "random-forest" is the fast
-    one: 20 trees of depth 8 at most with 5 images a leaf at least, which look at every latent at every split; also with
-    impurity importances. `docs/metrics.md` has its measured difference from the reference.
+    its impurity importances; for continuous factors its gradient boosting regressor. Another estimator is another
+    metric; results carry its name. "random-forest" is the fast one: 20 bagged trees of depth 8 at most with 5 images a
+    leaf at least, which look at every latent at every split; also with impurity importances. `docs/metrics.md` has its
+    measured difference from the reference.
 
     A factor with one value in the training images cannot be predicted and is left out of all three scores; K
     above counts the others. A constant latent has importance 0 and adds nothing to a sum; d above still
@@ -65,7 +74,8 @@ def dci(
 
     Args:
         codes: `(N, d)` codes of the training images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite numbers
+            where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.
@@ -73,12 +83,15 @@ def dci(
         seed: seed of the split, of the order in which equally good splits of a tree are tried, and of the images that
             each tree of a forest is given.
         jobs: threads, over factors; −1 uses all cores. The numbers do not depend on it.
+        continuous: take the factors as numbers with a linear order rather than as classes: True or False for all
+            of them, or one of these for each.
 
     Returns:
         The scores, each in [0, 1], higher is better, with the importances `(d, K)`.
 
     Raises:
-        VaelensError: if an array is not as above, no factor varies, the estimator is unknown, or `jobs` is 0.
+        VaelensError: if an array is not as above, no factor varies, a continuous factor has one value in the test
+            images, the estimator is unknown, or `jobs` is 0.
 
     References:
         A framework for the quantitative evaluation of disentangled representations (Eastwood, Williams, 2018).
@@ -95,66 +108,52 @@ def dci(
                [1., 0.]])
         >>> scores.n_train, scores.n_test
         (60, 30)
+        >>> scores = dci(codes=factors + 0.5 * factors[:, ::-1], factors=factors + 0.25, continuous=True)
+        >>> scores.informativeness > 0.99, scores.continuous_factors
+        (True, (0, 1))
     """
-    if estimator not in _ESTIMATORS:
-        raise unknown("estimator", estimator, _ESTIMATORS)
+    if estimator not in PREDICTORS:
+        raise unknown("estimator", estimator, PREDICTORS)
     if jobs == 0:
         raise VaelensError("jobs is 0; expected a number of threads, or -1 for all cores")
     seed = check_seed(seed)
-    codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
+    codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed, continuous)
+    kinds = check_continuous(continuous, factors.shape[1])
     varying = varying_factors(factors, "the training images")
+    for k in varying[kinds[varying]]:
+        if np.ptp(test_factors[:, k]) == 0:
+            raise VaelensError(
+                f"the continuous factor {k} is {test_factors[0, k]:g} in every test image; expected different values, "
+                "for its error is measured against their spread; give more test images"
+            )
+
+    def predict(k: np.integer) -> Prediction:
+        fit, kind = (regressed, np.float64) if kinds[k] else (classified, np.int64)
+        values, test_values = factors[:, k].astype(kind), test_factors[:, k].astype(kind)
+        return fit(PREDICTORS[estimator], codes, values, test_codes, test_values, seed)
+
     # Threads: trees grow outside the interpreter's lock, and nothing has to be copied to another process.
     with values_as_classes():
-        fitted = Parallel(n_jobs=jobs, prefer="threads")(
-            delayed(_ESTIMATORS[estimator])(codes, factors[:, k], test_codes, test_factors[:, k], seed) for k in varying
-        )
-    columns, accuracies = zip(*fitted, strict=True)
+        predictions: Any = Parallel(n_jobs=jobs, prefer="threads")(delayed(predict)(k) for k in varying)
     importance = np.zeros((codes.shape[1], factors.shape[1]))
-    importance[:, varying] = np.stack(columns, axis=1)
+    importance[:, varying] = np.stack([one.importance for one in predictions], axis=1)
+    scores, errors = np.full((2, factors.shape[1]), np.nan)
+    scores[varying] = [one.score for one in predictions]
+    errors[varying] = [one.error for one in predictions]
     return DCI(
         disentanglement=_concentration(importance[:, varying]),
         completeness=_concentration(importance[:, varying].T),
-        informativeness=float(np.mean(accuracies)),
+        informativeness=float(np.mean(scores[varying])),
         importance=importance,
+        informativeness_per_factor=scores,
+        error_per_factor=errors,
         estimator=estimator,
         n_train=len(codes),
         n_test=len(test_codes),
         constant_latents=tuple(np.flatnonzero(np.ptp(codes, axis=0) == 0).tolist()),
         constant_factors=tuple(np.flatnonzero(np.ptp(factors, axis=0) == 0).tolist()),
+        continuous_factors=tuple(np.flatnonzero(kinds).tolist()),
     )
-
-
-def _gradient_boosting(
-    codes: CodeArray,
-    values: Int[np.ndarray, " n"],
-    test_codes: HeldOutCodeArray,
-    test_values: Int[np.ndarray, " m"],
-    seed: int,
-) -> tuple[Float[np.ndarray, " d"], float]:
-    """The importance of each latent for one factor, and the accuracy on the test images."""
-    model = GradientBoostingClassifier(random_state=seed).fit(codes, values)
-    accuracy = np.mean(model.predict(test_codes) == test_values)
-    return np.asarray(model.feature_importances_), float(accuracy)
-
-
-def _random_forest(
-    codes: CodeArray,
-    values: Int[np.ndarray, " n"],
-    test_codes: HeldOutCodeArray,
-    test_values: Int[np.ndarray, " m"],
-    seed: int,
-) -> tuple[Float[np.ndarray, " d"], float]:
-    """The same of one forest for all values; every split looks at every latent, as boosting's do."""
-    every: Any = None  # the stubs know names of numbers of features only
-    model = RandomForestClassifier(20, max_depth=8, min_samples_leaf=5, max_features=every, random_state=seed)
-    model.fit(codes, values)
-    return np.asarray(model.feature_importances_), float(np.mean(model.predict(test_codes) == test_values))
-
-
-_ESTIMATORS: dict[str, Callable[..., tuple[np.ndarray, float]]] = {
-    "gradient-boosting": _gradient_boosting,
-    "random-forest": _random_forest,
-}
 
 
 def _concentration(importance: Float[np.ndarray, "rows columns"]) -> float:

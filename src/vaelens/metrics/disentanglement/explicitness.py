@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import check_split, varying_factors
+from vaelens.metrics.disentanglement.arrays import varying_factors
 from vaelens.metrics.disentanglement.classes import logistic_regression
+from vaelens.metrics.disentanglement.split import check_split
 
 
 def explicitness(

@@ -10,19 +10,30 @@ from numpy.typing import ArrayLike
 
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import check_pair, varying_factors
-from vaelens.metrics.disentanglement.information import discretise, mutual_information
+from vaelens.metrics.disentanglement.arrays import check_continuous, check_pair_of_kinds, varying_factors
+from vaelens.metrics.disentanglement.latent_information import latent_information
 
 _ROUNDING = 1e-12  # nats: information that counting leaves between independent columns
 
 
-def modularity(codes: ArrayLike, factors: ArrayLike, bins: Any = 20) -> float:
+def modularity(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    bins: Any = 20,
+    *,
+    continuous: Any = False,
+    estimator: Any = "bins",
+    neighbours: Any = 3,
+    seed: Any = 0,
+) -> float:
     """Modularity of codes with respect to known factors: each latent's information lies with one factor.
 
     With m_jk = I(z_j; v_k) and θ_j = max_k m_jk, latent j deviates from knowing one factor alone by
     δ_j = Σ_{k ≠ k(j)} m_jk² / (θ_j² (K − 1)), k(j) being the factor it knows most about; the score is the mean of
     1 − δ_j over all d latents. Information is estimated after each latent is cut into equal-width bins between
-    its extremes.
+    its extremes; a continuous factor is cut into as many. With the estimator "nearest-neighbours" neither is cut
+    (`neighbour_information`, after Kraskov and Ross); the information of a continuous factor is then not bounded, and
+    weighs more against that of a factor with few values. Another estimator is another metric: say which.
 
     A factor with one value has entropy 0 and is left out; K counts the others. A latent that knows nothing about
     any factor, such as a constant one, scores 0 and stays in the mean, as in the reference: a code with many
@@ -31,15 +42,21 @@ def modularity(codes: ArrayLike, factors: ArrayLike, bins: Any = 20) -> float:
 
     Args:
         codes: `(N, d)` codes of N images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each image.
-        bins: number of bins for each latent, 2 or more.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each image. Any finite numbers where a
+            factor is continuous.
+        bins: number of bins for each latent and each continuous factor, 2 or more.
+        continuous: True or False for all factors, or one of them for each: take it as a number rather than a class.
+        estimator: of the mutual information, `"bins"`, the reference's, or `"nearest-neighbours"`.
+        neighbours: how many, for the second estimator.
+        seed: parts equal codes, for the second estimator.
 
     Returns:
         A score from 0 (every latent knows all factors equally well, or none) to 1 (every latent knows one
         factor and nothing of the others). Higher is better.
 
     Raises:
-        VaelensError: if an array is not as above, fewer than 2 factors vary, or there are fewer than 2 bins.
+        VaelensError: if an array is not as above, fewer than 2 factors vary, there are fewer than 2 bins, or
+            the estimator is unknown.
 
     References:
         Learning deep disentangled embeddings with the F-statistic loss (Ridgeway, Mozer, 2018).
@@ -53,7 +70,7 @@ def modularity(codes: ArrayLike, factors: ArrayLike, bins: Any = 20) -> float:
         >>> modularity(codes=factors @ [[1, 1], [1, -1]], factors=factors)
         0.0
     """
-    codes, factors = check_pair(codes, factors)
+    codes, factors = check_pair_of_kinds(codes, factors, continuous)
     bins = whole_number("bins", bins, low=2)
     varying = varying_factors(factors)
     if len(varying) < 2:
@@ -61,7 +78,9 @@ def modularity(codes: ArrayLike, factors: ArrayLike, bins: Any = 20) -> float:
             f"factors hold {len(varying)} factor that varies; expected at least 2: a latent of a single factor is "
             "always modular; give more factors, or use mig"
         )
-    squared = mutual_information(discretise(codes, bins), factors[:, varying]) ** 2  # (d, varying factors)
+    kinds = check_continuous(continuous, factors.shape[1])[varying]
+    information = latent_information(codes, factors[:, varying], kinds, estimator, bins, neighbours, seed)
+    squared = information**2  # (d, varying factors)
     most = squared.max(axis=1)
     knowing = most > _ROUNDING**2
     scores = np.zeros(len(squared))

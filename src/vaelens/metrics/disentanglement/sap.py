@@ -16,12 +16,13 @@ from vaelens.metrics.disentanglement.arrays import (
     HeldOutCodeArray,
     HeldOutFactorArray,
     ValueArray,
-    check_split,
+    check_continuous,
+    check_pair_of_kinds,
     check_two_latents,
-    check_value_pair,
     varying_factors,
 )
 from vaelens.metrics.disentanglement.classes import values_as_classes
+from vaelens.metrics.disentanglement.split import check_split
 
 _LEAST_VARIANCE = 1e-12  # the reference's: below it a latent counts as constant
 
@@ -31,7 +32,7 @@ def sap(
     factors: ArrayLike,
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
-    continuous: bool = False,
+    continuous: Any = False,
     seed: Any = 0,
 ) -> float:
     """Separated attribute predictability (SAP) of codes with respect to known factors.
@@ -52,11 +53,12 @@ def sap(
     Args:
         codes: `(N, d)` codes of the training images, d at least 2.
         factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite
-            numbers where `continuous`.
+            numbers where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.
-        continuous: take the factors as numbers with a linear order rather than as classes.
+        continuous: take the factors as numbers with a linear order rather than as classes: True or False for all
+            of them, or one of these for each. The mean over factors of both kinds mixes two scales.
         seed: seed of the split; without effect where a test set is given or the factors are continuous.
 
     Returns:
@@ -78,15 +80,18 @@ def sap(
         >>> round(sap(codes, factors, codes, factors), 6), round(sap(codes, factors, continuous=True), 6)
         (0.5, 1.0)
     """
-    if continuous:
-        codes, values = check_value_pair(codes, factors)
-        check_two_latents(codes, "use dci's informativeness for a single latent")
-        predictability = _squared_correlation(codes, values[:, varying_factors(values)])
-    else:
-        codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
-        check_two_latents(codes, "use dci's informativeness for a single latent")
-        varying = varying_factors(factors, "the training images")
-        predictability = _accuracy(codes, factors[:, varying], test_codes, test_factors[:, varying])
+    every, values = check_pair_of_kinds(codes, factors, continuous)
+    check_two_latents(every, "use dci's informativeness for a single latent")
+    kinds = check_continuous(continuous, values.shape[1])
+    varying = varying_factors(values)
+    numbers = varying[kinds[varying]]
+    predictability = _squared_correlation(every, values[:, numbers].astype(np.float64))  # (d, varying factors)
+    if not kinds.all():
+        train, values, test, test_values = check_split(codes, factors, test_codes, test_factors, seed, continuous)
+        varying = varying_factors(values, "the training images")
+        classes = varying[~kinds[varying]]
+        accuracy = _accuracy(train, values[:, classes].astype(int), test, test_values[:, classes].astype(int))
+        predictability = np.hstack([predictability, accuracy])
     second, best = np.sort(predictability, axis=0)[-2:]
     return float(np.mean(best - second))
 
