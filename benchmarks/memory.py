@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 
 FEW, MANY, WARM = 1_000, 10_000, 128
 SIDE, LATENTS = 32, 4

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 import vaelens as vl
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 
 SIZES = (8, 16, 32, 64, 128)
 MODES = ("range", "shift", "posterior", "prior")

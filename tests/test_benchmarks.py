@@ -1,8 +1,9 @@
 """The benchmarks' other ways to each number give the number; what they print finds its place."""
 
+import numpy as np
 import pytest
 import torch
-from benchmarks import latent, mediation, metrics, page, patching
+from benchmarks import coverage, latent, mediation, metrics, page, patching
 from benchmarks.contest import Contest, Way, difference, run
 from benchmarks.rivals import RIVALS
 from benchmarks.rivals.hooks import whole
@@ -96,3 +97,22 @@ def test_the_metrics_script_prints_ours_beside_plain_ones_that_agree(capsys):
     for name, (ours, plain) in scores.items():
         assert float(ours) == pytest.approx(float(plain), abs=0.011), name
     assert len(metrics.code_sets(20)[1]) == 13
+
+
+def test_intervals_cover_and_the_table_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["coverage", "--repetitions", "150", "--images", "60"])
+    coverage.main()
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
+    assert len(rows) == len(coverage.EFFECTS)
+    for _, images, *shares, sequence in rows:
+        assert images == "60"
+        # 150 repetitions of a share of 0.95 have a standard deviation of 1.8 points.
+        assert all(95 - 4 * 1.8 <= float(share.rstrip(" %|")) <= 100 for share in shares)
+        assert float(sequence.rstrip(" %|")) >= 95
+
+
+def test_the_effects_have_the_means_that_are_covered():
+    for name, effects in coverage.EFFECTS.items():
+        values = effects.draw(np.random.default_rng(0), (400_000,))
+        assert abs(values.mean() - effects.mean) < 5 * values.std() / 400_000**0.5, name
+        assert 0 <= values.min() <= values.max() <= coverage.BOUND, name

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vaelens.errors import VaelensError
 from vaelens.statistics import BootstrapMean, percentile_interval, poisson_weights, ratio_interval
@@ -128,6 +129,23 @@ def test_nan_and_infinity_stay_in_their_cell():
     total = accumulate(values, chunks=3)
     for answer in (total.mean, *total.interval()):
         np.testing.assert_array_equal(answer, [np.nan, np.nan, 1.0])
+
+
+def test_few_images_widen_the_interval_to_that_of_student():
+    # Of normal replicates with the bootstrap's variance (1 − 1/n)/n, the expanded ends are those of the t interval.
+    grid = stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    for n in (5, 30, 1000):
+        low, high = percentile_interval(grid * np.sqrt((n - 1) / n / n), 0.9, images=n)
+        np.testing.assert_allclose([low, high], stats.t.ppf([0.05, 0.95], n - 1) / np.sqrt(n), rtol=2e-3)
+    assert np.isnan(percentile_interval(grid, images=1)).all()
+
+
+def test_few_skewed_images_are_covered_too():
+    values = np.random.default_rng(0).gamma(2.0, size=(20, 4000))
+    low, high = accumulate(values, resamples=500).interval()
+    plain = percentile_interval(accumulate(values, resamples=500).replicates)
+    assert np.mean((low <= 2) & (high >= 2)) > 0.925
+    assert np.mean((plain[0] <= 2) & (plain[1] >= 2)) < 0.925
 
 
 def test_percentile_interval_equals_numpy_and_leaves_nan_out():

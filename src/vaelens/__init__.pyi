@@ -37,6 +37,7 @@ from .metrics.disentanglement import (
     modularity,
     sap,
 )
+from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
 from .version import __version__
 
@@ -56,6 +57,8 @@ __all__ = [
     "CosineDecay",
     "Cyclical",
     "FactorDataset",
+    "FactorReader",
+    "FactorScore",
     "FactorVAEScore",
     "FolderDataset",
     "Hit",
@@ -81,6 +84,7 @@ __all__ = [
     "dci",
     "decoder_responses",
     "explicitness",
+    "factor_reader",
     "factor_vae_score",
     "gaussian_total_correlation",
     "input_effects",

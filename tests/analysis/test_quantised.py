@@ -9,7 +9,7 @@ import xarray as xr
 from torch import nn
 
 import vaelens as vl
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.report import sentences
 
 WEIGHTS = np.arange(1.0, 5.0)  # of the four pixels

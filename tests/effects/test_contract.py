@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.models.catalogue import CATALOGUE
 
 X, Y = torch.rand(2, 4, 1, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 import vaelens as vl
+from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.effects.positions import find_positions
 
 
@@ -85,7 +86,7 @@ def test_positions_do_not_depend_on_chunks(coded, same):
 
 def test_ces_by_mode_takes_positions(coded):
     model = coded([[0.1], [0.4], [0.9]])
-    modes = vl.effects.latent.ces_by_mode(model.lens, spatial_images(), seed=2, positions="one")
+    modes = ces_by_mode(model.lens, spatial_images(), seed=2, positions="one")
     assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior"]
     assert modes.attrs["positions"] == "one"
     for mode in modes.mode.values:

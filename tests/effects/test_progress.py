@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 
 IMAGES = 10
 SWEEPS = {

@@ -84,7 +84,9 @@ def test_errors_reach_the_user(linear):
     model = linear()
     with pytest.raises(vl.VaelensError, match=r"unknown mode 'rnge'; .*did you mean 'range'"):
         vl.causal_effect_strength(model.lens, model.x, mode="rnge")
-    with pytest.raises(vl.VaelensError, match="unknown output of the specificity 'factors'"):
+    with pytest.raises(vl.VaelensError, match=r"unknown output of the specificity 'factor'.*did you mean 'factors'"):
+        vl.intervention_specificity(model.lens, model.x, over="factor")
+    with pytest.raises(vl.VaelensError, match="over='factors' needs a reader"):
         vl.intervention_specificity(model.lens, model.x, over="factors")
 
 

@@ -18,7 +18,7 @@ from vaelens.analysis.shares import shares
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
-from vaelens.effects.latent import ces_by_mode
+from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
 from vaelens.lens.sites import LATENT

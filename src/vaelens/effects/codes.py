@@ -35,24 +35,44 @@ class Codes:
         activity: each latent's spread and divergence.
         positions: where a latent is set.
         codebook: of a quantised latent, else None.
+        logvar: log-variances of the posteriors, like z, where they were kept.
     """
 
     z: Tensor
     activity: Activity
     positions: Positions
     codebook: Codebook | None = None
+    logvar: Tensor | None = None
+
+    def take(self, images: Tensor) -> "Codes":
+        """Of some of the images only, by their indices; of codes that kept their variances, if they have any."""
+        z, logvar = self.z[images], None if self.logvar is None else self.logvar[images]
+        book = self.codebook
+        if book is not None:
+            chosen = book.indices[images]
+            book = Codebook(book.codes, chosen, code_use(chosen, len(book.codes)))
+        return Codes(z, activity(z, logvar), self.positions.take(images), book, logvar)
 
 
-def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0) -> Codes:
+def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, variances: bool = False) -> Codes:
     """Encode images, once.
+
+    Args:
+        lens: the lens.
+        images: (n, C, H, W) in [0, 1].
+        positions: where a latent is set.
+        seed: draws positions.
+        variances: whether to keep those of the posteriors, for `Codes.take`.
 
     Raises:
         VaelensError: images out of range, positions that the latent does not have.
     """
     z, logvar = lens.posterior(images)
     places = find_positions(positions, z, seed)
+    kept = logvar if variances else None
     book = lens.codebook
     if book is None:
-        return Codes(z, activity(z, logvar), places)
+        return Codes(z, activity(z, logvar), places, logvar=kept)
     indices = lens.quantise(z).indices
-    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, code_use(indices, len(book))))
+    use = code_use(indices, len(book))
+    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), kept)

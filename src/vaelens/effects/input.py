@@ -17,6 +17,7 @@ from vaelens.arguments import check_seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.precision import with_precision
+from vaelens.effects.reading import Reading, reading_of
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, world
@@ -39,6 +40,7 @@ def input_effects(
     seed: Any = 0,
     manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
     progress: Any = True,
+    reader: Any = None,
 ) -> xr.Dataset:
     """Change one factor of the image at a time and measure what changes inside and at the output.
 
@@ -65,16 +67,20 @@ def input_effects(
         manipulations: instead of factors, pixel manipulations by name, with their strength or None for the default
             one (see `manipulate`). All six at their defaults when the dataset has no factors.
         progress: whether to show a bar on standard error, or a function of (pairs done, pairs in all).
+        reader: reads factors off the model's output, as `vl.factor_reader(ds)` does: which of them change is then
+            measured too.
 
     Returns:
         A Dataset with `latent_effect` (factor, latent), `unit_effect` (factor, unit; coordinates `site`, `index`),
-        `output_effect` (factor) and, for a quantised latent, `codes_changed` (factor), each with `_low` and `_high`, a
+        `output_effect` (factor), for a quantised latent `codes_changed` (factor) and, with a reader, `factor_read`
+        (factor, read_factor), the mean total-variation distance in [0, 1] between what is read off D(mu(x')) and off
+        D(mu(x)) (see `latent_effects`), each with `_low` and `_high`, a
         95 % interval over pairs; and `matched` (factor), how many pairs agree on all other factors exactly. With
         manipulations the dimension is `manipulation`, with the coordinate `strength`, and there is no `matched`.
 
     Raises:
         VaelensError: an unknown factor or manipulation; factors and manipulations at once; factors asked of a dataset
-            that has none.
+            that has none; a reader without factors or of images of another shape.
 
     Example:
         >>> import vaelens as vl
@@ -117,7 +123,8 @@ def input_effects(
         coords["strength"] = (axis, list(strengths.values()))
         lens.posterior(ds.images_at(drawn[:1]))
         changes = _manipulations(ds, drawn, strengths, seed, lens.rows)
-    tally = _Tally(lens, n, seed)
+    reading = reading_of(reader, lens)
+    tally = _Tally(lens, n, seed, reading)
     with reporting(progress, n * len(names), "input effects") as report:
         for images, changed in changes:
             for rows in chunks(len(images), lens.rows):
@@ -127,7 +134,11 @@ def input_effects(
                     report.advance(len(before.images))
     others = [site for site in lens.sites if site != LATENT]
     coords |= {"latent": np.arange(lens.latents), **unit_coords(others, [lens.sites[site].units for site in others])}
-    return record(lens, tally.variables(axis) | known, coords, pairs=n, seed=seed, dataset=ds.name)
+    made: dict[str, Any] = {"pairs": n, "seed": seed, "dataset": ds.name}
+    if reading is not None:
+        coords["read_factor"] = list(reading.factors)
+        made |= reading.made()
+    return record(lens, tally.variables(axis) | known, coords, **made)
 
 
 def _factor_changes(
@@ -151,8 +162,8 @@ def _manipulations(ds: FactorDataset, drawn: Array, strengths: Mapping[str, floa
 class _Tally:
     """What each of several changes does to every unit, the image and the codes, summed over images."""
 
-    def __init__(self, lens: Lens, n: int, seed: int):
-        self._lens, self._n, self._seed = lens, n, seed
+    def __init__(self, lens: Lens, n: int, seed: int, reading: Reading | None = None):
+        self._lens, self._n, self._seed, self._reading = lens, n, seed, reading
         self._sites = list(lens.sites)
         self._of_latent = np.repeat([site == LATENT for site in self._sites], [s.units for s in lens.sites.values()])
         self._spread = _Spread()
@@ -170,7 +181,9 @@ class _Tally:
         after = world(self._lens, images, self._sites)
         self._spread.add(after)
         if change not in self._sums:
-            shapes = {"unit": (len(self._of_latent),), "output": (), **({"codes": ()} if self._lens.quantised else {})}
+            shapes: dict[str, tuple[int, ...]] = {"unit": (len(self._of_latent),), "output": ()}
+            shapes |= {"codes": ()} if self._lens.quantised else {}
+            shapes |= {} if self._reading is None else {"read": (len(self._reading.factors),)}
             self._sums[change] = {name: BootstrapMean(shape, seed=self._seed) for name, shape in shapes.items()}
         sums = self._sums[change]
         differences = [_by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
@@ -179,6 +192,9 @@ class _Tally:
         if self._lens.quantised:
             other = self._lens.quantise(before.code).indices != self._lens.quantise(after.code).indices
             sums["codes"].update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
+        if self._reading is not None:
+            read, other = (self._reading.probabilities(seen.image) for seen in (before, after))
+            sums["read"].update(self._reading.distances(other, read).double().cpu().numpy())
         if sums["unit"].count == self._n:  # a done change's resamples are not kept beside those of the others
             self._found[change] = {name: (one.mean, *one.interval()) for name, one in sums.items()}
             del self._sums[change]
@@ -193,10 +209,14 @@ class _Tally:
         for name, dim, at in (("latent_effect", "latent", self._of_latent), ("unit_effect", "unit", ~self._of_latent)):
             mean, low, high = (values[:, at] / safe[at] for values in every)
             found |= with_interval(name, (axis, dim), mean, (low, high))
-        for name, what in (("output_effect", "output"), ("codes_changed", "codes")):
+        for name, what, dims in (
+            ("output_effect", "output", ()),
+            ("codes_changed", "codes", ()),
+            ("factor_read", "read", ("read_factor",)),
+        ):
             if what in rows[0]:
                 mean, low, high = (np.stack([row[what][end] for row in rows]) for end in range(3))
-                found |= with_interval(name, (axis,), mean, (low, high))
+                found |= with_interval(name, (axis, *dims), mean, (low, high))
         return found
 
 

@@ -4,6 +4,7 @@ Costs (latents · values + 1) decoder rows an image, and as many encoder rows fo
 grow with the number of images but for their codes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,17 +14,19 @@ import xarray as xr
 from vaelens.arguments import check_seed
 from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.contrast import contrast
-from vaelens.effects.modes import LATENT_MODES, POSTERIOR, Replacements, replacements
+from vaelens.effects.modes import POSTERIOR, Replacements, replacements
 from vaelens.effects.precision import with_precision
+from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
-from vaelens.effects.sweep import effect_sizes, sweep
-from vaelens.errors import unknown
+from vaelens.effects.stopping import Stopping, check_tolerance
+from vaelens.effects.sweep import effect_sizes, mean_over_values, sweep
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
 from vaelens.progress import Advance, check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
-OUTPUTS = ("pixels", "latents")
+OUTPUTS = ("pixels", "latents", FACTORS)
 
 
 @with_precision("effect", images=("x",))
@@ -36,6 +39,8 @@ def latent_effects(
     over: Any = "pixels",
     positions: Any = "all",
     progress: Any = True,
+    tolerance: Any = None,
+    reader: Any = None,
 ) -> xr.Dataset:
     """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
 
@@ -64,10 +69,15 @@ def latent_effects(
         seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
         over: the outputs of the specificity: "pixels" (every channel of every pixel), or "latents" (the re-encoded
             code of the changed image against that of the unchanged one, of a quantised latent before quantisation;
-            needs no labels).
+            needs no labels), or "factors" (what `reader` reads off the changed image against what it reads off the
+            unchanged one: |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation distance, in [0, 1] and so
+            comparable across factors; decided here).
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
+        tolerance: how far, in pixel-L2, a CES may be from its estimate: images are then taken in a random order, by
+            `seed`, until every CES is known that well, and no further. None for all images.
+        reader: for `over="factors"` what reads the factors: `vl.factor_reader(ds)`.
 
     Returns:
         A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
@@ -84,12 +94,31 @@ def latent_effects(
         than one code is taken there; in place of `scale` there are `codes_used` (position), how many, and
         `code_entropy` (position), the entropy of which in nats.
 
+        Over factors there is also `factor_effect` (latent, factor), E|Δ_k| over images and values, in [0, 1], with its
+        interval; the attributes hold the reader's held-out accuracies of the factors that it reads (`reader_accuracy`)
+        and of those that are not read well enough (`reader_left_out`), as JSON.
+
         Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
         (`codes_used`) and their `code_perplexity`, exp(H).
 
+        With a `tolerance`, `ces_low` and `ces_high` are a 95 % confidence sequence instead, which holds for all latents
+        at once and at whatever number of images it stops, if the images are a random sample and the model draws images
+        in [0, 1] (effects between 0 and √(C·H·W)); work stops when no half-width is above the tolerance. Everything
+        else is of the images used (the other intervals as if their number had been fixed), but for what interventions
+        set: s_i of "shift", the images of "posterior" and the frequencies of "swap" are those of all images given. The
+        attributes say how many `images` were used of `images_given`, and whether the `tolerance_reached` is 1 or 0.
+
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
-            the latent does not have, a swap of codes where there are none or the images use one only.
+            the latent does not have, a swap of codes where there are none or the images use one only, a tolerance that
+            is not positive; factors without a reader, or a reader without them, or one that reads none well enough or
+            images of another shape.
+
+    Warns:
+        VaelensWarning: the images do not suffice for the tolerance.
+
+    References:
+        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance.
 
     Example:
         >>> import torch, vaelens as vl
@@ -102,14 +131,24 @@ def latent_effects(
         raise unknown("output of the specificity", over, OUTPUTS)
     seed = check_seed(seed)
     check_progress(progress)
-    codes = codes_of(lens, x, positions, seed)
+    tolerance = check_tolerance(tolerance)
+    if reader is not None and over != FACTORS:
+        raise VaelensError(f"a reader was given, and over={over!r} reads no factors; give over='factors', or no reader")
+    codes = codes_of(lens, x, positions, seed, variances=tolerance is not None)
+    reading = needed_reading(reader, lens, "over='factors'") if over == FACTORS else None
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
-    unit = plan.over
+    unit, until, z = plan.over, None, codes.z
+    if tolerance is not None:
+        assert lens.image_shape is not None, "a lens that gave codes has seen images"
+        until = Stopping(n, plan.units, math.prod(lens.image_shape), tolerance, seed)
     with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
-        swept = sweep(lens, codes.z, plan, over, seed, report.advance)
-        ces, replicates = _mean_over_values(swept.effect)
+        swept = sweep(lens, z, plan, over, seed, report.advance, until, reading)
+        if until is not None:
+            # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
+            codes, z, n = codes.take(until.used.sort().values), z[until.used], len(until.used)
+        ces, replicates = mean_over_values(swept.effect)
         posterior, posteriors = _posterior_ces(lens, codes, plan, seed, report.advance)
-        distance, distances = contrast(lens, codes.z, seed)
+        distance, distances = contrast(lens, z, seed)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
@@ -128,56 +167,24 @@ def latent_effects(
     variables = {
         **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
         **_scored(scores, unit, known["active"][1], n),
+        **({} if until is None else with_interval("ces", (unit,), ces, until.interval)),
         **known,
         "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
     }
     coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
     made["positions"] = codes.positions.asked
+    if until is not None:
+        made |= until.made
+        until.warn(unit)
+    if reading is not None:
+        variables |= with_interval("factor_effect", (unit, "factor"), *_stacked(swept.factors))
+        coords["factor"] = list(reading.factors)
+        made |= reading.made()
     if codes.codebook is not None:
         use = codes.codebook.use
         made |= {"codes_used": use.codes_used, "code_perplexity": use.perplexity}
     return record(lens, variables, coords, **made)
-
-
-@with_precision("ces", images=("x",))
-def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True) -> xr.Dataset:
-    """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
-
-    Memory does not grow with the number of images but for their codes.
-
-    Args:
-        lens: the lens.
-        x: at least two images (n, C, H, W) in [0, 1].
-        seed: draws other images, noise, positions and bootstrap resamples.
-        positions: as in `latent_effects`.
-        progress: as in `latent_effects`.
-
-    Returns:
-        A Dataset with `ces` and `ces_relative` (mode, latent), each with `_low` and `_high`.
-
-    Raises:
-        VaelensError: images out of range, or one alone; positions that the latent does not have.
-    """
-    seed = check_seed(seed)
-    check_progress(progress)
-    codes = codes_of(lens, x, positions, seed)
-    plans = [replacements(mode, codes, None, seed) for mode in LATENT_MODES]
-    total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
-    with reporting(progress, total, "CES by mode") as report:
-        effects = [effect_sizes(lens, codes.z, plan, seed, report.advance) for plan in plans]
-        distance, distances = contrast(lens, codes.z, seed)
-    ces, replicates = zip(*(_mean_over_values(effect) for effect in effects), strict=True)
-    every, resampled = np.stack(ces), np.stack(replicates, axis=1)  # (mode, latent), (resamples, mode, latent)
-    with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
-        relative, relatives = every / distance, resampled / distances[:, None, None]
-    variables = {
-        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled)),
-        **with_interval("ces_relative", ("mode", "latent"), relative, percentile_interval(relatives)),
-    }
-    coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
-    made = {"images": len(codes.z), "seed": seed, "reference_distance": distance}
-    return record(lens, variables, coords, **made, positions=codes.positions.asked)
 
 
 def _scored(
@@ -227,23 +234,16 @@ def _places(codes: Codes, unit: str) -> dict[str, Any]:
     return {name: (unit, index) for name, index in zip(names, indices, strict=True)}
 
 
-def _mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
-    """CES by latent, (d,), and its replicates, (resamples, d)."""
-    replicates = np.stack([one.replicates.mean(axis=1) for one in effect], axis=1)
-    return np.array([one.mean.mean() for one in effect]), replicates
-
-
 def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, advance: Advance) -> tuple[Array, Array]:
     """CES of mode "posterior", (units,), and its replicates, (resamples, units)."""
     if len(codes.z) < 2:  # there is no other image to take a value from
         return np.full(plan.units, np.nan), np.full((RESAMPLES, plan.units), np.nan)
     calibrated = POSTERIOR[plan.over](codes, None, seed)
-    return _mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
+    return mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
 
 
 def _interval(_: Array, replicates: Array, images: int) -> Interval:
-    """NaN for one image alone, whose replicates are all alike."""
-    return percentile_interval(replicates if images > 1 else replicates[:0])
+    return percentile_interval(replicates, images=images)
 
 
 def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
@@ -251,7 +251,7 @@ def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
 
     Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
     """
-    low, high = _interval(estimate, replicates, images)
+    low, high = percentile_interval(replicates, images=images)
     ends = np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
     return np.asarray(ends[0]), np.asarray(ends[1])
 

@@ -14,14 +14,16 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.precision import with_precision
+from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import Array, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.effects.worlds import World, cells, changes, checked_outcome, products, world
+from vaelens.effects.worlds import OUTCOMES, World, cells, changes, checked_outcome, products, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
 from vaelens.lens.memory import in_chunks
 from vaelens.lens.regions import Group, Region, Regions, regions, resolve_units, unit_name
+from vaelens.lens.replay import IMAGE
 from vaelens.lens.sites import Site
 from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
@@ -38,6 +40,7 @@ def mediation_effects(
     seed: Any = 0,
     progress: Any = True,
     unit: Any = "channel",
+    reader: Any = None,
 ) -> xr.Dataset:
     """Split a treatment's effect on the outcome into what passes through a mediator and what does not.
 
@@ -57,22 +60,26 @@ def mediation_effects(
         site: where the mediators are; after the sites of a treatment by interventions.
         units: None: every unit by itself. A list of indices: each by itself. A list of lists: each group as one
             mediator. "all": the whole site as one.
-        outcome: "image", or "code" for encoder sites.
+        outcome: "image", "code" for encoder sites, or "factors": the probabilities of each factor's values that
+            `reader` reads off the image, side by side.
         seed: of the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
             counting once for each mediator.
         unit: what one unit, which `units` count, is. "channel": one at all its positions. "position": all channels at
             one position, counted along the rows. (h, w): all channels in one of the boxes of that size that tile the
             positions.
+        reader: for `outcome="factors"` what reads the factors: `vl.factor_reader(ds)`.
 
     Returns:
         A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
         and `column` of the first corner for single positions and boxes): `direct`, `indirect`, `interaction`, fractions
         of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome, each with `_low` and `_high`, a 95 % interval over
-        images. Fractions are NaN where the treatment has no effect.
+        images. Fractions are NaN where the treatment has no effect. The attributes say how well a reader
+        reads each factor.
 
     Raises:
-        VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment.
+        VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment, factors
+            without a reader, or a reader without them.
 
     References:
         Direct and indirect effects (Pearl, 2001). Investigating gender bias in language models using causal mediation
@@ -89,7 +96,13 @@ def mediation_effects(
     base, seed = checked_images(base, lens.image_shape), check_seed(seed)
     check_progress(progress)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
-    checked_outcome(outcome, lens, [site])
+    checked_outcome(outcome, lens, [site], (*OUTCOMES, FACTORS))
+    if reader is not None and outcome != FACTORS:
+        raise VaelensError(
+            f"a reader was given, and outcome={outcome!r} reads no factors; give outcome='factors', or no reader"
+        )
+    reading = needed_reading(reader, lens, "outcome='factors'") if outcome == FACTORS else None
+    kind, measured = (outcome, cells) if reading is None else (IMAGE, reading.probabilities)
     groups, coords = _mediators(units, lens.sites[site], unit)
     given = [treated] if isinstance(treated, Intervention) else treated
     if isinstance(given, list | tuple):
@@ -100,12 +113,12 @@ def mediation_effects(
 
     def two_worlds(rows: slice) -> tuple[World, World]:
         forced = () if treatment is None else treatment.of(rows)
-        untreated = world(lens, base[rows], [site], again=True, outcomes=[outcome])
-        return untreated, world(lens, others[rows], [site], forced, again=True, outcomes=[outcome])
+        untreated = world(lens, base[rows], [site], again=True, outcomes=[kind])
+        return untreated, world(lens, others[rows], [site], forced, again=True, outcomes=[kind])
 
     with reporting(progress, len(base) * len(groups), "mediation") as report:
         for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
-            starts = {world: cells(world.outcome(outcome)) for world in (untreated, under)}
+            starts = {world: measured(world.outcome(kind)) for world in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
             squares = products(effect, effect)
             sums.total.update(squares)
@@ -120,19 +133,20 @@ def mediation_effects(
             ) -> Array:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 projections = np.repeat(unchanged[:, None], len(groups), axis=1)
-                for some in seen.again(site, groups, giver.activation(site), outcome):
+                for some in seen.again(site, groups, giver.activation(site), kind):
                     at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
                     # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
-                    projections[at] += products(changes(some, starts[seen]), effect.index_select(0, some.rows))
+                    projections[at] += products(
+                        changes(some, starts[seen], measured), effect.index_select(0, some.rows)
+                    )
                 return projections
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
             sums.direct.update(projected(under, untreated, unchanged=squares))
             sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
             report.advance(len(groups) * len(squares))
-    return record(
-        lens, sums.variables(len(base)), coords, outcome=outcome, unit=unit_name(unit), images=len(base), seed=seed
-    )
+    made = {"outcome": outcome, "unit": unit_name(unit), "images": len(base), "seed": seed}
+    return record(lens, sums.variables(len(base)), coords, **made, **({} if reading is None else reading.made()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +169,7 @@ class _Sums:
                 "interaction",
                 ("unit",),
                 1 - direct - indirect,
-                percentile_interval(rest if images > 1 else rest[:0]),
+                percentile_interval(rest, images=images),
             ),
             **with_interval("total_norm", (), self.norm.mean, self.norm.interval()),
         }

@@ -20,6 +20,8 @@ RANGE = tuple(float(v) for v in np.linspace(-3, 3, 7))
 SHIFT = (-2.0, -1.0, 1.0, 2.0)
 SWAPS = 4
 
+Rows = slice | Tensor  # which of all images, one after the other or by their indices
+
 
 @dataclass(frozen=True, eq=False)
 class Replacements:
@@ -35,7 +37,7 @@ class Replacements:
     over: str
     units: int
     labels: Array
-    changed: Callable[[slice, int, int], Tensor]
+    changed: Callable[[Rows, int, int], Tensor]
 
 
 Mode = Callable[[Codes, Any, int], Replacements]
@@ -124,21 +126,21 @@ def replacements(mode: Any, codes: Codes, values: Any, seed: int) -> Replacement
     return MODES[mode](codes, values, seed)
 
 
-def _over_latents(codes: Codes, labels: Array, of: Callable[[slice, int, int], Tensor]) -> Replacements:
+def _over_latents(codes: Codes, labels: Array, of: Callable[[Rows, int, int], Tensor]) -> Replacements:
     """`of` gives a latent's new values, one number or (rows, *positions)."""
 
-    def changed(rows: slice, latent: int, k: int) -> Tensor:
+    def changed(rows: Rows, latent: int, k: int) -> Tensor:
         return codes.positions.set(codes.z[rows], rows, latent, of(rows, latent, k))
 
     return Replacements("latent", codes.z.shape[1], labels, changed)
 
 
-def _over_positions(codes: Codes, labels: Array, of: Callable[[slice, int, int], Tensor]) -> Replacements:
+def _over_positions(codes: Codes, labels: Array, of: Callable[[Rows, int, int], Tensor]) -> Replacements:
     """`of` gives the index of a position's new code in each image, (rows,)."""
     shape = tuple(codes.z.shape[2:])
     book = _codebook(codes, "swap").codes
 
-    def changed(rows: slice, position: int, k: int) -> Tensor:
+    def changed(rows: Rows, position: int, k: int) -> Tensor:
         edited = codes.z[rows].clone()
         edited[(slice(None), slice(None), *np.unravel_index(position, shape))] = book[of(rows, position, k)]
         return edited

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed
 from vaelens.effects.precision import with_precision
+from vaelens.effects.reading import reading_of
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.effects.worlds import World, checked_outcome, world
@@ -38,6 +39,7 @@ def patching_effects(
     seed: Any = 0,
     progress: Any = True,
     unit: Any = "channel",
+    reader: Any = None,
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
@@ -63,16 +65,19 @@ def patching_effects(
         unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
             all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
             not divide. Sites that have no such units are left out, unless they are named.
+        reader: reads factors off the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
+            measured too, for every site. Sites whose outcome is the code run once more for it, as far as the image.
 
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
         the first corner: `effect` in L2 of the outcome, `recovered` (1 where the unit carries all the difference; it
-        can leave [0, 1]), each with `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source
-        and base have the same outcome.
+        can leave [0, 1]) and, with a reader, `factor_effect` (unit, factor), the mean total-variation distance, in
+        [0, 1], between what is read off the patched image and off the base image (see `latent_effects`). Each has
+        `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source and base have the same outcome.
 
     Raises:
         VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
-            that has no units of the kind asked for.
+            that has no units of the kind asked for, a reader without factors or of images of another shape.
 
     Example:
         >>> import torch, vaelens as vl
@@ -93,8 +98,8 @@ def patching_effects(
     names = _chosen(lens, sites, unit)
     if outcome is not None:
         checked_outcome(outcome, lens, names)
-    scores = UnitScores(lens, names, outcome, seed, unit)
-    with reporting(progress, len(base) * scores.units, "patching") as report:
+    scores = UnitScores(lens, names, outcome, seed, unit, reading_of(reader, lens))
+    with reporting(progress, len(base) * scores.runs, "patching") as report:
         giver = _Giver(lens, base, source, names, method, seed)
         for group in lens.site_groups(names):
 
@@ -162,7 +167,7 @@ def path_effects(
         patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activation(sender))])
         return world(lens, base[rows], [receiver], again=True), there, patched.activation(receiver)
 
-    with reporting(progress, len(base) * scores.units, "path effects") as report:
+    with reporting(progress, len(base) * scores.runs, "path effects") as report:
         for _, (here, there, arriving) in in_chunks(len(base), lens.rows_for([receiver]), three_worlds):
             scores.add(here, there, {receiver: arriving}, report.advance)
     return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))

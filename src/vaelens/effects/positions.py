@@ -1,7 +1,7 @@
 """The positions of a spatial latent at which an intervention sets it: all of them, one an image, or a given one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Positions:
     asked: str | list[int]
     at: tuple[Tensor, ...] | None = None
 
-    def set(self, codes: Tensor, rows: slice, latent: int, value: Tensor) -> Tensor:
+    def set(self, codes: Tensor, rows: slice | Tensor, latent: int, value: Tensor) -> Tensor:
         """A copy of the codes of the images `rows` with a latent set there.
 
         Args:
@@ -43,6 +43,10 @@ class Positions:
         there = (images, *(index[rows] for index in self.at))
         changed[(images, latent, *there[1:])] = value if value.ndim == 0 else value[there]
         return changed
+
+    def take(self, images: Tensor) -> "Positions":
+        """Of some of the images only, by their indices."""
+        return self if self.at is None else replace(self, at=tuple(index[images] for index in self.at))
 
 
 def find_positions(asked: Any, codes: Tensor, seed: int) -> Positions:

@@ -43,6 +43,7 @@ def with_precision(
                 return result
             few = dict(given) | {"progress": False} | ({} if count is None else {count: _FEW})
             few |= {name: _first(few[name]) for name in images if name in few}
+            few.pop("tolerance", None)  # which a few images could not reach
             low, high = (
                 effect(**(few | {"lens": one}))[variable].values  # pyright: ignore[reportCallIssue]
                 for one in (lens, lens.with_precision(FP32))

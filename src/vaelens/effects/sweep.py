@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.effects.modes import Replacements
+from vaelens.effects.modes import Replacements, Rows
+from vaelens.effects.reading import FACTORS, Reading
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.stopping import Stopping
 from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
 from vaelens.progress import Advance
@@ -33,6 +35,8 @@ class Sweep:
         entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
         entropy_replicates: its bootstrap replicates, (resamples, units).
         outputs: the number of outputs.
+        factors: total-variation distance of what is read, over images, one accumulator of shape (factors,) for each
+            unit; empty without a reading.
     """
 
     effect: list[BootstrapMean]
@@ -40,6 +44,7 @@ class Sweep:
     entropy: Array
     entropy_replicates: Array
     outputs: int
+    factors: list[BootstrapMean]
 
 
 class _Tally:
@@ -48,37 +53,59 @@ class _Tally:
     def __init__(self, values: int, pixels: int, outputs: int, over: str, seed: int):
         self.effect = BootstrapMean((values,), RESAMPLES, seed)
         self.pixels = BootstrapMean((pixels,), _PICTURE_RESAMPLES if over == "pixels" else 0, seed)
-        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), _PICTURE_RESAMPLES, seed)
+        resamples = RESAMPLES if over == FACTORS else _PICTURE_RESAMPLES
+        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), resamples, seed)
 
 
-def sweep(lens: Lens, codes: Tensor, plan: Replacements, over: str, seed: int, advance: Advance) -> Sweep:
-    """Run every unit through every value of a plan, on every code.
+def sweep(
+    lens: Lens,
+    codes: Tensor,
+    plan: Replacements,
+    over: str,
+    seed: int,
+    advance: Advance,
+    until: Stopping | None = None,
+    reading: Reading | None = None,
+) -> Sweep:
+    """Run every unit through every value of a plan, on every code, or until that is enough.
 
     Args:
         lens: the lens.
         codes: (n, d, *positions).
         plan: the interventions.
-        over: "pixels" or "latents": the outputs whose entropy is measured.
+        over: "pixels", "latents" or "factors": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
         advance: told of each unit of a chunk how many images it decoded, or need not.
+        until: gives the order of the images, and says after which of them to stop; None for all as they come.
+        reading: reads the factors, where they are the outputs.
     """
     shape = lens.image_shape
     assert shape is not None, "a lens that gave codes has seen images"
     pixels, values = int(np.prod(shape)), len(plan.labels)
-    outputs = pixels if over == "pixels" else codes[0].numel()
+    outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
-    effect, pictures, entropy, replicates = [], [], [], []
+    effect, pictures, entropy, replicates, factors = [], [], [], [], []
+    every = chunks(len(codes), lens.rows) if until is None else until.chunks(lens.rows)
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
         tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
-        for rows in chunks(len(codes), lens.rows):
-            _tally(lens, codes[rows], rows, plan, tallies, over, advance)
+        for taken, rows in enumerate(every, 1):
+            sizes = _tally(lens, codes[rows], rows, plan, tallies, over, advance, reading)
+            if until is None or start:
+                continue
+            # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
+            others = _sizes(lens, codes[rows], rows, plan, range(group.stop, plan.units))
+            until.update(np.stack([size.mean(axis=1) for size in sizes + others], axis=1))
+            if until.reached:
+                every = every[:taken]
+                break
         for tally in tallies.values():
             effect.append(tally.effect)
             pictures.append(tally.pixels.mean.reshape(shape))
             entropy.append(entropies(tally.outputs.mean))
             replicates.append(entropies(tally.outputs.replicates))
-    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs)
+            factors += [] if reading is None else [tally.outputs]
+    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
 
 
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
@@ -91,6 +118,12 @@ def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advan
             total.update(_norms(deltas))
             advance(len(base) * len(plan.labels))
     return effect
+
+
+def mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
+    """CES by latent, (d,), and its replicates, (resamples, d)."""
+    replicates = np.stack([one.replicates.mean(axis=1) for one in effect], axis=1)
+    return np.array([one.mean.mean() for one in effect]), replicates
 
 
 def chunks(images: int, rows: int) -> list[slice]:
@@ -109,14 +142,18 @@ def entropies(change: Array) -> Array:
 def _tally(
     lens: Lens,
     codes: Tensor,
-    rows: slice,
+    rows: Rows,
     plan: Replacements,
     tallies: dict[int, _Tally],
     over: str,
     advance: Advance,
-) -> None:
+    reading: Reading | None,
+) -> list[Array]:
+    """Takes some images into the sums; gives ‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
+    sizes = []
     base, taken = lens.draw_rows(codes), _taken(lens, codes)
     recoded = lens.read_rows(base) if over == "latents" else None
+    read = None if reading is None else reading.probabilities(base)
     for unit, tally in tallies.items():
         deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
         for image in _changed(lens, rows, unit, plan, base, taken):
@@ -124,15 +161,27 @@ def _tally(
             pixels += deltas[-1].abs()
             if recoded is not None:
                 outputs = outputs + (lens.read_rows(image) - recoded).abs()
-        tally.effect.update(_norms(deltas))
+            if reading is not None and read is not None:
+                outputs = outputs + reading.distances(reading.probabilities(image), read)
+        sizes.append(_norms(deltas))
+        tally.effect.update(sizes[-1])
         tally.pixels.update(_rows(pixels / len(deltas)))
         if isinstance(outputs, Tensor):
             tally.outputs.update(_rows(outputs / len(deltas)))
         advance(len(base) * len(deltas))
+    return sizes
+
+
+def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: range) -> list[Array]:
+    """‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
+    if not units:
+        return []
+    base, taken = lens.draw_rows(codes), _taken(lens, codes)
+    return [_norms([image - base for image in _changed(lens, rows, unit, plan, base, taken)]) for unit in units]
 
 
 def _changed(
-    lens: Lens, rows: slice, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
+    lens: Lens, rows: Rows, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
 ) -> Iterator[Tensor]:
     """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
     for k in range(len(plan.labels)):

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.reading import Reading
 from vaelens.effects.record import Array, record, unit_coords, with_interval
 from vaelens.effects.worlds import World, cells, changes, products
 from vaelens.lens import Lens
@@ -17,10 +18,22 @@ from vaelens.statistics import BootstrapMean, ratio_interval
 
 
 class UnitScores:
-    """Effects and recovered fractions of every unit of some sites, summed over chunks of images."""
+    """Effects and recovered fractions of every unit of some sites, summed over chunks of images.
 
-    def __init__(self, lens: Lens, sites: Sequence[str], outcome: str | None, seed: int, unit: Any):
-        self._lens, self._sites = lens, tuple(sites)
+    With a reading also what each unit changes of the factors that are read off the image. A site whose outcome is the
+    code is then run once more, as far as the image.
+    """
+
+    def __init__(
+        self,
+        lens: Lens,
+        sites: Sequence[str],
+        outcome: str | None,
+        seed: int,
+        unit: Any,
+        reading: Reading | None = None,
+    ):
+        self._lens, self._sites, self._reading = lens, tuple(sites), reading
         found = {site: regions(lens.sites[site], unit) for site in self._sites}
         self._regions = {site: each for site, (each, _) in found.items()}
         self._places = [places for _, places in found.values()]
@@ -28,15 +41,21 @@ class UnitScores:
             site: outcome or (CODE if lens.sites[site].part == "encoder" else IMAGE) for site in self._sites
         }
         counts = {site: len(each) for site, each in self._regions.items()}
-        self.units = sum(counts.values())
+        self._kinds = {
+            site: (kind, IMAGE) if reading is not None and kind == CODE else (kind,)
+            for site, kind in self._outcome.items()
+        }
+        self.runs = sum(count * len(self._kinds[site]) for site, count in counts.items())  # of each image
         self._effect = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
         self._shared = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
         self._whole = {kind: BootstrapMean((), seed=seed) for kind in set(self._outcome.values())}
+        read = 0 if reading is None else len(reading.factors)
+        self._factors = {site: BootstrapMean((count, read), seed=seed) for site, count in counts.items()}
         self._measured = False
 
     def outcomes(self, sites: Sequence[str]) -> set[str]:
         """The outcomes that some sites are measured by."""
-        return {self._outcome[site] for site in sites}
+        return {kind for site in sites for kind in self._kinds[site]}
 
     def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> None:
         """Take in one chunk of images at some sites.
@@ -54,36 +73,44 @@ class UnitScores:
         for kind, total in totals.items():
             if next(site for site in self._sites if self._outcome[site] == kind) in given:  # each image once
                 self._whole[kind].update(products(total, total))
+        read = None if self._reading is None else self._reading.probabilities(here.image)
         for site, source in given.items():
             kind, each = self._outcome[site], self._regions[site]
             effect, shared = np.zeros((2, len(here.images), len(each)))
+            factors = np.zeros((len(here.images), *self._factors[site].shape))
             run = 0
-            for some in here.again(site, each, source, kind):
-                change = changes(some, starts[kind])  # (m, cells)
-                at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
-                effect[at] = change.norm(dim=1).double().cpu().numpy()
-                if totals:
-                    shared[at] = products(change, totals[kind].index_select(0, some.rows))
-                run += len(some.rows)
-                advance(len(some.rows))
+            for again in self._kinds[site]:
+                for some in here.again(site, each, source, again):
+                    at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
+                    if again == kind:
+                        change = changes(some, starts[kind])  # (m, cells)
+                        effect[at] = change.norm(dim=1).double().cpu().numpy()
+                        if totals:
+                            shared[at] = products(change, totals[kind].index_select(0, some.rows))
+                    if again == IMAGE and self._reading is not None and read is not None:
+                        other = self._reading.probabilities(some.outcomes)
+                        moved = self._reading.distances(other, read.index_select(0, some.rows))  # (m, factors)
+                        factors[at] = moved.double().cpu().numpy()
+                    run += len(some.rows)
+                    advance(len(some.rows))
             self._effect[site].update(effect)
             self._shared[site].update(shared)
-            advance(effect.size - run)
+            self._factors[site].update(factors)
+            advance(effect.size * len(self._kinds[site]) - run)
 
     def dataset(self, **made: Any) -> xr.Dataset:
         """The effects of all units, with how they were made."""
-        intervals = [self._effect[site].interval() for site in self._sites]
-        variables = with_interval(
-            "effect",
-            ("unit",),
-            np.concatenate([self._effect[site].mean for site in self._sites]),
-            (np.concatenate([low for low, _ in intervals]), np.concatenate([high for _, high in intervals])),
-        )
+        variables = with_interval("effect", ("unit",), *_joined([self._effect[site] for site in self._sites]))
         if self._measured:
             variables |= with_interval("recovered", ("unit",), *self._recovered())
-        coords = unit_coords(self._sites, [len(self._regions[site]) for site in self._sites])
+        coords: dict[str, Any] = dict(unit_coords(self._sites, [len(self._regions[site]) for site in self._sites]))
         for name in self._places[0]:
             coords[name] = "unit", np.concatenate([places[name] for places in self._places])
+        if self._reading is not None:
+            factors = _joined([self._factors[site] for site in self._sites])
+            variables |= with_interval("factor_effect", ("unit", "factor"), *factors)
+            coords["factor"] = list(self._reading.factors)
+            made |= self._reading.made()
         outcomes = [f"{site}: {kind}" for site, kind in self._outcome.items()]
         return record(self._lens, variables, coords, outcomes=outcomes, **made)
 
@@ -97,3 +124,10 @@ class UnitScores:
             lows.append(low)
             highs.append(high)
         return np.concatenate(means), (np.concatenate(lows), np.concatenate(highs))
+
+
+def _joined(means: Sequence[BootstrapMean]) -> tuple[Array, tuple[Array, Array]]:
+    """The means of all sites, one after the other, with their intervals."""
+    intervals = [one.interval() for one in means]
+    low, high = (np.concatenate([interval[end] for interval in intervals]) for end in range(2))
+    return np.concatenate([one.mean for one in means]), (low, high)

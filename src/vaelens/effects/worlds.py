@@ -3,7 +3,7 @@
 What levels 3 and 4 are made of: the lens's replays, with what is asked of their outcomes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -35,28 +35,29 @@ def world(
     return made
 
 
-def checked_outcome(outcome: str, lens: Lens, sites: Collection[str]) -> str:
+def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], known: Collection[str] = OUTCOMES) -> str:
     """Refuse an unknown outcome, and the code as the outcome of what comes after it.
 
     Raises:
         VaelensError: see above.
     """
-    if outcome not in OUTCOMES:
-        raise unknown("outcome", outcome, OUTCOMES)
+    if outcome not in known:
+        raise unknown("outcome", outcome, known)
     late = [name for name in sites if lens.sites[name].part != "encoder"]
     if outcome == CODE and late:
         raise VaelensError(f"{late[0]} comes after the code and can't change it; use outcome='image'")
     return outcome
 
 
-def changes(some: Again, start: Tensor) -> Tensor:
+def changes(some: Again, start: Tensor, measured: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the world that was changed, (c, cells).
 
     Args:
         some: the rows.
-        start: as `cells` gives it.
+        start: as `measured` gives it.
+        measured: what is measured of outcomes, (n, cells); they themselves by default.
     """
-    return cells(some.outcomes) - start.index_select(0, some.rows)
+    return (measured or cells)(some.outcomes) - start.index_select(0, some.rows)
 
 
 def products(some: Tensor, others: Tensor) -> Array:

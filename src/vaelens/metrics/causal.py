@@ -27,6 +27,7 @@ def causal_effect_strength(
     seed: Any = 0,
     positions: Any = "all",
     progress: Any = True,
+    tolerance: Any = None,
 ) -> xr.DataArray:
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
@@ -42,18 +43,25 @@ def causal_effect_strength(
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.
         progress: as in `latent_effects`.
+        tolerance: as in `latent_effects`: no more images are used than it takes to know every CES this well.
 
     Returns:
-        (latent); for "swap" (position).
+        (latent); for "swap" (position). With a `tolerance`, the attributes say how many `images` were used of
+        `images_given`, and whether `tolerance_reached` is 1 or 0.
 
     Raises:
-        VaelensError: images out of range, an unknown mode, values or positions that do not fit.
+        VaelensError: images out of range, an unknown mode, values or positions that do not fit, a tolerance that is not
+            positive.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    return latent_effects(lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress)["ces"]
+    effects = latent_effects(
+        lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress, tolerance=tolerance
+    )
+    used = () if tolerance is None else ("images", "images_given", "tolerance", "tolerance_reached")
+    return effects["ces"].assign_attrs({name: effects.attrs[name] for name in used})
 
 
 def intervention_specificity(
@@ -65,6 +73,7 @@ def intervention_specificity(
     seed: Any = 0,
     positions: Any = "all",
     progress: Any = True,
+    reader: Any = None,
 ) -> xr.DataArray:
     """Intervention specificity of each latent: S_i = 1 / (H(p_i) + 1e-8).
 
@@ -74,26 +83,28 @@ def intervention_specificity(
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        over: "pixels" (every channel of every pixel is an output) or "latents" (the re-encoded code of the changed
-            image).
+        over: "pixels" (every channel of every pixel is an output), "latents" (the re-encoded code of the changed
+            image) or "factors" (what `reader` reads off the changed image, by total-variation distance).
         mode: how the latent is intervened on, as in `latent_effects`.
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.
         progress: as in `latent_effects`.
+        reader: for `over="factors"` what reads the factors: `vl.factor_reader(ds)`.
 
     Returns:
         (latent); for "swap" (position).
 
     Raises:
-        VaelensError: images out of range, unknown outputs or mode, values or positions that do not fit.
+        VaelensError: images out of range, unknown outputs or mode, values or positions that do not fit, factors without
+            a reader.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
     effects = latent_effects(
-        lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions, progress=progress
+        lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions, progress=progress, reader=reader
     )
     return effects["specificity"]
 

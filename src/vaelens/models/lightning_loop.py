@@ -44,17 +44,12 @@ def run_steps(step: TrainingStep, plan: Plan, ledger: Ledger, checkpoint: Checkp
     bar = ProgressBar(plan.batches.stop, ledger.step, plan.progress)
     keeper = Keeper(step, plan, ledger, bar)
     with quiet(), as_before(step.model, plan.device), whole_steps(keeper), bar:
-        trainer = Trainer(
-            accelerator=plan.device.type,
-            devices=[plan.device.index or 0] if plan.device.type == "cuda" else 1,
-            plugins=[LightningEnvironment()],  # one process, also inside a cluster's job
-            max_epochs=1,  # of as many batches as there are steps
+        trainer = bare_trainer(
+            plan.device,
+            [keeper, *plan.callbacks],
             logger=loggers or False,
-            callbacks=[keeper, *plan.callbacks],
             enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in plan.callbacks),
             default_root_dir=plan.folder,
-            enable_progress_bar=False,
-            enable_model_summary=False,
         )
         try:
             trainer.fit(_Training(step, plan.lr, checkpoint), train_dataloaders=plan.batches)
@@ -63,6 +58,34 @@ def run_steps(step: TrainingStep, plan: Plan, ledger: Ledger, checkpoint: Checkp
             raise
         except LostLoss as error:
             raise keeper.name_checkpoint(error) from None
+
+
+def bare_trainer(device: torch.device, callbacks: Sequence[Callback], **more: Any) -> Trainer:
+    """A trainer of one process and one pass through the batches, which prints and writes nothing of its own.
+
+    Args:
+        device: what it runs on.
+        callbacks: what it calls.
+        **more: further arguments of the trainer.
+    """
+    options: dict[str, Any] = {"logger": False, "enable_checkpointing": False} | more
+    return Trainer(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        plugins=[LightningEnvironment()],  # one process, also inside a cluster's job
+        max_epochs=1,  # of as many batches as there are steps
+        callbacks=list(callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def adam(module: torch.nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Optimizer:
+    """Adam on what of a module is trained."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    fused = parameters[0].device.type in ("cpu", "cuda")  # one kernel for all parameters
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
 
 class _Training(LightningModule):
@@ -78,10 +101,10 @@ class _Training(LightningModule):
         self.settings: dict[str, float] = {}  # what schedules have set for this step
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        optimizers = [_adam(self.step.model, self.lr, (0.9, 0.999))]
+        optimizers = [adam(self.step.model, self.lr)]
         if self.step.discriminator is not None:
             lr = float(self.step.hyperparameters["discriminator_lr"])
-            optimizers.append(_adam(self.step.discriminator, lr, DISCRIMINATOR_BETAS))
+            optimizers.append(adam(self.step.discriminator, lr, DISCRIMINATOR_BETAS))
         if self.checkpoint is not None:
             for optimizer, state in zip(optimizers, self.checkpoint.optimizers, strict=True):
                 _restore(optimizer, state)
@@ -100,12 +123,6 @@ class _Training(LightningModule):
             self.manual_backward(loss)
             optimizer.step()
         return {name: term.detach() for name, term in losses.logged.items()}
-
-
-def _adam(module: torch.nn.Module, lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    fused = parameters[0].device.type in ("cpu", "cuda")  # one kernel for all parameters
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
 
 def _restore(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[str, Tensor]]) -> None:

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning_utilities.core import rank_zero
-
-from vaelens.models.vae import VAE
+from torch import nn
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def as_before(model: VAE, device: torch.device) -> Iterator[None]:
+def as_before(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Inside, the model trains; afterwards its mode and device, and all that is global, are as before."""
     home = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
@@ -62,7 +61,7 @@ def as_before(model: VAE, device: torch.device) -> Iterator[None]:
             module.training = mode
 
 
-def _lay_out(model: VAE, memory_format: torch.memory_format) -> None:
+def _lay_out(model: nn.Module, memory_format: torch.memory_format) -> None:
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.ndim == 4:  # the layout is one of images; PyTorch refuses it for a volume's kernels
             tensor.data = tensor.data.contiguous(memory_format=memory_format)

@@ -1,14 +1,32 @@
-"""Statistics of plain arrays: means with bootstrap intervals, the weights that they are resampled by, halves."""
+"""Statistics of plain arrays: intervals, tests, effect sizes, and means that may be looked at while they are taken."""
 
+from vaelens.statistics.accelerated import bca_interval
 from vaelens.statistics.bootstrap import BootstrapMean, percentile_interval, ratio_interval
+from vaelens.statistics.comparison import compare_groups
+from vaelens.statistics.effect_sizes import EffectSize, cliffs_delta, hedges_g
 from vaelens.statistics.half_samples import half_sample_interval, half_samples
+from vaelens.statistics.multiplicity import holm_sidak
+from vaelens.statistics.permutation import PermutationTest, permutation_test
+from vaelens.statistics.repeated_measures import RepeatedMeasuresCorrelation, repeated_measures_correlation
+from vaelens.statistics.sequence import ConfidenceSequence
 from vaelens.statistics.weights import poisson_weights
 
 __all__ = [
     "BootstrapMean",
+    "ConfidenceSequence",
+    "EffectSize",
+    "PermutationTest",
+    "RepeatedMeasuresCorrelation",
+    "bca_interval",
+    "cliffs_delta",
+    "compare_groups",
     "half_sample_interval",
     "half_samples",
+    "hedges_g",
+    "holm_sidak",
     "percentile_interval",
+    "permutation_test",
     "poisson_weights",
     "ratio_interval",
+    "repeated_measures_correlation",
 ]

@@ -1,0 +1,135 @@
+"""How a factor reader comes about: trained once for a dataset, tested on images kept apart, and kept in the cache."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from vaelens.arguments import check_seed, whole_number
+from vaelens.data import FactorDataset
+from vaelens.data.factors import Factor
+from vaelens.errors import VaelensError
+from vaelens.metrics.readers.examples import Batches, Examples, examples
+from vaelens.metrics.readers.network import ReaderNetwork
+from vaelens.metrics.readers.reader import ROWS, FactorReader
+from vaelens.metrics.readers.score import FactorScore, score
+from vaelens.metrics.readers.store import identity_of, load, save
+from vaelens.models.devices import find_device
+from vaelens.models.randomness import own_randomness
+from vaelens.progress import check_progress, reporting
+from vaelens.version import __version__
+
+_LR = 3e-3  # the largest of the run
+_BLOCK = 2**16  # labels hashed at once
+
+
+def factor_reader(
+    ds: Any,
+    factors: Sequence[str] | str | None = None,
+    steps: Any = 3000,
+    batch_size: Any = 64,
+    seed: Any = 0,
+    progress: Any = True,
+    device: Any = "auto",
+) -> FactorReader:
+    """A network that reads a dataset's factors off images, trained once and kept in the cache folder.
+
+    A small convolutional network with a softmax over the values of each factor minimises the sum over factors of the
+    cross-entropy, over the images that have the factor's label. A fifth of the images, 2,000 at most, are kept apart by
+    the seed, and never trained on; on them each factor's accuracy is measured beside that of the best constant guess
+    (see `FactorScore`; `print(reader)` shows them all). A factor is trusted where the reader goes at least half the way
+    from guessing to perfect, exactly or, where values have an order, at one step off; the others are not read. Factors
+    with one value are left out. The abstract of the paper names no reader; all of this is decided here.
+
+    A reader knows what it has seen: of images that look like none of the dataset, such as a poor decoder's, it still
+    gives some value. The accuracies are those on the dataset's own images.
+
+    The same call gives the same reader on the same machine. It is kept in the folder `readers` of the cache
+    (VAELENS_CACHE), by the dataset's identity, the settings and the versions; a damaged file is made anew. The global
+    random state is afterwards as before.
+
+    Args:
+        ds: a dataset with factors.
+        factors: names of those to read; by default all that are trusted. All are trained on in any case.
+        steps: how many steps to train, at least 1.
+        batch_size: images a step, drawn with replacement, at least 1.
+        seed: draws the held-out images, the first weights and the batches.
+        progress: whether to show a bar on standard error, or a function of (steps done, steps in all). A reader from
+            the cache takes no steps.
+        device: where it is trained: "auto" (an accelerator if there is one), "cpu", "cuda", "cuda:1", "mps".
+
+    Returns:
+        The reader.
+
+    Raises:
+        VaelensError: a dataset without factors of several values, an argument out of range, a device that is not there,
+            a factor that is unknown or, when it is named, not trusted.
+        KeyboardInterrupt: at Ctrl-C; nothing is saved.
+
+    Example:
+        >>> import vaelens as vl
+        >>> reader = vl.factor_reader(vl.load_dataset("digits"), steps=30, progress=False)
+        >>> sorted(reader.accuracy), reader.scores[0].images
+        (['label'], 359)
+    """
+    if not isinstance(ds, FactorDataset):
+        raise VaelensError(f"ds is a {type(ds).__name__}; expected a dataset, such as vl.load_dataset('sprites')")
+    columns = tuple(k for k, size in enumerate(ds.factors.sizes) if size > 1)
+    if not columns:
+        raise VaelensError(f"{ds.name} has no factor of two values or more, so there is nothing to read off its images")
+    for name in () if factors is None else (factors,) if isinstance(factors, str) else tuple(factors):
+        ds.factors.index(name)  # a mistyped name is refused before anything is trained
+    steps, batch_size = whole_number("steps", steps, low=1), whole_number("batch_size", batch_size, low=1)
+    seed, where = check_seed(seed), find_device(device)
+    check_progress(progress)
+    read = [ds.factors.items[k] for k in columns]
+    recipe = {
+        "dataset": ds.describe(),
+        "labels": _label_hash(ds),
+        "kinds": [factor.kind for factor in read],
+        "steps": steps,
+        "batch_size": batch_size,
+        "lr": _LR,
+        "seed": seed,
+        "device": where.type,
+        "versions": {"vaelens": __version__, "torch": torch.__version__},
+    }
+    identity = identity_of(recipe)
+    with own_randomness(seed):
+        network = ReaderNetwork(ds.image_shape, {factor.name: factor.size for factor in read})
+    network.eval()
+    scores = load(identity, network)
+    if scores is None:
+        source = examples(ds, columns, seed)
+        with reporting(progress, steps, "factor reader") as report:
+            from vaelens.metrics.readers.training import train_network  # Lightning is slow to import
+
+            train_network(network, Batches(source, batch_size, seed, steps), _LR, where, report.advance)
+        scores = _scores(network, source, read)
+        save(identity, recipe, network, scores)
+    every = FactorReader(
+        ds.name, ds.image_shape, scores, network, identity, tuple(one.name for one in scores if one.trusted)
+    )
+    return every if factors is None else every.only(factors)
+
+
+def _scores(network: ReaderNetwork, source: Examples, factors: Sequence[Factor]) -> tuple[FactorScore, ...]:
+    """How well each factor is read off the held-out images."""
+    labels, found = [], []
+    with torch.no_grad():
+        for images, known in source.held_out_chunks(ROWS):
+            labels.append(known.numpy())
+            found.append(torch.stack([one.argmax(dim=1) for one in network(images).values()], dim=1).numpy())
+    right, read = np.concatenate(labels), np.concatenate(found)  # (n, factors)
+    return tuple(score(factor, right[:, k], read[:, k]) for k, factor in enumerate(factors))
+
+
+def _label_hash(ds: FactorDataset) -> str:
+    """The SHA-256 of all labels: one that is corrected makes another reader, be it of an image that is not sampled."""
+    digest = hashlib.sha256()
+    for start in range(0, len(ds), _BLOCK):
+        values = ds.factor_values(np.arange(start, min(start + _BLOCK, len(ds))))
+        digest.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
+    return digest.hexdigest()

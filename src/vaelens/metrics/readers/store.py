@@ -1,0 +1,75 @@
+"""Trained readers in the cache folder: weights and scores in one safetensors file, put in its place when it is whole.
+
+A file that is missing, damaged or of other settings is no error: the reader is trained anew. Nothing is a pickle.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from vaelens.cache import cache_folder
+from vaelens.metrics.readers.network import ReaderNetwork
+from vaelens.metrics.readers.score import FactorScore
+from vaelens.models.model_folder import apart
+
+
+def identity_of(recipe: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits of all that a reader depends on.
+
+    Args:
+        recipe: plain values, as JSON holds them.
+
+    Example:
+        >>> identity_of({"steps": 1, "seed": 0}) == identity_of({"seed": 0, "steps": 1})
+        True
+    """
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+
+def save(identity: str, recipe: Mapping[str, Any], network: ReaderNetwork, scores: Sequence[FactorScore]) -> None:
+    """Keep a reader; where the folder can't be written, that costs the next one's training and nothing else."""
+    facts = json.dumps({"recipe": recipe, "scores": [asdict(score) for score in scores]})
+    data = safetensors.torch.save(apart(network.state_dict()), metadata={"reader": facts})
+    path = _path(identity)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}-", suffix=".part")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def load(identity: str, network: ReaderNetwork) -> tuple[FactorScore, ...] | None:
+    """Put kept weights into a network, and give the scores; None where there are none, or the file is damaged."""
+    weights: dict[str, Tensor] = {}
+    try:
+        with safetensors.safe_open(_path(identity), framework="pt") as file:
+            facts = json.loads(file.metadata()["reader"])
+            scores = tuple(FactorScore(**score) for score in facts["scores"])
+            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError):
+        return None
+    expected = network.state_dict()
+    if {name: one.shape for name, one in weights.items()} != {name: one.shape for name, one in expected.items()}:
+        return None
+    network.load_state_dict(weights)
+    return scores
+
+
+def _path(identity: str) -> Path:
+    return cache_folder() / "readers" / f"{identity}.safetensors"

@@ -1,0 +1,52 @@
+"""What the statistics of tables ask of a table before they read it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaelens.errors import VaelensError, unknown
+
+
+def check_table(table: Any, numbers: tuple[str, ...], labels: tuple[str, ...]) -> pd.DataFrame:
+    """The named columns of a table, numbers as float64.
+
+    Args:
+        table: a DataFrame.
+        numbers: columns that have to be finite numbers.
+        labels: columns that have to be there, without gaps.
+
+    Raises:
+        VaelensError: no table, a column that it does not have, or one with a gap or with what is no finite number.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise VaelensError(f"the table is a {type(table).__name__}; expected a pandas DataFrame, one row for each run")
+    for name in (*numbers, *labels):
+        if name not in table.columns:
+            raise unknown("column", name, map(str, table.columns))
+    found = table.loc[:, [*labels, *numbers]].reset_index(drop=True)
+    for name in numbers:
+        try:
+            found[name] = found[name].to_numpy(dtype=np.float64)
+        except (TypeError, ValueError):
+            raise VaelensError(f"column {name!r} is of type {found[name].dtype}; expected numbers") from None
+    gaps = {name: int((~np.isfinite(found[name])).sum()) for name in numbers}
+    gaps |= {name: int(found[name].isna().sum()) for name in labels}
+    for name, count in gaps.items():
+        if count:
+            raise VaelensError(
+                f"column {name!r} has {count} of {len(found)} rows that are missing or not finite; expected a value in "
+                "each; leave these rows out, and say so where you report the result"
+            )
+    return found
+
+
+def check_level(level: float) -> float:
+    """The level, a probability.
+
+    Raises:
+        VaelensError: if it is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise VaelensError(f"level is {level}; expected a probability between 0 and 1, such as 0.95")
+    return level
