@@ -96,7 +96,24 @@ def test_the_metrics_script_prints_ours_beside_plain_ones_that_agree(capsys):
     assert len(scores) == 7
     for name, (ours, plain) in scores.items():
         assert float(ours) == pytest.approx(float(plain), abs=0.011), name
-    assert len(metrics.code_sets(20)[1]) == 13
+
+
+def test_code_sets_hold_what_they_are_called():
+    for sizes in (metrics.SMALL, metrics.DSPRITES):
+        factors, sets = metrics.code_sets(600, sizes)
+        assert [len(np.unique(column)) for column in factors.T] == list(sizes)
+        assert len(sets) == 13
+        assert {codes.shape for codes in sets.values()} == {(600, len(sizes) + 2)}
+        apart = {name: np.abs(np.corrcoef(codes[:, 0], factors[:, 0])[0, 1]) for name, codes in sets.items()}
+        assert apart["aligned, noise 0.05"] > 0.99 > 0.9 > apart["aligned, noise 0.5"] > apart["aligned, noise 1.0"]
+        assert apart["two factors rotated by 45°"] == pytest.approx(np.sqrt(1 / (2 * 1.04)), abs=0.05)
+        assert apart["noise alone"] < 0.15
+        np.testing.assert_array_equal(sets["two dead latents"][:, -2:], 0)
+
+
+def test_the_page_of_metrics_has_the_place():
+    text = metrics.PAGE.read_text(encoding="utf-8")
+    assert text.index(page.BEGIN) < text.index(page.END)
 
 
 def test_intervals_cover_and_the_table_says_so(capsys, monkeypatch):
