@@ -196,9 +196,10 @@ def _scored(
         variables |= with_interval(name, (unit,), values, interval(values, replicates, n))
         for label, of in (("mean", np.ones_like(active)), ("active_mean", active)):
             of_these = values[of], replicates[:, of]
-            mean, means = (
-                np.asarray(one.mean(axis=-1)) if of.any() else np.full(one.shape[:-1], np.nan) for one in of_these
-            )
+            with np.errstate(invalid="ignore"):  # a score that is infinite for one unit and -infinite for another
+                mean, means = (
+                    np.asarray(one.mean(axis=-1)) if of.any() else np.full(one.shape[:-1], np.nan) for one in of_these
+                )
             variables |= with_interval(f"{name}_{label}", (), mean, interval(mean, means, n))
     return variables
 
