@@ -74,9 +74,9 @@ def disentanglement(codes: Array, factors: Array, names: list[str], predicted: i
         return _or_nan(lambda: gaussian_total_correlation(codes[rows]))
 
     variables |= _score("total_correlation", correlation, len(codes), seed, generator, 0, np.inf)
-    scored = dci(codes[:predicted], factors[:predicted], seed=seed)
-    variables["importance"] = (("latent", "factor"), scored.importance)
     few = min(predicted, len(codes))
+    scored = dci(codes[:few], factors[:few], seed=seed)
+    variables["importance"] = (("latent", "factor"), scored.importance)
 
     def fast(rows: Array, partners: Array) -> Array:
         return _dci_scores(codes[rows], factors[partners], seed)

@@ -48,8 +48,8 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
     apart, counted = torch.zeros(2, len(drawn), len(drawn), dtype=torch.float64)
     apart[first, second], counted[first, second] = distances, torch.ones_like(distances)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
-    total, pairs = ((weights @ matrix * weights).sum(dim=1) for matrix in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
-    return float(distances.mean()), (total / pairs).numpy()  # 0/0 is NaN where a resample has no pair
+    total, weight = ((weights @ one * weights).sum(dim=1) for one in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
+    return float(distances.mean()), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
 def _blocks(indices: Array, size: int = 1024) -> list[Tensor]:

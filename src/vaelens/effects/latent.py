@@ -154,16 +154,14 @@ def latent_effects(
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = ces / distance, replicates / distances[:, None]
-    known, scores = (
-        _known(codes, unit, seed),
-        [
-            ("ces", ces, replicates, _interval),
-            ("ces_relative", relative, relatives, _interval),
-            ("ces_posterior", posterior, posteriors, _interval),
-            ("specificity", specificity, specificities, _pivotal),
-            ("specificity_normalised", normalised, normaliseds, _pivotal),
-        ],
-    )
+    known = _known(codes, unit, seed)
+    scores = [
+        ("ces", ces, replicates, _interval),
+        ("ces_relative", relative, relatives, _interval),
+        ("ces_posterior", posterior, posteriors, _interval),
+        ("specificity", specificity, specificities, _pivotal),
+        ("specificity_normalised", normalised, normaliseds, _pivotal),
+    ]
     variables = {
         **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
         **_scored(scores, unit, known["active"][1], n),
