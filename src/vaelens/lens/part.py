@@ -133,7 +133,8 @@ class Part:
             plans = [self._plan(site, partial) for site in sites for partial in (True, False)]
             places = {name: found.places[name] for name in names}
             keep = {step for plan in plans for step in (plan.target, *plan.boundary)} | set(places.values())
-            result, kept = found.program.run(inputs, self._at_steps(edits), keep, found.layers)
+            steps = self._at_steps(edits)
+            result, kept = found.program.run(inputs, steps, keep, found.calls({*keep, *steps}))
         return Base(inputs, result, self._presented(places, kept), held, kept, precision)
 
     def again(self, base: Base, site: str, exchange: Exchange) -> Any:

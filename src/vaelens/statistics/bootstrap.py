@@ -87,8 +87,11 @@ class BootstrapMean:
         self.count += len(values)
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answered, not warned of
             deviations = values - self._origin  # (n, *shape)
-            deviations[~np.isfinite(deviations)] = np.nan  # 0 x NaN is NaN: it reaches every resample
-            self._sum += deviations.sum(axis=0)
+            total = deviations.sum(axis=0)
+            if not np.isfinite(total).all():
+                deviations[~np.isfinite(deviations)] = np.nan  # 0 x NaN is NaN: it reaches every resample
+                total = deviations.sum(axis=0)
+            self._sum += total
             if self.resamples == 0:
                 return
             cells = deviations.reshape(len(values), self._origin.size).astype(np.float32)  # (n, cells)
@@ -97,7 +100,7 @@ class BootstrapMean:
                 weights = next_weights(self._generator, len(block), self.resamples)  # (resamples, block)
                 self._weights += weights.sum(axis=1)
                 # By torch: NumPy's own threads spin on after a product, and slow the model down that torch runs next.
-                self._weighted += (torch.from_numpy(weights) @ torch.from_numpy(block)).numpy()
+                torch.from_numpy(self._weighted).addmm_(torch.from_numpy(weights), torch.from_numpy(block))
 
     @property
     def mean(self) -> NDArray[np.float64]:

@@ -3,16 +3,16 @@
 A linear layer right behind the site is not even run: a change of a few units adds their columns' part to its value.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from vaelens.lens.incremental.layers import Layer, layer_of
+from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.observation import Kind, Observed, is_by_shape
+from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Edit, Step, Values
 
 _RESHAPES = ("flatten", "view", "reshape")  # of operations, by which their steps' names begin
@@ -28,7 +28,7 @@ class Downstream:
         steps: to run again, in order; empty where the site does not reach the target.
         boundary: steps whose values come from the base run.
         updates: of the steps to run again, the layers whose value is updated instead.
-        rectified: ReLUs of values that nobody else reads, which are written over.
+        rectified: ReLUs that are written over what they are given.
         reads_site: whether a step needs the site's whole activation.
         floats: numbers of the largest value of a step to run again, for one image.
     """
@@ -74,7 +74,7 @@ class Downstream:
             if step in self.updates:
                 values[step] = update(self.updates[step], values[step])
             elif step in self.rectified:
-                values[step] = torch.relu_(values[step.inputs[0]])
+                values[step] = rectify(step, values)
             else:
                 values[step] = calls.get(step, step)(values)
             if step in edits:
@@ -130,22 +130,9 @@ def downstream(known: Observed, site: Step, target: Step, layers: Mapping[Step, 
         steps,
         tuple(sorted(boundary, key=order.__getitem__)),
         {step: layer for step, layer in updates.items() if step in again},
-        frozenset(step for step in steps if _rectifies(step, again, steps, target)),
+        rectified(steps, {target}),
         reads_site,
         max((known.floats[step] for step in steps), default=0),
-    )
-
-
-def _rectifies(step: Step, again: Collection[Step], steps: Collection[Step], target: Step) -> bool:
-    """Whether it is a ReLU of a fresh layer's value that no other step reads."""
-    if type(step.module) is not nn.ReLU and step.call not in (functional.relu, torch.relu, torch.ops.aten.relu.default):
-        return False
-    given = step.inputs[0]
-    return (
-        given in again
-        and given is not target
-        and layer_of(given) is not None  # whose value is always a new tensor
-        and sum(given in other.inputs for other in steps) == 1
     )
 
 

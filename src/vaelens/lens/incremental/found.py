@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from vaelens.lens.execution import undisturbed
 from vaelens.lens.incremental.layers import Layer, layer_of
 from vaelens.lens.incremental.observation import Kind, Observed, observed, tried
+from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import Untraceable, exported, symbolic
 from vaelens.lens.points import Point, presented
@@ -28,16 +30,27 @@ class Found:
         known: the steps, and what is known of them.
         places: the step of each site.
         layers: the linear layers among the steps.
+        rectified: ReLUs that may be written over what they are given.
     """
 
     known: Observed
     places: Mapping[str, Step]
     layers: Mapping[Step, Layer]
+    rectified: frozenset[Step]
 
     @property
     def program(self) -> Program:
         """The steps."""
         return self.known.program
+
+    def calls(self, left: Collection[Step]) -> dict[Step, Callable[[Mapping[Step, Any]], Any]]:
+        """The ways to the steps' values that are fast here.
+
+        Args:
+            left: steps whose values are wanted, or edited, and so are not to be written over.
+        """
+        over = (step for step in self.rectified if step.inputs[0] not in left)
+        return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
 
 def find_steps(
@@ -99,7 +112,7 @@ def _checked(
         if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
-    return Found(known, places, layers)
+    return Found(known, places, layers, rectified(known.program.steps, references(known.program.result)))
 
 
 def _only_element(known: Observed, step: Step, point: Point) -> bool:

@@ -1,0 +1,40 @@
+"""ReLUs that are written over what they are given: a new tensor for each would cost as much as the layer before it."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vaelens.lens.incremental.layers import layer_of
+from vaelens.lens.incremental.steps import Step
+
+_RELUS = (functional.relu, torch.relu, torch.ops.aten.relu.default)
+
+
+def rectified(steps: Collection[Step], wanted: Collection[Step] = ()) -> frozenset[Step]:
+    """The ReLUs of a layer's value, which is always a new tensor, that no other step reads.
+
+    Args:
+        steps: those that run.
+        wanted: steps whose values are wanted besides.
+    """
+    return frozenset(step for step in steps if _of_a_layer(step, steps, wanted))
+
+
+def rectify(step: Step, values: Mapping[Step, Any]) -> Tensor:
+    """The value of one of them, in the place of what it is of."""
+    return torch.relu_(values[step.inputs[0]])
+
+
+def _of_a_layer(step: Step, steps: Collection[Step], wanted: Collection[Step]) -> bool:
+    if type(step.module) is not nn.ReLU and step.call not in _RELUS:
+        return False
+    given = step.inputs[0]
+    return (
+        given in steps
+        and given not in wanted
+        and layer_of(given) is not None
+        and sum(given in other.inputs for other in steps) == 1
+    )
