@@ -87,10 +87,10 @@ def test_codes_are_drawn_by_their_frequency_among_the_others(coded):
 
 
 def test_every_other_code_in_use_is_drawn_as_often_as_it_is_frequent():
-    chosen = np.array([[0, 3, 3, 5], [5, 5, 7, 3], [3, 5, 5, 5]])
+    chosen = np.array([[0, 3, 3, 5], [5, 5, 7, 3], [3, 5, 5, 5]], dtype=np.int32)
     counts = np.bincount(chosen.ravel(), minlength=9)
     rng = np.random.default_rng(0)
-    drawn = np.stack([_others(chosen, counts, rng) for _ in range(6000)])
+    drawn = np.stack([_others(torch.from_numpy(chosen), counts, rng) for _ in range(6000)])
     assert (drawn != chosen).all()
     for there, found in zip(chosen.ravel(), drawn.reshape(6000, -1).T, strict=True):
         expected = np.where(np.arange(9) == there, 0, counts) / (12 - counts[there])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vaelens.effects.activity import Activity, activity
@@ -17,7 +18,7 @@ class Codebook:
 
     Attributes:
         codes: (K, d).
-        indices: the code at each position of each image, (n, *positions).
+        indices: the code at each position of each image, int32 (n, *positions): they are kept for all images.
         use: how often each code is taken.
     """
 
@@ -73,6 +74,6 @@ def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, var
     book = lens.codebook
     if book is None:
         return Codes(z, activity(z, logvar), places, logvar=kept)
-    indices = lens.quantise(z).indices
+    indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.rows)])
     use = code_use(indices, len(book))
     return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), kept)

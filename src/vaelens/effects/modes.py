@@ -19,6 +19,7 @@ from vaelens.lens.interventions import other_images
 RANGE = tuple(float(v) for v in np.linspace(-3, 3, 7))
 SHIFT = (-2.0, -1.0, 1.0, 2.0)
 SWAPS = 4
+_BLOCK = 1024  # images whose swaps are drawn at once
 
 Rows = slice | Tensor  # which of all images, one after the other or by their indices
 
@@ -89,8 +90,8 @@ def swap_codes(codes: Codes, values: Any, seed: int) -> Replacements:
             "use: the codebook is dead on these images; train the model further, or use a mode over latents"
         )
     generator = np.random.default_rng(seed)
-    chosen = book.indices.reshape(len(codes.z), -1).cpu().numpy()  # (n, positions)
-    drawn = [torch.as_tensor(_others(chosen, book.use.counts, generator)).to(book.indices) for _ in range(draws)]
+    chosen = book.indices.reshape(len(codes.z), -1)  # (n, positions)
+    drawn = [_others(chosen, book.use.counts, generator) for _ in range(draws)]
     return _over_positions(codes, np.arange(draws), lambda rows, position, k: drawn[k][rows, position])
 
 
@@ -142,7 +143,7 @@ def _over_positions(codes: Codes, labels: Array, of: Callable[[Rows, int, int], 
 
     def changed(rows: Rows, position: int, k: int) -> Tensor:
         edited = codes.z[rows].clone()
-        edited[(slice(None), slice(None), *np.unravel_index(position, shape))] = book[of(rows, position, k)]
+        edited[(slice(None), slice(None), *np.unravel_index(position, shape))] = book[of(rows, position, k).long()]
         return edited
 
     return Replacements("position", int(np.prod(shape)), labels, changed)
@@ -157,17 +158,21 @@ def _codebook(codes: Codes, mode: str) -> Codebook:
     return codes.codebook
 
 
-def _others(chosen: Array, counts: Array, generator: np.random.Generator) -> Array:
-    """For each code chosen another one, drawn by its frequency.
+def _others(chosen: Tensor, counts: Array, generator: np.random.Generator) -> Tensor:
+    """For each code chosen, (n, positions), another one, drawn by its frequency.
 
     All codes chosen are laid out in order, equal ones side by side; one is drawn uniformly among those outside the
     block of the code that is there.
     """
     ends = np.cumsum(counts)
-    there = counts[chosen]
-    drawn = generator.integers(0, ends[-1] - there)
-    drawn = np.where(drawn >= ends[chosen] - there, drawn + there, drawn)
-    return np.searchsorted(ends, drawn, side="right")
+    drawn = torch.empty_like(chosen)
+    for rows in torch.arange(len(chosen)).split(_BLOCK):  # what is reckoned on the way is eight bytes a number
+        here = chosen[rows].cpu().numpy()
+        there = counts[here]
+        place = generator.integers(0, ends[-1] - there)
+        place = np.where(place >= ends[here] - there, place + there, place)
+        drawn[rows] = torch.as_tensor(np.searchsorted(ends, place, side="right")).to(drawn)
+    return drawn
 
 
 def _partners(codes: Codes, draws: int, seed: int) -> list[Tensor]:
