@@ -16,6 +16,16 @@ def test_bars_are_in_the_order_of_ces_with_their_intervals(made):
     assert len(plot.data) == 6
 
 
+def test_an_infinite_score_has_no_bar_about_it(made):
+    effects = made(active=[True, True, False]).effects
+    for name in ("ces_relative", "ces_relative_low", "ces_relative_high"):
+        effects["latent"][name] = effects["latent"][name] * np.inf
+    plot = figures.strengths(effects["latent"], effects["recoded"]).plot
+    assert np.isinf(plot.data[1].y).all()
+    assert np.isnan(plot.data[1].error_y.array).all()
+    assert np.isfinite(plot.data[0].error_y.array).all()
+
+
 def test_modes_are_points_beside_each_other(made):
     effects = made().effects
     effects["modes"]["ces"].loc[{"mode": "posterior"}] = [1.0, 2.0, 3.0]

@@ -36,8 +36,9 @@ COLOUR_BAR: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
 
 
 def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str = palette.INK) -> dict[str, Any]:
-    """An interval about each value."""
-    ends = {"array": high - value, "arrayminus": value - low}
+    """An interval about each value; none about one that is infinite."""
+    with np.errstate(invalid="ignore"):
+        ends = {"array": high - value, "arrayminus": value - low}
     return {"type": "data", "symmetric": False, **ends, "color": colour, "thickness": 1.2, "width": 2}
 
 
