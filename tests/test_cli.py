@@ -58,6 +58,17 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
     assert "--overwrite" in capsys.readouterr().err
 
 
+def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_path, capsys, monkeypatch):
+    whole = vl.factor_reader
+    monkeypatch.setattr(vl, "factor_reader", lambda ds, **options: whole(ds, steps=300, **options))
+    out = tmp_path / "analysis"
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, "--reader") == 0
+    printed = capsys.readouterr().out
+    assert "FactorReader of digits" in printed
+    assert "Which factors a latent changes is read off the images by a reader" in printed
+    assert vl.Analysis.load(out).effects["read"].factor.values.tolist() == ["label"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.effects.activity import ACTIVE_NATS, activity
+from vaelens.effects.activity import ACTIVE_NATS, active_count_interval, activity
+from vaelens.statistics import percentile_interval, poisson_weights
 
 
 def test_the_divergence_of_a_gaussian_is_the_closed_form():
@@ -70,3 +71,44 @@ def test_inactive_latents_are_reported_and_kept(linear_of):
     assert effects.active.values.tolist() == [True, False]
     assert effects.kl[1] == 0
     assert effects.ces[1] == pytest.approx(2 * np.abs(np.linspace(-3, 3, 7)).mean())
+
+
+def test_how_many_are_active_varies_as_over_resamples():
+    rng = np.random.default_rng(1)
+    n, seed = 40, 3
+    # KL = μ²/2: the middle latent's mean lies at the threshold, those of the others far from it
+    values = rng.normal(size=(n, 3))
+    values *= np.sqrt(2 * ACTIVE_NATS / (values**2).mean(axis=0)) * [10, 1, 0.1]
+    mean = torch.from_numpy(values)
+    found = activity(mean, torch.zeros(n, 3, dtype=torch.float64))
+    weights = poisson_weights(n, 1000, seed).astype(float)
+    kl = weights @ (mean.numpy() ** 2 / 2) / weights.sum(axis=1, keepdims=True)
+    low, high = percentile_interval((kl > ACTIVE_NATS).sum(axis=1), images=n)
+    assert [float(end) for end in active_count_interval(mean, found, seed)] == [np.floor(low), np.ceil(high)] == [1, 2]
+
+
+@pytest.mark.parametrize("positions", [(), (2, 3)])
+def test_the_same_without_a_variance_goes_by_the_spread(positions):
+    rng = np.random.default_rng(1)
+    n, seed = 40, 3
+    shape = [1] * len(positions)
+    values = rng.normal(size=(n, 3, *positions))
+    spreads = values.swapaxes(0, 1).reshape(3, -1).std(axis=1)
+    mean = torch.from_numpy(5 + values * (np.array([1.0, 1e-3, 1e-5]) / spreads).reshape(3, *shape))
+    weights = poisson_weights(n, 1000, seed).astype(float)
+    flat = mean.numpy().reshape(n, 3, -1) - 5
+    first, second = (
+        np.einsum("rn,ndp->rd", weights, flat**k) / (weights.sum(axis=1, keepdims=True) * flat.shape[2]) for k in (1, 2)
+    )
+    spread = np.sqrt(second - first**2)
+    low, high = percentile_interval((spread > 1e-3 * spread.max(axis=1, keepdims=True)).sum(axis=1), images=n)
+    ends = [float(end) for end in active_count_interval(mean, activity(mean, None), seed)]
+    assert ends == [np.floor(low), np.ceil(high)] == [1, 2]
+
+
+def test_what_is_the_same_for_every_image_is_counted_exactly():
+    still = torch.full((6, 2), 0.2)
+    assert [float(end) for end in active_count_interval(still, activity(still, None), 0)] == [0, 0]
+    pushed = torch.ones(6, 2)
+    found = activity(pushed, torch.zeros(6, 2))
+    assert [float(end) for end in active_count_interval(pushed, found, 0)] == [2, 2]

@@ -47,6 +47,8 @@ def test_effects_of_factors_on_a_linear_vae_are_those_of_the_formulas(linear, gr
     assert effects.site.values.tolist() == ["decoder.0"]
     provenance(effects, seed=4, pairs=9, dataset="arrays")
     intervals(effects, "latent_effect", "unit_effect", "output_effect")
+    np.testing.assert_allclose(effects.latent_effect_chance, np.repeat(latent.mean(1, keepdims=True), 3, 1), rtol=1e-5)
+    np.testing.assert_allclose(effects.unit_effect_chance, effects.unit_effect)
 
 
 def test_known_codes_give_known_effects(linear_of):

@@ -46,6 +46,7 @@ def test_fractions_of_a_linear_vae_are_projections_without_interaction(linear, p
     assert effects.index.values.tolist() == [0, 1, 2]
     provenance(effects, model="Sequential", seed=5, images=6, outcome="image")
     intervals(effects, "direct", "indirect", "total_norm")
+    np.testing.assert_allclose(effects.indirect_chance, [1 / 3] * 3, rtol=1e-5)
 
 
 def test_units_and_groups_of_a_linear_vae_add_up(linear):
@@ -55,6 +56,7 @@ def test_units_and_groups_of_a_linear_vae_add_up(linear):
     some = vl.mediation_effects(model.lens, model.x, y, "latent", units=[2, 0])
     np.testing.assert_allclose(some.indirect, indirect[[2, 0]], **TOLERANCE)
     assert some.index.values.tolist() == [2, 0]
+    assert "indirect_chance" not in some  # of a site of which some units are left out nothing can be drawn
     groups = vl.mediation_effects(model.lens, model.x, y, "latent", units=[[0, 2], [1], [2, 1, 0]])
     np.testing.assert_allclose(groups.indirect, [indirect[0] + indirect[2], indirect[1], 1], **TOLERANCE)
     np.testing.assert_allclose(groups.direct, [indirect[1], indirect[0] + indirect[2], 0], **TOLERANCE)

@@ -83,6 +83,10 @@ def test_what_linear_units_recover_adds_to_one_at_every_site(chain):
     effects = vl.patching_effects(m.lens, m.x, m.y)
     for site, sums in effects.recovered.groupby("site"):
         assert float(sums.sum()) == pytest.approx(1, rel=1e-9), site
+    # so that one drawn at random recovers one over their number
+    np.testing.assert_allclose(effects.recovered_chance, [1 / 5] * 5 + [1 / 3] * 3 + [1 / 6] * 6, rtol=1e-9)
+    for site, every in effects.effect.groupby("site"):
+        np.testing.assert_allclose(effects.effect_chance[effects.site == site], every.mean(), rtol=1e-9)
 
 
 def test_the_image_can_be_the_outcome_of_an_encoder_site(chain):
@@ -115,6 +119,7 @@ def test_an_ablation_without_source_has_no_recovered_fraction(chain, method):
     effects = vl.patching_effects(m.lens, m.x, method=method)
     np.testing.assert_allclose(effects.effect, next(expectation(m, changes(m, method))), **TOLERANCE)
     assert not [name for name in effects if name.startswith("recovered")]
+    assert "effect_chance" in effects
 
 
 @pytest.mark.parametrize("method", ["patch", "zero", "mean", "resample"])

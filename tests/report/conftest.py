@@ -39,12 +39,25 @@ def latent_dataset(ces, active, half, channels):
     return xr.Dataset(variables, {"latent": np.arange(d)}, attributes)
 
 
+def modes_dataset(latent, half):
+    modes = xr.concat(
+        [latent[["ces", "ces_low", "ces_high"]]] * 2,
+        xr.Variable("mode", np.array(["range", "posterior"])),
+        combine_attrs="override",
+        join="exact",
+    )
+    active = latent["active"].values
+    mean = latent["ces"].values[active].mean() / 10 if active.any() else np.nan
+    return modes.assign(with_interval("ces_relative_active_mean", ("mode",), [mean] * 2, half / 10))
+
+
 def patching_dataset(sites):
     site = np.repeat(list(sites), list(sites.values()))
     index = np.concatenate([np.arange(count) for count in sites.values()])
     variables = {
         **with_interval("effect", ("unit",), np.arange(len(site)) + 0.5, 0.25),
         **with_interval("recovered", ("unit",), np.linspace(-0.1, 0.5, len(site)), 0.001),
+        "recovered_chance": (("unit",), np.full(len(site), 0.0625)),
     }
     outcomes = [f"{name}: {'code' if name.startswith('encoder') else 'image'}" for name in sites]
     return xr.Dataset(
@@ -79,6 +92,8 @@ def swap_dataset(swaps, half, pixels, **attributes):
         **with_interval("ces_relative", ("position",), ces / 10, half / 10),
         **with_interval("ces_posterior", ("position",), ces / 2, half / 2),
         **with_interval("ces_mean", (), ces.mean(), half),
+        **with_interval("ces_relative_mean", (), ces.mean() / 10, half / 10),
+        **with_interval("ces_posterior_mean", (), ces.mean() / 2, half / 2),
         "codes_used": (("position",), np.arange(positions) + 1),
         "code_entropy": (("position",), np.log(np.arange(positions) + 1)),
         "effect_map": (("position", *pixels), np.ones((positions, *pixels.values())) * ces[:, None, None, None]),
@@ -94,7 +109,7 @@ def quantised(effects, scores, swaps, codes, half):
     effects["latent"].attrs |= use
     effects["modes"].attrs["images"] = 30
     effects["one_position"] = effects["modes"].copy(deep=True)
-    for name in ("ces", "ces_low", "ces_high"):
+    for name in effects["one_position"].data_vars:
         effects["one_position"][name] /= 4
     axis = ("factor",) if "factor" in effects["input"].dims else ("manipulation",)
     changed = with_interval("codes_changed", axis, np.full(effects["input"].sizes[axis[0]], 0.25), 0.125)
@@ -174,12 +189,7 @@ def build(
     ramp = np.linspace(0, 1, channels * 36).reshape(channels, 6, 6)
     effects = {
         "latent": latent,
-        "modes": xr.concat(
-            [latent[["ces", "ces_low", "ces_high"]]] * 2,
-            xr.Variable("mode", np.array(["range", "posterior"])),
-            combine_attrs="override",
-            join="exact",
-        ),
+        "modes": modes_dataset(latent, half),
         "recoded": latent[
             ["specificity_normalised", "specificity_normalised_low", "specificity_normalised_high"]
         ].assign_attrs(images=20),

@@ -35,6 +35,7 @@ def test_the_ten_units_that_recover_most(made):
         "unit": "decoder.0 unit 3",
         "outcome": "image",
         "recovered": "0.500 [0.499, 0.501]",
+        "chance": "0.0625",
         "effect": "79.5 [79.2, 79.8]",
     }
     assert rows[-1]["outcome"] == "code"
@@ -69,9 +70,14 @@ def test_modes_beside_what_they_change(made):
     effects = made(active=[True, True, False], swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]]).effects
     # (2 + 7) / 2 over a distance of 10, a quarter of it at one position; swaps: 24 / 6 / 10
     assert tables.mode_rows(effects) == [
-        {"mode": "range", "everywhere": "0.450", "one": "0.113", "code": "—"},
-        {"mode": "posterior", "everywhere": "0.450", "one": "0.113", "code": "0.200"},
-        {"mode": "swap", "everywhere": "—", "one": "—", "code": "0.400"},
+        {"mode": "range", "everywhere": "0.450 [0.425, 0.475]", "one": "0.113 [0.106, 0.119]", "code": "—"},
+        {
+            "mode": "posterior",
+            "everywhere": "0.450 [0.425, 0.475]",
+            "one": "0.113 [0.106, 0.119]",
+            "code": "0.200 [0.188, 0.212]",
+        },
+        {"mode": "swap", "everywhere": "—", "one": "—", "code": "0.400 [0.375, 0.425]"},
     ]
 
 
@@ -87,6 +93,13 @@ def test_how_many_codes_a_change_changes_stands_in_its_row(made):
     codes, without = made(swaps=[[1.0, 2.0]]).effects, made().effects
     rows = [tables.change_rows(one["input"], one["latent"]["active"].values)[0] for one in (codes, without)]
     assert [row["codes"] for row in rows] == ["0.25 [0.12, 0.38]", "—"]
+
+
+def test_counts_and_their_intervals_are_whole_numbers(made):
+    scores = made().scores
+    scores.loc["active latents", ["low", "high"]] = [2.0, 3.0]
+    rows = {row["score"]: row for row in tables.score_rows(scores)}
+    assert (rows["active latents"]["value"], rows["active latents"]["interval"]) == ("3", "[2, 3]")
 
 
 def test_codes_in_use_are_a_whole_number(made):

@@ -23,10 +23,10 @@ class Analysis:
         effects: Datasets by name: `input` (level 1), `latent` (level 2, mode "range"), `modes` (CES of every mode),
             `recoded` (specificity over re-encoded latents), `patching` (level 3), `mediation` (level 4, each factor's
             effect through each latent), `responses` (of the decoder's units), `importance` (DCI's matrix and the
-            disentanglement scores; only with factors), `pictures` (originals, reconstructions, traversals). Of a
-            quantised latent besides: `swap` (level 2, mode "swap"; not where the images use one code alone),
-            `one_position` (CES of every mode, each latent set at one position an image), and in `pictures` an image
-            under swaps.
+            disentanglement scores; only with factors), `read` (the factors that each latent changes; only with a
+            reader), `pictures` (originals, reconstructions, traversals). Of a quantised latent besides: `swap` (level
+            2, mode "swap"; not where the images use one code alone), `one_position` (CES of every mode, each latent set
+            at one position an image), and in `pictures` an image under swaps.
         scores: a row for each score: `value`, `low`, `high` (95 % interval, NaN where there is none), `chance` (the
             same where nothing but chance is at work, NaN where that has no meaning), `better` (which direction), `made`
             (how).

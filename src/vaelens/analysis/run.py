@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaelens.analysis.disentanglement import disentanglement
 from vaelens.analysis.pictures import pictures
+from vaelens.analysis.reading import reading
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
 from vaelens.analysis.shares import shares
@@ -19,6 +20,7 @@ from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
 from vaelens.effects.ces_by_mode import ces_by_mode
+from vaelens.effects.reading import reading_of
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, Patch
 from vaelens.lens.sites import LATENT
@@ -32,7 +34,7 @@ _FEWEST = 8  # images, for an analysis, and with all their labels, for DCI and M
 Moved = Callable[[float, float], None]  # takes what of a part is done, and what there is to do
 
 
-def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = True) -> Analysis:
+def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = True, reader: Any = None) -> Analysis:
     """Run everything on one model: the four levels, the causal metrics, the disentanglement metrics, and pictures.
 
     What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
@@ -48,13 +50,15 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
         seed: draws images, pairs and bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (done, total), in hundredths of a part of
             the analysis.
+        reader: reads the dataset's factors off images, `vl.factor_reader(ds)`: the analysis then says which factors of
+            the image each latent changes, and how often a reconstruction is read right.
 
     Returns:
         The analysis; `print` shows its scores, `.report(path)` draws it, `.save(folder)` keeps it.
 
     Raises:
         VaelensError: something else than a lens and a dataset, fewer than 8 images, or images that do not fit the
-            model.
+            model; a reader without factors or of images of another shape.
     """
     if not isinstance(lens, Lens):
         raise VaelensError(f"analyse takes a Lens, got a {type(lens).__name__}; wrap the model with vl.Lens(model)")
@@ -66,8 +70,9 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
         raise VaelensError(f"n is {n!r} and {ds.name} has {len(ds)} images; an analysis needs at least {_FEWEST}")
     seed = check_seed(seed)
     check_progress(progress)
-    x, _ = ds.sample(min(int(n), len(ds)), seed=seed)
+    x, labels = ds.sample(min(int(n), len(ds)), seed=seed)
     code = lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
+    reading_of(reader, lens)  # one that does not fit is refused before the work
     take = shares(len(x), lens.latents, int(np.prod(code.shape[2:])))
     effects: dict[str, xr.Dataset] = {}
     parts: dict[str, Callable[[Moved], xr.Dataset]] = {
@@ -79,6 +84,9 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
         "mediation": lambda moved: _mediation(lens, ds, x, take.mediated, seed, moved),
         "responses": lambda moved: decoder_responses(lens, x[: take.responses], progress=moved),
     }
+    if reader is not None:
+        known = labels.numpy(), ds.factors.names
+        parts["read"] = lambda moved: reading(lens, x, *known, reader, take.read, seed, moved)
     if lens.quantised and code.ndim > 2:
         parts["one_position"] = lambda moved: ces_by_mode(lens, x[: take.modes], seed, positions="one", progress=moved)
     # One code alone, as of a dead codebook, can't be swapped for another in use.

@@ -8,7 +8,6 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.analysis.disentanglement import DCI_SCORES
-from vaelens.effects.record import Array
 from vaelens.lens import Lens
 from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 from vaelens.statistics import BootstrapMean
@@ -41,8 +40,8 @@ def score_table(lens: Lens, x: Tensor, effects: Mapping[str, xr.Dataset], seed: 
     Args:
         lens: the lens.
         x: the images that were analysed.
-        effects: the Datasets of an `Analysis`, `importance` among them where there are factors, `swap` and
-            `one_position` where a codebook gives them.
+        effects: the Datasets of an `Analysis`, `importance` among them where there are factors, `read` where
+            there is a reader, `swap` and `one_position` where a codebook gives them.
         seed: of the bootstrap resamples.
 
     Returns:
@@ -73,7 +72,7 @@ def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Sco
             float(low),
             float(high),
         ),
-        _Score("active latents", float(active.sum()), "", f"of {len(active)}: {rule}, {swept}"),
+        _found("active latents", latent, "active_count", "", f"of {len(active)}: {rule}, {swept}"),
     ]
     if "kl" in latent:
         rows.append(_found("KL", latent, "kl_total", "", f"KL(q(z|x) || N(0, I)) in nats, {swept}"))
@@ -109,6 +108,7 @@ def _causal(effects: Mapping[str, xr.Dataset], seed: int) -> list[_Score]:
             "higher",
             recoded,
         ),
+        *_over_factors(effects),
         _Score(
             "circuit modularity",
             modularity,
@@ -120,6 +120,16 @@ def _causal(effects: Mapping[str, xr.Dataset], seed: int) -> list[_Score]:
     ]
 
 
+def _over_factors(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
+    """Specificity over what is read off the image; none without a reader."""
+    if "read" not in effects:
+        return []
+    read = effects["read"]
+    made = f"mean over active latents, {read.attrs['images']} images, read: {', '.join(read['factor'].values.tolist())}"
+    name = "specificity_normalised_active_mean"
+    return [_found("normalised specificity over factors", read, name, "higher", made)]
+
+
 def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
     """The codebook's use, and what a swap of codes does beside what a continuous intervention does; none without."""
     latent = effects["latent"]
@@ -128,12 +138,11 @@ def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
     rows = []
     if "one_position" in effects:
         alone = effects["one_position"]
-        distance = latent.attrs["reference_distance"] or _NONE  # all reconstructions alike
-        at_one = alone["ces"].sel(mode="range").values / distance
         made = (
             f"mean over active latents, each set at one position an image, mode range, {alone.attrs['images']} images"
         )
-        rows.append(_Score("relative CES at one position", _mean(at_one, latent["active"].values), "", made))
+        ranged = alone.sel(mode="range")
+        rows.append(_found("relative CES at one position", ranged, "ces_relative_active_mean", "", made))
     if "swap" in effects:
         swap = effects["swap"]
         made = f"mean over {swap.sizes['position']} positions, {swap.sizes['value']} swaps each, "
@@ -146,11 +155,12 @@ def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
         rows += [_Score(name, _NONE, "", "one code is in use, and there is none to swap it for") for name in _SWAPS]
     counted = effects.get("swap", latent).attrs  # swaps are made on more images
     used, images = counted["codes_used"], f"{counted['images']} images"
-    made = f"exp of their entropy, from 1 to {used}, {images}"
+    value, low, high = (float(counted[f"code_perplexity{end}"]) for end in ("", "_low", "_high"))
+    made = f"of {counted['codes']}, at any position of {images}; upper end: of any number of images, by Chao's estimate"
     return [
         *rows,
-        _Score("codes in use", float(used), "", f"of {counted['codes']}, at any position of {images}"),
-        _Score("perplexity of the codes", float(counted["code_perplexity"]), "", made),
+        _Score("codes in use", float(used), "", made, float(used), float(counted["codes_used_high"])),
+        _Score("perplexity of the codes", value, "", f"exp of their entropy, from 1 to {used}, {images}", low, high),
     ]
 
 
@@ -162,7 +172,3 @@ def _disentanglement(scored: xr.Dataset) -> list[_Score]:
         *(_found(label, scored, name, "higher", attributes[f"{name}_made"]) for label, name in others),
         _found("total correlation", scored, "total_correlation", "lower", attributes["total_correlation_made"]),
     ]
-
-
-def _mean(values: Array, of: Array) -> float:
-    return float(values[of].mean()) if of.any() else _NONE

@@ -16,6 +16,7 @@ class Shares:
     latent: int
     modes: int
     recoded: int
+    read: int
     changed: int
     patched: int
     mediated: int
@@ -47,6 +48,7 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         latent=of(many, width),
         modes=of(128, width),
         recoded=of(64, width),
+        read=of(128, width),
         changed=of(256),
         patched=of(64),
         mediated=of(128, width),

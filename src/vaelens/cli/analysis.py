@@ -26,6 +26,10 @@ _OUT_HELP = (
     "Where analysis and report go; MODEL/analysis by default, runs/NAME/analysis where MODEL is no folder, NAME the "
     "function."
 )
+_READER_HELP = (
+    "Train a factor reader on the dataset first, once (some minutes; it is kept), and say which factors of the image "
+    "each latent changes."
+)
 
 
 def analyse(
@@ -36,6 +40,7 @@ def analyse(
     out: Annotated[Path | None, typer.Option(help=_OUT_HELP)] = None,
     images: Annotated[int, typer.Option(help="Images to measure on, at most.")] = 512,
     seed: Seed = 0,
+    reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an analysis that is there.")] = False,
 ) -> None:
@@ -48,7 +53,10 @@ def analyse(
     lens = load_lens(model, device)
     _check_fit(lens, ds)
     _check_free(target, overwrite)
-    analysis = vl.analyse(lens, ds, n=images, seed=seed)
+    reads = vl.factor_reader(ds, device=device) if reader else None
+    if reads is not None:
+        print(reads)
+    analysis = vl.analyse(lens, ds, n=images, seed=seed, reader=reads)
     analysis.save(target, overwrite=overwrite)
     report = analysis.report(target / "report.html")
     _print_scores(analysis)

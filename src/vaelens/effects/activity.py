@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from vaelens.effects.record import Array
+from vaelens.effects.record import RESAMPLES, Array, Interval
 from vaelens.models.posterior import ACTIVE_NATS
+from vaelens.statistics import BootstrapMean, percentile_interval
 
 _ACTIVE_SPREAD = 1e-3
+_BLOCK = 256  # images whose moments are taken at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,41 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
     # One latent after the other: what is made on the way is then a d-th of the codes.
     scale = np.array([_scale(mean[:, latent].double()) for latent in range(mean.shape[1])])
     if logvar is None:
-        return Activity(
-            scale, None, (scale > _ACTIVE_SPREAD * scale.max()) if scale.max() > 0 else np.zeros(len(scale), bool)
-        )
+        return Activity(scale, None, _spread_out(scale))
     each = np.stack([_kl(mean[:, i].double(), logvar[:, i].double()) for i in range(mean.shape[1])], axis=1)
     kl = each.mean(axis=0)
     return Activity(scale, kl, kl > ACTIVE_NATS, each)
+
+
+def active_count_interval(mean: Tensor, found: Activity, seed: int) -> Interval:
+    """The 95 % bootstrap interval over images of how many latents are active, whole numbers.
+
+    Args:
+        mean: posterior means, (n, d, *positions).
+        found: what `activity` measured on them.
+        seed: of the bootstrap resamples.
+    """
+    latents = (mean.shape[1],)
+    if found.kl_each is not None:
+        divergence = BootstrapMean(latents, RESAMPLES, seed)
+        divergence.update(found.kl_each)
+        active = divergence.replicates > ACTIVE_NATS  # (resamples, d)
+    else:
+        first, second = (BootstrapMean(latents, RESAMPLES, seed) for _ in range(2))
+        origin = mean[:1].reshape(1, latents[0], -1)[:, :, :1].double()  # one for all positions
+        for block in mean.split(_BLOCK):
+            values = block.reshape(len(block), latents[0], -1).double() - origin
+            first.update(values.mean(dim=2).cpu().numpy())
+            second.update(values.square().mean(dim=2).cpu().numpy())
+        variance = np.maximum(second.replicates - first.replicates**2, 0)
+        active = _spread_out(np.sqrt(variance))
+    low, high = percentile_interval(active.sum(axis=1), images=len(mean))
+    return np.asarray(np.floor(low)), np.asarray(np.ceil(high))
+
+
+def _spread_out(scale: Array) -> Array:
+    """Which latents' spread, along the last axis, exceeds a thousandth of the largest; none where all are 0."""
+    return np.asarray(scale > _ACTIVE_SPREAD * scale.max(axis=-1, keepdims=True))
 
 
 def _scale(values: Tensor) -> float:

@@ -34,7 +34,8 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
         progress: as in `latent_effects`.
 
     Returns:
-        A Dataset with `ces` and `ces_relative` (mode, latent), each with `_low` and `_high`.
+        A Dataset with `ces` and `ces_relative` (mode, latent), and their means over the active latents,
+        `ces_active_mean` and `ces_relative_active_mean` (mode), each with `_low` and `_high`.
 
     Raises:
         VaelensError: images out of range, or one alone; positions that the latent does not have.
@@ -51,12 +52,16 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     every, resampled = np.stack(ces), np.stack(replicates, axis=1)  # (mode, latent), (resamples, mode, latent)
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = every / distance, resampled / distances[:, None, None]
-    variables = {
-        **with_interval("ces", ("mode", "latent"), every, percentile_interval(resampled, images=len(codes.z))),
-        **with_interval(
-            "ces_relative", ("mode", "latent"), relative, percentile_interval(relatives, images=len(codes.z))
-        ),
-    }
+    variables, active = {}, codes.activity.active
+    for name, values, many in (("ces", every, resampled), ("ces_relative", relative, relatives)):
+        interval = percentile_interval(many, images=len(codes.z))
+        variables |= with_interval(name, ("mode", "latent"), values, interval)
+        mean, means = (
+            one[..., active].mean(axis=-1) if active.any() else np.full(one.shape[:-1], np.nan)
+            for one in (values, many)
+        )
+        interval = percentile_interval(means, images=len(codes.z))
+        variables |= with_interval(f"{name}_active_mean", ("mode",), mean, interval)
     coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
     made = {"images": len(codes.z), "seed": seed, "reference_distance": distance}
     return record(lens, variables, coords, **made, positions=codes.positions.asked)

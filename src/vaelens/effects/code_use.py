@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 from torch import Tensor
 
-from vaelens.effects.record import Array
+from vaelens.effects.record import LEVEL, Array
+from vaelens.statistics import half_sample_interval, half_samples
+
+_BLOCK = 256  # images whose codes are marked at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,67 @@ def code_use(indices: Tensor, codes: int) -> CodeUse:
         np.array([len(counts) for counts in by_position]),
         np.array([_entropy(counts) for counts in by_position]),
     )
+
+
+def codes_used_high(indices: Tensor, codes: int) -> float:
+    """How many codes as many more images as one likes would use, at most: an upper end for the number in use.
+
+    Chao's estimate from the Q₁ codes that occur in one image alone and the Q₂ that occur in two,
+
+        T = (n − 1)/n · Q₁(Q₁ − 1) / (2(Q₂ + 1))   more than the codes seen,
+
+    and the upper end of its 95 % log-normal interval, at most the size of the codebook.
+
+    Args:
+        indices: (n, *positions).
+        codes: K, how many codes the codebook has.
+
+    Returns:
+        The upper end, a whole number; NaN for one image.
+
+    References:
+        Estimating the population size for capture-recapture data with unequal catchability (Chao, 1987), in its
+        bias-corrected form.
+    """
+    n = len(indices)
+    if n < 2:
+        return float("nan")
+    images = np.zeros(codes, dtype=np.int64)  # in how many each code occurs
+    for block in indices.reshape(n, -1).split(_BLOCK):
+        marked = np.zeros((len(block), codes), dtype=bool)
+        np.put_along_axis(marked, block.long().cpu().numpy(), True, axis=1)
+        images += marked.sum(axis=0)
+    seen, once, twice = int((images > 0).sum()), int((images == 1).sum()), int((images == 2).sum())
+    share, rarer = (n - 1) / n, twice + 1
+    more = share * once * (once - 1) / (2 * rarer)
+    if not more:
+        return float(seen)
+    spread = once * (2 * once - 1) ** 2 / (2 * rarer) ** 2 + twice * (once * (once - 1)) ** 2 / (4 * rarer**4)
+    variance = more + share**2 * spread
+    reach = np.exp(norm.ppf((1 + LEVEL) / 2) * np.sqrt(np.log1p(variance / more**2)))
+    return float(min(np.ceil(seen + more * reach), codes))
+
+
+def perplexity_interval(indices: Tensor, use: CodeUse, seed: int) -> tuple[float, float]:
+    """A 95 % interval of the codes' perplexity by random halves of the images (`half_sample_interval`).
+
+    Args:
+        indices: (n, *positions).
+        use: what `code_use` counted in them.
+        seed: draws the halves.
+
+    Returns:
+        Lower and upper end, within 1 and the size of the codebook; NaN for one image.
+    """
+    if len(indices) < 2:
+        return float("nan"), float("nan")
+    chosen = indices.reshape(len(indices), -1).cpu().numpy()
+    halves = [
+        np.exp(_entropy(np.bincount(chosen[half].ravel(), minlength=len(use.counts))))
+        for half in half_samples(len(chosen), seed=seed)
+    ]
+    low, high = half_sample_interval(use.perplexity, halves)
+    return float(max(low, 1.0)), float(min(high, len(use.counts)))
 
 
 def _entropy(counts: Array) -> float:

@@ -18,7 +18,7 @@ from vaelens.data import FactorDataset
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import Reading, reading_of
-from vaelens.effects.record import Array, record, unit_coords, with_interval
+from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, world
 from vaelens.errors import VaelensError
@@ -74,8 +74,9 @@ def input_effects(
         A Dataset with `latent_effect` (factor, latent), `unit_effect` (factor, unit; coordinates `site`, `index`),
         `output_effect` (factor), for a quantised latent `codes_changed` (factor) and, with a reader, `factor_read`
         (factor, read_factor), the mean total-variation distance in [0, 1] between what is read off D(mu(x')) and off
-        D(mu(x)) (see `latent_effects`), each with `_low` and `_high`, a
-        95 % interval over pairs; and `matched` (factor), how many pairs agree on all other factors exactly. With
+        D(mu(x)) (see `latent_effects`), each with `_low` and `_high`, a 95 % interval over pairs; as baselines
+        `latent_effect_chance` and `unit_effect_chance`, those of a latent, or of a unit of the same site, drawn at
+        random; and `matched` (factor), how many pairs agree on all other factors exactly. With
         manipulations the dimension is `manipulation`, with the coordinate `strength`, and there is no `matched`.
 
     Raises:
@@ -206,9 +207,15 @@ class _Tally:
         scale = self._spread.of(self._sites)
         safe = np.where(scale > 0, scale, 1.0)  # a unit that never changes has effect 0, whatever its scale
         found = {}
-        for name, dim, at in (("latent_effect", "latent", self._of_latent), ("unit_effect", "unit", ~self._of_latent)):
+        units = {site: self._lens.sites[site].units for site in self._sites}
+        others = [count for site, count in units.items() if site != LATENT]
+        for name, dim, at, counts in (
+            ("latent_effect", "latent", self._of_latent, [units[LATENT]]),
+            ("unit_effect", "unit", ~self._of_latent, others),
+        ):
             mean, low, high = (values[:, at] / safe[at] for values in every)
             found |= with_interval(name, (axis, dim), mean, (low, high))
+            found[f"{name}_chance"] = (axis, dim), random_unit(mean, counts)
         for name, what, dims in (
             ("output_effect", "output", ()),
             ("codes_changed", "codes", ()),

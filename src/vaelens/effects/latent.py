@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from vaelens.arguments import check_seed
-from vaelens.effects.codes import Codes, codes_of
+from vaelens.effects.activity import active_count_interval
+from vaelens.effects.code_use import codes_used_high, perplexity_interval
+from vaelens.effects.codes import Codebook, Codes, codes_of
 from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import POSTERIOR, Replacements, replacements
 from vaelens.effects.precision import with_precision
@@ -85,9 +87,9 @@ def latent_effects(
         `ces_mean`, and over the active ones, such as `ces_active_mean`, each with `_low` and `_high`, a 95 % interval
         over images (for the specificities reflected about the estimate, because resampling roughens a picture and so
         lowers its entropy, and wide enough to hold it); `active` (latent); `scale` (latent), the code's (population)
-        standard deviation s_i; `kl` (latent) and their sum `kl_total` in nats, with intervals, where the encoder gives
-        a variance; `effect_map` (latent, channel, height, width), E|Δ| of each pixel. Specificities of a latent without
-        effect are NaN.
+        standard deviation s_i; `active_count`, how many latents are active, with its interval; `kl` (latent) and their
+        sum `kl_total` in nats, with intervals, where the encoder gives a variance; `effect_map` (latent, channel,
+        height, width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
 
         For "swap", `position` takes the place of `latent`, with coordinates `row` and `column`; `ces_posterior` is the
         CES of the code that another image has at the same position, be it the same one; `active` says whether more
@@ -99,7 +101,8 @@ def latent_effects(
         and of those that are not read well enough (`reader_left_out`), as JSON.
 
         Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
-        (`codes_used`) and their `code_perplexity`, exp(H).
+        (`codes_used`; `codes_used_high` is how many any number of images would use at most, by Chao's estimate from the
+        codes that one or two images use) and their `code_perplexity`, exp(H), with its interval.
 
         With a `tolerance`, `ces_low` and `ces_high` are a 95 % confidence sequence instead, which holds for all latents
         at once and at whatever number of images it stops, if the images are a random sample and the model draws images
@@ -180,8 +183,7 @@ def latent_effects(
         coords["factor"] = list(reading.factors)
         made |= reading.made()
     if codes.codebook is not None:
-        use = codes.codebook.use
-        made |= {"codes_used": use.codes_used, "code_perplexity": use.perplexity}
+        made |= _use(codes.codebook, seed)
     return record(lens, variables, coords, **made)
 
 
@@ -206,7 +208,9 @@ def _known(codes: Codes, unit: str, seed: int) -> dict[str, Any]:
     """What is known of each unit before anything is changed."""
     if unit == "latent":
         found = codes.activity
-        known = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
+        known: dict[str, Any] = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
+        count = active_count_interval(codes.z, found, seed)
+        known |= with_interval("active_count", (), int(found.active.sum()), count)
         if found.kl_each is None:
             return known
         kl, total = BootstrapMean((len(found.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
@@ -220,6 +224,18 @@ def _known(codes: Codes, unit: str, seed: int) -> dict[str, Any]:
         "active": ((unit,), use.used > 1),
         "codes_used": ((unit,), use.used),
         "code_entropy": ((unit,), use.entropy),
+    }
+
+
+def _use(book: Codebook, seed: int) -> dict[str, float]:
+    """How many codes all positions together take, and how evenly."""
+    low, high = perplexity_interval(book.indices, book.use, seed)
+    return {
+        "codes_used": book.use.codes_used,
+        "codes_used_high": codes_used_high(book.indices, len(book.codes)),
+        "code_perplexity": book.use.perplexity,
+        "code_perplexity_low": low,
+        "code_perplexity_high": high,
     }
 
 

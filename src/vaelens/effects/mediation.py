@@ -15,7 +15,7 @@ from vaelens.arguments import check_seed
 from vaelens.effects.patching import paired
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import FACTORS, needed_reading
-from vaelens.effects.record import Array, record, with_interval
+from vaelens.effects.record import Array, random_unit, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
 from vaelens.effects.worlds import OUTCOMES, World, cells, changes, checked_outcome, products, world
 from vaelens.errors import VaelensError
@@ -74,8 +74,9 @@ def mediation_effects(
         A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
         and `column` of the first corner for single positions and boxes): `direct`, `indirect`, `interaction`, fractions
         of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome, each with `_low` and `_high`, a 95 % interval over
-        images. Fractions are NaN where the treatment has no effect. The attributes say how well a reader
-        reads each factor.
+        images. Fractions are NaN where the treatment has no effect. Where every unit of the site is a mediator by
+        itself, `indirect_chance` is the baseline: that of one of them drawn at random. The attributes say how well a
+        reader reads each factor.
 
     Raises:
         VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment, factors
@@ -146,7 +147,10 @@ def mediation_effects(
             sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
             report.advance(len(groups) * len(squares))
     made = {"outcome": outcome, "unit": unit_name(unit), "images": len(base), "seed": seed}
-    return record(lens, sums.variables(len(base)), coords, **made, **({} if reading is None else reading.made()))
+    variables = sums.variables(len(base))
+    if units is None:
+        variables["indirect_chance"] = ("unit",), random_unit(sums.indirect_fraction, [len(groups)])
+    return record(lens, variables, coords, **made, **({} if reading is None else reading.made()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,9 +162,15 @@ class _Sums:
     direct: BootstrapMean
     indirect: BootstrapMean
 
+    @property
+    def indirect_fraction(self) -> Array:
+        """Σ<NIE, TE> / Σ‖TE‖² of each mediator; NaN for a treatment without effect."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.indirect.mean / self.total.mean)
+
     def variables(self, images: int) -> dict[str, tuple[Sequence[str], Any]]:
         with np.errstate(invalid="ignore", divide="ignore"):  # a treatment without effect has no fractions: NaN
-            direct, indirect = self.direct.mean / self.total.mean, self.indirect.mean / self.total.mean
+            direct, indirect = self.direct.mean / self.total.mean, self.indirect_fraction
             rest = 1 - (self.direct.replicates + self.indirect.replicates) / self.total.replicates[:, None]
         return {
             **with_interval("direct", ("unit",), direct, ratio_interval(self.direct, self.total)),

@@ -74,6 +74,8 @@ def patching_effects(
         can leave [0, 1]) and, with a reader, `factor_effect` (unit, factor), the mean total-variation distance, in
         [0, 1], between what is read off the patched image and off the base image (see `latent_effects`). Each has
         `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source and base have the same outcome.
+        Beside them as their baseline `effect_chance` and `recovered_chance`: those of a unit drawn at random from the
+        same site, the mean over its units.
 
     Raises:
         VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site

@@ -38,7 +38,7 @@ def record(
         # A record in netCDF holds no nested one: JSON, and nothing where a foreign model names none.
         **({"hyperparameters": json.dumps(known["hyperparameters"])} if "hyperparameters" in known else {}),
         "latent": known["latent"],
-        **({"codes": known["codes"]} if "codes" in known else {}),
+        **{name: known[name] for name in ("library", "codes") if name in known},
         "weights_sha256": known["weights_sha256"],
         "version": __version__,
         "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over images",
@@ -60,3 +60,23 @@ def unit_coords(sites: Sequence[str], counts: Sequence[int]) -> dict[str, tuple[
         "site": ("unit", np.repeat(np.asarray(sites, dtype=str), counts)),
         "index": ("unit", np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, int)])),
     }
+
+
+def random_unit(values: Array, counts: Sequence[int]) -> Array:
+    """What a unit drawn at random from the same site would have: for each unit the mean over its site's.
+
+    The baseline beside a unit's own number, to which a site of many units is no disadvantage.
+
+    Args:
+        values: (…, unit), the units of one site after the other.
+        counts: how many units each site has.
+
+    Example:
+        >>> random_unit(np.array([1.0, 3.0, 5.0]), [2, 1])
+        array([2., 2., 5.])
+    """
+    ends = np.cumsum(counts)
+    means = [
+        values[..., end - count : end].mean(axis=-1, keepdims=True) for count, end in zip(counts, ends, strict=True)
+    ]
+    return np.concatenate([np.repeat(mean, count, axis=-1) for mean, count in zip(means, counts, strict=True)], axis=-1)

@@ -8,7 +8,7 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.effects.reading import Reading
-from vaelens.effects.record import Array, record, unit_coords, with_interval
+from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
 from vaelens.effects.worlds import World, cells, changes, products
 from vaelens.lens import Lens
 from vaelens.lens.regions import regions
@@ -100,10 +100,14 @@ class UnitScores:
 
     def dataset(self, **made: Any) -> xr.Dataset:
         """The effects of all units, with how they were made."""
-        variables = with_interval("effect", ("unit",), *_joined([self._effect[site] for site in self._sites]))
-        if self._measured:
-            variables |= with_interval("recovered", ("unit",), *self._recovered())
-        coords: dict[str, Any] = dict(unit_coords(self._sites, [len(self._regions[site]) for site in self._sites]))
+        counts = [len(self._regions[site]) for site in self._sites]
+        found = {"effect": _joined([self._effect[site] for site in self._sites])}
+        found |= {"recovered": self._recovered()} if self._measured else {}
+        variables: dict[str, Any] = {}
+        for name, (mean, interval) in found.items():
+            variables |= with_interval(name, ("unit",), mean, interval)
+            variables[f"{name}_chance"] = ("unit",), random_unit(mean, counts)
+        coords: dict[str, Any] = dict(unit_coords(self._sites, counts))
         for name in self._places[0]:
             coords[name] = "unit", np.concatenate([places[name] for places in self._places])
         if self._reading is not None:

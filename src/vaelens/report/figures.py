@@ -34,6 +34,7 @@ _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in i
 _WRITTEN_GRID = 8  # the same of each of three beside each other
 _SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
+_BESIDE = ("recovered_low", "recovered_high", "recovered_chance", "effect")  # what pointing at a unit tells besides
 _TEMPLATE = go.layout.Template(layout=LAYOUT)
 
 
@@ -119,15 +120,20 @@ def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
     return _styled(plot, 330, max(560, 90 + latent_width(len(names)) * len(names)))
 
 
-def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset | None) -> Figure:
-    """What each factor or manipulation moves, a matrix over latents; beside it DCI's importances, where there are."""
+def associations(
+    effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset | None, read: xr.Dataset | None = None
+) -> Figure:
+    """What each factor or manipulation moves, by latent; DCI's importances and what a reader reads, where there are."""
     names, order = latent_labels(latent), by_strength(latent)
     axis = "factor" if "factor" in effects.dims else "manipulation"
     rows = [literal(name) for name in effects[axis].values]
     matrices = [("Change of the latent (standard deviations)", effects, "latent_effect", axis)]
     if importance is not None:
         matrices.append(("DCI importance (rows add to 1)", importance, "importance", "factor"))
-    beside, written = len(names) <= _SIDE_BY_SIDE, len(names) <= _WRITTEN_CELLS
+    if read is not None and axis == "factor":
+        read = read.reindex(factor=effects["factor"].values)  # a factor that is not read has no cells
+        matrices.append(("Change of what is read off the image (probability)", read, "factor_effect", "factor"))
+    beside, written = len(names) <= _SIDE_BY_SIDE and len(matrices) < 3, len(names) <= _WRITTEN_CELLS
     down, across = (1, len(matrices)) if beside else (len(matrices), 1)
     inside = (26 * len(rows) + 60) * down - 60
     titles = [title for title, *_ in matrices]
@@ -135,9 +141,8 @@ def associations(effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset
         down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=60 / inside if down > 1 else 0
     )
     for k, (title, dataset, variable, rows_axis) in enumerate(matrices):
-        values = dataset[variable].transpose(rows_axis, "latent").values[:, order]
-        known = [dataset[variable + end] for end in ("_low", "_high") if variable + end in dataset]
-        ends = [one.transpose(rows_axis, "latent").values[:, order] for one in known]
+        parts = [variable + end for end in ("", "_low", "_high") if variable + end in dataset]
+        values, *ends = (dataset[one].transpose(rows_axis, "latent").values[:, order] for one in parts)
         interval = _INTERVAL if ends else ""
         row, column = (1, k + 1) if beside else (k + 1, 1)
         cells = go.Heatmap(
@@ -185,10 +190,9 @@ def recovered_fractions(effects: xr.Dataset) -> Figure:
         cells = go.Heatmap(
             z=one.of(effects["recovered"].values),
             text=one.names(effects),
-            customdata=np.stack(
-                [one.of(effects[name].values) for name in ("recovered_low", "recovered_high", "effect")], axis=-1
-            ),
-            hovertemplate="%{text}: %{z:.3g}" + _INTERVAL + "<br>effect %{customdata[2]:.3g}<extra></extra>",
+            customdata=np.stack([one.of(effects[name].values) for name in _BESIDE], axis=-1),
+            hovertemplate="%{text}: %{z:.3g}" + _INTERVAL + "<br>a random unit of the site %{customdata[2]:.3g}"
+            "<br>effect %{customdata[3]:.3g}<extra></extra>",
             hoverongaps=False,
             coloraxis="coloraxis",
             xgap=1,

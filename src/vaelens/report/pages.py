@@ -107,7 +107,7 @@ def _figures(analysis: Analysis) -> dict[str, Any]:
     drawn = {
         "strengths": figures.strengths(latent, effects["recoded"]),
         "modes": figures.strengths_by_mode(effects["modes"], latent),
-        "associations": figures.associations(effects["input"], latent, effects.get("importance")),
+        "associations": figures.associations(effects["input"], latent, effects.get("importance"), effects.get("read")),
         "recovered": figures.recovered_fractions(effects["patching"]),
         "mediations": figures.mediations(effects["mediation"], latent),
     }

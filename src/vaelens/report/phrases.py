@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from vaelens.analysis import Analysis
 from vaelens.report.numerals import listed, spoken
-from vaelens.report.ranking import Front
+from vaelens.report.ranking import Estimate, Front, estimates
 
 NAMED = 8  # so many of a list are named, more are only counted
 
@@ -18,6 +19,13 @@ def spoken_score(analysis: Analysis, name: str) -> str | None:
     row: Any = analysis.scores.loc[name]
     value, low, high = (float(row[column]) for column in ("value", "low", "high"))
     return spoken(value, low, high) if np.isfinite(value) else None
+
+
+def active_latents(effects: xr.Dataset, variable: str, analysis: Analysis) -> list[Estimate]:
+    """A variable over latents, of those that are active and have one."""
+    active = analysis.effects["latent"]["active"].values
+    every = estimates(effects, variable, [f"latent {latent}" for latent in range(len(active))])
+    return [one for one, counts in zip(every, active, strict=True) if counts and np.isfinite(one.value)]
 
 
 def not_told_apart(ranked: Front, noun: str = "latent") -> str:

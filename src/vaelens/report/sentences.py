@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from vaelens.analysis import Analysis
 from vaelens.effects.activity import ACTIVE_NATS
 from vaelens.errors import VaelensError
 from vaelens.report.codebook import codebook_sentences
-from vaelens.report.numerals import counted, listed
-from vaelens.report.phrases import NAMED, not_told_apart, spoken_score
+from vaelens.report.numerals import counted, listed, number
+from vaelens.report.phrases import NAMED, active_latents, not_told_apart, spoken_score
 from vaelens.report.ranking import Estimate, estimates, front, outcomes, unit_names
+from vaelens.report.reading import reading_sentences
 
 _FACTORS = 8  # of a longer list those that change the image most
 
@@ -35,7 +35,7 @@ def sentences(analysis: Any) -> list[str]:
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
     latents = (_checks, _reconstruction, _activity, _strongest, _localised)
-    parts = (*latents, codebook_sentences, _changes, _units, _scores)
+    parts = (*latents, codebook_sentences, _changes, reading_sentences, _units, _scores)
     return [sentence for part in parts for sentence in part(analysis)]
 
 
@@ -70,7 +70,7 @@ def _activity(analysis: Analysis) -> list[str]:
 
 def _strongest(analysis: Analysis) -> list[str]:
     latent = analysis.effects["latent"]
-    candidates = _active_latents(latent, "ces", analysis)
+    candidates = active_latents(latent, "ces", analysis)
     ranked = front(candidates)
     if ranked is None:
         return []
@@ -78,7 +78,7 @@ def _strongest(analysis: Analysis) -> list[str]:
     if best.value == 0:
         return ["No active latent changes the image: CES is 0 for all of them."]
     said = f"{best.name.capitalize()} moves the image most: CES {best} pixel-L2"
-    relative = {one.name: one for one in _active_latents(latent, "ces_relative", analysis)}
+    relative = {one.name: one for one in active_latents(latent, "ces_relative", analysis)}
     if best.name in relative:
         said += f", {relative[best.name]} times the mean distance between two reconstructions"
     said += f".{not_told_apart(ranked)}"
@@ -89,7 +89,7 @@ def _strongest(analysis: Analysis) -> list[str]:
 
 
 def _localised(analysis: Analysis) -> list[str]:
-    ranked = front(_active_latents(analysis.effects["latent"], "specificity_normalised", analysis))
+    ranked = front(active_latents(analysis.effects["latent"], "specificity_normalised", analysis))
     if ranked is None:
         return []
     return [
@@ -111,7 +111,7 @@ def _changes(analysis: Analysis) -> list[str]:
         change = f"Changing {names[k]}"
         if axis == "manipulation":
             change = f"The manipulation {names[k]} (strength {float(effects['strength'][k]):g})"
-        ranked = front(_active_latents(effects.isel({axis: k}), "latent_effect", analysis))
+        ranked = front(active_latents(effects.isel({axis: k}), "latent_effect", analysis))
         if ranked is None:
             continue
         if ranked.best.value == 0:
@@ -130,7 +130,7 @@ def _passed_on(analysis: Analysis, treatment: str, effect: str, before: str = ""
     given = [str(name) for name in effects["treatment"].values]
     if treatment not in given:
         return ""
-    ranked = front(_active_latents(effects.isel(treatment=given.index(treatment)), "indirect", analysis))
+    ranked = front(active_latents(effects.isel(treatment=given.index(treatment)), "indirect", analysis))
     if ranked is None:
         return ""
     best = ranked.best
@@ -150,8 +150,8 @@ def _units(analysis: Analysis) -> list[str]:
     if "recovered" not in effects:
         return []
     kinds = outcomes(effects)
-    sites = effects["site"].values.astype(str)
-    every = estimates(effects, "recovered", unit_names(effects))
+    sites, names = effects["site"].values.astype(str), unit_names(effects)
+    every, chance = estimates(effects, "recovered", names), effects["recovered_chance"].values
     said = []
     for kind, where, what in (
         ("image", "after the encoder", "another image's reconstruction"),
@@ -166,7 +166,8 @@ def _units(analysis: Analysis) -> list[str]:
             continue
         said.append(
             f"Of {counted(count, 'unit')} {where}, {ranked.best.name} recovers most of {what} when patched alone: a "
-            f"fraction of {ranked.best}.{not_told_apart(ranked, 'unit')}"
+            f"fraction of {ranked.best}, where a unit drawn at random from its site recovers "
+            f"{number(chance[names.index(ranked.best.name)])}.{not_told_apart(ranked, 'unit')}"
         )
     return said
 
@@ -190,16 +191,6 @@ def _scores(analysis: Analysis) -> list[str]:
     if missing:
         said.append(f"{listed(missing)} can't be computed from these factors and latents.")
     return said
-
-
-def _latent_names(effects: xr.Dataset) -> list[str]:
-    return [f"latent {latent}" for latent in range(effects.sizes["latent"])]
-
-
-def _active_latents(effects: xr.Dataset, variable: str, analysis: Analysis) -> list[Estimate]:
-    active = analysis.effects["latent"]["active"].values
-    every = estimates(effects, variable, _latent_names(effects))
-    return [one for one, counts in zip(every, active, strict=True) if counts and np.isfinite(one.value)]
 
 
 def _told_from_zero(best: Estimate) -> bool:

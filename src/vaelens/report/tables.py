@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaelens.report.numerals import NOTHING, estimate, number
+from vaelens.report.numerals import NOTHING, estimate, number, spoken
 from vaelens.report.ranking import by_strength, estimates, front, outcomes, unit_names
 
 Row = dict[str, Any]
@@ -66,38 +66,43 @@ def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
     recovered, effect = (estimates(effects, variable, names) for variable in ("recovered", "effect"))
     order = [k for k in np.argsort(-effects["recovered"].values, kind="stable") if np.isfinite(recovered[k].value)]
     return [
-        {"unit": names[k], "outcome": kinds[sites[k]], "recovered": str(recovered[k]), "effect": str(effect[k])}
+        {
+            "unit": names[k],
+            "outcome": kinds[sites[k]],
+            "recovered": str(recovered[k]),
+            "chance": number(float(effects["recovered_chance"][k])),
+            "effect": str(effect[k]),
+        }
         for k in order[:most]
     ]
 
 
 def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
     """Relative CES of every mode by what it changes: a latent at all positions, at one, or a position's whole code."""
-    latent, swap = effects["latent"], effects["swap"]
-    active, distance = latent["active"].values, latent.attrs["reference_distance"] or np.nan
+    swap = effects["swap"]
 
     def over_latents(part: str, mode: str) -> str:
-        known = active.any() and part in effects
-        return number(effects[part]["ces"].sel(mode=mode).values[active].mean() / distance) if known else NOTHING
+        if part not in effects:
+            return NOTHING
+        (found,) = estimates(effects[part].sel(mode=mode), "ces_relative_active_mean", [mode])
+        return str(found)
+
+    def of_codes(variable: str, distance: float = 1.0) -> str:
+        (found,) = estimates(swap, variable, [variable])
+        return spoken(*(end / distance for end in (found.value, found.low, found.high)))
 
     # Drawn in "posterior" mode as a latent's value is: from the same place in another image.
-    of_code = {"posterior": number(float(swap["ces_posterior"].mean()) / (swap.attrs["reference_distance"] or np.nan))}
+    drawn = of_codes("ces_posterior_mean", swap.attrs["reference_distance"] or np.nan)
     rows = [
         {
             "mode": mode,
             "everywhere": over_latents("modes", mode),
             "one": over_latents("one_position", mode),
-            "code": of_code.get(mode, NOTHING),
+            "code": drawn if mode == "posterior" else NOTHING,
         }
         for mode in effects["modes"]["mode"].values.tolist()
     ]
-    swapped = {
-        "mode": "swap",
-        "everywhere": NOTHING,
-        "one": NOTHING,
-        "code": number(float(swap["ces_relative"].mean())),
-    }
-    return [*rows, swapped]
+    return [*rows, {"mode": "swap", "everywhere": NOTHING, "one": NOTHING, "code": of_codes("ces_relative_mean")}]
 
 
 def score_rows(scores: pd.DataFrame) -> list[Row]:
@@ -107,6 +112,7 @@ def score_rows(scores: pd.DataFrame) -> list[Row]:
         value, interval = estimate(*(float(score[column]) for column in ("value", "low", "high")))
         if name in _COUNTS:
             value = f"{score['value']:.0f}"
+            interval = NOTHING if interval == NOTHING else f"[{score['low']:.0f}, {score['high']:.0f}]"
         better = score["better"] if isinstance(score["better"], str) and score["better"] else NOTHING
         chance = number(float(score.get("chance", np.nan)))
         shown = {"value": value, "interval": interval, "chance": chance, "better": better, "made": score["made"]}
