@@ -152,6 +152,20 @@ def execute(
     return result, captured
 
 
+@contextmanager
+def passing(modules: Collection[nn.Module], through: Callable[[nn.Module, object], object]) -> Iterator[None]:
+    """Have what some modules return pass through a function of the module and its output."""
+    handles = []
+    try:
+        for child in modules:
+            # Of the module itself, also where a copy of it runs.
+            handles.append(child.register_forward_hook(lambda _, __, output, child=child: through(child, output)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
     """The modules whose calls are stages or parts of them: those that call no other module."""
     # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf. So is

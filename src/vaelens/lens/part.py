@@ -6,6 +6,7 @@ As steps only what lies after the site runs again, in the forms that are fastest
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from vaelens.lens.exchange import Contrast, Exchange
 from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, downstream, taken
-from vaelens.lens.incremental.found import WAYS, Found, find_steps
+from vaelens.lens.incremental.found import WAYS, Found, Sample, find_steps, sampled
 from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.steps import Step, references
 from vaelens.lens.kept import Base, first, holding
@@ -59,13 +60,22 @@ class Part:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
         self.points, self._found, self._plans, self._measured = points, None, {}, set()
         self._modules, self._last_check = list(self.model.modules()), -math.inf
+        samples: dict[str, Sample] = {}
+
+        def sample(name: str, activation: Tensor) -> Tensor:
+            samples[name] = sampled(activation)
+            return activation
+
         with undisturbed(self.model):
-            seen = execute(self.function, example.clone(), points, {}, points)
-        self._mixes = not self._alone(example, first(seen[0]))
+            result, _ = execute(
+                self.function, example.clone(), points, {name: partial(sample, name) for name in points}, ()
+            )
+        self._mixes = not self._alone(example, first(result))
         if not ways:
             self.reason = "they were asked for"
             return
-        found = find_steps(self.model, self.function, leaf_modules(self.model), example, points, seen, ways)
+        leaves = leaf_modules(self.model)
+        found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
         if isinstance(found, str):
             self.reason = found
         else:

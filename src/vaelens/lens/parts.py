@@ -1,13 +1,16 @@
 """A VAE as its parts, encoder, codebook and decoder, each run in chunks under hooks; finds the sites of all."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaelens.errors import VaelensError
+from vaelens.lens.calls import Trace
 from vaelens.lens.execution import Edit, trace, undisturbed
 from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.kept import first
@@ -18,6 +21,8 @@ from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
+
+_LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +119,18 @@ class Parts:
             VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
                 for nothing.
         """
+        sites, points = self._resolved(example, names)
+        self._prepare(sites, points, example, ways)
+        return sites
+
+    def _resolved(self, example: Tensor, names: Sequence[Name]) -> tuple[Sites, Mapping[str, Point]]:
+        """Every site and where it is; what was traced for it, all activations at once, is let go."""
         also = modules_in(names, self.module)
-        with undisturbed(self.module):
-            encoder = trace(self.module, self.encoder.function, example.clone(), also)
-            mean, logvar = _posterior(encoder.result, len(example))
-            decoder = trace(self.module, self.decoder.function, self.decodable(mean), also)
+        traced = None
+        if example.numel() > _LARGE:
+            with suppress(Exception), FakeTensorMode(allow_non_fake_inputs=True) as fake:
+                traced = self._traced(fake.from_tensor(example), also)
+        encoder, decoder, mean, logvar = self._traced(example, also) if traced is None else traced
         image = _decoded(decoder.result, len(example))
         if image.shape != example.shape:
             raise VaelensError(
@@ -137,9 +149,14 @@ class Parts:
         ]
         places = with_names(found, names, traced)
         points = {place.site.name: point_of(place.call) for place in places if place.call is not None}
-        sites = Sites([place.site for place in places])
-        self._prepare(sites, points, example, ways)
-        return sites
+        return Sites([place.site for place in places]), points
+
+    def _traced(self, example: Tensor, also: Collection[nn.Module]) -> tuple[Trace, Trace, Tensor, Tensor | None]:
+        """Encoder and decoder on an example, and the posterior between them."""
+        with undisturbed(self.module):
+            encoder = trace(self.module, self.encoder.function, example.clone(), also)
+            mean, logvar = _posterior(encoder.result, len(example))
+            return encoder, trace(self.module, self.decoder.function, self.decodable(mean), also), mean, logvar
 
     def _prepare(self, sites: Sites, points: Mapping[str, Point], example: Tensor, ways: Collection[str]) -> None:
         """Tell both parts their sites, and let them find their steps on two made-up images."""

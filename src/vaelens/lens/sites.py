@@ -132,8 +132,8 @@ def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_out
         for call in calls[calls.index(last) + 1 :]:
             if call.source is found[-1].output:
                 found[-1] = call
-    storages = {head.untyped_storage().data_ptr() for head in heads}
-    given = [call.output.untyped_storage().data_ptr() in storages for call in found]
+    storages = {head.untyped_storage()._cdata for head in heads}  # of a stand-in, too, which has no data
+    given = [call.output.untyped_storage()._cdata in storages for call in found]
     shared = {id(source) for source, head in zip(sources, given, strict=True) if head and source is not None}
     shapes = {head.shape for head in heads}
     return [

@@ -3,7 +3,7 @@
 A linear layer right behind the site is not even run: a change of a few units adds their columns' part to its value.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.observation import Kind, Observed, is_by_shape
 from vaelens.lens.incremental.rectified import rectified, rectify
-from vaelens.lens.incremental.steps import Edit, Step, Values
+from vaelens.lens.incremental.steps import Edit, Step, Values, last_uses
 
 _RESHAPES = ("flatten", "view", "reshape")  # of operations, by which their steps' names begin
 
@@ -31,6 +31,7 @@ class Downstream:
         rectified: ReLUs that are written over what they are given.
         reads_site: whether a step needs the site's whole activation.
         floats: numbers of the largest value of a step to run again, for one image.
+        done: for each step to run again the values that nobody reads after it.
     """
 
     site: Step
@@ -41,6 +42,7 @@ class Downstream:
     rectified: frozenset[Step]
     reads_site: bool
     floats: int
+    done: Sequence[Sequence[Step]]
 
     def run(
         self,
@@ -70,7 +72,7 @@ class Downstream:
             values[step] = taken(kept[step], rows) if kinds[step] is Kind.ROWS else kept[step]
         if self.reads_site:
             values[self.site] = activation()
-        for step in self.steps:
+        for k, step in enumerate(self.steps):
             if step in self.updates:
                 values[step] = update(self.updates[step], values[step])
             elif step in self.rectified:
@@ -79,6 +81,8 @@ class Downstream:
                 values[step] = calls.get(step, step)(values)
             if step in edits:
                 values[step] = edits[step](values[step])
+            for done in self.done[k]:  # its memory is warm, and the next step's value takes it
+                values.pop(done, None)
         return values[self.target]
 
 
@@ -133,6 +137,7 @@ def downstream(known: Observed, site: Step, target: Step, layers: Mapping[Step, 
         rectified(steps, {target}),
         reads_site,
         max((known.floats[step] for step in steps), default=0),
+        last_uses(steps, [target]),
     )
 
 

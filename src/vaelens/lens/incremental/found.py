@@ -20,6 +20,7 @@ from vaelens.lens.points import Point, presented
 TRACED, EXPORTED = "torch.fx", "torch.export"
 WAYS = (TRACED, EXPORTED)
 _CLOSE = 1e-5
+_PLACES = 2**18  # values of an activation that are compared at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +54,27 @@ class Found:
         return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An activation's shape, and its values at so many places that two models are told apart."""
+
+    shape: tuple[int, ...]
+    values: Tensor
+
+
+def sampled(activation: Tensor) -> Sample:
+    """All values of an activation, or, evenly spread, some of a large one, of which not every site's fits in memory."""
+    every = -(-activation.numel() // _PLACES)
+    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, every)].clone())
+
+
 def find_steps(
     model: nn.Module,
     part: Callable[[Tensor], Any],
     leaves: Collection[nn.Module],
     example: Tensor,
     points: Mapping[str, Point],
-    seen: tuple[Any, Mapping[str, Tensor]],
+    seen: tuple[Any, Mapping[str, Sample]],
     ways: Collection[str] = WAYS,
 ) -> Found | str:
     """The part as steps, or a clause that says why it can't be had so.
@@ -70,7 +85,7 @@ def find_steps(
         leaves: modules that are called as they are.
         example: two rows of input.
         points: where the sites are.
-        seen: what hooks saw of the same example: the result, and the activation at each site.
+        seen: what hooks saw of the same example: the result, and a sample of the activation at each site.
         ways: the ways to try, in this order.
     """
     reasons = []
@@ -88,18 +103,27 @@ def _checked(
     program: Program,
     example: Tensor,
     points: Mapping[str, Point],
-    seen: tuple[Any, Mapping[str, Tensor]],
+    seen: tuple[Any, Mapping[str, Sample]],
 ) -> Found:
     calls = {name: (point.module, point.number) for name, point in points.items()}
     missing = [name for name, call in calls.items() if call not in program.calls]
     if missing:
         raise Untraceable(f"{program.way} does not see {', '.join(missing)}")
-    with undisturbed(model):  # from the random state that the hooks' run began with
-        trial = tried(program, example.clone())
     result, activations = seen
-    _same("the part's result", trial.result, result)
+    sites: dict[Step, list[str]] = {}
     for name, call in calls.items():
-        _same(name, presented(trial.returned[program.calls[call]], points[name]), activations[name])
+        sites.setdefault(program.calls[call], []).append(name)
+
+    def watch(step: Step, value: Any) -> None:
+        for name in sites.get(step, ()):
+            one, other = sampled(presented(value, points[name])), activations[name]
+            if one.shape != other.shape:
+                raise Untraceable(f"as steps, {name} has another shape")
+            _same(name, one.values, other.values)
+
+    with undisturbed(model):  # from the random state that the hooks' run began with
+        trial = tried(program, example.clone(), watch)
+    _same("the part's result", trial.result, result)
     known = observed(trial, example)
     if known.drawn:
         with undisturbed(model):

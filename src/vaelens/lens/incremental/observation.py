@@ -3,7 +3,7 @@
 Seen by running it once on an example, and, without computing anything, by the shapes for two numbers of images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -58,17 +58,20 @@ class Trial:
         program: the part, with later readers of what a step wrote over reading that step's result.
         drawn: steps that drew random numbers.
         result: of the part.
-        returned: what calls of modules returned.
     """
 
     program: Program
     drawn: frozenset[Step]
     result: Any
-    returned: Mapping[Step, Any]
 
 
-def tried(program: Program, example: Tensor) -> Trial:
+def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None]) -> Trial:
     """Run a traced part once, and learn what it writes over and where it draws random numbers.
+
+    Args:
+        program: the part.
+        example: its input.
+        watch: told of each step's value, before a later one may write over it; a value is let go after its last use.
 
     Raises:
         Untraceable: it writes over what other steps still read in another form.
@@ -78,9 +81,9 @@ def tried(program: Program, example: Tensor) -> Trial:
     gone: set[Step] = set()  # written over, and nobody's result
     overwrites: dict[Step, tuple[Step, ...]] = {}
     drawn: set[Step] = set()
-    returned: dict[Step, Any] = {}
-    wanted = set(program.calls.values())
-    for step in program.steps[1:]:
+    for k, step in enumerate(program.steps):
+        if k == 0:
+            continue
         unreadable = [one for one in step.inputs if one in gone]
         if unreadable:
             raise Untraceable(f"{step.name} reads {unreadable[0].name} after it was written over")
@@ -103,13 +106,15 @@ def tried(program: Program, example: Tensor) -> Trial:
                 stands[one] = step
             else:
                 gone.add(one)
-        if step in wanted:
-            returned[step] = value.clone() if isinstance(value, Tensor) else value
+        watch(step, value)
+        del value
+        for done in program.read_last_by(k):
+            del values[done]
     if any(one in gone for one in references(program.result)):
         raise Untraceable("it returns what was written over")
     result = filled(program.result, values)
     rewired, new = _rewired(program, stands, overwrites)
-    return Trial(rewired, frozenset(new[step] for step in drawn), result, returned)
+    return Trial(rewired, frozenset(new[step] for step in drawn), result)
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:

@@ -66,12 +66,16 @@ class Program:
 
     def __post_init__(self) -> None:
         self.order = {step: k for k, step in enumerate(self.steps)}
-        self._users_left = _last_uses(self.steps, references(self.result))
+        self._users_left = last_uses(self.steps, references(self.result))
 
     @property
     def input(self) -> Step:
         """The step that stands for what the part is given."""
         return self.steps[0]
+
+    def read_last_by(self, k: int) -> Sequence[Step]:
+        """The steps whose values nobody reads after the k-th."""
+        return self._users_left[k]
 
     def run(
         self,
@@ -102,7 +106,8 @@ class Program:
             values[step] = value
             if step in wanted:
                 kept[step] = value
-            for done in self._users_left[k]:
+            del value
+            for done in self.read_last_by(k):
                 del values[done]
         return filled(self.result, values), kept
 
@@ -153,7 +158,7 @@ def pruned(steps: Sequence[Step], result: Any) -> list[Step]:
     return [step for k, step in enumerate(steps) if k == 0 or step in needed]
 
 
-def _last_uses(steps: Sequence[Step], results: Sequence[Step]) -> list[list[Step]]:
+def last_uses(steps: Sequence[Step], results: Sequence[Step]) -> list[list[Step]]:
     """For each step the steps whose values nobody reads after it."""
     last = {step: k for k, step in enumerate(steps)}
     for k, step in enumerate(steps):

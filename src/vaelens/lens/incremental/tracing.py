@@ -4,7 +4,6 @@ torch.fx calls leaf modules as they are; torch.export goes down to the operation
 asks for shapes. Neither follows code that decides by a tensor's values.
 """
 
-import operator
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree
 
+from vaelens.lens.execution import passing
 from vaelens.lens.incremental.steps import Program, Step
 
 Part = Callable[[Tensor], Any]
@@ -96,8 +96,9 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
         Untraceable: it can't follow.
     """
     root = _Part(model, part)
+    paths = {module: path for path, module in model.named_modules() if path}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), passing(paths, lambda module, output: _marked(output, paths[module])):
             warnings.simplefilter("ignore")  # of torch's own making, about itself
             found = torch.export.export(
                 root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
@@ -112,6 +113,7 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
     }
     steps: dict[fx.Node, Step] = {}
     given: list[Step] = []
+    returned: dict[str, list[Step]] = {}  # by module, what its calls gave
     outputs: Any = ()
     for node in found.graph.nodes:
         args, kwargs = (_with_steps(part, steps) for part in (node.args, node.kwargs))
@@ -124,6 +126,9 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
         elif node.op == "placeholder":
             steps[node] = Step(node.name)
             given.append(steps[node])
+        elif _is_mark(node):
+            steps[node] = args[0]
+            returned.setdefault(args[1], []).append(args[0])
         elif node.op == "call_function":
             call = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
             steps[node] = Step(node.name, call, args, kwargs)
@@ -137,15 +142,36 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
         raise Untraceable(f"it writes {to}")
     assert found.call_spec.out_spec is not None, "an exported program says what it returns"
     result = _pytree.tree_unflatten(list(outputs), found.call_spec.out_spec)
-    ordered = [*given, *(step for step in steps.values() if step is not given[0])]
-    calls, paths = _module_calls(model, steps)
-    return Program(ordered, result, calls, paths, "torch.export")
+    ordered = dict.fromkeys([*given, *steps.values()])
+    calls, called = _module_calls(model, {node: step for node, step in steps.items() if not _is_mark(node)})
+    for path, every in returned.items():
+        calls |= {(model.get_submodule(path), number): step for number, step in enumerate(every)}
+        called[path] = model.get_submodule(path)
+    return Program(list(ordered), result, calls, called, "torch.export")
+
+
+# What a module's calls gave is lost in the operations that torch.export leaves: each output passes through a mark.
+
+_library = torch.library.Library("vaelens", "FRAGMENT")
+_library.define("mark(Tensor output, str path) -> Tensor")
+_library.impl("mark", lambda output, path: output.clone(), "CompositeExplicitAutograd")
+
+
+def _marked(output: Any, path: str) -> Any:
+    return torch.ops.vaelens.mark(output, path) if isinstance(output, Tensor) else output
+
+
+def _is_mark(node: fx.Node) -> bool:
+    return node.target is torch.ops.vaelens.mark.default
 
 
 def _module_calls(
     model: nn.Module, steps: dict[fx.Node, Step]
 ) -> tuple[dict[tuple[nn.Module, int], Step], dict[str, nn.Module]]:
-    """The last step of each call of a module: what the call returned, unless it returned something older."""
+    """The last step of each call of a module: what the call returned, unless it returned something older.
+
+    Of a module that is called several times the calls may look like one.
+    """
     calls: dict[tuple[nn.Module, int], Step] = {}
     paths: dict[str, nn.Module] = {}
     modules = dict(model.named_modules())
@@ -166,7 +192,9 @@ def _module_calls(
 
 def _reader(root: nn.Module, path: str) -> Callable[[], Any]:
     """Reads a parameter or buffer anew each time, so that it is always the model's."""
-    return lambda: operator.attrgetter(path)(root)
+    owner, _, name = path.rpartition(".")
+    module = root.get_submodule(owner)
+    return lambda: getattr(module, name)
 
 
 def _constant(value: Any) -> Callable[[], Any]:
