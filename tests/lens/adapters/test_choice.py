@@ -9,6 +9,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.errors import VaelensError
+from vaelens.lens.parts import Parts
 
 
 def test_neither_library_is_imported_for_models_of_ones_own():
@@ -75,3 +76,29 @@ def test_a_known_model_takes_no_codebook_beside_its_own(build_foreign, name):
     one = build_foreign(name)
     with pytest.raises(VaelensError, match=f"a {type(one.model).__name__} brings its own codebook, where it has one"):
         vl.Lens(one.model, codebook=torch.zeros(2, 3))
+
+
+def test_a_large_image_is_followed_without_its_numbers_to_the_same_sites(build_foreign, monkeypatch):
+    followed = []
+    whole = Parts._traced
+
+    def traced(self, example, also):
+        found = whole(self, example, also)
+        followed.append(type(example).__name__)
+        return found
+
+    monkeypatch.setattr(Parts, "_traced", traced)
+    one = build_foreign("autoencoder-kl")
+    expected = repr(vl.Lens(one.model, example=one.x))
+    monkeypatch.setattr("vaelens.lens.parts._LARGE", 0)
+    assert repr(vl.Lens(one.model, example=one.x)) == expected
+    assert followed[-2:] == ["Tensor", "FakeTensor"]
+
+
+def test_what_a_stand_in_can_not_follow_is_followed_with_numbers(monkeypatch):
+    monkeypatch.setattr("vaelens.lens.parts._LARGE", 0)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    decoder = nn.Sequential(nn.Linear(2, 16), nn.Unflatten(1, (1, 4, 4)))
+    by_value = lambda x: encoder(x * 2 if float(x.detach().sum()) > 0 else x)  # noqa: E731
+    lens = vl.Lens(nn.Sequential(encoder, decoder), by_value, decoder, example=torch.rand(2, 1, 4, 4))
+    assert list(lens.sites) == ["latent", "decoder.0"]
