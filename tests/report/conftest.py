@@ -225,7 +225,7 @@ def build(
     return Analysis(effects, scores, provenance)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def made():
     """Builds an analysis by hand."""
     return build

@@ -1,3 +1,4 @@
+import functools
 import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -54,10 +55,22 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+@pytest.fixture(scope="module")
+def written(made, tmp_path_factory):
+    """Writes the page of a kind of analysis, once."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    @functools.cache
+    def write(kind):
+        return write_analysis(made(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
+
+    return write
+
+
 @pytest.fixture(params=KINDS)
-def page(request, made, tmp_path):
+def page(request, written):
     """A written page of each kind of analysis."""
-    return write_analysis(made(**KINDS[request.param]), tmp_path / "report.html")
+    return written(request.param)
 
 
 def test_every_number_of_the_score_table_and_every_finding_is_on_the_page(made, tmp_path):
@@ -205,15 +218,18 @@ def chromium():
         browser.close()
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, page, width):
+@pytest.mark.parametrize(
+    ("kind", "width"),
+    [*((kind, 1280) for kind in KINDS), *((kind, 400) for kind in ("factors", "codebook", "many latents", "odd names"))],
+)
+def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, kind, width):
     tab = chromium.new_page(viewport={"width": width, "height": 900})
     asked, complaints = [], []
     tab.on("request", lambda request: asked.append(request.url))
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     try:
-        tab.goto(page.as_uri())
+        tab.goto(written(kind).as_uri())
         tab.wait_for_function("n => document.querySelectorAll('.plotly-graph-div .main-svg').length >= n", arg=FIGURES)
         drawn = tab.evaluate(
             "[...document.querySelectorAll('.plotly-graph-div')].map(div => {"

@@ -39,7 +39,8 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
         first, second = first[chosen], second[chosen]
     if len(first) == 0:
         return float("nan"), np.full(resamples, np.nan)
-    pictures = cells(lens.decode(codes[torch.as_tensor(drawn, device=codes.device)]))  # (m, pixels)
+    shown = codes[torch.as_tensor(drawn, device=codes.device)].split(lens.rows)
+    pictures = cells(torch.cat([lens.draw_rows(some) for some in shown]))  # (m, pixels)
     if images <= _ALL_PAIRS:
         distances = functional.pdist(pictures).double().cpu()  # in the order of first and second
     else:

@@ -16,15 +16,15 @@ from vaelens.effects.activity import active_count_interval
 from vaelens.effects.code_use import codes_used_high, perplexity_interval
 from vaelens.effects.codes import Codebook, Codes, codes_of
 from vaelens.effects.contrast import contrast
-from vaelens.effects.modes import POSTERIOR, Replacements, replacements
+from vaelens.effects.modes import POSTERIOR, replacements
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
 from vaelens.effects.stopping import Stopping, check_tolerance
-from vaelens.effects.sweep import effect_sizes, mean_over_values, sweep
+from vaelens.effects.sweep import mean_over_values, sweep
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
-from vaelens.progress import Advance, check_progress, reporting
+from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
@@ -144,14 +144,19 @@ def latent_effects(
     if tolerance is not None:
         assert lens.image_shape is not None, "a lens that gave codes has seen images"
         until = Stopping(n, plan.units, math.prod(lens.image_shape), tolerance, seed)
-    with reporting(progress, n * plan.units * (len(plan.labels) + 1), "latent effects") as report:
-        swept = sweep(lens, z, plan, over, seed, report.advance, until, reading)
+    # One image alone has no other to take a value from.
+    calibrated = POSTERIOR[unit](codes, None, seed) if n > 1 else None
+    decoded = n * plan.units * (len(plan.labels) + (0 if calibrated is None else 1))
+    with reporting(progress, decoded, "latent effects") as report:
+        swept = sweep(lens, z, plan, over, seed, report.advance, calibrated, until, reading)
         if until is not None:
             # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
             codes, z, n = codes.take(until.used.sort().values), z[until.used], len(until.used)
-        ces, replicates = mean_over_values(swept.effect)
-        posterior, posteriors = _posterior_ces(lens, codes, plan, seed, report.advance)
         distance, distances = contrast(lens, z, seed)
+    ces, replicates = mean_over_values(swept.effect)
+    posterior, posteriors = np.full_like(ces, np.nan), np.full_like(replicates, np.nan)
+    if calibrated is not None:
+        posterior, posteriors = mean_over_values(swept.beside)
     widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
     specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
     normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
@@ -247,14 +252,6 @@ def _places(codes: Codes, unit: str) -> dict[str, Any]:
     names = ("row", "column") if len(shape) == 2 else tuple(f"axis_{k}" for k in range(len(shape)))
     indices = np.unravel_index(np.arange(np.prod(shape)), shape)
     return {name: (unit, index) for name, index in zip(names, indices, strict=True)}
-
-
-def _posterior_ces(lens: Lens, codes: Codes, plan: Replacements, seed: int, advance: Advance) -> tuple[Array, Array]:
-    """CES of mode "posterior", (units,), and its replicates, (resamples, units)."""
-    if len(codes.z) < 2:  # there is no other image to take a value from
-        return np.full(plan.units, np.nan), np.full((RESAMPLES, plan.units), np.nan)
-    calibrated = POSTERIOR[plan.over](codes, None, seed)
-    return mean_over_values(effect_sizes(lens, codes.z, calibrated, seed, advance))
 
 
 def _interval(_: Array, replicates: Array, images: int) -> Interval:

@@ -5,7 +5,7 @@ memory together; images go in the lens's chunks. Where a quantised latent takes 
 before it, nothing is decoded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ class Sweep:
 
     Attributes:
         effect: ‖D(z) − D(z̃_iv)‖₂ over images, one accumulator of shape (values,) for each unit.
+        beside: the same under the plan beside; empty without one.
         pictures: mean absolute change of each pixel over images and values, (units, C, H, W).
         entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
         entropy_replicates: its bootstrap replicates, (resamples, units).
@@ -40,6 +41,7 @@ class Sweep:
     """
 
     effect: list[BootstrapMean]
+    beside: list[BootstrapMean]
     pictures: Array
     entropy: Array
     entropy_replicates: Array
@@ -50,8 +52,9 @@ class Sweep:
 class _Tally:
     """The running sums of one unit."""
 
-    def __init__(self, values: int, pixels: int, outputs: int, over: str, seed: int):
+    def __init__(self, values: int, beside: int, pixels: int, outputs: int, over: str, seed: int):
         self.effect = BootstrapMean((values,), RESAMPLES, seed)
+        self.beside = BootstrapMean((beside,), RESAMPLES, seed)
         self.pixels = BootstrapMean((pixels,), _PICTURE_RESAMPLES if over == "pixels" else 0, seed)
         resamples = RESAMPLES if over == FACTORS else _PICTURE_RESAMPLES
         self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), resamples, seed)
@@ -64,6 +67,7 @@ def sweep(
     over: str,
     seed: int,
     advance: Advance,
+    beside: Replacements | None = None,
     until: Stopping | None = None,
     reading: Reading | None = None,
 ) -> Sweep:
@@ -76,6 +80,7 @@ def sweep(
         over: "pixels", "latents" or "factors": the outputs whose entropy is measured.
         seed: of the bootstrap weights.
         advance: told of each unit of a chunk how many images it decoded, or need not.
+        beside: another plan for the same units, of which only the effects are wanted.
         until: gives the order of the images, and says after which of them to stop; None for all as they come.
         reading: reads the factors, where they are the outputs.
     """
@@ -84,13 +89,16 @@ def sweep(
     pixels, values = int(np.prod(shape)), len(plan.labels)
     outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
-    effect, pictures, entropy, replicates, factors = [], [], [], [], []
+    effect, besides, pictures, entropy, replicates, factors = [], [], [], [], [], []
     every = chunks(len(codes), lens.rows) if until is None else until.chunks(lens.rows)
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
-        tallies = {unit: _Tally(values, pixels, outputs, over, seed) for unit in group}
+        tallies = {
+            unit: _Tally(values, 0 if beside is None else len(beside.labels), pixels, outputs, over, seed)
+            for unit in group
+        }
         for taken, rows in enumerate(every, 1):
-            sizes = _tally(lens, codes[rows], rows, plan, tallies, over, advance, reading)
+            sizes = _tally(lens, codes[rows], rows, plan, beside, tallies, over, advance, reading)
             if until is None or start:
                 continue
             # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
@@ -101,11 +109,12 @@ def sweep(
                 break
         for tally in tallies.values():
             effect.append(tally.effect)
+            besides += [] if beside is None else [tally.beside]
             pictures.append(tally.pixels.mean.reshape(shape))
             entropy.append(entropies(tally.outputs.mean))
             replicates.append(entropies(tally.outputs.replicates))
             factors += [] if reading is None else [tally.outputs]
-    return Sweep(effect, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
+    return Sweep(effect, besides, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
 
 
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
@@ -114,8 +123,7 @@ def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advan
     for rows in chunks(len(codes), lens.rows):
         base, taken = lens.draw_rows(codes[rows]), _taken(lens, codes[rows])
         for unit, total in enumerate(effect):
-            deltas = [image - base for image in _changed(lens, rows, unit, plan, base, taken)]
-            total.update(_norms(deltas))
+            total.update(_distances(_changed(lens, rows, unit, plan, base, taken), base))
             advance(len(base) * len(plan.labels))
     return effect
 
@@ -133,10 +141,8 @@ def chunks(images: int, rows: int) -> list[slice]:
 
 def entropies(change: Array) -> Array:
     """H in nats of the distribution proportional to the last axis; NaN where nothing changes."""
-    total = change.sum(axis=-1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p = change / total
-        return np.asarray(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), p).sum(axis=-1))
+    p = torch.from_numpy(change)
+    return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
 
 
 def _tally(
@@ -144,6 +150,7 @@ def _tally(
     codes: Tensor,
     rows: Rows,
     plan: Replacements,
+    beside: Replacements | None,
     tallies: dict[int, _Tally],
     over: str,
     advance: Advance,
@@ -155,20 +162,23 @@ def _tally(
     recoded = lens.read_rows(base) if over == "latents" else None
     read = None if reading is None else reading.probabilities(base)
     for unit, tally in tallies.items():
-        deltas, pixels, outputs = [], torch.zeros_like(base), 0.0
+        distances, pixels, outputs = [], torch.zeros_like(base), 0.0
         for image in _changed(lens, rows, unit, plan, base, taken):
-            deltas.append(image - base)
-            pixels += deltas[-1].abs()
+            change = image - base
+            distances.append(cells(change).norm(dim=1))
+            pixels += change.abs_()
             if recoded is not None:
                 outputs = outputs + (lens.read_rows(image) - recoded).abs()
             if reading is not None and read is not None:
                 outputs = outputs + reading.distances(reading.probabilities(image), read)
-        sizes.append(_norms(deltas))
+        sizes.append(_columns(distances))
         tally.effect.update(sizes[-1])
-        tally.pixels.update(_rows(pixels / len(deltas)))
+        tally.pixels.update(_rows(pixels / len(distances)))
         if isinstance(outputs, Tensor):
-            tally.outputs.update(_rows(outputs / len(deltas)))
-        advance(len(base) * len(deltas))
+            tally.outputs.update(_rows(outputs / len(distances)))
+        if beside is not None:
+            tally.beside.update(_distances(_changed(lens, rows, unit, beside, base, taken), base))
+        advance(len(base) * (len(plan.labels) + (0 if beside is None else len(beside.labels))))
     return sizes
 
 
@@ -177,7 +187,7 @@ def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: ran
     if not units:
         return []
     base, taken = lens.draw_rows(codes), _taken(lens, codes)
-    return [_norms([image - base for image in _changed(lens, rows, unit, plan, base, taken)]) for unit in units]
+    return [_distances(_changed(lens, rows, unit, plan, base, taken), base) for unit in units]
 
 
 def _changed(
@@ -200,8 +210,13 @@ def _taken(lens: Lens, codes: Tensor) -> Tensor | None:
     return lens.quantise(codes).indices if lens.quantised else None
 
 
-def _norms(deltas: list[Tensor]) -> Array:
-    return torch.stack([cells(delta).norm(dim=1) for delta in deltas], dim=1).double().cpu().numpy()
+def _distances(images: Iterable[Tensor], base: Tensor) -> Array:
+    """‖image − base‖₂, (rows, images)."""
+    return _columns([cells(image - base).norm(dim=1) for image in images])
+
+
+def _columns(values: list[Tensor]) -> Array:
+    return torch.stack(values, dim=1).double().cpu().numpy()
 
 
 def _rows(values: Tensor) -> Array:

@@ -102,7 +102,9 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
             warnings.simplefilter("ignore")  # of torch's own making, about itself
             found = torch.export.export(
                 root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
-            ).run_decompositions({})
+            )
+            if not all(_is_pure(node) for node in found.graph.nodes):
+                found = found.run_decompositions({})  # into operations that write nothing; takes as long as the export
     except Exception as error:  # as above
         raise Untraceable(f"torch.export can't follow it ({_line(error)})") from error
     signature = found.graph_signature
@@ -163,6 +165,19 @@ def _marked(output: Any, path: str) -> Any:
 
 def _is_mark(node: fx.Node) -> bool:
     return node.target is torch.ops.vaelens.mark.default
+
+
+def _is_pure(node: fx.Node) -> bool:
+    """Whether it is an operation that says of itself that it writes nothing, or none at all."""
+    if node.op in ("placeholder", "output"):
+        return True
+    if node.op != "call_function" or isinstance(node.target, torch._ops.HigherOrderOperator):
+        return False
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return True  # Python's own: an element of several, or arithmetic of shapes
+    # Normalisation of a batch in training writes its running means, and does not say so.
+    quiet = any(word in node.target.name() for word in ("batch_norm", "instance_norm"))
+    return not node.target._schema.is_mutable and not (quiet and any(one is True for one in node.args[5:6]))
 
 
 def _module_calls(
