@@ -1,4 +1,6 @@
-"""What memory the sweeps take over few and over many images: `python -m benchmarks.memory [--sweeps NAME …]`.
+"""What memory the sweeps take over few and over many images.
+
+    python -m benchmarks.memory [--sweeps NAME …] [--over FEW MANY]
 
 Each runs in a process of its own, once over a few images to have everything loaded, and then over all of them: what is
 measured is by how much the process then grows at most, so that the images themselves do not count. Needs Linux.
@@ -19,7 +21,7 @@ from torch import nn
 import vaelens as vl
 from vaelens.effects.ces_by_mode import ces_by_mode
 
-FEW, MANY, WARM = 1_000, 10_000, 128
+OVER, WARM = (1_000, 10_000), 128
 SIDE, LATENTS = 32, 4
 # Freed blocks go back at once: else the process is as large as it ever was, wherever the images lie.
 FREEING = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
@@ -106,8 +108,9 @@ def _status(field: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=SWEEPS, help="which (default all)")
+    parser.add_argument("--over", nargs=2, type=int, default=OVER, help="numbers of images (default 1000 10000)")
     parser.add_argument("--alone", choices=SWEEPS, help="measure one in this process, and print MB")
-    parser.add_argument("--images", type=int, default=MANY, help="over how many images --alone")
+    parser.add_argument("--images", type=int, default=OVER[1], help="over how many images --alone")
     arguments = parser.parse_args()
     if arguments.alone:
         print(alone(arguments.alone, arguments.images))
@@ -115,10 +118,10 @@ def main() -> None:
     print(
         f"PyTorch {torch.__version__}, {SIDE}×{SIDE} images, {LATENTS} latents; MB beyond the images and the process\n"
     )
-    print(f"| sweep | {FEW:,} images | {MANY:,} images | ratio |")
+    print(f"| sweep | {arguments.over[0]:,} images | {arguments.over[1]:,} images | ratio |")
     print("|---|---|---|---|")
     for name in arguments.sweeps:
-        few, many = (measure(name, images) for images in (FEW, MANY))
+        few, many = (measure(name, images) for images in arguments.over)
         print(f"| {name} | {few:.1f} | {many:.1f} | {many / few:.2f} |", flush=True)
 
 

@@ -3,12 +3,14 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import typer
 
 import vaelens as vl
+from vaelens.analysis.shares import shares
 from vaelens.cli import app, main
 
 
@@ -246,6 +248,8 @@ def test_help_and_version_do_not_import_torch():
 def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("vaelens.cli.quickstart._STEPS", 3)
     monkeypatch.setattr("vaelens.cli.quickstart._IMAGES", 8)
+    few = {"scored": 64, "predicted": 64}  # codes, of which DCI takes most of the time
+    monkeypatch.setattr("vaelens.analysis.run.shares", lambda *given: replace(shares(*given), **few))
     for _ in range(2):
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"

@@ -45,8 +45,8 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
             for child, training in modes:
-                if child.training != training:  # setting an attribute of a module is slow
-                    child.training = training
+                if child.training != training:
+                    object.__setattr__(child, "training", training)  # a module's own is slow
 
 
 def _cuda_devices(module: nn.Module) -> list[int]:

@@ -22,6 +22,7 @@ from vaelens.lens.incremental.found import WAYS, Found, Sample, find_steps, samp
 from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.steps import Step, references
 from vaelens.lens.kept import Base, first, holding
+from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.points import Point, presented, returned
 from vaelens.lens.regions import Group, Region
 from vaelens.lens.settings import FP32, HOOKS, in_precision
@@ -50,7 +51,7 @@ class Part:
         self._found: Found | None = None
         self._plans: dict[tuple[str | None, bool], Downstream] = {}
         self._measured: set[Any] = set()
-        self._modules: list[nn.Module] = []
+        self._modules = KnownModules(model, ())
         self._last_check = -math.inf
         self._mixes = False  # whether what comes of an image hangs on the others, or on its place among them
 
@@ -59,7 +60,7 @@ class Part:
     def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
         self.points, self._found, self._plans, self._measured = points, None, {}, set()
-        self._modules, self._last_check = list(self.model.modules()), -math.inf
+        self._last_check = -math.inf
         samples: dict[str, Sample] = {}
 
         def sample(name: str, activation: Tensor) -> Tensor:
@@ -80,6 +81,7 @@ class Part:
             self.reason = found
         else:
             self._found, self.reason = found, ""
+            self._modules = KnownModules(self.model, found.program.paths)
 
     @property
     def way(self) -> str:
@@ -89,7 +91,7 @@ class Part:
     @property
     def described(self) -> str:
         """The way, with the reason where it is the last that is left."""
-        if self._found is not None and self._hooked():
+        if self._found is not None and self._modules.hooked():
             return f"{HOOKS}, because a module has hooks of its own"
         return self.way if self._found is not None else f"{HOOKS}, because {self.reason}"
 
@@ -203,7 +205,7 @@ class Part:
 
     def _as_steps(self) -> Found | None:
         """The steps, where they still are what the model does."""
-        if self._found is None or self._hooked():
+        if self._found is None or self._modules.hooked():
             return None
         return self._found
 
@@ -223,21 +225,6 @@ class Part:
                 "another path now; make a new Lens"
             )
         self._last_check = time.monotonic()
-
-    def _hooked(self) -> bool:
-        """Whether a module has hooks of somebody else, which the steps would pass by."""
-        assert self._found is not None, "only steps pass hooks by"
-        for path, module in self._found.program.paths.items():
-            try:
-                current = self.model.get_submodule(path)
-            except AttributeError:
-                current = None
-            if current is not module:
-                raise VaelensError(
-                    f"{path} of {type(self.model).__name__} is another module than when its sites were found; make a "
-                    "new Lens"
-                )
-        return any(module._forward_hooks or module._forward_pre_hooks for module in self._modules)
 
     def _plan(self, site: str, partial: bool) -> Downstream:
         found = self._found
