@@ -8,12 +8,15 @@ of two means over the same images, and of the confidence sequence at every 10 im
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.page import write
 from vaelens.statistics import BootstrapMean, ConfidenceSequence, bca_interval, ratio_interval
 
+PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 Array = NDArray[np.float64]
 
 LEVEL, LOOK = 0.95, 10
@@ -36,6 +39,8 @@ EFFECTS = {
     "gamma, shape 2": Effects(lambda rng, size: rng.gamma(2, 1.5, size), 3.0),
     "lognormal, σ 0.5": Effects(lambda rng, size: 3 * rng.lognormal(-0.125, 0.5, size), 3.0),
     "0 or 6, 30 % 6": Effects(lambda rng, size: 6.0 * (rng.random(size) < 0.3), 1.8),
+    "exponential": Effects(lambda rng, size: rng.exponential(3.0, size).clip(0, BOUND), 3.0),
+    "lognormal, σ 1": Effects(lambda rng, size: 3 * rng.lognormal(-0.5, 1.0, size).clip(0, BOUND / 3), 2.996167),
 }
 
 
@@ -87,10 +92,16 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help=f"of each row (default {REPETITIONS})")
     parser.add_argument("--images", type=int, nargs="+", default=IMAGES, help="how many in a repetition")
     parser.add_argument("--seed", type=int, default=0, help="draws effects and resamples (default 0)")
+    parser.add_argument("--write-docs", action="store_true", help=f"put what is printed into {PAGE.name} as well")
     arguments = parser.parse_args()
     noise = 196 * np.sqrt(0.95 * 0.05 / arguments.repetitions)
-    print(f"Shares of {arguments.repetitions:,} repetitions; 95 % intervals, known here to ±{noise:.1f} points\n")
-    print(table(arguments.images, arguments.repetitions, arguments.seed))
+    output = (
+        f"Shares of {arguments.repetitions:,} repetitions; 95 % intervals, known here to ±{noise:.1f} points\n\n"
+        f"{table(arguments.images, arguments.repetitions, arguments.seed)}"
+    )
+    print(output)
+    if arguments.write_docs:
+        write(output, PAGE)
 
 
 if __name__ == "__main__":

@@ -108,8 +108,9 @@ def latent_effects(
         at once and at whatever number of images it stops, if the images are a random sample and the model draws images
         in [0, 1] (effects between 0 and √(C·H·W)); work stops when no half-width is above the tolerance. Everything
         else is of the images used (the other intervals as if their number had been fixed), but for what interventions
-        set: s_i of "shift", the images of "posterior" and the frequencies of "swap" are those of all images given. The
-        attributes say how many `images` were used of `images_given`, and whether the `tolerance_reached` is 1 or 0.
+        set: s_i of "shift", the other images of "posterior" and `ces_posterior`, and the frequencies of "swap" are of
+        all images given. The attributes say how many `images` were used of `images_given`, and whether the
+        `tolerance_reached` is 1 or 0.
 
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
