@@ -71,17 +71,18 @@ class Part:
             result, _ = execute(
                 self.function, example.clone(), points, {name: partial(sample, name) for name in points}, ()
             )
-        self._mixes = not self._alone(example, first(result))
-        if not ways:
-            self.reason = "they were asked for"
-            return
-        leaves = leaf_modules(self.model)
-        found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
+        found: Found | str = "they were asked for"
+        if ways:
+            leaves = leaf_modules(self.model)
+            found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
         if isinstance(found, str):
             self.reason = found
         else:
             self._found, self.reason = found, ""
             self._modules = KnownModules(self.model, found.program.paths)
+        # Steps that draw nothing were found to give each image by itself what it gives among others.
+        known = self._found is not None and not self._found.known.drawn
+        self._mixes = not known and not self._alone(example, first(result))
 
     @property
     def way(self) -> str:

@@ -387,3 +387,28 @@ def test_hooks_of_the_user_have_their_effect(when, small_lens, pictures, exchang
     replayed = lens.replay(pictures[0]).code
     torch.testing.assert_close(replayed, lens.run(pictures[0]).code)
     assert float((replayed - plain).abs().min()) > 1e-4
+
+
+@pytest.mark.parametrize(("size", "kind"), [(8, "Tensor"), (1024, "FakeTensor")])
+def test_of_what_a_small_latent_becomes_in_a_large_image_only_shapes_are_followed(size, kind):
+    given = []
+
+    class Enlarged(nn.Module):
+        def forward(self, x):
+            given.append((type(x).__name__, len(x)))
+            return functional.interpolate(x, (size, size))
+
+    model = nn.ModuleDict(
+        {
+            "e": nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(9, 9)),
+            "d": nn.Sequential(nn.Linear(9, 9), nn.Unflatten(1, (9, 1, 1)), Enlarged()),
+        }
+    )
+    lens = vl.Lens(
+        model,
+        lambda x: model["e"](x),
+        lambda z: model["d"](z).mean(1, keepdim=True),
+        torch.rand(2, 1, size, size),
+    )
+    assert lens.execution["decoder"] == "torch.fx"
+    assert {name for name, images in given if images > 2} == {kind}

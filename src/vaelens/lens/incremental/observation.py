@@ -19,7 +19,7 @@ from vaelens.lens.incremental.tracing import Untraceable
 # Of a tensor they take only the shape: what they give does not change with its values.
 _BY_SHAPE = ("rand_like", "randn_like", "randint_like", "empty_like", "zeros_like", "ones_like", "full_like", "new_")
 _PLAIN = (bool, int, float, str, tuple, list, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
-_SMALL = 10 * 3 * 128**2  # numbers of input
+_SMALL = 2**23  # numbers of all steps' values for one image: below it computing takes less than following shapes
 _SIZES = (5, 7)  # numbers of images that no other axis is likely to have in both runs
 
 
@@ -58,11 +58,13 @@ class Trial:
         program: the part, with later readers of what a step wrote over reading that step's result.
         drawn: steps that drew random numbers.
         result: of the part.
+        floats: numbers that the values of all steps hold for one image.
     """
 
     program: Program
     drawn: frozenset[Step]
     result: Any
+    floats: int
 
 
 def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None]) -> Trial:
@@ -81,6 +83,7 @@ def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None])
     gone: set[Step] = set()  # written over, and nobody's result
     overwrites: dict[Step, tuple[Step, ...]] = {}
     drawn: set[Step] = set()
+    cells = 0
     for k, step in enumerate(program.steps):
         if k == 0:
             continue
@@ -107,6 +110,7 @@ def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None])
             else:
                 gone.add(one)
         watch(step, value)
+        cells += 0 if step.state else _cells(value)
         del value
         for done in program.read_last_by(k):
             del values[done]
@@ -114,7 +118,7 @@ def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None])
         raise Untraceable("it returns what was written over")
     result = filled(program.result, values)
     rewired, new = _rewired(program, stands, overwrites)
-    return Trial(rewired, frozenset(new[step] for step in drawn), result)
+    return Trial(rewired, frozenset(new[step] for step in drawn), result, cells // len(example))
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:
@@ -124,7 +128,7 @@ def observed(trial: Trial, example: Tensor) -> Observed:
         Untraceable: a step mixes images, or draws from what it computes; the shapes can't be followed.
     """
     program = trial.program
-    few, many = (_shapes(program, example[:1], images) for images in _SIZES)
+    few, many = (_shapes(program, example[:1], images, trial.floats < _SMALL) for images in _SIZES)
     kinds: dict[Step, Kind] = {}
     floats: dict[Step, int] = {}
     data = {program.input, *trial.drawn}  # steps whose values hang on more than the number of images
@@ -179,19 +183,21 @@ def _latest(step: Step, now: Mapping[Step, Step]) -> Step:
     return step
 
 
-def _shapes(program: Program, example: Tensor, images: int) -> dict[Step, Any]:
+def _shapes(program: Program, example: Tensor, images: int, computed: bool) -> dict[Step, Any]:
     """The shape of every step's value: a tuple for a tensor, a list of such for several, else the value itself."""
     rows = example.expand(images, *example.shape[1:])
-    small = rows.numel() < _SMALL  # computing is then cheaper than following shapes
-    mode = nullcontext() if small else FakeTensorMode(allow_non_fake_inputs=True)
-    with mode as fake:
+    with nullcontext() if computed else FakeTensorMode(allow_non_fake_inputs=True) as fake:
         values: dict[Step, Any] = {program.input: rows.clone() if fake is None else fake.from_tensor(rows)}
-        try:
-            for step in program.steps[1:]:
+        shapes = {program.input: _shape(values[program.input])}
+        for k, step in enumerate(program.steps[1:], start=1):
+            try:
                 values[step] = step(values)
-        except Exception as error:  # a leaf module may do anything with what it is given
-            raise Untraceable(f"its shapes can't be followed ({type(error).__name__})") from error
-        return {step: _shape(value) for step, value in values.items()}
+            except Exception as error:  # a leaf module may do anything with what it is given
+                raise Untraceable(f"its shapes can't be followed ({type(error).__name__})") from error
+            shapes[step] = _shape(values[step])
+            for done in program.read_last_by(k):
+                del values[done]
+        return shapes
 
 
 def _shape(value: Any) -> Any:
@@ -219,6 +225,12 @@ def _numel(shape: Any) -> int:
     if isinstance(shape, tuple):
         return int(torch.Size(shape).numel())
     return sum(_numel(part) for part in shape) if isinstance(shape, list) else 0
+
+
+def _cells(value: Any) -> int:
+    if isinstance(value, tuple | list):
+        return sum(_cells(part) for part in value)
+    return value.numel() if isinstance(value, Tensor) else 0
 
 
 def _version(value: Any) -> Any:

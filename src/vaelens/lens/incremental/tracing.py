@@ -176,8 +176,10 @@ def _is_pure(node: fx.Node) -> bool:
     if not isinstance(node.target, torch._ops.OpOverload):
         return True  # Python's own: an element of several, or arithmetic of shapes
     # Normalisation of a batch in training writes its running means, and does not say so.
-    quiet = any(word in node.target.name() for word in ("batch_norm", "instance_norm"))
-    return not node.target._schema.is_mutable and not (quiet and any(one is True for one in node.args[5:6]))
+    given = {**dict(zip((one.name for one in node.target._schema.arguments), node.args, strict=False)), **node.kwargs}
+    trains = any(given.get(flag) is True for flag in ("training", "use_input_stats"))
+    quiet = trains and any(word in node.target.name() for word in ("batch_norm", "instance_norm"))
+    return not node.target._schema.is_mutable and not quiet
 
 
 def _module_calls(
