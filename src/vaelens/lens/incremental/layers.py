@@ -163,7 +163,8 @@ class Layer:
         inputs, outputs, size, _ = weight.shape
         taps, (height, width) = size // stride, data.shape[2:]
         flat = data.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (n, inputs, h · w), not copied
-        products = torch.matmul(weight.reshape(inputs, -1).t(), flat)
+        # Of one matrix with many, matmul would make one product, and copy it to turn its axes.
+        products = torch.bmm(weight.reshape(inputs, -1).t().expand(len(data), -1, -1), flat)
         products = products.view(-1, outputs, taps, stride, taps, stride, height, width).transpose(3, 4)
         precise = torch.promote_types(products.dtype, torch.float32)
         shape = (len(data), outputs, stride, stride, height + taps - 1, width + taps - 1)
