@@ -32,8 +32,9 @@ def contests(subject: Subject) -> Iterator[Contest]:
         totals = effect_sizes(lens, codes.z, replacements("range", codes, None, 0), 0, lambda _: None)
         return torch.stack([torch.as_tensor(total.mean) for total in totals])
 
-    loop = Way("loop over latents and values", lambda: looped(subject.model, images))
-    yield Contest(f"latent effects with maps and intervals, {len(images)} images", everything, [loop])
+    loop = Way("loop over latents and values", lambda: looped(subject.model, images)[0])
+    mapped = Way("loop that gives maps and the calibration too", lambda: looped(subject.model, images, maps=True)[0])
+    yield Contest(f"latent effects with maps and intervals, {len(images)} images", everything, [loop, mapped])
     peak, latents = Peak(subject.device), subject.model.latent_dim
     work = 2 * macs(subject.model) * len(images) * (latents * VALUES + 1)
 
@@ -49,19 +50,37 @@ def contests(subject: Subject) -> Iterator[Contest]:
 
 
 @torch.no_grad()
-def looped(model: vl.VAE, images: Tensor) -> Tensor:
-    """Mean ‖D(z) − D(z̃_iv)‖ by one forward of the decoder for each latent and value, (latents, values)."""
+def looped(model: vl.VAE, images: Tensor, maps: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean ‖D(z) − D(z̃_iv)‖ by one forward of the decoder for each latent and value, (latents, values).
+
+    With `maps` also E|Δ| of each pixel, (latents, C, H, W), and the effect of another image's value, (latents,).
+    """
     codes = model.encode(images)[0]
     base = model.decode(codes)
-    rows = []
+    effects, pictures, calibrated = [], [], []
+
+    def change(latent: int, value: float | Tensor) -> Tensor:
+        changed = codes.clone()
+        changed[:, latent] = value
+        return model.decode(changed) - base
+
     for latent in range(codes.shape[1]):
-        row = []
+        of_values, picture = [], torch.zeros_like(base[0])
         for value in torch.linspace(-3, 3, VALUES).tolist():
-            changed = codes.clone()
-            changed[:, latent] = value
-            row.append((model.decode(changed) - base).flatten(1).norm(dim=1).mean())
-        rows.append(torch.stack(row))
-    return torch.stack(rows)
+            difference = change(latent, value)
+            of_values.append(mean_norm(difference))
+            if maps:
+                picture += difference.abs().mean(dim=0) / VALUES
+        effects.append(torch.stack(of_values))
+        pictures.append(picture)
+        if maps:
+            calibrated.append(mean_norm(change(latent, codes[:, latent].roll(1))))
+    return torch.stack(effects), torch.stack(pictures), torch.as_tensor(calibrated)
+
+
+def mean_norm(difference: Tensor) -> Tensor:
+    """The mean over images of the norm over pixels."""
+    return difference.flatten(1).norm(dim=1).mean()
 
 
 @torch.no_grad()
