@@ -194,15 +194,18 @@ def _changed(
     lens: Lens, rows: Rows, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
 ) -> Iterator[Tensor]:
     """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
-    for k in range(len(plan.labels)):
-        codes = plan.changed(rows, unit, k)
+    # Of few images several values: as much at once as of many.
+    for some in chunks(len(plan.labels), max(1, lens.rows // len(base))):
+        codes = torch.cat([plan.changed(rows, unit, k) for k in range(some.start, some.stop)])
         if taken is None:
-            yield lens.draw_rows(codes)
+            yield from lens.draw_rows(codes).split(len(base))
             continue
-        images, moved = base.clone(), (lens.quantise(codes).indices != taken).reshape(len(base), -1).any(dim=1)
+        values = some.stop - some.start
+        images, before = base.repeat(values, 1, 1, 1), taken.repeat(values, *[1] * (taken.ndim - 1))
+        moved = (lens.quantise(codes).indices != before).reshape(len(codes), -1).any(dim=1)
         if moved.any():
             images[moved] = lens.draw_rows(codes[moved])
-        yield images
+        yield from images.split(len(base))
 
 
 def _taken(lens: Lens, codes: Tensor) -> Tensor | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ class Parts:
     @property
     def like(self) -> Tensor:
         """A weight: what is on the model's device and of its type is like it."""
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
+        for tensor in chain(self.module.parameters(), self.module.buffers()):
             if tensor.is_floating_point():
                 return tensor
         raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
