@@ -1,4 +1,5 @@
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.errors import VaelensError
+from vaelens.lens.budget import usual_size
 
 
 def downstream(lens, name):
@@ -236,6 +238,15 @@ def test_the_number_of_rows_follows_the_memory(small):
     assert small.lens.site_groups(["encoder.0", "latent"]) == [["encoder.0", "latent"]]
     assert lens.latents == 3
     assert lens.device.type == "cpu"
+
+
+def test_a_gpu_is_filled_but_for_the_most_of_its_memory(monkeypatch):
+    sizes = {"small": 8 * 2**30, "large": 80 * 2**30}
+    for size, usual in (("small", 2 * 2**30), ("large", 4 * 2**30)):
+        properties = SimpleNamespace(total_memory=sizes[size])
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device, found=properties: found)
+        assert usual_size(torch.device("cuda", 0)) == usual
+    assert usual_size(torch.device("cpu")) == 256 * 2**20
 
 
 def test_what_is_no_module_is_refused():

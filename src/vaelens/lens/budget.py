@@ -3,12 +3,22 @@
 import math
 from collections.abc import Collection, Sequence
 
+import torch
+
 from vaelens.lens.parts import Parts
 from vaelens.lens.sites import Sites
 
 # Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled.
 ROWS_CPU = 64
 ROWS_ACCELERATOR = 2048
+_USUAL, _LARGE = 256 * 2**20, 4096 * 2**20
+
+
+def usual_size(device: torch.device) -> float:
+    """The bytes that are allowed where a user names none."""
+    if device.type != "cuda":
+        return _USUAL
+    return min(_LARGE, torch.cuda.get_device_properties(device).total_memory / 4)
 
 
 class Budget:

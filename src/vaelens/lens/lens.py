@@ -38,7 +38,8 @@ class Lens(Sweepable):
         decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
         example: one or a few images (n, C, H, W) in [0, 1], with which the sites are found at once instead of with
             the first images that the lens is given.
-        memory_mb: what the activations of one chunk may take, in MB.
+        memory_mb: what the activations of one chunk may take, in MB; 256 by default, and on a CUDA GPU a quarter of
+            its memory, at most 4096.
         codebook: of a latent that is quantised: the codes (K, d), or a function that gives them. The lens then
             quantises between `encode` and `decode`.
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
@@ -82,7 +83,7 @@ class Lens(Sweepable):
         encode: Callable[[Tensor], Any] | None = None,
         decode: Callable[[Tensor], Any] | None = None,
         example: Any = None,
-        memory_mb: float = 256.0,
+        memory_mb: float | None = None,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
         sites: Any = None,
@@ -91,7 +92,7 @@ class Lens(Sweepable):
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
-        if not memory_mb > 0:
+        if memory_mb is not None and not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         keep_freed_memory()
         ways, precision = checked_ways(execution), checked_precision(precision)
@@ -100,7 +101,7 @@ class Lens(Sweepable):
         example = known.example if example is None else example
         self._parts = Parts(self.module, known.encode, known.decode, known.quantisation)
         self._channels = known.channels
-        self._memory = memory_mb * 2**20
+        self._memory = None if memory_mb is None else memory_mb * 2**20
         self._precision = precision
         self._ways = ways
         self._sites: Sites | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.lens.application import Application, checked
-from vaelens.lens.budget import Budget
+from vaelens.lens.budget import Budget, usual_size
 from vaelens.lens.execution import Edit
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import halving
@@ -24,7 +24,7 @@ class Sweepable(ABC):
 
     image_shape: tuple[int, ...] | None
     _parts: Parts
-    _memory: float
+    _memory: float | None
     _precision: str
 
     @property
@@ -110,7 +110,7 @@ class Sweepable(ABC):
         images = x.to(self._parts.like)
         self._parts.forget()
         applications = self._applications(images, treatment)
-        sweeping = Sweeping(self.rows, self._memory, self._precision)
+        sweeping = Sweeping(self.rows, self._allowed(), self._precision)
         return replay(self._parts, self.sites, images, sites, capture, applications, sweeping)
 
     def _applications(
@@ -122,4 +122,7 @@ class Sweepable(ABC):
         return [Application(edit, self.sites[edit.site], base.get(edit.site)) for edit in edits]
 
     def _budget(self) -> Budget:
-        return Budget(self._memory, self._parts, self.sites, self.image_shape or ())
+        return Budget(self._allowed(), self._parts, self.sites, self.image_shape or ())
+
+    def _allowed(self) -> float:
+        return usual_size(self._parts.like.device) if self._memory is None else self._memory
