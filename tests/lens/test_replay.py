@@ -9,8 +9,8 @@ from vaelens.lens.regions import Region, Regions
 
 def pairs(replay, site, groups, source, kind="image"):
     found = list(replay.again(site, groups, source, kind))
-    assert all(len(some.groups) == len(some.rows) == len(some.outcomes) for some in found)
-    return [pair for some in found for pair in zip(some.groups.tolist(), some.rows.tolist(), strict=True)]
+    assert all(len(some.tasks) == len(some.outcomes) for some in found)
+    return [pair for some in found for pair in zip(some.tasks.groups.tolist(), some.rows.tolist(), strict=True)]
 
 
 @pytest.mark.parametrize("execution", ["auto", "hooks", "torch.export"])

@@ -17,7 +17,17 @@ from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import Array, random_unit, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.effects.worlds import OUTCOMES, World, cells, changes, checked_outcome, products, world
+from vaelens.effects.worlds import (
+    OUTCOMES,
+    Gathered,
+    World,
+    cells,
+    changes,
+    checked_outcome,
+    numbers,
+    products,
+    world,
+)
 from vaelens.errors import VaelensError
 from vaelens.lens import Intervention, Lens
 from vaelens.lens.images import checked_images
@@ -121,7 +131,7 @@ def mediation_effects(
         for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
             starts = {world: measured(world.outcome(kind)) for world in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
-            squares = products(effect, effect)
+            squares = numbers(products(effect, effect))
             sums.total.update(squares)
             sums.norm.update(np.sqrt(squares))
 
@@ -133,14 +143,12 @@ def mediation_effects(
                 effect: Tensor = effect,
             ) -> Array:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
-                projections = np.repeat(unchanged[:, None], len(groups), axis=1)
+                # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
+                projections = Gathered(np.repeat(unchanged[:, None], len(groups), axis=1))
                 for some in seen.again(site, groups, giver.activation(site), kind):
-                    at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
-                    # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
-                    projections[at] += products(
-                        changes(some, starts[seen], measured), effect.index_select(0, some.rows)
-                    )
-                return projections
+                    change = changes(some, starts[seen], measured)
+                    projections.add(some, products(change, effect.index_select(0, some.rows)))
+                return projections.array()
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
             sums.direct.update(projected(under, untreated, unchanged=squares))

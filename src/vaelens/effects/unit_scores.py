@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelens.effects.reading import Reading
 from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
-from vaelens.effects.worlds import World, cells, changes, products
+from vaelens.effects.worlds import Gathered, World, cells, changes, numbers, products
 from vaelens.lens import Lens
 from vaelens.lens.regions import regions
 from vaelens.lens.replay import CODE, IMAGE
@@ -72,31 +72,30 @@ class UnitScores:
         self._measured = there is not None
         for kind, total in totals.items():
             if next(site for site in self._sites if self._outcome[site] == kind) in given:  # each image once
-                self._whole[kind].update(products(total, total))
+                self._whole[kind].update(numbers(products(total, total)))
         read = None if self._reading is None else self._reading.probabilities(here.image)
         for site, source in given.items():
             kind, each = self._outcome[site], self._regions[site]
-            effect, shared = np.zeros((2, len(here.images), len(each)))
-            factors = np.zeros((len(here.images), *self._factors[site].shape))
+            empty = np.zeros((len(here.images), len(each)))
+            effect, shared = Gathered(empty), Gathered(empty)
+            factors = Gathered(np.zeros((len(here.images), *self._factors[site].shape)))
             run = 0
             for again in self._kinds[site]:
                 for some in here.again(site, each, source, again):
-                    at = some.rows.cpu().numpy(), some.groups.cpu().numpy()
                     if again == kind:
                         change = changes(some, starts[kind])  # (m, cells)
-                        effect[at] = change.norm(dim=1).double().cpu().numpy()
+                        effect.add(some, change.norm(dim=1))
                         if totals:
-                            shared[at] = products(change, totals[kind].index_select(0, some.rows))
+                            shared.add(some, products(change, totals[kind].index_select(0, some.rows)))
                     if again == IMAGE and self._reading is not None and read is not None:
                         other = self._reading.probabilities(some.outcomes)
-                        moved = self._reading.distances(other, read.index_select(0, some.rows))  # (m, factors)
-                        factors[at] = moved.double().cpu().numpy()
+                        factors.add(some, self._reading.distances(other, read.index_select(0, some.rows)))
                     run += len(some.rows)
                     advance(len(some.rows))
-            self._effect[site].update(effect)
-            self._shared[site].update(shared)
-            self._factors[site].update(factors)
-            advance(effect.size * len(self._kinds[site]) - run)
+            self._effect[site].update(effect.array())
+            self._shared[site].update(shared.array())
+            self._factors[site].update(factors.array())
+            advance(empty.size * len(self._kinds[site]) - run)
 
     def dataset(self, **made: Any) -> xr.Dataset:
         """The effects of all units, with how they were made."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Intervention, Lens
+from vaelens.lens.exchange import Tasks
 from vaelens.lens.replay import CODE, IMAGE, Again, Replay
 
 World = Replay
@@ -60,9 +61,42 @@ def changes(some: Again, start: Tensor, measured: Callable[[Tensor], Tensor] | N
     return (measured or cells)(some.outcomes) - start.index_select(0, some.rows)
 
 
-def products(some: Tensor, others: Tensor) -> Array:
+def products(some: Tensor, others: Tensor) -> Tensor:
     """<a, b> of each row, (n,): one operation wherever products are compared, so that equal rows give equal bits."""
-    return torch.linalg.vecdot(some, others).double().cpu().numpy()
+    return torch.linalg.vecdot(some, others)
+
+
+def numbers(values: Tensor) -> Array:
+    """A tensor's values on the host, in double precision."""
+    return values.double().cpu().numpy()
+
+
+class Gathered:
+    """Numbers of counterfactual rows, by image and group, brought to the host together: a GPU waits for each copy.
+
+    Args:
+        unchanged: what they are added to, (c, groups, …): all there is where nothing was run again.
+    """
+
+    def __init__(self, unchanged: Array):
+        self._unchanged = unchanged
+        self._tasks: list[Tasks] = []
+        self._values: list[Tensor] = []
+
+    def add(self, some: Again, values: Tensor) -> None:
+        """Take in the values of some rows, (m, …); every image and group comes once at most."""
+        self._tasks.append(some.tasks)
+        self._values.append(values)
+
+    def array(self) -> Array:
+        """The numbers of all images and groups, (c, groups, …)."""
+        found = self._unchanged.copy()
+        if self._tasks:
+            rows, groups = (
+                torch.cat([getattr(one, name) for one in self._tasks]).numpy() for name in ("host_rows", "host_groups")
+            )
+            found[rows, groups] += numbers(torch.cat(self._values))
+        return found
 
 
 def cells(outcomes: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """An exchange: rows of a site's activation in which some units take their values from elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +36,22 @@ class Contrast:
         units = self.present.shape[1]
         return all(isinstance(group, Region) and 2 * len(group.units) <= units for group in self.groups)
 
-    def changing(self) -> Tensor:
+    @cached_property
+    def columns(self) -> Tensor | None:
+        """Which of an image's cells each group is, (groups,); None where one is more than a single cell."""
+        cells = self.present[0]
+        every = torch.arange(cells.numel()).view(1, *cells.shape)
+        found = [group.take(every).flatten() for group in self.groups if isinstance(group, Region)]
+        if len(found) < len(self.groups) or any(len(one) > 1 for one in found):
+            return None
+        return torch.cat(found).to(self.present.device)
+
+    def tasks(self) -> "Tasks":
+        """The rows to run again: those in which a group's values differ in any bit."""
+        groups, rows = self._changing().nonzero().t().contiguous()
+        return Tasks(groups, rows, groups.cpu(), rows.cpu())
+
+    def _changing(self) -> Tensor:
         """Whether a group's values differ in any bit, (groups, c)."""
         differ = self.difference != 0  # (units, c, *positions)
         regions = [group for group in self.groups if isinstance(group, Region) and group.positions is None]
@@ -54,26 +69,56 @@ class Contrast:
 
 
 @dataclass(frozen=True, eq=False)
+class Tasks:
+    """For each of m rows which group is exchanged in which base row, where the model is and on the host.
+
+    On the host too, because no batch is to wait until a GPU has caught up to say what the batch holds.
+
+    Attributes:
+        groups: indices of groups, (m,), in ascending order.
+        rows: base rows, (m,).
+        host_groups: the groups, on the host.
+        host_rows: the base rows, on the host.
+    """
+
+    groups: Tensor
+    rows: Tensor
+    host_groups: Tensor
+    host_rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, some: slice) -> "Tasks":
+        return Tasks(self.groups[some], self.rows[some], self.host_groups[some], self.host_rows[some])
+
+    def batches(self, size: int) -> Iterator["Tasks"]:
+        """Consecutive tasks, at most so many at once."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+@dataclass(frozen=True, eq=False)
 class Exchange:
     """For each of m rows, which group of cells of a base row takes its values from the same row of a source.
 
     Attributes:
         between: the base run's activation and the source's.
-        which: for each row the index of its group, (m,), in ascending order.
-        rows: for each row the base row, (m,).
+        tasks: the rows.
     """
 
     between: Contrast
-    which: Tensor
-    rows: Tensor
+    tasks: Tasks
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def rows(self) -> Tensor:
+        """For each row the base row, (m,)."""
+        return self.tasks.rows
 
     @cached_property
     def pieces(self) -> list[tuple[slice, Group]]:
         """Consecutive rows with the same group."""
-        which, counts = self.which.unique_consecutive(return_counts=True)
+        which, counts = self.tasks.host_groups.unique_consecutive(return_counts=True)
         ends = counts.cumsum(0).tolist()
         starts = [0, *ends[:-1]]
         found = zip(which.tolist(), starts, ends, strict=True)
@@ -94,27 +139,24 @@ class Exchange:
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
         """A linear layer's value after the exchange, from its value before it on these rows."""
+        if layer.kind == LINEAR and self.between.columns is not None:
+            return self._single(layer, value, self.between.columns)
         updated = value.clone() if self.selection is None else value
         pieces = [(rows, group) for rows, group in self.pieces if isinstance(group, Region)]
         assert len(pieces) == len(self.pieces), "only single regions are updated"
         if layer.kind == LINEAR:
             cells = self.between.present[0]
             columns = torch.arange(cells.numel(), device=value.device).view(1, *cells.shape)
-            of = [region.take(columns).flatten() for _, region in pieces]
-            if all(len(one) == 1 for one in of):
-                return self._single(layer, updated, torch.cat(of))
-            for (rows, region), chosen in zip(pieces, of, strict=True):
-                updated[rows] += layer.update(self._change(rows, region).flatten(1), chosen)
+            for rows, region in pieces:
+                updated[rows] += layer.update(self._change(rows, region).flatten(1), region.take(columns).flatten())
             return updated
         for rows, region in pieces:
-            units = torch.as_tensor(region.units, device=value.device)
-            updated[rows] += layer.update(self._spread(rows, region), units)
+            updated[rows] += layer.update(self._spread(rows, region), region.chosen)
         return updated
 
     def _single(self, layer: Layer, value: Tensor, columns: Tensor) -> Tensor:
-        """The same where every region is one cell: an outer product a row."""
-        counts = torch.tensor([rows.stop - rows.start for rows, _ in self.pieces], device=value.device)
-        column = columns.repeat_interleave(counts)  # (m,)
+        """The same where every group is one cell: an outer product a row."""
+        column = columns[self.tasks.groups]  # (m,)
         by_column = self.between.difference.transpose(0, 1).flatten(1)  # (c, columns)
         change = by_column[self.rows, column]
         return torch.addcmul(value, change[:, None].to(value), layer.weight().T[column].to(value))

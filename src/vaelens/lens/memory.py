@@ -1,7 +1,7 @@
 """Memory between the chunks of a sweep, and what to do when it runs out: the same work in halves."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,7 +22,18 @@ def keep_freed_memory() -> None:
     torch.empty(_KEPT, dtype=torch.uint8)
 
 
-def halving(work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+@runtime_checkable
+class Rows(Protocol):
+    """What can be taken in parts."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, some: slice, /) -> Any: ...
+
+
+Taken = TypeVar("Taken", bound=Rows)
+
+
+def halving(work: Callable[[Taken], Tensor], rows: Taken) -> Tensor:
     """The work on some rows, on halves of them where memory runs out, joined in order.
 
     Raises:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
 from vaelens.lens.calls import LAST
-from vaelens.lens.exchange import Contrast, Exchange
+from vaelens.lens.exchange import Contrast, Exchange, Tasks
 from vaelens.lens.execution import Edit, execute, leaf_modules, undisturbed
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, downstream, taken
@@ -272,9 +272,10 @@ class Part:
 
     def _piece_by_chunk(self, base: Base, site: str, exchange: Exchange, rows: slice, group: Group) -> Tensor:
         """Rows of one group, from a run of the whole chunk with the group exchanged in every image."""
-        every = torch.arange(len(base.given), device=exchange.rows.device)
         between = Contrast(exchange.between.present, exchange.between.source, [group])
-        whole = Exchange(between, torch.zeros_like(every), every)
+        every = torch.arange(len(base.given))
+        rows_here, none = every.to(exchange.rows), torch.zeros_like(every)
+        whole = Exchange(between, Tasks(none.to(rows_here), rows_here, none, every))
         with undisturbed(self.model):  # each run draws what the base run drew
             return self._again_under_hooks(base, site, whole).index_select(0, exchange.rows[rows])
 

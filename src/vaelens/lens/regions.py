@@ -39,6 +39,12 @@ class Region:
     units: tuple[int, ...]
     positions: tuple[slice, ...] | None = None
 
+    @property
+    def chosen(self) -> slice | list[int]:
+        """Its units as an index: a slice where they adjoin, of which indexing gives a view."""
+        first, last = self.units[0], self.units[-1]
+        return slice(first, last + 1) if self.units == tuple(range(first, last + 1)) else list(self.units)
+
     def take(self, activation: Tensor) -> Tensor:
         """Its values, (n, its units, *its positions), in an activation (n, units, *positions)."""
         return activation[self._index()]
@@ -52,10 +58,7 @@ class Region:
         self.put(into, self.take(source))
 
     def _index(self) -> tuple[Any, ...]:
-        first, last = self.units[0], self.units[-1]
-        # A slice where it will do: a view, where a list of indices copies.
-        adjoining = self.units == tuple(range(first, last + 1))
-        return (slice(None), slice(first, last + 1) if adjoining else list(self.units), *(self.positions or ()))
+        return (slice(None), self.chosen, *(self.positions or ()))
 
 
 @dataclass(frozen=True)

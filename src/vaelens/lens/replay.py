@@ -11,7 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from vaelens.lens.application import Application, edits_for
-from vaelens.lens.exchange import Contrast, Exchange
+from vaelens.lens.exchange import Contrast, Exchange, Tasks
 from vaelens.lens.kept import Base, first, held, holding
 from vaelens.lens.memory import halving
 from vaelens.lens.part import INPUT, Part
@@ -28,14 +28,17 @@ class Again:
     """Some counterfactual rows.
 
     Attributes:
-        groups: for each the index of the group whose values were exchanged, (m,).
-        rows: for each the image of the chunk, (m,).
+        tasks: for each which group's values were exchanged in which image of the chunk, (m,).
         outcomes: their codes or images, (m, …).
     """
 
-    groups: Tensor
-    rows: Tensor
+    tasks: Tasks
     outcomes: Tensor
+
+    @property
+    def rows(self) -> Tensor:
+        """For each the image of the chunk, (m,), on the device of the outcomes."""
+        return self.tasks.rows
 
 
 class Replay:
@@ -113,16 +116,11 @@ class Replay:
         """
         present = self.activation(site)
         between = Contrast(present, source.to(present), groups)
-        tasks = between.changing().nonzero()  # (m, 2)
+        tasks = between.tasks()
         if not len(tasks):
             return
-        for batch in tasks.split(self._together(site, outcome, between.partial)):
-
-            def run(tasks: Tensor) -> Tensor:
-                exchange = Exchange(between, tasks[:, 0].contiguous(), tasks[:, 1].contiguous())
-                return self._outcomes(site, exchange, outcome)
-
-            yield Again(batch[:, 0], batch[:, 1], halving(run, batch))
+        for batch in tasks.batches(self._together(site, outcome, between.partial)):
+            yield Again(batch, halving(lambda some: self._outcomes(site, Exchange(between, some), outcome), batch))
 
     def _together(self, site: str, outcome: str, partial: bool) -> int:
         """How many rows to run again at once."""

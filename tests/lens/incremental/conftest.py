@@ -18,7 +18,7 @@ def outcomes_of(replay, site, groups, source, kind):
     start = replay.outcome(kind)
     found = start[None].repeat(len(groups), *[1] * start.ndim)
     for some in replay.again(site, groups, source, kind):
-        found[some.groups, some.rows] = some.outcomes.to(start)
+        found[some.tasks.groups, some.rows] = some.outcomes.to(start)
     return found
 
 

@@ -87,7 +87,7 @@ class Layer:
         """Whether the change by some of its inputs can be computed by itself."""
         return self.options.get("groups", 1) == 1
 
-    def update(self, change: Tensor, columns: Tensor) -> Tensor:
+    def update(self, change: Tensor, columns: Tensor | slice | list[int]) -> Tensor:
         """What a change of some inputs adds to the output, without the bias.
 
         Args:
