@@ -14,6 +14,7 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import reading_of
+from vaelens.effects.stopping import SiteStopping, check_tolerance
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.effects.worlds import World, checked_outcome, world
@@ -23,6 +24,7 @@ from vaelens.lens.images import checked_images
 from vaelens.lens.interventions import ABLATIONS, other_images
 from vaelens.lens.memory import in_chunks
 from vaelens.lens.regions import checked_unit, has_units, resolve_units, unit_name
+from vaelens.lens.replay import CODE
 from vaelens.progress import check_progress, reporting
 
 METHODS = ("patch", *ABLATIONS)
@@ -40,6 +42,7 @@ def patching_effects(
     progress: Any = True,
     unit: Any = "channel",
     reader: Any = None,
+    tolerance: Any = None,
 ) -> xr.Dataset:
     """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
 
@@ -67,6 +70,9 @@ def patching_effects(
             not divide. Sites that have no such units are left out, unless they are named.
         reader: reads factors off the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
             measured too, for every site. Sites whose outcome is the code run once more for it, as far as the image.
+        tolerance: how far, in pixel-L2, an effect may be from its estimate: images are then taken in a random order, by
+            `seed`, until all effects of a site are known that well, and no further at this site. None for all images.
+            It needs outcomes that are images: those of encoder sites are by default codes.
 
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
@@ -77,9 +83,21 @@ def patching_effects(
         Beside them as their baseline `effect_chance` and `recovered_chance`: those of a unit drawn at random from the
         same site, the mean over its units.
 
+        With a `tolerance`, `effect_low` and `effect_high` are a 95 % confidence sequence instead, which holds for all
+        units of all sites at once and at whatever number of images each site stops, if the images are a random sample
+        and the model draws images in [0, 1]; `images_used` (unit) says after how many that was, and everything else is
+        of these images, but for what "mean" and "resample" set. The attributes are as those of `latent_effects`.
+
     Raises:
         VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
-            that has no units of the kind asked for, a reader without factors or of images of another shape.
+            that has no units of the kind asked for, a reader without factors or of images of another shape, a tolerance
+            that is not positive or of effects on a code.
+
+    Warns:
+        VaelensWarning: the images do not suffice for the tolerance.
+
+    References:
+        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance.
 
     Example:
         >>> import torch, vaelens as vl
@@ -93,6 +111,7 @@ def patching_effects(
         raise unknown("method", method, METHODS)
     base, seed = checked_images(base, lens.image_shape), check_seed(seed)
     check_progress(progress)
+    tolerance = check_tolerance(tolerance)
     lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
@@ -101,6 +120,9 @@ def patching_effects(
     if outcome is not None:
         checked_outcome(outcome, lens, names)
     scores = UnitScores(lens, names, outcome, seed, unit, reading_of(reader, lens))
+    until = None if tolerance is None else _stopping(scores, base, tolerance, seed)
+    if until is not None:
+        base, source = base[until.order], None if source is None else source[until.order]
     with reporting(progress, len(base) * scores.runs, "patching") as report:
         giver = _Giver(lens, base, source, names, method, seed)
         for group in lens.site_groups(names):
@@ -110,10 +132,24 @@ def patching_effects(
                 there = None if source is None else world(lens, source[rows], group, outcomes=kinds)
                 return world(lens, base[rows], group, again=True, outcomes=kinds), there
 
-            for rows, (here, there) in in_chunks(len(base), lens.rows_for(group), two_worlds):
-                given = {name: giver.activation(name, here, there, rows, group) for name in group}
-                scores.add(here, there, given, report.advance)
-    return scores.dataset(method=method, unit=unit_name(unit), images=len(base), seed=seed)
+            going, at_once = list(group), lens.rows_for(group)
+            if until is not None:
+                at_once = min(at_once, until.rows)
+            for rows, (here, there) in in_chunks(len(base), at_once, two_worlds):
+                given = {name: giver.activation(name, here, there, rows, group) for name in going}
+                found = scores.add(here, there, given, report.advance)
+                if until is None:
+                    continue
+                for name, effects in found.items():
+                    until.update(name, effects)
+                going = until.going(going)
+                if not going:
+                    break
+    made = {"images": len(base)} if until is None else until.made
+    effects = scores.dataset(method=method, unit=unit_name(unit), seed=seed, **made)
+    if until is not None:
+        until.warn()
+    return effects if until is None else effects.assign(until.variables())
 
 
 @with_precision("effect", images=("base", "source"))
@@ -181,6 +217,21 @@ def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
     if len(images) != len(base):
         raise VaelensError(f"{len(base)} base images but {len(images)} to pair them with; give one for each")
     return images
+
+
+def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> SiteStopping:
+    """What stops each site, of effects that have a bound.
+
+    Raises:
+        VaelensError: effects on a code.
+    """
+    coded = [site for site, kind in scores.outcome.items() if kind == CODE]
+    if coded:
+        raise VaelensError(
+            f"a tolerance needs effects with a bound, as those on images in [0, 1] have it; the outcome of {coded[0]} "
+            "is the code: give outcome='image', or leave tolerance out"
+        )
+    return SiteStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
 
 
 def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from vaelens.statistics import ConfidenceSequence
 
 _STREAM = 2  # of the seed: the order is not drawn from the numbers that choose other images or positions
 _LOOK = 64  # images between two looks
+_INTERVAL = f"{LEVEL:.0%} confidence sequence, of all at once, at any number of images"
 
 
 class Stopping:
@@ -28,13 +30,14 @@ class Stopping:
         pixels: values of an image.
         tolerance: half of the longest interval that is short enough, in pixel-L2.
         seed: draws the order.
+        together: how many units there are, those of other stoppings with them, that are to hold together.
     """
 
-    def __init__(self, images: int, units: int, pixels: int, tolerance: float, seed: int):
+    def __init__(self, images: int, units: int, pixels: int, tolerance: float, seed: int, together: int | None = None):
         self.tolerance, self.given = tolerance, images
         self._order = torch.from_numpy(np.random.default_rng((seed, _STREAM)).permutation(images))
         self._bound = math.sqrt(pixels)
-        self._sequence = ConfidenceSequence((units,), (0.0, self._bound), 1 - (1 - LEVEL) / units)
+        self._sequence = ConfidenceSequence((units,), (0.0, self._bound), 1 - (1 - LEVEL) / (together or units))
 
     def chunks(self, rows: int) -> list[Tensor]:
         """All images in the order in which they are taken, at most `rows` at a time."""
@@ -48,6 +51,11 @@ class Stopping:
                 "model draws values outside [0, 1], for which no tolerance can be guaranteed; leave tolerance out"
             )
         self._sequence.update(effects)
+
+    @property
+    def order(self) -> Tensor:
+        """All images in the order in which they are taken, (n,)."""
+        return self._order
 
     @property
     def used(self) -> Tensor:
@@ -70,18 +78,18 @@ class Stopping:
         """Whether every unit is known well enough."""
         return bool((self.half_widths <= self.tolerance).all())
 
-    def warn(self, unit: str) -> None:
-        """Say so if the images did not suffice."""
+    def warn(self, what: str, stacklevel: int = 4) -> None:
+        """Say so if the images did not suffice for the effects called by a name and the unit's number."""
         if self.reached:
             return
         widths = self.half_widths
         worst = int(np.argmax(widths))
         warnings.warn(
             VaelensWarning(
-                f"tolerance {self.tolerance:g} is not reached: all {self.given} images leave the CES of {unit} {worst} "
+                f"tolerance {self.tolerance:g} is not reached: all {self.given} images leave the {what} {worst} "
                 f"known to ±{widths[worst]:.3g} only; give more images, or a larger tolerance"
             ),
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
 
     @property
@@ -93,8 +101,64 @@ class Stopping:
             "tolerance": self.tolerance,
             # A record in netCDF holds no truth values.
             "tolerance_reached": int(self.reached),
-            "ces_interval": f"{LEVEL:.0%} confidence sequence, of all at once, at any number of images",
+            "ces_interval": _INTERVAL,
         }
+
+
+class SiteStopping:
+    """The same for the units of several sites: each site stops by itself, and the intervals of all hold together.
+
+    Args:
+        images: how many there are.
+        units: how many units each site has.
+        pixels: values of an image.
+        tolerance: as of `Stopping`.
+        seed: draws the order, one for all sites.
+    """
+
+    rows = _LOOK
+
+    def __init__(self, images: int, units: Mapping[str, int], pixels: int, tolerance: float, seed: int):
+        self._units, self._given, self._tolerance = units, images, tolerance
+        every = sum(units.values())
+        self._sites = {
+            site: Stopping(images, count, pixels, tolerance, seed, together=every) for site, count in units.items()
+        }
+
+    @property
+    def order(self) -> Tensor:
+        """All images in the order in which they are taken, (n,)."""
+        return next(iter(self._sites.values())).order
+
+    def going(self, sites: Iterable[str]) -> list[str]:
+        """The sites of which more must be known."""
+        return [site for site in sites if not self._sites[site].reached]
+
+    def update(self, site: str, effects: Array) -> None:
+        """Take the effects of the next images at a site, (rows, units)."""
+        self._sites[site].update(effects)
+
+    def variables(self) -> dict[str, Any]:
+        """The interval of each unit's mean effect, and how many images it took."""
+        low, high = (np.concatenate(ends) for ends in zip(*(one.interval for one in self._sites.values()), strict=True))
+        used = np.concatenate([np.full(self._units[site], len(one.used)) for site, one in self._sites.items()])
+        return {"effect_low": ("unit", low), "effect_high": ("unit", high), "images_used": ("unit", used)}
+
+    @property
+    def made(self) -> dict[str, Any]:
+        """The attributes of a result."""
+        return {
+            "images": max(len(one.used) for one in self._sites.values()),
+            "images_given": self._given,
+            "tolerance": self._tolerance,
+            "tolerance_reached": int(all(one.reached for one in self._sites.values())),
+            "effect_interval": _INTERVAL,
+        }
+
+    def warn(self) -> None:
+        """Say so if the images did not suffice, for the first site of which that is so."""
+        for site in self.going(self._sites)[:1]:
+            self._sites[site].warn(f"effect of {site}, unit", stacklevel=5)
 
 
 def check_tolerance(tolerance: Any) -> float | None:
@@ -108,7 +172,7 @@ def check_tolerance(tolerance: Any) -> float | None:
     usual = isinstance(tolerance, int | float | np.integer | np.floating) and not isinstance(tolerance, bool)
     if not usual or not 0 < tolerance < math.inf:
         raise VaelensError(
-            f"tolerance is {tolerance!r}; expected a positive number, how far in pixel-L2 a CES may be from its "
+            f"tolerance is {tolerance!r}; expected a positive number, how far in pixel-L2 an effect may be from its "
             "estimate, or None for all images"
         )
     return float(tolerance)

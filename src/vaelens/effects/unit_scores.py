@@ -48,7 +48,7 @@ class UnitScores:
         self.runs = sum(count * len(self._kinds[site]) for site, count in counts.items())  # of each image
         self._effect = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
         self._shared = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
-        self._whole = {kind: BootstrapMean((), seed=seed) for kind in set(self._outcome.values())}
+        self._whole = {site: BootstrapMean((), seed=seed) for site in self._sites}
         read = 0 if reading is None else len(reading.factors)
         self._factors = {site: BootstrapMean((count, read), seed=seed) for site, count in counts.items()}
         self._measured = False
@@ -57,8 +57,18 @@ class UnitScores:
         """The outcomes that some sites are measured by."""
         return {kind for site in sites for kind in self._kinds[site]}
 
-    def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> None:
-        """Take in one chunk of images at some sites.
+    @property
+    def units(self) -> dict[str, int]:
+        """How many units each site has."""
+        return {site: len(each) for site, each in self._regions.items()}
+
+    @property
+    def outcome(self) -> Mapping[str, str]:
+        """What each site's effects are measured by."""
+        return self._outcome
+
+    def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> dict[str, Array]:
+        """Take in one chunk of images at some sites; gives their effects, (c, units) by site.
 
         Args:
             here: the base images' world, which can be run again from these sites.
@@ -70,9 +80,8 @@ class UnitScores:
         starts = {kind: cells(here.outcome(kind)) for kind in kinds}  # (c, cells)
         totals = {} if there is None else {kind: cells(there.outcome(kind)) - starts[kind] for kind in kinds}
         self._measured = there is not None
-        for kind, total in totals.items():
-            if next(site for site in self._sites if self._outcome[site] == kind) in given:  # each image once
-                self._whole[kind].update(numbers(products(total, total)))
+        squares = {kind: numbers(products(total, total)) for kind, total in totals.items()}
+        found: dict[str, Array] = {}
         read = None if self._reading is None else self._reading.probabilities(here.image)
         for site, source in given.items():
             kind, each = self._outcome[site], self._regions[site]
@@ -92,14 +101,18 @@ class UnitScores:
                         factors.add(some, self._reading.distances(other, read.index_select(0, some.rows)))
                     run += len(some.rows)
                     advance(len(some.rows))
-            self._effect[site].update(effect.array())
+            found[site] = effect.array()
+            self._effect[site].update(found[site])
+            if totals:
+                self._whole[site].update(squares[kind])
             self._shared[site].update(shared.array())
             self._factors[site].update(factors.array())
             advance(empty.size * len(self._kinds[site]) - run)
+        return found
 
     def dataset(self, **made: Any) -> xr.Dataset:
         """The effects of all units, with how they were made."""
-        counts = [len(self._regions[site]) for site in self._sites]
+        counts = list(self.units.values())
         found = {"effect": _joined([self._effect[site] for site in self._sites])}
         found |= {"recovered": self._recovered()} if self._measured else {}
         variables: dict[str, Any] = {}
@@ -120,7 +133,7 @@ class UnitScores:
     def _recovered(self) -> tuple[Array, tuple[Array, Array]]:
         means, lows, highs = [], [], []
         for site in self._sites:
-            shared, whole = self._shared[site], self._whole[self._outcome[site]]
+            shared, whole = self._shared[site], self._whole[site]
             with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
                 means.append(shared.mean / whole.mean)
             low, high = ratio_interval(shared, whole)
