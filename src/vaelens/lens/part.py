@@ -50,7 +50,7 @@ class Part:
         self.reason = "its sites are not known yet"
         self._found: Found | None = None
         self._plans: dict[tuple[str | None, bool], Downstream] = {}
-        self._measured: set[Any] = set()
+        self._chosen: dict[Any, list[str]] = {}
         self._modules = KnownModules(model, ())
         self._last_check = -math.inf
         self._mixes = False  # whether what comes of an image hangs on the others, or on its place among them
@@ -59,7 +59,7 @@ class Part:
 
     def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
-        self.points, self._found, self._plans, self._measured = points, None, {}, set()
+        self.points, self._found, self._plans, self._chosen = points, None, {}, {}
         self._last_check = -math.inf
         samples: dict[str, Sample] = {}
 
@@ -162,6 +162,7 @@ class Part:
         with undisturbed(self.model), in_precision(base.precision, base.given):
             if found is None or not base.kept:
                 return self._again_under_hooks(base, site, exchange)
+            self._choose(found, base.given, base.precision)
             plan = self._plan(site, exchange.between.partial)
 
             def activation() -> Any:
@@ -240,11 +241,13 @@ class Part:
 
     def _choose(self, found: Found, inputs: Tensor, precision: str) -> None:
         """Measure the forms once for each kind of chunk; a sweep's last, smaller chunk takes those of the others."""
-        kind = (inputs.device, inputs.dtype, precision)
-        if kind not in self._measured:
+        kind, layers = (inputs.device, inputs.dtype, precision), list(found.layers.values())
+        if kind not in self._chosen:
             with undisturbed(self.model):  # what the measured runs draw is not to move what comes after
-                choose(found.program, found.layers, inputs)
-            self._measured.add(kind)
+                choose(found.program, found.layers, inputs, precision)
+            self._chosen[kind] = [layer.form for layer in layers]
+        for layer, form in zip(layers, self._chosen[kind], strict=True):  # another kind may have been run since
+            layer.form = form
 
     def _at_steps(self, edits: Mapping[str, Edit]) -> dict[Step, Edit]:
         assert self._found is not None, "steps are edited where there are steps"

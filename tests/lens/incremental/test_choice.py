@@ -83,6 +83,24 @@ def test_another_chunk_or_model_is_measured_anew(file):
     assert len(json.loads(file.read_text())) == 4
 
 
+def test_each_precision_keeps_its_own(file, monkeypatch):
+    picks = iter([-1, -1, 0, 0])  # encoder and decoder in bf16, then both in single precision
+
+    def measured(program, layers, given):
+        pick = next(picks)
+        return [layer.forms[pick] for layer in layers.values()]
+
+    monkeypatch.setattr(choice, "_measured", measured)
+    rough = vl.Lens(fresh().module, precision="bf16")
+    exact = rough.with_precision("fp32")
+    first, found = image(rough), forms(rough)
+    assert torch.equal(image(exact), image(fresh()))
+    assert {*forms(exact)} == {PLAIN}
+    assert torch.equal(image(rough), first)  # the parts are the same, and have run in another form since
+    assert forms(rough) == found != forms(fresh())
+    assert len(json.loads(file.read_text())) == 4
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "3", '"forms"', "\x00"])
 def test_garbage_is_measured_over(file, content):
     file.parent.mkdir()

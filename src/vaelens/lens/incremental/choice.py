@@ -26,17 +26,18 @@ _SLOW = 1.0  # seconds of one run from which on one round must do
 _chosen: dict[str, list[str]] = {}
 
 
-def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> None:
+def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor, precision: str) -> None:
     """Give each layer the form that is fastest on this input, on this machine.
 
     Args:
         program: the part.
         layers: its linear layers; their forms are set.
         given: as many rows of input as a sweep sends through it at once.
+        precision: what the part runs in here.
     """
     if not any(len(layer.forms) > 1 for layer in layers.values()):
         return
-    key = _key(program, layers, given)
+    key = _key(program, layers, given, precision)
     if not _fits(_chosen.get(key), layers):
         with _one_at_a_time():
             _chosen.update(_read() | _chosen)
@@ -155,7 +156,7 @@ def _wait(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> str:
+def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor, precision: str) -> str:
     device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
     steps = [[step.name, type(step.module).__name__] for step in program.steps]
@@ -165,6 +166,7 @@ def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> str:
         device,
         torch.get_num_threads(),
         str(given.dtype),
+        precision,
         list(given.shape),
         shapes,
         steps,
