@@ -39,7 +39,7 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
         first, second = first[chosen], second[chosen]
     if len(first) == 0:
         return float("nan"), np.full(resamples, np.nan)
-    shown = codes[torch.as_tensor(drawn, device=codes.device)].split(lens.rows)
+    shown = codes[torch.as_tensor(drawn, device=codes.device)].split(lens.rows_drawn)
     pictures = cells(torch.cat([lens.draw_rows(some) for some in shown]))  # (m, pixels)
     if images <= _ALL_PAIRS:
         distances = functional.pdist(pictures).double().cpu()  # in the order of first and second

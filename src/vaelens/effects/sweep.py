@@ -90,7 +90,7 @@ def sweep(
     outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
     effect, besides, pictures, entropy, replicates, factors = [], [], [], [], [], []
-    every = chunks(len(codes), lens.rows) if until is None else until.chunks(lens.rows)
+    every = chunks(len(codes), lens.rows_drawn) if until is None else until.chunks(lens.rows_drawn)
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
         tallies = {
@@ -120,7 +120,7 @@ def sweep(
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
     """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
-    for rows in chunks(len(codes), lens.rows):
+    for rows in chunks(len(codes), lens.rows_drawn):
         base, taken = lens.draw_rows(codes[rows]), _taken(lens, codes[rows])
         for unit, total in enumerate(effect):
             total.update(_distances(_changed(lens, rows, unit, plan, base, taken), base))
@@ -195,7 +195,7 @@ def _changed(
 ) -> Iterator[Tensor]:
     """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
     # Of few images several values: as much at once as of many.
-    for some in chunks(len(plan.labels), max(1, lens.rows // len(base))):
+    for some in chunks(len(plan.labels), max(1, lens.rows_drawn // len(base))):
         codes = torch.cat([plan.changed(rows, unit, k) for k in range(some.start, some.stop)])
         if taken is None:
             yield from lens.draw_rows(codes).split(len(base))

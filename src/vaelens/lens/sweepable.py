@@ -52,6 +52,11 @@ class Sweepable(ABC):
         """The same where only some sites are kept: those that a sweep runs again from."""
         return self._budget().rows(sites)
 
+    @property
+    def rows_drawn(self) -> int:
+        """How many codes become images at once, or images codes, where no site is kept."""
+        return self._budget().drawn()
+
     def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
         """Sites in order, in groups of which the memory budget holds a full chunk of images."""
         return self._budget().groups(sites)

@@ -10,7 +10,8 @@ import torch
 
 import vaelens as vl
 from vaelens.lens.incremental import choice
-from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, SCATTERED, SUB_PIXEL
+from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN
+from vaelens.lens.incremental.transposed import SCATTERED, SUB_PIXEL
 
 X = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, SCATTERED, SUB_PIXEL, layer_of
+from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, layer_of
 from vaelens.lens.incremental.steps import Step
+from vaelens.lens.incremental.transposed import SPLIT_FORMS
 from vaelens.lens.regions import Region
 
 CONVOLUTIONS = [
@@ -156,7 +157,7 @@ def assigned(model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("form", [PLAIN, SUB_PIXEL, SCATTERED])
+@pytest.mark.parametrize("form", [PLAIN, *SPLIT_FORMS])
 @pytest.mark.parametrize("change", [scaled_in_place, scaled_by_data, put_by_data, loaded, assigned])
 def test_changed_weights_are_seen(change, form, monkeypatch, tmp_path):
     monkeypatch.setenv("VAELENS_CACHE", str(tmp_path))
