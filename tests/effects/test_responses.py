@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.statistics import BootstrapMean
 
 
 @pytest.fixture
@@ -45,6 +46,20 @@ def test_responses_of_a_linear_layer_are_its_weights_times_the_moves(two_layers,
     provenance(responses, images=7, mode="range")
     chosen = vl.decoder_responses(lens, IMAGES, values=[1.0])
     np.testing.assert_allclose(chosen.response, (np.abs(v) * np.abs(1 - z).mean(axis=0)).T, rtol=1e-5)
+
+
+def test_intervals_of_responses_are_those_of_each_image_s_mean(two_layers, monkeypatch, same):
+    v = np.random.default_rng(0).normal(size=(5, 3))
+    x = torch.rand(40, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    responses = vl.decoder_responses(two_layers(v), x, seed=3)
+    z = x.flatten(1).numpy()[:, :3].astype(float)
+    moves = np.abs(VALUES[:, None, None] - z).mean(axis=0)  # (images, latents)
+    expected = BootstrapMean((3, 5), seed=3)
+    expected.update(moves[:, :, None] * np.abs(v).T)
+    for name, end in zip(("response_low", "response_high"), expected.interval(), strict=True):
+        np.testing.assert_allclose(responses[name], end, rtol=1e-5)
+    monkeypatch.setattr("vaelens.effects.responses._RESAMPLED_BYTES", 1)  # one latent after the other
+    same(vl.decoder_responses(two_layers(v), x, seed=3), responses)
 
 
 def test_responses_do_not_depend_on_chunks(two_layers, same):

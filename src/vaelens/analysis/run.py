@@ -82,7 +82,7 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
         "input": lambda moved: input_effects(lens, ds, n=take.changed, seed=seed, progress=moved),
         "patching": lambda moved: patching_effects(lens, *_two_halves(x, take.patched), seed=seed, progress=moved),
         "mediation": lambda moved: _mediation(lens, ds, x, take.mediated, seed, moved),
-        "responses": lambda moved: decoder_responses(lens, x[: take.responses], progress=moved),
+        "responses": lambda moved: decoder_responses(lens, x[: take.responses], seed=seed, progress=moved),
     }
     if reader is not None:
         known = labels.numpy(), ds.factors.names

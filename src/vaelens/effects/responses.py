@@ -10,19 +10,22 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.arguments import check_seed
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import replacements
 from vaelens.effects.precision import with_precision
-from vaelens.effects.record import Array, record, unit_coords
+from vaelens.effects.record import RESAMPLES, Array, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
 from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
+from vaelens.statistics import BootstrapMean
 
-_PARTS = 16  # of the images: the spread over them is what an interval of a response can be drawn from
+_PARTS = 16  # of the images: the spread over them is what an interval of a score of responses can be drawn from
+_RESAMPLED_BYTES = 128 * 2**20
 
 
 @with_precision("response", images=("x",))
-def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = True) -> xr.Dataset:
+def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, progress: Any = True) -> xr.Dataset:
     """Intervene on one latent at a time over a range and measure the change of every decoder unit.
 
         response_iu = E |a_u(z̃_i) − a_u(z)|, the mean over positions, images and values of do(z_i := v).
@@ -35,51 +38,65 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, progress: Any = Tr
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
         values: the values v; 7 from −3 to 3 by default.
+        seed: of the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
 
     Returns:
         A Dataset with `response` (latent, unit), over the units of the decoder's sites but its output (coordinates
-        `site`, `index`), `active` (latent), and `response_part` (part, latent, unit), the same of every 16th image, the
-        k-th part beginning with the k-th: what intervals of scores of it are drawn from. A part without images is NaN.
+        `site`, `index`), with `_low` and `_high`, a 95 % interval over images; `active` (latent), and `response_part`
+        (part, latent, unit), the response of every 16th image, the k-th part beginning with the k-th: what intervals of
+        scores of it are drawn from. A part without images is NaN.
 
     Raises:
         VaelensError: images out of range, values that are no list of finite numbers.
     """
+    seed = check_seed(seed)
     check_progress(progress)
     codes = codes_of(lens, x)
     plan = replacements("range", codes, values, seed=0)
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
-    response = np.zeros((_PARTS, lens.latents, sum(counts)))
-    with reporting(progress, plan.units * len(codes.z) * len(plan.labels), "decoder responses") as report:
-        for rows in chunks(len(codes.z), lens.rows):
-            here = codes.z[rows]
-            parts = np.arange(rows.start, rows.stop) % _PARTS
-            base = lens.responding_rows(here, sites) if sites else {}
-            for latent in range(lens.latents):
-                for k in range(len(plan.labels)):
-                    changed = plan.changed(rows, latent, k)
-                    moves = _moves(lens, here, changed)
-                    if sites and moves.any():
-                        moved = lens.responding_rows(changed[moves], sites)
-                        change = [(moved[site] - base[site][moves]).abs().double() for site in sites]
-                        each = np.concatenate([_by_unit(c) for c in change], axis=1)  # (rows that move, units)
-                        np.add.at(response[:, latent], parts[moves.cpu().numpy()], each)
-                    report.advance(len(here))
-    images = np.bincount(np.arange(len(codes.z)) % _PARTS, minlength=_PARTS)
+    units, n = sum(counts), len(codes.z)
+    by_part = np.zeros((_PARTS, lens.latents, units))
+    response, low, high = np.zeros((3, lens.latents, units))
+    together = max(1, _RESAMPLED_BYTES // (4 * RESAMPLES * max(1, units)))  # latents
+    with reporting(progress, plan.units * n * len(plan.labels), "decoder responses") as report:
+        for group in chunks(lens.latents, together):
+            latents = range(group.start, group.stop)
+            totals = [BootstrapMean((units,), RESAMPLES, seed) for _ in latents]
+            for rows in chunks(n, lens.rows):
+                here = codes.z[rows]
+                base = lens.responding_rows(here, sites) if sites else {}
+                for latent, total in zip(latents, totals, strict=True):
+                    changes = np.zeros((len(here), units))
+                    for k in range(len(plan.labels)):
+                        changed = plan.changed(rows, latent, k)
+                        moves = _moves(lens, here, changed)
+                        if sites and moves.any():
+                            moved = lens.responding_rows(changed[moves], sites)
+                            each = [_by_unit(moved[site] - base[site][moves]) for site in sites]
+                            changes[moves.cpu().numpy()] += np.concatenate(each, axis=1)  # (rows that move, units)
+                        report.advance(len(here))
+                    changes /= len(plan.labels)
+                    total.update(changes)
+                    np.add.at(by_part[:, latent], np.arange(rows.start, rows.stop) % _PARTS, changes)
+            response[group] = [total.mean for total in totals]
+            low[group], high[group] = zip(*(total.interval() for total in totals), strict=True)
+    images = np.bincount(np.arange(n) % _PARTS, minlength=_PARTS)
     with np.errstate(invalid="ignore"):  # fewer images than parts
-        by_part = response / (images * len(plan.labels))[:, None, None]
+        by_part = by_part / images[:, None, None]
     variables = {
-        "response": (("latent", "unit"), response.sum(axis=0) / (len(codes.z) * len(plan.labels))),
+        **with_interval("response", ("latent", "unit"), response, (low, high)),
         "response_part": (("part", "latent", "unit"), by_part.astype(np.float32)),
         "active": (("latent",), codes.activity.active),
     }
     coords = {"latent": np.arange(lens.latents), **unit_coords(sites, counts)}
-    return record(lens, variables, coords, images=len(codes.z), mode="range", values=plan.labels)
+    return record(lens, variables, coords, images=n, seed=seed, mode="range", values=plan.labels)
 
 
 def _by_unit(change: Tensor) -> Array:
-    """Means over positions, (rows, units)."""
+    """Mean sizes over positions, (rows, units)."""
+    change = change.abs().double()
     return change.reshape(*change.shape[:2], -1).mean(dim=2).cpu().numpy()
 
 
