@@ -5,7 +5,7 @@ and manipulation. Memory does not grow with the number of pairs: their images ar
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checke
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import Reading, reading_of
 from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
+from vaelens.effects.spread import Spread, by_unit
+from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import World, world
 from vaelens.errors import VaelensError
@@ -41,6 +43,7 @@ def input_effects(
     manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
     progress: Any = True,
     reader: Any = None,
+    tolerance: Any = None,
 ) -> xr.Dataset:
     """Change one factor of the image at a time and measure what changes inside and at the output.
 
@@ -69,6 +72,8 @@ def input_effects(
         progress: whether to show a bar on standard error, or a function of (pairs done, pairs in all).
         reader: reads factors off the model's output, as `vl.factor_reader(ds)` does: which of them change is then
             measured too.
+        tolerance: how far, in pixel-L2, an output effect may be from its estimate: pairs are taken until that of a
+            factor, or manipulation, is known that well, and no further of this one. None for all n pairs of each.
 
     Returns:
         A Dataset with `latent_effect` (factor, latent), `unit_effect` (factor, unit; coordinates `site`, `index`),
@@ -79,9 +84,17 @@ def input_effects(
         random; and `matched` (factor), how many pairs agree on all other factors exactly. With
         manipulations the dimension is `manipulation`, with the coordinate `strength`, and there is no `matched`.
 
+        With a `tolerance`, `output_effect_low` and `output_effect_high` are a 95 % confidence sequence instead, which
+        holds for all factors at once and at whatever number of pairs each stops, if the model draws images in [0, 1];
+        `pairs_used` (factor) says after how many that was, and everything else is of these pairs. The attributes are as
+        those of `latent_effects`.
+
     Raises:
         VaelensError: an unknown factor or manipulation; factors and manipulations at once; factors asked of a dataset
-            that has none; a reader without factors or of images of another shape.
+            that has none; a reader without factors or of images of another shape; a tolerance that is not positive.
+
+    Warns:
+        VaelensWarning: n pairs do not suffice for the tolerance.
 
     Example:
         >>> import vaelens as vl
@@ -93,6 +106,7 @@ def input_effects(
     """
     n, seed = whole_number("n", n, low=1), check_seed(seed)
     check_progress(progress)
+    tolerance = check_tolerance(tolerance)
     if factors is not None and manipulations is not None:
         raise VaelensError("factors and manipulations were both given; a call changes one or the other")
     strengths: dict[str, float] = {}
@@ -110,64 +124,103 @@ def input_effects(
         axis = "manipulation"
     if not names:
         raise VaelensError(f"no {axis} was named; name at least one, or leave the argument out")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise VaelensError(f"{axis} {twice[0]!r} was named {names.count(twice[0])} times; name each once")
     coords: dict[str, Any] = {axis: names}
-    known: dict[str, Any] = {}
+    until, going = None, set(range(len(names)))  # the changes of which more pairs are wanted
+    if tolerance is not None:
+        pixels = math.prod(ds.image_shape)
+        until = GroupStopping(n, dict.fromkeys(names, 1), pixels, tolerance, seed)
+    matches: list[Array] = []
     if axis == "factor":
         for name in names:
             ds.factors.index(name)  # all are known before anything is drawn
-        matched: list[int] = []
-        known["matched"] = ((axis,), matched)
         lens.posterior(ds.images_at([0]))  # a lens on a foreign module finds its sites now, before they are asked for
-        changes = _factor_changes(ds, names, n, seed, lens.rows, matched)
+        changes = _factor_changes(ds, names, n, seed, lens.rows, matches, going)
     else:
         drawn = ds.draw(n, seed)
         coords["strength"] = (axis, list(strengths.values()))
         lens.posterior(ds.images_at(drawn[:1]))
-        changes = _manipulations(ds, drawn, strengths, seed, lens.rows)
+        changes = _manipulations(ds, drawn, strengths, seed, lens.rows, going)
     reading = reading_of(reader, lens)
-    tally = _Tally(lens, n, seed, reading)
+    tally = _Tally(lens, seed, reading)
+    at_once = lens.rows if until is None else min(lens.rows, until.rows)
     with reporting(progress, n * len(names), "input effects") as report:
         for images, changed in changes:
-            for rows in chunks(len(images), lens.rows):
-                before = tally.base(images[rows], times=len(changed))
-                for change, others in changed.items():
-                    tally.add(change, before, others[rows])
-                    report.advance(len(before.images))
+            for rows in chunks(len(images), at_once):
+                wanted = [change for change in changed if change in going]
+                if not wanted:
+                    break
+                before = tally.base(images[rows], times=len(wanted))
+                for change in wanted:
+                    sizes = tally.add(change, before, changed[change][rows])
+                    report.advance(len(sizes))
+                    if until is not None:
+                        until.update(names[change], sizes[:, None])
+                    if tally.pairs(change) == n or (until is not None and not until.going([names[change]])):
+                        going.discard(change)
+                        report.advance(n - tally.pairs(change))
+                        tally.close(change)
     others = [site for site in lens.sites if site != LATENT]
     coords |= {"latent": np.arange(lens.latents), **unit_coords(others, [lens.sites[site].units for site in others])}
     made: dict[str, Any] = {"pairs": n, "seed": seed, "dataset": ds.name}
     if reading is not None:
         coords["read_factor"] = list(reading.factors)
         made |= reading.made()
-    return record(lens, tally.variables(axis) | known, coords, **made)
+    variables = tally.variables(axis)
+    if until is not None:
+        low, high = until.interval
+        variables |= {"output_effect_low": ((axis,), low), "output_effect_high": ((axis,), high)}
+        variables["pairs_used"] = (axis,), until.used
+        made |= until.made("output_effect", "pairs")
+        until.warn("output effect of {group}", "pairs")
+    if axis == "factor":
+        used = [n] * len(names) if until is None else until.used
+        variables["matched"] = (axis,), [int(one[:count].sum()) for one, count in zip(matches, used, strict=True)]
+    return record(lens, variables, coords, **made)
 
 
 def _factor_changes(
-    ds: FactorDataset, names: Sequence[str], n: int, seed: int, rows: int, matched: list[int]
+    ds: FactorDataset,
+    names: Sequence[str],
+    n: int,
+    seed: int,
+    rows: int,
+    matches: list[Array],
+    going: Collection[int],
 ) -> Changes:
+    """Pairs of one factor after the other, of each as long as it is going; `matches` takes which match exactly."""
     for change, name in enumerate(names):
         draw = ds.pair_draw(name, n, seed)
-        matched.append(int(draw.matched.sum()))
+        matches.append(draw.matched)
         for part in chunks(len(draw), rows):
+            if change not in going:
+                break
             pairs = draw[part]
             yield pairs.x, {change: pairs.x2}
 
 
-def _manipulations(ds: FactorDataset, drawn: Array, strengths: Mapping[str, float], seed: int, rows: int) -> Changes:
+def _manipulations(
+    ds: FactorDataset, drawn: Array, strengths: Mapping[str, float], seed: int, rows: int, going: Collection[int]
+) -> Changes:
+    """Images with what each manipulation that is going makes of them."""
     changes = [changing(name, strength, seed) for name, strength in strengths.items()]
     for part in chunks(len(drawn), BLOCK * math.ceil(rows / BLOCK)):
+        if not going:
+            break
         images = ds.images_at(drawn[part])
-        yield images, {number: change(images) for number, change in enumerate(changes)}
+        yield images, {number: change(images) for number, change in enumerate(changes) if number in going}
 
 
 class _Tally:
     """What each of several changes does to every unit, the image and the codes, summed over images."""
 
-    def __init__(self, lens: Lens, n: int, seed: int, reading: Reading | None = None):
-        self._lens, self._n, self._seed, self._reading = lens, n, seed, reading
+    def __init__(self, lens: Lens, seed: int, reading: Reading | None = None):
+        self._lens, self._seed, self._reading = lens, seed, reading
         self._sites = list(lens.sites)
         self._of_latent = np.repeat([site == LATENT for site in self._sites], [s.units for s in lens.sites.values()])
-        self._spread = _Spread()
+        self._spread = Spread()
         self._sums: dict[int, dict[str, BootstrapMean]] = {}  # of the changes under way
         self._found: dict[int, dict[str, tuple[Array, Array, Array]]] = {}  # mean, low and high of those that are done
 
@@ -177,8 +230,8 @@ class _Tally:
         self._spread.add(seen, times)
         return seen
 
-    def add(self, change: int, before: World, images: Tensor) -> None:
-        """The same images after a change."""
+    def add(self, change: int, before: World, images: Tensor) -> Array:
+        """The same images after a change; gives its effect on the output of each, (c,)."""
         after = world(self._lens, images, self._sites)
         self._spread.add(after)
         if change not in self._sums:
@@ -187,18 +240,25 @@ class _Tally:
             shapes |= {} if self._reading is None else {"read": (len(self._reading.factors),)}
             self._sums[change] = {name: BootstrapMean(shape, seed=self._seed) for name, shape in shapes.items()}
         sums = self._sums[change]
-        differences = [_by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
+        differences = [by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
         sums["unit"].update(torch.cat(differences, dim=1).cpu().numpy())  # (c, units)
-        sums["output"].update((after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy())
+        sizes = (after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy()
+        sums["output"].update(sizes)
         if self._lens.quantised:
             other = self._lens.quantise(before.code).indices != self._lens.quantise(after.code).indices
             sums["codes"].update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
         if self._reading is not None:
             read, other = (self._reading.probabilities(seen.image) for seen in (before, after))
             sums["read"].update(self._reading.distances(other, read).double().cpu().numpy())
-        if sums["unit"].count == self._n:  # a done change's resamples are not kept beside those of the others
-            self._found[change] = {name: (one.mean, *one.interval()) for name, one in sums.items()}
-            del self._sums[change]
+        return sizes
+
+    def pairs(self, change: int) -> int:
+        """How many pairs of a change have been added."""
+        return self._sums[change]["unit"].count
+
+    def close(self, change: int) -> None:
+        """No more pairs of a change come: its resamples are not kept beside those of the others."""
+        self._found[change] = {name: (one.mean, *one.interval()) for name, one in self._sums.pop(change).items()}
 
     def variables(self, axis: str) -> dict[str, Any]:
         """The variables of the result, over the changes in order."""
@@ -225,39 +285,3 @@ class _Tally:
                 mean, low, high = (np.stack([row[what][end] for row in rows]) for end in range(3))
                 found |= with_interval(name, (axis, *dims), mean, (low, high))
         return found
-
-
-class _Spread:
-    """Every unit's standard deviation over images, summed over positions, in one pass."""
-
-    def __init__(self) -> None:
-        self._images = 0
-        self._sums: dict[str, Tensor] = {}
-        self._squares: dict[str, Tensor] = {}
-        self._origin: dict[str, Tensor] = {}
-
-    def add(self, seen: World, times: int = 1) -> None:
-        """Images that count so many times."""
-        self._images += times * len(seen.images)
-        for site, activation in seen.activations.items():
-            values = _by_unit(activation)  # (c, units, positions)
-            if site not in self._origin:  # sums of differences to the first image lose no digits
-                self._origin[site] = values[0].clone()
-                self._sums[site] = torch.zeros_like(values[0])
-                self._squares[site] = torch.zeros_like(values[0])
-            values = values - self._origin[site]
-            self._sums[site] += times * values.sum(dim=0)
-            self._squares[site] += times * values.square().sum(dim=0)
-
-    def of(self, sites: Sequence[str]) -> Array:
-        """s of every unit of some sites, one after the other."""
-        parts = []
-        for site in sites:
-            mean = self._sums[site] / self._images
-            variance = (self._squares[site] / self._images - mean.square()).clamp(min=0)
-            parts.append(variance.sum(dim=1).sqrt().cpu().numpy())
-        return np.concatenate(parts)
-
-
-def _by_unit(activation: Tensor) -> Tensor:
-    return activation.double().reshape(*activation.shape[:2], -1)  # (c, units, positions)

@@ -183,7 +183,7 @@ def latent_effects(
     made["positions"] = codes.positions.asked
     if until is not None:
         made |= until.made
-        until.warn(f"CES of {unit}")
+        until.warn(f"CES of {unit} " + "{}")
     if reading is not None:
         variables |= with_interval("factor_effect", (unit, "factor"), *_stacked(swept.factors))
         coords["factor"] = list(reading.factors)

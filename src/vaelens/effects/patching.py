@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import reading_of
-from vaelens.effects.stopping import SiteStopping, check_tolerance
+from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.effects.worlds import World, checked_outcome, world
@@ -145,11 +145,13 @@ def patching_effects(
                 going = until.going(going)
                 if not going:
                     break
-    made = {"images": len(base)} if until is None else until.made
+    made = {"images": len(base)} if until is None else until.made("effect")
     effects = scores.dataset(method=method, unit=unit_name(unit), seed=seed, **made)
-    if until is not None:
-        until.warn()
-    return effects if until is None else effects.assign(until.variables())
+    if until is None:
+        return effects
+    until.warn("effect of {group}, unit {}")
+    low, high = until.interval
+    return effects.assign(effect_low=("unit", low), effect_high=("unit", high), images_used=("unit", until.used))
 
 
 @with_precision("effect", images=("base", "source"))
@@ -219,7 +221,7 @@ def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
     return images
 
 
-def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> SiteStopping:
+def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> GroupStopping:
     """What stops each site, of effects that have a bound.
 
     Raises:
@@ -231,7 +233,7 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
             f"a tolerance needs effects with a bound, as those on images in [0, 1] have it; the outcome of {coded[0]} "
             "is the code: give outcome='image', or leave tolerance out"
         )
-    return SiteStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
+    return GroupStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
 
 
 def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:

@@ -78,16 +78,17 @@ class Stopping:
         """Whether every unit is known well enough."""
         return bool((self.half_widths <= self.tolerance).all())
 
-    def warn(self, what: str, stacklevel: int = 4) -> None:
-        """Say so if the images did not suffice for the effects called by a name and the unit's number."""
+    def warn(self, what: str, counted: str = "images", stacklevel: int = 4) -> None:
+        """Say so if the images did not suffice, for the worst unit: `what` with its number in place of "{}"."""
         if self.reached:
             return
         widths = self.half_widths
         worst = int(np.argmax(widths))
+        what = what.replace("{}", str(worst))
         warnings.warn(
             VaelensWarning(
-                f"tolerance {self.tolerance:g} is not reached: all {self.given} images leave the {what} {worst} "
-                f"known to ±{widths[worst]:.3g} only; give more images, or a larger tolerance"
+                f"tolerance {self.tolerance:g} is not reached: all {self.given} {counted} leave the {what} known to "
+                f"±{widths[worst]:.3g} only; give more {counted}, or a larger tolerance"
             ),
             stacklevel=stacklevel,
         )
@@ -105,15 +106,15 @@ class Stopping:
         }
 
 
-class SiteStopping:
-    """The same for the units of several sites: each site stops by itself, and the intervals of all hold together.
+class GroupStopping:
+    """The same for the units of several groups: each group stops by itself, and the intervals of all hold together.
 
     Args:
         images: how many there are.
-        units: how many units each site has.
+        units: how many units each group has.
         pixels: values of an image.
         tolerance: as of `Stopping`.
-        seed: draws the order, one for all sites.
+        seed: draws the order, one for all groups.
     """
 
     rows = _LOOK
@@ -121,44 +122,54 @@ class SiteStopping:
     def __init__(self, images: int, units: Mapping[str, int], pixels: int, tolerance: float, seed: int):
         self._units, self._given, self._tolerance = units, images, tolerance
         every = sum(units.values())
-        self._sites = {
-            site: Stopping(images, count, pixels, tolerance, seed, together=every) for site, count in units.items()
+        self._groups = {
+            name: Stopping(images, count, pixels, tolerance, seed, together=every) for name, count in units.items()
         }
 
     @property
     def order(self) -> Tensor:
         """All images in the order in which they are taken, (n,)."""
-        return next(iter(self._sites.values())).order
+        return next(iter(self._groups.values())).order
 
-    def going(self, sites: Iterable[str]) -> list[str]:
-        """The sites of which more must be known."""
-        return [site for site in sites if not self._sites[site].reached]
+    def going(self, names: Iterable[str]) -> list[str]:
+        """The groups of which more must be known."""
+        return [name for name in names if not self._groups[name].reached]
 
-    def update(self, site: str, effects: Array) -> None:
-        """Take the effects of the next images at a site, (rows, units)."""
-        self._sites[site].update(effects)
-
-    def variables(self) -> dict[str, Any]:
-        """The interval of each unit's mean effect, and how many images it took."""
-        low, high = (np.concatenate(ends) for ends in zip(*(one.interval for one in self._sites.values()), strict=True))
-        used = np.concatenate([np.full(self._units[site], len(one.used)) for site, one in self._sites.items()])
-        return {"effect_low": ("unit", low), "effect_high": ("unit", high), "images_used": ("unit", used)}
+    def update(self, name: str, effects: Array) -> None:
+        """Take the effects of the next images on a group's units, (rows, units)."""
+        self._groups[name].update(effects)
 
     @property
-    def made(self) -> dict[str, Any]:
-        """The attributes of a result."""
+    def interval(self) -> Interval:
+        """Of each unit's mean effect, one group after the other, (all units,) each."""
+        low, high = zip(*(one.interval for one in self._groups.values()), strict=True)
+        return np.concatenate(low), np.concatenate(high)
+
+    @property
+    def used(self) -> Array:
+        """How many images each unit took, (all units,)."""
+        counts = [len(one.used) for one in self._groups.values()]
+        return np.repeat(counts, list(self._units.values()))
+
+    def made(self, measure: str, counted: str = "images") -> dict[str, Any]:
+        """The attributes of a result: what was asked for, and what came of it."""
         return {
-            "images": max(len(one.used) for one in self._sites.values()),
-            "images_given": self._given,
+            counted: int(self.used.max()),
+            f"{counted}_given": self._given,
             "tolerance": self._tolerance,
-            "tolerance_reached": int(all(one.reached for one in self._sites.values())),
-            "effect_interval": _INTERVAL,
+            "tolerance_reached": int(not self.going(self._groups)),
+            f"{measure}_interval": _INTERVAL,
         }
 
-    def warn(self) -> None:
-        """Say so if the images did not suffice, for the first site of which that is so."""
-        for site in self.going(self._sites)[:1]:
-            self._sites[site].warn(f"effect of {site}, unit", stacklevel=5)
+    def warn(self, what: str, counted: str = "images") -> None:
+        """Say so if the images did not suffice, for the first group of which that is so.
+
+        Args:
+            what: the effect, with "{group}" and "{}" in place of the group's name and the unit's number.
+            counted: what the images are called.
+        """
+        for name in self.going(self._groups)[:1]:
+            self._groups[name].warn(what.replace("{group}", name), counted, stacklevel=5)
 
 
 def check_tolerance(tolerance: Any) -> float | None:
