@@ -21,6 +21,8 @@ def test_the_scores_are_those_of_the_public_functions(data, scored):
     codes, factors = data
     expected = {"mig": vl.mig(codes, factors), "sap": vl.sap(codes, factors, seed=1), "irs": vl.irs(codes, factors)}
     expected |= {"modularity": vl.modularity(codes, factors)}
+    standardised = (codes - codes.mean(axis=0)) / codes.std(axis=0)
+    expected |= {"explicitness": vl.explicitness(standardised, factors, seed=1)}
     expected |= {"total_correlation": vl.gaussian_total_correlation(codes)}
     reference = vl.dci(codes[:200], factors[:200], seed=1)
     expected |= {name: getattr(reference, name) for name in DCI_SCORES}
@@ -37,6 +39,7 @@ def test_chance_lies_far_below_codes_that_are_the_factors(scored):
             assert float(scored[f"{name}_chance"]) < float(scored[f"{name}_low"]), name
     assert float(scored.informativeness_chance) == pytest.approx(0.25, abs=0.12)
     assert float(scored.mig_chance) == pytest.approx(0, abs=0.03)
+    assert float(scored.explicitness_chance) == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_score_that_is_not_defined_is_nan(data):

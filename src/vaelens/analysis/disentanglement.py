@@ -9,12 +9,11 @@ import xarray as xr
 
 from vaelens.effects.record import Array, Interval, with_interval
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement import dci, gaussian_total_correlation, irs, mig, modularity, sap
+from vaelens.metrics.disentanglement import dci, explicitness, gaussian_total_correlation, irs, mig, modularity, sap
 from vaelens.statistics import half_sample_interval, half_samples
 
 DCI_SCORES = ("disentanglement", "completeness", "informativeness")
 _HALVES = 20
-_SHUFFLES = 5
 _FAST = "random-forest"
 
 
@@ -25,10 +24,14 @@ class _Metric:
     Attributes:
         score: computes it from codes, factors and a seed.
         made: how.
+        halves: of the codes, on which it is computed again for its interval.
+        shuffles: of the images against the factors, whose mean is its level of chance.
     """
 
     score: Callable[[Array, Array, int], float]
     made: str
+    halves: int = _HALVES
+    shuffles: int = 5
 
 
 METRICS: Mapping[str, _Metric] = {
@@ -36,16 +39,22 @@ METRICS: Mapping[str, _Metric] = {
     "sap": _Metric(lambda codes, factors, seed: sap(codes, factors, seed=seed), "linear classifiers, C = 0.01"),
     "modularity": _Metric(lambda codes, factors, _: modularity(codes, factors), "20-bin histogram"),
     "irs": _Metric(lambda codes, factors, _: irs(codes, factors), "99 % quantile of the deviation"),
+    "explicitness": _Metric(
+        lambda codes, factors, seed: explicitness(_standardised(codes), factors, seed=seed),
+        "standardised, logistic regression, area under the ROC curve",
+        halves=10,  # a regression for each factor takes its time
+        shuffles=1,
+    ),
 }
 
 
 def disentanglement(codes: Array, factors: Array, names: list[str], predicted: int, seed: int, made: str) -> xr.Dataset:
-    """DCI with its importances, MIG, SAP, modularity, IRS and total correlation, with intervals and chance levels.
+    """DCI with its importances, all other scores of codes and factors, and total correlation, each with an interval.
 
-    An interval is the delete-half jackknife's over 20 random halves of the codes (`half_sample_interval`), cut at the
-    ends of the score's range. The chance level is the score of codes whose images were shuffled against the factors,
-    the mean of 5 shuffles. Both of DCI are made with a fast estimator, and its level is of one shuffle: the reference's
-    takes too long to be computed many times.
+    An interval is the delete-half jackknife's over 20 random halves of the codes (`half_sample_interval`), 10 for
+    explicitness, cut at the ends of the score's range. The chance level is the score of codes whose images were
+    shuffled against the factors, the mean of 5 shuffles, or of one for explicitness and DCI. Both of DCI are made with
+    a fast estimator: the reference's takes too long to be computed many times.
 
     Args:
         codes: (n, d).
@@ -68,12 +77,12 @@ def disentanglement(codes: Array, factors: Array, names: list[str], predicted: i
         def of(rows: Array, partners: Array, metric: _Metric = metric) -> float:
             return _or_nan(lambda: metric.score(codes[rows], factors[partners], seed))
 
-        variables |= _score(name, of, len(codes), seed, generator, _SHUFFLES)
+        variables |= _score(name, of, len(codes), seed, generator, metric.halves, metric.shuffles)
 
     def correlation(rows: Array, _: Array) -> float:
         return _or_nan(lambda: gaussian_total_correlation(codes[rows]))
 
-    variables |= _score("total_correlation", correlation, len(codes), seed, generator, 0, np.inf)
+    variables |= _score("total_correlation", correlation, len(codes), seed, generator, most=np.inf)
     few = min(predicted, len(codes))
     scored = dci(codes[:few], factors[:few], seed=seed)
     variables["importance"] = (("latent", "factor"), scored.importance)
@@ -101,13 +110,14 @@ def _score(
     images: int,
     seed: int,
     generator: np.random.Generator,
-    shuffles: int,
+    halves: int = _HALVES,
+    shuffles: int = 0,
     most: float = 1.0,
 ) -> dict[str, Any]:
     """The score of all codes with their factors, its interval, and, with shuffles, the level of chance."""
     every = np.arange(images)
     value = score(every, every)
-    low, high = half_sample_interval(value, [score(rows, rows) for rows in half_samples(images, _HALVES, seed)])
+    low, high = half_sample_interval(value, [score(rows, rows) for rows in half_samples(images, halves, seed)])
     variables = with_interval(name, (), value, _within(low, high, most))
     if shuffles:
         variables[f"{name}_chance"] = (
@@ -128,6 +138,13 @@ def _dci_scores(codes: Array, factors: Array, seed: int) -> Array:
     except VaelensError:  # a half may hold one value of every factor
         return np.full(len(DCI_SCORES), np.nan)
     return np.array([getattr(scored, name) for name in DCI_SCORES])
+
+
+def _standardised(codes: Array) -> Array:
+    """Each latent with mean 0 and standard deviation 1; one that is constant 0."""
+    codes = np.asarray(codes, dtype=np.float64)
+    spread = codes.std(axis=0)
+    return (codes - codes.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
 def _or_nan(score: Callable[[], float]) -> float:

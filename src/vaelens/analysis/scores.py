@@ -166,7 +166,13 @@ def _of_codebook(effects: Mapping[str, xr.Dataset]) -> list[_Score]:
 
 def _disentanglement(scored: xr.Dataset) -> list[_Score]:
     attributes = scored.attrs
-    others = (("MIG", "mig"), ("SAP", "sap"), ("modularity", "modularity"), ("IRS", "irs"))
+    others = (
+        ("MIG", "mig"),
+        ("SAP", "sap"),
+        ("modularity", "modularity"),
+        ("explicitness", "explicitness"),
+        ("IRS", "irs"),
+    )
     return [
         *(_found(f"DCI {name}", scored, name, "higher", attributes["dci_made"]) for name in DCI_SCORES),
         *(_found(label, scored, name, "higher", attributes[f"{name}_made"]) for label, name in others),

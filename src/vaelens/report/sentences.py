@@ -182,7 +182,16 @@ def _scores(analysis: Analysis) -> list[str]:
         ]
     if "importance" not in analysis.effects:
         return [*said, "The dataset has no factors, so DCI and MIG can't be computed."]
-    named = ("DCI disentanglement", "DCI completeness", "DCI informativeness", "MIG", "SAP", "modularity", "IRS")
+    named = (
+        "DCI disentanglement",
+        "DCI completeness",
+        "DCI informativeness",
+        "MIG",
+        "SAP",
+        "modularity",
+        "explicitness",
+        "IRS",
+    )
     scored = {name: spoken_score(analysis, name) for name in named if name in analysis.scores.index}
     known = [f"{name} {value}" for name, value in scored.items() if value is not None]
     if known:
