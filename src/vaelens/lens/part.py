@@ -31,7 +31,7 @@ from vaelens.lens.settings import FP32, HOOKS, in_precision
 # filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
-_TRUST = 2.0  # seconds for which steps that were held against the model are believed
+_TRUST, _SHARE = 2.0, 20  # seconds for which steps that were held against the model are believed; times what it took
 _DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
 INPUT = "the part's input"
 
@@ -52,7 +52,7 @@ class Part:
         self._plans: dict[tuple[str | None, bool], Downstream] = {}
         self._chosen: dict[Any, list[str]] = {}
         self._modules = KnownModules(model, ())
-        self._last_check = -math.inf
+        self._trusted_until = -math.inf
         self._mixes = False  # whether what comes of an image hangs on the others, or on its place among them
 
     # How it runs
@@ -60,7 +60,7 @@ class Part:
     def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
         """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
         self.points, self._found, self._plans, self._chosen = points, None, {}, {}
-        self._last_check = -math.inf
+        self._trusted_until = -math.inf
         samples: dict[str, Sample] = {}
 
         def sample(name: str, activation: Tensor) -> Tensor:
@@ -217,7 +217,8 @@ class Part:
         Raises:
             VaelensError: it does.
         """
-        if found.known.drawn or time.monotonic() - self._last_check < _TRUST:
+        began = time.monotonic()
+        if found.known.drawn or began < self._trusted_until:
             return
         one = inputs[:1]
         now, then = first(self.function(one.clone())), first(found.program.run(one.clone())[0])
@@ -226,7 +227,8 @@ class Part:
                 f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
                 "another path now; make a new Lens"
             )
-        self._last_check = time.monotonic()
+        ended = time.monotonic()
+        self._trusted_until = ended + max(_TRUST, _SHARE * (ended - began))
 
     def _plan(self, site: str, partial: bool) -> Downstream:
         found = self._found

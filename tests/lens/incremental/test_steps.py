@@ -353,12 +353,31 @@ def test_another_path_of_python_is_noticed(small_lens, pictures, monkeypatch):
         h = first(self, x)
         return self.b(-h if self.turned else h)
 
+    monkeypatch.setattr("vaelens.lens.part._TRUST", 0.0)
+    monkeypatch.setattr("vaelens.lens.part._SHARE", 0)
     lens = small_lens(encoder_of(switched, turned=lambda: False))
     lens.replay(pictures[0])
     lens.module["e"].turned = True
-    monkeypatch.setattr("vaelens.lens.part._TRUST", 0.0)
     with pytest.raises(vl.VaelensError, match="gives other values than when its sites were found"):
         lens.replay(pictures[0])
+
+
+@pytest.mark.parametrize(("share", "looks"), [(0, 4), (10**6, 1)])
+def test_a_model_that_takes_long_is_looked_at_seldom(small_lens, pictures, monkeypatch, share, looks):
+    ran = []
+
+    def counted(self, x):
+        ran.append(type(x))
+        return self.b(first(self, x))
+
+    monkeypatch.setattr("vaelens.lens.part._TRUST", 0.0)
+    monkeypatch.setattr("vaelens.lens.part._SHARE", share)
+    lens = small_lens(encoder_of(counted))
+    assert lens.execution["encoder"] == "torch.fx"  # whose steps run none of this
+    ran.clear()
+    for _ in range(4):
+        lens.replay(pictures[0])
+    assert len(ran) == looks
 
 
 def test_a_replaced_module_is_noticed(small_lens, pictures):
