@@ -74,7 +74,7 @@ def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterato
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an exception says that memory ran out, on a GPU or in RAM."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
