@@ -127,6 +127,19 @@ def test_each_unit_is_told_by_the_factors_it_changes(joined, layer, images, inte
     intervals(effects, "factor_effect")
 
 
+def test_each_receiver_is_told_by_the_factors_that_the_path_through_it_changes(joined, layer, images, intervals):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), layer(np.eye(4)), layer(READ))
+    model = joined(encoder, torch.nn.Sequential(layer(APART), torch.nn.Unflatten(1, (1, 2, 2))))
+    lens = vl.Lens(model, model.encoder, model.decoder, example=images[:1])
+    base, source = images[:3], images[3:]
+    # The upper pixel of the left half is patched: half of what the left half's mean would change by.
+    effects = vl.path_effects(lens, base, source, "encoder.0", "latent", [0], reader=HalvesReader())
+    apart = np.abs(source[:, 0, 0, 0] - base[:, 0, 0, 0]).mean() / 2
+    np.testing.assert_allclose(effects.factor_effect, [[apart, 0], [0, 0]], rtol=1e-6, atol=1e-9)
+    assert effects.factor.values.tolist() == ["left", "right"]
+    intervals(effects, "factor_effect")
+
+
 @pytest.mark.parametrize("method", ["patch", "zero", "mean", "resample"])
 @pytest.mark.parametrize("outcome", [None, "image"])
 def test_reading_changes_no_other_number_of_patching(mixing, images, same, method, outcome):

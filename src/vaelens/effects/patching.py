@@ -164,6 +164,7 @@ def path_effects(
     units: Any = "all",
     seed: Any = 0,
     progress: Any = True,
+    reader: Any = None,
 ) -> xr.Dataset:
     """Patch units at one site and let only one unit at a later site see it, for each unit there.
 
@@ -180,12 +181,14 @@ def path_effects(
         units: the sender's units, patched together.
         seed: of the bootstrap resamples.
         progress: as in `patching_effects`.
+        reader: as in `patching_effects`.
 
     Returns:
         A Dataset over `unit`, the receiver's units, as `patching_effects` gives it.
 
     Raises:
-        VaelensError: images out of range or not paired, unknown sites or units, a receiver that is not later.
+        VaelensError: images out of range or not paired, unknown sites or units, a receiver that is not later, a reader
+            without factors or of images of another shape.
 
     References:
         Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
@@ -200,7 +203,7 @@ def path_effects(
     lens.sites[receiver]
     if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
-    scores = UnitScores(lens, [receiver], None, seed, "channel")
+    scores = UnitScores(lens, [receiver], None, seed, "channel", reading_of(reader, lens))
 
     def three_worlds(rows: slice) -> tuple[World, World, Tensor]:
         there = world(lens, source[rows], [sender], outcomes=scores.outcomes([receiver]))
