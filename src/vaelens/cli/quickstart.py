@@ -9,7 +9,7 @@ from vaelens.cli.analysis import analyse
 from vaelens.cli.options import Seed
 from vaelens.cli.training import train
 
-_STEPS, _IMAGES = 1500, 256
+_STEPS, _IMAGES = 1200, 256
 
 
 def quickstart(
