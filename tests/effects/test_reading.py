@@ -134,7 +134,7 @@ def test_each_receiver_is_told_by_the_factors_that_the_path_through_it_changes(j
     base, source = images[:3], images[3:]
     # The upper pixel of the left half is patched: half of what the left half's mean would change by.
     effects = vl.path_effects(lens, base, source, "encoder.0", "latent", [0], reader=HalvesReader())
-    apart = np.abs(source[:, 0, 0, 0] - base[:, 0, 0, 0]).mean() / 2
+    apart = float((source[:, 0, 0, 0] - base[:, 0, 0, 0]).abs().mean()) / 2
     np.testing.assert_allclose(effects.factor_effect, [[apart, 0], [0, 0]], rtol=1e-6, atol=1e-9)
     assert effects.factor.values.tolist() == ["left", "right"]
     intervals(effects, "factor_effect")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import vaelens as vl
 from vaelens.effects.modes import _others
@@ -207,3 +208,11 @@ def test_a_swap_on_a_vq_vae_is_its_decoder_with_another_code(vq_vae):
     assert (effects.ces.values <= largest * (1 + 1e-5)).all()
     assert effects.sizes["position"] == 16
     assert (effects.ces > 0).all()
+
+
+def test_the_strength_of_swaps_is_the_column_of_the_effects(coded):
+    lens = coded(codes=[[0.0], [1.0]]).lens
+    x = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]]).reshape(2, 1, 2, 2)
+    xr.testing.assert_identical(
+        vl.causal_effect_strength(lens, x, mode="swap", seed=2), vl.latent_effects(lens, x, mode="swap", seed=2).ces
+    )

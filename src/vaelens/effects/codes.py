@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,3 +78,13 @@ def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, var
     indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.rows)])
     use = code_use(indices, len(book))
     return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), kept)
+
+
+def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
+    """The coordinates of each position: row and column, or `axis_<k>` where there are not two axes."""
+    shape = codes.z.shape[2:]
+    if unit == "latent" or not shape:
+        return {}
+    names = ("row", "column") if len(shape) == 2 else tuple(f"axis_{k}" for k in range(len(shape)))
+    indices = np.unravel_index(np.arange(np.prod(shape)), shape)
+    return {name: (unit, index) for name, index in zip(names, indices, strict=True)}

@@ -14,7 +14,7 @@ import xarray as xr
 from vaelens.arguments import check_seed
 from vaelens.effects.activity import active_count_interval
 from vaelens.effects.code_use import codes_used_high, perplexity_interval
-from vaelens.effects.codes import Codebook, Codes, codes_of
+from vaelens.effects.codes import Codebook, Codes, codes_of, position_coords
 from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import POSTERIOR, replacements
 from vaelens.effects.precision import with_precision
@@ -178,7 +178,7 @@ def latent_effects(
         **known,
         "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
     }
-    coords = {unit: np.arange(plan.units), "value": plan.labels, **_places(codes, unit)}
+    coords = {unit: np.arange(plan.units), "value": plan.labels, **position_coords(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
     made["positions"] = codes.positions.asked
     if until is not None:
@@ -243,16 +243,6 @@ def _use(book: Codebook, seed: int) -> dict[str, float]:
         "code_perplexity_low": low,
         "code_perplexity_high": high,
     }
-
-
-def _places(codes: Codes, unit: str) -> dict[str, Any]:
-    """The coordinates of each position: row and column, or `axis_<k>` where there are not two axes."""
-    shape = codes.z.shape[2:]
-    if unit == "latent" or not shape:
-        return {}
-    names = ("row", "column") if len(shape) == 2 else tuple(f"axis_{k}" for k in range(len(shape)))
-    indices = np.unravel_index(np.arange(np.prod(shape)), shape)
-    return {name: (unit, index) for name, index in zip(names, indices, strict=True)}
 
 
 def _interval(_: Array, replicates: Array, images: int) -> Interval:

@@ -1,7 +1,7 @@
 """The three causal metrics: causal effect strength, intervention specificity, circuit modularity.
 
-Each is read off an effect (`latent_effects`, `decoder_responses`), whose Dataset carries intervals besides; memory does
-not grow with the number of images but for their codes.
+Specificity and modularity are read off effects (`latent_effects`, `decoder_responses`), whose Datasets carry intervals
+besides; memory does not grow with the number of images but for their codes.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import xarray as xr
 
 from vaelens.effects import decoder_responses, latent_effects
 from vaelens.effects.record import Array
+from vaelens.effects.strength import strength
 from vaelens.lens import Lens
 from vaelens.statistics import half_sample_interval, half_samples
 
@@ -32,8 +33,8 @@ def causal_effect_strength(
     """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
 
     z = mu(x), z̃_i the same with latent i intervened on. Unnormalised, in pixel-L2, 0 or more; larger is a stronger
-    effect. What z̃_i is depends on `mode`; see `latent_effects`, which also gives the intervals, the relative CES that
-    can be compared across datasets, and the posterior-calibrated one.
+    effect. What z̃_i is depends on `mode`; see `latent_effects`, which in more time also gives the intervals, the
+    relative CES that can be compared across datasets, and the posterior-calibrated one.
 
     Args:
         lens: the lens.
@@ -57,10 +58,11 @@ def causal_effect_strength(
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    effects = latent_effects(
-        lens, x, mode=mode, values=values, seed=seed, positions=positions, progress=progress, tolerance=tolerance
-    )
-    used = () if tolerance is None else ("images", "images_given", "tolerance", "tolerance_reached")
+    asked = {"mode": mode, "values": values, "seed": seed, "positions": positions, "progress": progress}
+    if tolerance is None:
+        return strength(lens, x, **asked)
+    effects = latent_effects(lens, x, **asked, tolerance=tolerance)
+    used = ("images", "images_given", "tolerance", "tolerance_reached")
     return effects["ces"].assign_attrs({name: effects.attrs[name] for name in used})
 
 
