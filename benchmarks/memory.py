@@ -3,7 +3,8 @@
     python -m benchmarks.memory [--sweeps NAME …] [--over FEW MANY]
 
 Each runs in a process of its own, once over a few images to have everything loaded, and then over all of them: what is
-measured is by how much the process then grows at most, so that the images themselves do not count. Needs Linux.
+measured is by how much the process then grows at most, so that the images and labels themselves do not count. Needs
+Linux.
 """
 
 import argparse
@@ -54,11 +55,16 @@ def labelled(x: torch.Tensor) -> vl.ArrayDataset:
     return vl.ArrayDataset(x, labels, ["one", "two"])
 
 
-Sweep = Callable[[vl.Lens, torch.Tensor, torch.Tensor], Any]
+Sweep = Callable[[vl.Lens, Any, torch.Tensor], Any]
+# What a sweep is given in the place of images, where it is not the images.
+GIVEN: dict[str, Callable[[torch.Tensor], Any]] = {
+    "input_effects, factors": labelled,
+    "input_effects, manipulations": vl.ArrayDataset,
+}
 TREATMENT = [vl.Add("encoder.0", [0, 1], 0.5), vl.Ablate("encoder.1", 0, "mean"), vl.Ablate("encoder.1", 1, "resample")]
 SWEEPS: dict[str, Sweep] = {
-    "input_effects, factors": lambda lens, x, y: vl.input_effects(lens, labelled(x), n=len(x)),
-    "input_effects, manipulations": lambda lens, x, y: vl.input_effects(lens, vl.ArrayDataset(x), n=len(x)),
+    "input_effects, factors": lambda lens, ds, y: vl.input_effects(lens, ds, n=len(ds)),
+    "input_effects, manipulations": lambda lens, ds, y: vl.input_effects(lens, ds, n=len(ds)),
     **{
         f"latent_effects, {mode}": lambda lens, x, y, mode=mode: vl.latent_effects(lens, x, mode=mode)
         for mode in ("range", "shift", "posterior", "prior", "swap")
@@ -92,10 +98,12 @@ def alone(name: str, images: int) -> float:
     x, y = (torch.empty(images, 1, SIDE, SIDE) for _ in range(2))
     for block in (*x.split(64), *y.split(64)):
         block.uniform_()
-    SWEEPS[name](subject, x[:WARM], y[:WARM])
+    given = GIVEN.get(name, lambda images: images)
+    SWEEPS[name](subject, given(x[:WARM]), y[:WARM])
+    everything = given(x)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here
     before = _status("VmRSS")
-    SWEEPS[name](subject, x, y)
+    SWEEPS[name](subject, everything, y)
     return (_status("VmHWM") - before) / 1024
 
 

@@ -50,6 +50,16 @@ def test_mean_and_replicates_equal_numpy():
     np.testing.assert_allclose(total.replicates, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("cells", [1, 30, 10**6])
+def test_replicates_in_blocks_are_the_replicates(monkeypatch, cells):
+    monkeypatch.setattr("vaelens.statistics.bootstrap._CELLS", cells)
+    total = accumulate(np.random.default_rng(0).normal(size=(40, 3, 2)), resamples=11)
+    blocks = list(total.replicates_in_blocks())
+    assert len(blocks) == {1: 11, 30: 3, 10**6: 1}[cells]
+    np.testing.assert_array_equal(np.concatenate(blocks), total.replicates)
+    assert list(BootstrapMean((2,), resamples=0).replicates_in_blocks()) == []
+
+
 def test_interval_of_the_mean_of_normals_has_the_width_of_theory():
     n, sd = 1000, 3.0
     values = np.random.default_rng(0).normal(10.0, sd, size=(n, 200))

@@ -80,11 +80,11 @@ def test_how_many_are_active_varies_as_over_resamples():
     values = rng.normal(size=(n, 3))
     values *= np.sqrt(2 * ACTIVE_NATS / (values**2).mean(axis=0)) * [10, 1, 0.1]
     mean = torch.from_numpy(values)
-    found = activity(mean, torch.zeros(n, 3, dtype=torch.float64))
+    logvar = torch.zeros(n, 3, dtype=torch.float64)
     weights = poisson_weights(n, 1000, seed).astype(float)
     kl = weights @ (mean.numpy() ** 2 / 2) / weights.sum(axis=1, keepdims=True)
     low, high = percentile_interval((kl > ACTIVE_NATS).sum(axis=1), images=n)
-    assert [float(end) for end in active_count_interval(mean, found, seed)] == [np.floor(low), np.ceil(high)] == [1, 2]
+    assert [float(end) for end in active_count_interval(mean, logvar, seed)] == [np.floor(low), np.ceil(high)] == [1, 2]
 
 
 @pytest.mark.parametrize("positions", [(), (2, 3)])
@@ -102,13 +102,12 @@ def test_the_same_without_a_variance_goes_by_the_spread(positions):
     )
     spread = np.sqrt(second - first**2)
     low, high = percentile_interval((spread > 1e-3 * spread.max(axis=1, keepdims=True)).sum(axis=1), images=n)
-    ends = [float(end) for end in active_count_interval(mean, activity(mean, None), seed)]
+    ends = [float(end) for end in active_count_interval(mean, None, seed)]
     assert ends == [np.floor(low), np.ceil(high)] == [1, 2]
 
 
 def test_what_is_the_same_for_every_image_is_counted_exactly():
     still = torch.full((6, 2), 0.2)
-    assert [float(end) for end in active_count_interval(still, activity(still, None), 0)] == [0, 0]
+    assert [float(end) for end in active_count_interval(still, None, 0)] == [0, 0]
     pushed = torch.ones(6, 2)
-    found = activity(pushed, torch.zeros(6, 2))
-    assert [float(end) for end in active_count_interval(pushed, found, 0)] == [2, 2]
+    assert [float(end) for end in active_count_interval(pushed, torch.zeros(6, 2), 0)] == [2, 2]

@@ -55,3 +55,17 @@ def test_a_replicate_weighs_a_pair_by_both_its_images(linear):
         total = sum(a for a, _ in pairs)
         expected.append(sum(a * b for a, b in pairs) / total if total else np.nan)
     np.testing.assert_allclose(contrast(model.lens, model.lens.encode(model.x), seed=2, resamples=5)[1], expected)
+
+
+def test_pictures_of_large_images_are_held_for_as_many_as_a_bound_allows(linear, monkeypatch):
+    model = linear(d=2, shape=(1, 2, 2), images=40)
+    codes = model.lens.encode(model.x)
+    drawn = []
+    draw = model.lens.draw_rows
+    monkeypatch.setattr(model.lens, "draw_rows", lambda rows: drawn.append(len(rows)) or draw(rows))
+    monkeypatch.setattr("vaelens.effects.contrast._DRAWN_BYTES", 25 * 4 * 4)
+    mean, replicates = contrast(model.lens, codes, seed=1, resamples=300)
+    distances = all_distances(model)
+    assert sum(drawn) == 25
+    assert mean == pytest.approx(distances.mean(), abs=5 * distances.std() / np.sqrt(25))
+    assert np.isfinite(replicates).all()

@@ -1,5 +1,6 @@
 """Which latents carry anything: the spread of the codes and the KL of the posteriors."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +22,12 @@ class Activity:
         scale: s_i, the code's standard deviation over images (and positions), (d,).
         kl: mean over images of KL(q(z_i|x) || N(0, 1)) in nats, summed over positions, (d,); None where the encoder
             gives no variance.
-        kl_each: the same of each image, (n, d), or None.
         active: kl above 0.01 nat; without a variance, scale above a thousandth of the largest, (d,).
     """
 
     scale: Array
     kl: Array | None
     active: Array
-    kl_each: Array | None = None
 
 
 def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
@@ -42,23 +41,31 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
     scale = np.array([_scale(mean[:, latent].double()) for latent in range(mean.shape[1])])
     if logvar is None:
         return Activity(scale, None, _spread_out(scale))
-    each = np.stack([_kl(mean[:, i].double(), logvar[:, i].double()) for i in range(mean.shape[1])], axis=1)
-    kl = each.mean(axis=0)
-    return Activity(scale, kl, kl > ACTIVE_NATS, each)
+    kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
+    return Activity(scale, kl, kl > ACTIVE_NATS)
 
 
-def active_count_interval(mean: Tensor, found: Activity, seed: int) -> Interval:
+def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
+    """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
+    for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
+        means, logvars = means.double(), logvars.double()
+        each = 0.5 * (means.square() + logvars.exp() - logvars - 1)
+        yield each.reshape(*each.shape[:2], -1).sum(dim=2).cpu().numpy()
+
+
+def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Interval:
     """The 95 % bootstrap interval over images of how many latents are active, whole numbers.
 
     Args:
         mean: posterior means, (n, d, *positions).
-        found: what `activity` measured on them.
+        logvar: posterior log-variances, same shape, or None.
         seed: of the bootstrap resamples.
     """
     latents = (mean.shape[1],)
-    if found.kl_each is not None:
+    if logvar is not None:
         divergence = BootstrapMean(latents, RESAMPLES, seed)
-        divergence.update(found.kl_each)
+        for block in divergences(mean, logvar):
+            divergence.update(block)
         active = divergence.replicates > ACTIVE_NATS  # (resamples, d)
     else:
         first, second = (BootstrapMean(latents, RESAMPLES, seed) for _ in range(2))
@@ -81,7 +88,3 @@ def _spread_out(scale: Array) -> Array:
 def _scale(values: Tensor) -> float:
     # Of differences to the first, so that a code that never changes has a spread of exactly 0.
     return float((values - values.flatten()[0]).std(correction=0))
-
-
-def _kl(mean: Tensor, logvar: Tensor) -> Array:
-    return (0.5 * (mean.square() + logvar.exp() - logvar - 1)).reshape(len(mean), -1).sum(dim=1).cpu().numpy()

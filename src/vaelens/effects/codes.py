@@ -64,7 +64,7 @@ def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, var
         images: (n, C, H, W) in [0, 1].
         positions: where a latent is set.
         seed: draws positions.
-        variances: whether to keep those of the posteriors, for `Codes.take`.
+        variances: whether to keep those of the posteriors.
 
     Raises:
         VaelensError: images out of range, positions that the latent does not have.

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from vaelens.arguments import check_seed
-from vaelens.effects.activity import active_count_interval
+from vaelens.effects.activity import active_count_interval, divergences
 from vaelens.effects.code_use import codes_used_high, perplexity_interval
 from vaelens.effects.codes import Codebook, Codes, codes_of, position_coords
 from vaelens.effects.contrast import contrast
@@ -138,7 +138,7 @@ def latent_effects(
     tolerance = check_tolerance(tolerance)
     if reader is not None and over != FACTORS:
         raise VaelensError(f"a reader was given, and over={over!r} reads no factors; give over='factors', or no reader")
-    codes = codes_of(lens, x, positions, seed, variances=tolerance is not None)
+    codes = codes_of(lens, x, positions, seed, variances=True)
     reading = needed_reading(reader, lens, "over='factors'") if over == FACTORS else None
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
     unit, until, z = plan.over, None, codes.z
@@ -215,13 +215,14 @@ def _known(codes: Codes, unit: str, seed: int) -> dict[str, Any]:
     if unit == "latent":
         found = codes.activity
         known: dict[str, Any] = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
-        count = active_count_interval(codes.z, found, seed)
+        count = active_count_interval(codes.z, codes.logvar, seed)
         known |= with_interval("active_count", (), int(found.active.sum()), count)
-        if found.kl_each is None:
+        if codes.logvar is None:
             return known
         kl, total = BootstrapMean((len(found.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
-        kl.update(found.kl_each)
-        total.update(found.kl_each.sum(axis=1))
+        for block in divergences(codes.z, codes.logvar):
+            kl.update(block)
+            total.update(block.sum(axis=1))
         known |= with_interval("kl", (unit,), found.kl, kl.interval())
         return known | with_interval("kl_total", (), total.mean, total.interval())
     assert codes.codebook is not None, "only the codes of a codebook are swapped"

@@ -112,7 +112,7 @@ def sweep(
             besides += [] if beside is None else [tally.beside]
             pictures.append(tally.pixels.mean.reshape(shape))
             entropy.append(entropies(tally.outputs.mean))
-            replicates.append(entropies(tally.outputs.replicates))
+            replicates.append(np.concatenate([entropies(some) for some in tally.outputs.replicates_in_blocks()]))
             factors += [] if reading is None else [tally.outputs]
     return Sweep(effect, besides, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
 

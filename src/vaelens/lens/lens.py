@@ -14,7 +14,7 @@ from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
-from vaelens.lens.memory import keep_freed_memory
+from vaelens.lens.memory import Whole, keep_freed_memory
 from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.parts import Parts
 from vaelens.lens.run import Run
@@ -185,9 +185,15 @@ class Lens(Sweepable):
     def posterior(self, x: Any) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
         like = self._parts.like
-        parts = [self.encode_rows(chunk.to(like)) for chunk in self._chunks(self._images(x))]
-        logvars = [part.logvar for part in parts if part.logvar is not None]
-        return torch.cat([part.mean for part in parts]), torch.cat(logvars) if logvars else None
+        images = self._images(x)
+        means, logvars = Whole(len(images)), Whole(len(images))
+        for chunk in self._chunks(images):
+            part = self.encode_rows(chunk.to(like))
+            means.add(part.mean)
+            if part.logvar is not None:
+                logvars.add(part.logvar)
+        assert means.tensor is not None, "there is at least one image"
+        return means.tensor, logvars.tensor
 
     def encode(self, x: Any) -> Tensor:
         """The code z = mu(x), (n, d, *positions), of images in [0, 1]."""

@@ -72,6 +72,25 @@ def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterato
         start = chunk.stop
 
 
+class Whole:
+    """Chunks put one after the other into one tensor, so that none is held beside it.
+
+    Args:
+        rows: how many there are of all chunks together.
+    """
+
+    def __init__(self, rows: int):
+        self._rows, self._filled = rows, 0
+        self.tensor: Tensor | None = None
+
+    def add(self, chunk: Tensor) -> None:
+        """The next rows; the first chunk says of which shape and type they are."""
+        if self.tensor is None:
+            self.tensor = chunk.new_empty(self._rows, *chunk.shape[1:])
+        self.tensor[self._filled : self._filled + len(chunk)] = chunk
+        self._filled += len(chunk)
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an exception says that memory ran out, on a GPU or in RAM."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):

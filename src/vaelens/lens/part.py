@@ -57,8 +57,8 @@ class Part:
 
     # How it runs
 
-    def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> None:
-        """Find the part as steps, on two rows of input, or the reason why it must run under hooks."""
+    def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> Any:
+        """Find the part as steps, on two rows of input, or the reason why it must run under hooks; gives its result."""
         self.points, self._found, self._plans, self._chosen = points, None, {}, {}
         self._trusted_until = -math.inf
         samples: dict[str, Sample] = {}
@@ -72,6 +72,8 @@ class Part:
                 self.function, example.clone(), points, {name: partial(sample, name) for name in points}, ()
             )
         found: Found | str = "they were asked for"
+        for device in {torch.device("cpu"), example.device}:
+            torch.rand(1, device=device)  # a constant drawn while tracing is not to be by chance what the hooks drew
         if ways:
             leaves = leaf_modules(self.model)
             found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
@@ -83,6 +85,7 @@ class Part:
         # Steps that draw nothing were found to give each image by itself what it gives among others.
         known = self._found is not None and not self._found.known.drawn
         self._mixes = not known and not self._alone(example, first(result))
+        return result
 
     @property
     def way(self) -> str:

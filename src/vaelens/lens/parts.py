@@ -164,8 +164,8 @@ class Parts:
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(2, *example.shape[1:], generator=generator).to(example)
         with undisturbed(self.module):
-            mean, _ = _posterior(self.encoder.function(images.clone()), 2)
-            self.encoder.prepare({name: points[name] for name in sites.of("encoder")}, images, ways)
+            result = self.encoder.prepare({name: points[name] for name in sites.of("encoder")}, images, ways)
+            mean, _ = _posterior(result, len(images))
             self.decoder.prepare({name: points[name] for name in sites.of("decoder")}, self.decodable(mean), ways)
 
     def decodable(self, codes: Tensor) -> Tensor:

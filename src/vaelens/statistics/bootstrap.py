@@ -5,6 +5,7 @@ needs running sums only, never the images. A batch of n images costs n · resamp
 and an accumulator holds resamples · cells numbers in float32 (ask for `resamples=0` where a cell is a pixel).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from scipy.special import ndtr, stdtrit
 
 from vaelens.errors import VaelensError
 from vaelens.statistics.weights import BLOCK, generator_of, next_weights
+
+_CELLS = 2**18  # of the replicates that are had at once in blocks: they stay in the cache
 
 
 class BootstrapMean:
@@ -112,8 +115,13 @@ class BootstrapMean:
     @property
     def replicates(self) -> NDArray[np.float64]:
         """The mean of each resample, `(resamples, *shape)`; NaN where a resample drew no image."""
-        deviations = _divide(self._weighted, self._weights[:, None]).reshape(self.resamples, *self.shape)
-        return self._origin + deviations
+        return self._replicates(slice(None))
+
+    def replicates_in_blocks(self) -> Iterator[NDArray[np.float64]]:
+        """The same, a few resamples at a time, for what takes each by itself: not all stand in float64 at once."""
+        rows = max(1, _CELLS // max(1, self._origin.size))
+        for start in range(0, self.resamples, rows):
+            yield self._replicates(slice(start, start + rows))
 
     def interval(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The percentile interval of the mean, widened for the number of images as `percentile_interval` says.
@@ -131,6 +139,10 @@ class BootstrapMean:
             VaelensError: if `level` is not between 0 and 1.
         """
         return percentile_interval(self.replicates, level, self.count)
+
+    def _replicates(self, some: slice) -> NDArray[np.float64]:
+        deviations = _divide(self._weighted[some], self._weights[some, None])
+        return self._origin + deviations.reshape(len(deviations), *self.shape)
 
 
 def ratio_interval(
