@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from benchmarks import coverage, latent, mediation, metrics, page, patching
+from benchmarks import coverage, large, latent, mediation, metrics, page, patching, peaks
 from benchmarks.contest import Contest, Way, difference, run
 from benchmarks.rivals import RIVALS
 from benchmarks.rivals.hooks import whole
@@ -140,3 +140,10 @@ def test_the_effects_have_the_means_that_are_covered():
         values = effects.draw(np.random.default_rng(0), (400_000,))
         assert abs(values.mean() - effects.mean) < 5 * values.std() / 400_000**0.5, name
         assert 0 <= values.min() <= values.max() <= coverage.BOUND, name
+
+
+@pytest.mark.skipif(not peaks.STATUS.exists(), reason="only Linux says what a process held at most")
+def test_every_step_on_a_large_model_is_run():
+    lines = list(large.rows(vl.Lens(large.autoencoder(width=32)), torch.rand(2, 3, 16, 16), "cpu"))
+    assert len(lines) == len(large.STEPS)
+    assert all(line.endswith(" GB |") for line in lines)

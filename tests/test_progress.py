@@ -95,6 +95,23 @@ def test_a_bar_comes_after_two_seconds_and_goes_also_when_interrupted(terminal):
     assert written.getvalue().endswith("\x1b[2K")  # the line is wiped
 
 
+def test_a_bar_is_not_drawn_over_another(terminal):
+    written, clock = terminal(True)
+    with reporting(True, 2, "outer") as outer:
+        clock[0] = 3.0
+        outer.advance(1)
+        with reporting(True, 2, "inner") as inner:
+            clock[0] = 6.0
+            inner.advance(1)
+        outer.advance(1)
+    assert "outer" in written.getvalue()
+    assert "inner" not in written.getvalue()
+    with reporting(True, 2, "later") as later:
+        clock[0] = 9.0
+        later.advance(1)
+    assert "later" in written.getvalue()
+
+
 @pytest.mark.parametrize(("given", "is_terminal"), [(True, False), (False, True)])
 def test_nothing_is_shown_where_none_was_asked_for_or_nobody_looks(terminal, given, is_terminal):
     written, clock = terminal(is_terminal)

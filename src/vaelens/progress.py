@@ -7,7 +7,7 @@ however it ends. A step costs a look at the clock.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -119,7 +119,9 @@ class _Calls:
 
 
 class _Bar:
-    """A bar that comes late and leaves nothing behind."""
+    """A bar that comes late and leaves nothing behind; none beside another that is shown."""
+
+    _shown: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -128,7 +130,7 @@ class _Bar:
 
     def show(self, done: float, total: float, label: str) -> None:
         if self._bar is None:
-            if not self._console.is_terminal or monotonic() - self._begin < _PATIENCE:
+            if not self._console.is_terminal or monotonic() - self._begin < _PATIENCE or _Bar._shown:
                 return
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -141,8 +143,10 @@ class _Bar:
             self._bar.add_task(label, total=total)
             self._bar.update(self._bar.task_ids[0], completed=done)
             self._bar.start()
+            _Bar._shown = True
         self._bar.update(self._bar.task_ids[0], completed=done, description=label)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+            _Bar._shown = False

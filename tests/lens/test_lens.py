@@ -315,6 +315,16 @@ def test_a_decoder_outside_the_module_is_refused(layer, joined):
         vl.Lens(model, model.encoder, lambda z: elsewhere(z).view(-1, 1, 2, 2), example=torch.zeros(2, 1, 2, 2))
 
 
+def test_finding_the_sites_tells_how_far_it_is(small):
+    told = []
+    lens = vl.Lens(small.lens.module, progress=lambda done, total: told.append((done, total)))
+    lens.encode(small.x)
+    lens.encode(small.x)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(VaelensError, match="progress is 'often'"):
+        vl.Lens(small.lens.module, progress="often")
+
+
 def test_a_forward_that_takes_another_path_is_an_error_and_no_silent_miss(layer, joined):
     model = parts(layer, joined)
     taken = [True]

@@ -22,6 +22,7 @@ from vaelens.lens.settings import FP32, checked_precision, checked_ways
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.lens.sweepable import Sweepable
 from vaelens.models.quantiser import Quantised
+from vaelens.progress import check_progress
 
 
 class Lens(Sweepable):
@@ -52,6 +53,8 @@ class Lens(Sweepable):
         execution: how sweeps run the model: "auto" (as a graph by torch.fx or torch.export, of which only what an
             intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
             rounding; `lens.execution` says which it is, and why.
+        progress: while the sites of a large model are found, whether to show a bar on standard error, or a function of
+            (thirds done, 3).
 
     Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
     `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
@@ -89,11 +92,13 @@ class Lens(Sweepable):
         sites: Any = None,
         precision: Any = FP32,
         execution: Any = "auto",
+        progress: Any = True,
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if memory_mb is not None and not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
+        check_progress(progress)
         keep_freed_memory()
         ways, precision = checked_ways(execution), checked_precision(precision)
         self.module = unwrapped(model)
@@ -103,7 +108,7 @@ class Lens(Sweepable):
         self._channels = known.channels
         self._memory = None if memory_mb is None else memory_mb * 2**20
         self._precision = precision
-        self._ways = ways
+        self._ways, self._progress = ways, progress
         self._sites: Sites | None = None
         self._example: Tensor | None = None
         self._names: list[Name] = checked_names({} if sites is None else sites)
@@ -162,7 +167,7 @@ class Lens(Sweepable):
         """
         names = [*self._names, *checked_names(sites)]
         if self._example is not None:
-            self._sites = self._parts.find_sites(self._example, names, self._ways)
+            self._sites = self._parts.find_sites(self._example, names, self._ways, self._progress)
         self._names = names
 
     def describe(self) -> dict[str, Any]:
@@ -287,7 +292,7 @@ class Lens(Sweepable):
                 "grey images that are to go in as colours use x.expand(-1, 3, -1, -1)"
             )
         example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
-        self._sites = self._parts.find_sites(example, self._names, self._ways)
+        self._sites = self._parts.find_sites(example, self._names, self._ways, self._progress)
         self._example, self.image_shape = example, tuple(example.shape[1:])
 
     def _images(self, x: Any) -> Tensor:

@@ -26,6 +26,7 @@ from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.points import Point, presented, returned
 from vaelens.lens.regions import Group, Region
 from vaelens.lens.settings import FP32, HOOKS, in_precision
+from vaelens.progress import Advance
 
 # Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
 # filled.
@@ -57,8 +58,17 @@ class Part:
 
     # How it runs
 
-    def prepare(self, points: Mapping[str, Point], example: Tensor, ways: Collection[str] = WAYS) -> Any:
-        """Find the part as steps, on two rows of input, or the reason why it must run under hooks; gives its result."""
+    def prepare(
+        self,
+        points: Mapping[str, Point],
+        example: Tensor,
+        ways: Collection[str] = WAYS,
+        advance: Advance = lambda _: None,
+    ) -> Any:
+        """Find the part as steps, on two rows of input, or the reason why it must run under hooks; gives its result.
+
+        `advance` is told when a third, and when two thirds, of it are done.
+        """
         self.points, self._found, self._plans, self._chosen = points, None, {}, {}
         self._trusted_until = -math.inf
         samples: dict[str, Sample] = {}
@@ -71,12 +81,14 @@ class Part:
             result, _ = execute(
                 self.function, example.clone(), points, {name: partial(sample, name) for name in points}, ()
             )
+        advance(1 / 3)
         found: Found | str = "they were asked for"
         for device in {torch.device("cpu"), example.device}:
             torch.rand(1, device=device)  # a constant drawn while tracing is not to be by chance what the hooks drew
         if ways:
             leaves = leaf_modules(self.model)
             found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
+        advance(1 / 3)
         if isinstance(found, str):
             self.reason = found
         else:

@@ -22,6 +22,7 @@ from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT, Sites, site_of, stages
 from vaelens.models.quantiser import Quantised
+from vaelens.progress import Report, reporting
 
 _LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
 
@@ -113,15 +114,29 @@ class Parts:
         with undisturbed(self.module):
             return self.quantisation(codes)
 
-    def find_sites(self, example: Tensor, names: Sequence[Name] = (), ways: Collection[str] = WAYS) -> Sites:
+    def find_sites(
+        self,
+        example: Tensor,
+        names: Sequence[Name] = (),
+        ways: Collection[str] = WAYS,
+        progress: Any = False,
+    ) -> Sites:
         """Trace one small batch and resolve every site: those that are found, and those that a user names.
+
+        Args:
+            example: one or two images.
+            names: the user's names.
+            ways: the ways to run as steps that are tried.
+            progress: whether to show a bar: a large model is run several times.
 
         Raises:
             VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
                 for nothing.
         """
-        sites, points = self._resolved(example, names)
-        self._prepare(sites, points, example, ways)
+        with reporting(progress, 3, "finding the sites") as report:
+            sites, points = self._resolved(example, names)
+            report.advance(1)
+            self._prepare(sites, points, example, ways, report)
         return sites
 
     def _resolved(self, example: Tensor, names: Sequence[Name]) -> tuple[Sites, Mapping[str, Point]]:
@@ -159,14 +174,18 @@ class Parts:
             mean, logvar = _posterior(encoder.result, len(example))
             return encoder, trace(self.module, self.decoder.function, self.decodable(mean), also), mean, logvar
 
-    def _prepare(self, sites: Sites, points: Mapping[str, Point], example: Tensor, ways: Collection[str]) -> None:
+    def _prepare(
+        self, sites: Sites, points: Mapping[str, Point], example: Tensor, ways: Collection[str], report: Report
+    ) -> None:
         """Tell both parts their sites, and let them find their steps on two made-up images."""
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(2, *example.shape[1:], generator=generator).to(example)
         with undisturbed(self.module):
-            result = self.encoder.prepare({name: points[name] for name in sites.of("encoder")}, images, ways)
+            of_part = {part: {name: points[name] for name in sites.of(part)} for part in ("encoder", "decoder")}
+            result = self.encoder.prepare(of_part["encoder"], images, ways, report.advance)
             mean, _ = _posterior(result, len(images))
-            self.decoder.prepare({name: points[name] for name in sites.of("decoder")}, self.decodable(mean), ways)
+            report.advance(1 / 3)
+            self.decoder.prepare(of_part["decoder"], self.decodable(mean), ways, report.advance)
 
     def decodable(self, codes: Tensor) -> Tensor:
         """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
