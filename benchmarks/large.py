@@ -53,7 +53,9 @@ def middle(lens: vl.Lens) -> str:
 STEPS: Mapping[str, Step] = {
     "sites found, all images encoded": lambda lens, x: lens.encode(x),
     "a channel ablated": lambda lens, x: lens.run(x[:1], vl.Ablate(middle(lens), 0), capture="decoder.0"),
-    f"`latent_effects`, {len(VALUES)} values": lambda lens, x: vl.latent_effects(lens, x, values=VALUES, progress=False),
+    f"`latent_effects`, {len(VALUES)} values": lambda lens, x: vl.latent_effects(
+        lens, x, values=VALUES, progress=False
+    ),
     "`patching_effects` of the latent": lambda lens, x: vl.patching_effects(
         lens, x[:1], x[1:2], sites="latent", progress=False
     ),
@@ -84,7 +86,9 @@ def main() -> None:
     model = autoencoder().to(given.device)
     images = torch.rand(given.images, 3, given.side, given.side)
     weights = sum(weight.numel() for weight in model.parameters())
-    print(f"{processor(given.device)}, PyTorch {torch.__version__}; AutoencoderKL, {weights / 1e6:.0f} million weights, ")
+    print(
+        f"{processor(given.device)}, PyTorch {torch.__version__}; AutoencoderKL, {weights / 1e6:.0f} million weights, "
+    )
     print(f"{given.images} images of {given.side}×{given.side}×3\n")
     print("| what | time | most memory |\n|---|---|---|")
     for row in rows(vl.Lens(model), images, given.device):

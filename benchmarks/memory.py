@@ -85,7 +85,9 @@ SWEEPS: dict[str, Sweep] = {
 def measure(name: str, images: int) -> float:
     """By how many MB a new process grows at most while it runs a sweep."""
     command = [sys.executable, "-m", "benchmarks.memory", "--alone", name, "--images", str(images)]
-    ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | FREEING, check=False)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | FREEING, cwd=Path(__file__).parents[1], check=False
+    )
     if ran.returncode:
         raise RuntimeError(ran.stderr)
     return float(ran.stdout)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.statistics import half_samples
 
 torch.set_num_threads(1)  # small models gain nothing from threads, and lose much where cores are shared
 
@@ -64,6 +65,16 @@ def _own_cache(tmp_path_factory, worker_id):
     base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAELENS_CACHE", str((base if worker_id == "master" else base.parent) / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_halves():
+    """Analyses draw the intervals of their disentanglement scores from two halves: twenty take most of their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "vaelens.analysis.disentanglement.half_samples", lambda images, count, seed: half_samples(images, 2, seed)
+        )
         yield
 
 

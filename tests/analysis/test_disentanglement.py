@@ -3,6 +3,15 @@ import pytest
 
 import vaelens as vl
 from vaelens.analysis.disentanglement import DCI_SCORES, METRICS, disentanglement
+from vaelens.statistics import half_samples
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _all_halves():
+    """Here the intervals are those that users get."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaelens.analysis.disentanglement.half_samples", half_samples)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -228,26 +228,38 @@ BUILDERS = {
 }
 
 
-def built(name):
-    """A tiny model, its lens, its reference, and two batches of images."""
+def built(name, **options):
+    """A tiny model, its lens, its reference, and two batches of images; `options` of the lens."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model, encode, decode, image = BUILDERS[name]()
         dtype = next(model.parameters()).dtype
         x, y = torch.rand(2, 2, *image, dtype=dtype)
-    return SimpleNamespace(model=model, reference=Reference(model, encode, decode), lens=vl.Lens(model), x=x, y=y)
+    lens = vl.Lens(model, **options)
+    return SimpleNamespace(model=model, reference=Reference(model, encode, decode), lens=lens, x=x, y=y)
+
+
+def by_hooks(name):
+    """The same, for what does not hang on how sweeps run: an export takes seconds."""
+    return built(name, execution="hooks")
 
 
 @pytest.fixture(params=BUILDERS)
 def foreign(request):
     """Each of the models in turn."""
-    return built(request.param)
+    return by_hooks(request.param)
 
 
 @pytest.fixture
 def build_foreign():
     """Builds one of the models by name."""
     return built
+
+
+@pytest.fixture
+def build_by_hooks():
+    """Builds one of the models by name, under a lens that runs it by hooks: an export takes seconds."""
+    return by_hooks
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ def test_patching_every_unit_of_attention(build_foreign, patching_agrees, is_on_
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("name", ["pythae vae", "pythae conv", "pythae vq vector", "autoencoder-kl", "vq-model"])
-def test_models_of_low_precision_stay_so_and_give_what_float32_gives_nearly(build_foreign, name, dtype):
-    one = build_foreign(name)
+def test_models_of_low_precision_stay_so_and_give_what_float32_gives_nearly(build_by_hooks, name, dtype):
+    one = build_by_hooks(name)
     x, y = one.x.float(), one.y.float()
     wide = one.lens.run(x, vl.Set("latent", 0, 0.5)) if name != "pythae vq vector" else one.lens.run(x)
     low = vl.Lens(one.model.train().to(dtype))

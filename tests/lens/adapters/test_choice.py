@@ -32,8 +32,8 @@ def test_neither_library_is_imported_for_models_of_ones_own():
         ("autoencoder-kl", {"model": "AutoencoderKL", "library": "diffusers", "latent": "continuous"}),
     ],
 )
-def test_the_description_names_class_and_library(build_foreign, name, expected):
-    one = build_foreign(name)
+def test_the_description_names_class_and_library(build_by_hooks, name, expected):
+    one = build_by_hooks(name)
     record = json.loads(json.dumps(one.lens.describe()))
     expected["library"] += f" {importlib.metadata.version(expected['library'])}"
     assert {key: record[key] for key in expected} == expected
@@ -42,16 +42,16 @@ def test_the_description_names_class_and_library(build_foreign, name, expected):
 
 
 @pytest.mark.parametrize("name", ["own", "pythae vae", "autoencoder-kl"])
-def test_of_a_parallel_model_the_module_inside_is_looked_at(build_foreign, name):
+def test_of_a_parallel_model_the_module_inside_is_looked_at(build_by_hooks, name):
     if name == "own":
         model, x = vl.build_model("vae", (1, 16, 16), 2), torch.rand(2, 1, 16, 16)
     else:
-        one = build_foreign(name)
+        one = build_by_hooks(name)
         model, x = one.model, one.x
-    lens = vl.Lens(nn.DataParallel(model))
+    lens, inside = (vl.Lens(one, execution="hooks") for one in (nn.DataParallel(model), model))
     assert lens.module is model
-    assert torch.equal(lens.reconstruct(x), vl.Lens(model).reconstruct(x))
-    assert lens.describe() == vl.Lens(model).describe()
+    assert torch.equal(lens.reconstruct(x), inside.reconstruct(x))
+    assert lens.describe() == inside.describe()
 
 
 def test_parts_that_are_named_run_inside_a_parallel_module_too():
@@ -65,20 +65,20 @@ def test_parts_that_are_named_run_inside_a_parallel_module_too():
     assert list(lens.sites) == ["latent", "decoder.0"]
 
 
-def test_named_parts_come_before_those_of_a_known_model(build_foreign):
-    one = build_foreign("autoencoder-kl")
-    lens = vl.Lens(one.model, lambda x: one.model.encoder(x), lambda z: one.model.decoder(z[:, :2]))
+def test_named_parts_come_before_those_of_a_known_model(build_by_hooks):
+    one = build_by_hooks("autoencoder-kl")
+    lens = vl.Lens(one.model, lambda x: one.model.encoder(x), lambda z: one.model.decoder(z[:, :2]), execution="hooks")
     assert lens.encode(one.x).shape == (2, 4, 8, 8)
 
 
 @pytest.mark.parametrize("name", ["pythae vae", "vq-model"])
-def test_a_known_model_takes_no_codebook_beside_its_own(build_foreign, name):
-    one = build_foreign(name)
+def test_a_known_model_takes_no_codebook_beside_its_own(build_by_hooks, name):
+    one = build_by_hooks(name)
     with pytest.raises(VaelensError, match=f"a {type(one.model).__name__} brings its own codebook, where it has one"):
         vl.Lens(one.model, codebook=torch.zeros(2, 3))
 
 
-def test_a_large_image_is_followed_without_its_numbers_to_the_same_sites(build_foreign, monkeypatch):
+def test_a_large_image_is_followed_without_its_numbers_to_the_same_sites(build_by_hooks, monkeypatch):
     followed = []
     whole = Parts._traced
 
@@ -88,10 +88,10 @@ def test_a_large_image_is_followed_without_its_numbers_to_the_same_sites(build_f
         return found
 
     monkeypatch.setattr(Parts, "_traced", traced)
-    one = build_foreign("autoencoder-kl")
-    expected = repr(vl.Lens(one.model, example=one.x))
+    one = build_by_hooks("autoencoder-kl")
+    expected = repr(vl.Lens(one.model, example=one.x, execution="hooks"))
     monkeypatch.setattr("vaelens.lens.parts._LARGE", 0)
-    assert repr(vl.Lens(one.model, example=one.x)) == expected
+    assert repr(vl.Lens(one.model, example=one.x, execution="hooks")) == expected
     assert followed[-2:] == ["Tensor", "FakeTensor"]
 
 

@@ -14,8 +14,8 @@ def layers(model):
 
 
 @pytest.mark.parametrize("name", ["autoencoder-kl", "vq-model", "vq-model spatial"])
-def test_every_layer_is_a_site_in_order(build_foreign, name):
-    one = build_foreign(name)
+def test_every_layer_is_a_site_in_order(build_by_hooks, name):
+    one = build_by_hooks(name)
     assert repr(one.lens).endswith("sites: known after the first image")
     one.lens.encode(one.x)
     sites = one.lens.sites
@@ -25,8 +25,8 @@ def test_every_layer_is_a_site_in_order(build_foreign, name):
     assert sites[sites.output].shape == (3, 16, 16)
 
 
-def test_the_posterior_is_the_models(build_foreign):
-    one = build_foreign("autoencoder-kl")
+def test_the_posterior_is_the_models(build_by_hooks):
+    one = build_by_hooks("autoencoder-kl")
     with torch.no_grad():
         one.model.quant_conv.bias[3] = 50  # beyond the bounds that diffusers clamps to
         expected = one.model.encode(2 * one.x - 1).latent_dist
@@ -36,8 +36,8 @@ def test_the_posterior_is_the_models(build_foreign):
     assert (logvar[:, 1] == 20).all()
 
 
-def test_codes_are_those_of_the_model(build_foreign):
-    one = build_foreign("vq-model")
+def test_codes_are_those_of_the_model(build_by_hooks):
+    one = build_by_hooks("vq-model")
     with torch.no_grad():
         embedding = one.model.encode(2 * one.x - 1).latents
         expected = one.model.quantize(embedding)[2][2]
@@ -46,8 +46,8 @@ def test_codes_are_those_of_the_model(build_foreign):
     assert torch.equal(one.lens.codebook, one.model.quantize.embedding.weight)
 
 
-def test_what_is_decoded_is_not_clamped(build_foreign):
-    one = build_foreign("autoencoder-kl")
+def test_what_is_decoded_is_not_clamped(build_by_hooks):
+    one = build_by_hooks("autoencoder-kl")
     with torch.no_grad():
         one.model.decoder.conv_out.bias[:] = torch.tensor([-9.0, 0.0, 9.0])
     images = one.lens.reconstruct(one.x)
@@ -55,35 +55,35 @@ def test_what_is_decoded_is_not_clamped(build_foreign):
     assert images[:, 2].min() > 4
 
 
-def test_a_sliced_model_gives_what_it_gives_itself(build_foreign):
-    one = build_foreign("autoencoder-kl")
+def test_a_sliced_model_gives_what_it_gives_itself(build_by_hooks):
+    one = build_by_hooks("autoencoder-kl")
     one.model.enable_slicing()
     torch.testing.assert_close(one.lens.reconstruct(one.x), one.reference.forward(one.x)[1], rtol=0, atol=1e-6)
 
 
-def test_a_tiled_model_is_refused_where_it_would_tile(build_foreign):
-    one = build_foreign("autoencoder-kl")
+def test_a_tiled_model_is_refused_where_it_would_tile(build_by_hooks):
+    one = build_by_hooks("autoencoder-kl")
     one.model.enable_tiling()
     torch.testing.assert_close(one.lens.reconstruct(one.x), one.reference.forward(one.x)[1], rtol=0, atol=1e-6)
     large = torch.rand(1, 3, 32, 16)
     with pytest.raises(VaelensError, match=r"32×16 here would go .* in tiles of 16.*; call disable_tiling\(\) on the"):
-        vl.Lens(one.model).encode(large)
+        vl.Lens(one.model, execution="hooks").encode(large)
     one.model.disable_tiling()
-    lens = vl.Lens(one.model)
+    lens = vl.Lens(one.model, execution="hooks")
     code = lens.encode(large)
     one.model.enable_tiling()
     with pytest.raises(VaelensError, match="what is 16×8 here would go through the model in tiles of 8"):
         lens.decode(code)
 
 
-def test_grey_images_are_refused_by_a_model_of_colours(build_foreign):
+def test_grey_images_are_refused_by_a_model_of_colours(build_by_hooks):
     with pytest.raises(VaelensError, match="images have 1 channels, this VQModel takes 3; for grey images"):
-        build_foreign("vq-model").lens.encode(torch.rand(2, 1, 16, 16))
+        build_by_hooks("vq-model").lens.encode(torch.rand(2, 1, 16, 16))
 
 
-def test_a_symbolic_trace_can_follow_the_parts(build_foreign):
+def test_a_symbolic_trace_can_follow_the_parts(build_by_hooks):
     """Only calls of modules stand between image and code: no wrapper, and no branch on what the images hold."""
-    one = build_foreign("autoencoder-kl")
+    one = build_by_hooks("autoencoder-kl")
     encode = one.lens._parts.encoder.function
 
     class Part(nn.Module):
