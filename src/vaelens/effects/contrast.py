@@ -5,9 +5,9 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import cells
 from vaelens.lens import Lens
 from vaelens.lens.memory import Whole
@@ -15,15 +15,15 @@ from vaelens.statistics import poisson_weights
 
 _ALL_PAIRS = 512
 _PAIRS = 50_000
-# Images that the pairs are drawn among, and the bytes that their reconstructions may take.
-_DRAWN, _DRAWN_BYTES = 1024, 256 * 2**20
+_DRAWN = 1024  # images that the pairs are drawn among
+_BYTES = 256 * 2**20  # what reconstructions may take
 
 
 def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
     """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
 
-    All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Of
-    large images, as many are drawn as 256 MB hold of their reconstructions in fp32.
+    All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Where
+    their reconstructions take more than 256 MB, they are made anew, block against block.
 
     Args:
         lens: the lens.
@@ -37,32 +37,56 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
     """
     images = len(codes)
     generator = np.random.default_rng(seed)
-    assert lens.image_shape is not None, "a lens that gave codes has seen images"
-    most = max(2, min(_DRAWN, _DRAWN_BYTES // (4 * math.prod(lens.image_shape))))
-    drawn = np.arange(images) if images <= most else np.sort(generator.choice(images, most, replace=False))
-    first, second = np.triu_indices(len(drawn), k=1)
-    every = len(drawn) <= _ALL_PAIRS
-    if not every:
-        chosen = generator.choice(len(first), _PAIRS, replace=False)
-        first, second = first[chosen], second[chosen]
-    if len(first) == 0:
+    drawn = np.arange(images) if images <= _DRAWN else np.sort(generator.choice(images, _DRAWN, replace=False))
+    pairs = np.stack(np.triu_indices(len(drawn), k=1))
+    if images > _ALL_PAIRS:
+        pairs = pairs[:, generator.choice(pairs.shape[1], _PAIRS, replace=False)]
+    if pairs.shape[1] == 0:
         return float("nan"), np.full(resamples, np.nan)
-    shown = Whole(len(drawn))
-    for some in codes[torch.as_tensor(drawn, device=codes.device)].split(lens.rows_drawn):
-        shown.add(lens.draw_rows(some))
-    assert shown.tensor is not None, "there are two images at least"
-    pictures = cells(shown.tensor)  # (m, pixels)
-    if every:
-        distances = functional.pdist(pictures).double().cpu()  # in the order of first and second
-    else:
-        pairs = zip(_blocks(first), _blocks(second), strict=True)
-        distances = torch.cat([(pictures[a] - pictures[b]).norm(dim=1).double().cpu() for a, b in pairs])
-    apart, counted = torch.zeros(2, len(drawn), len(drawn), dtype=torch.float64)
-    apart[first, second], counted[first, second] = distances, torch.ones_like(distances)
+    counted = torch.zeros(len(drawn), len(drawn), dtype=torch.float64)
+    counted[tuple(pairs)] = 1
+    apart = _apart(lens, codes[torch.as_tensor(drawn, device=codes.device)], counted)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
     total, weight = ((weights @ one * weights).sum(dim=1) for one in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
-    return float(distances.mean()), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
+    return float(apart.sum() / pairs.shape[1]), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
-def _blocks(indices: Array, size: int = 1024) -> list[Tensor]:
-    return list(torch.as_tensor(indices).split(size))
+def _apart(lens: Lens, codes: Tensor, wanted: Tensor) -> Tensor:
+    """The distances of some pairs' reconstructions, float64 (m, m); 0 elsewhere.
+
+    Args:
+        lens: the lens.
+        codes: (m, d, *positions).
+        wanted: 1 for the pairs (i, j), i < j, else 0.
+    """
+    assert lens.image_shape is not None, "a lens that gave codes has seen images"
+    held = _BYTES // (4 * math.prod(lens.image_shape))
+    blocks = chunks(len(codes), len(codes) if len(codes) <= held else max(1, held // 2))  # two are held at once
+    apart = torch.zeros_like(wanted)
+    for k, some in enumerate(blocks):
+        ones = _pictures(lens, codes[some])
+        for others in blocks[k:]:
+            here = wanted[some, others]
+            if here.any():
+                apart[some, others] = _between(ones, ones if others == some else _pictures(lens, codes[others]), here)
+    return apart
+
+
+def _pictures(lens: Lens, codes: Tensor) -> Tensor:
+    """Reconstructions, (m, pixels)."""
+    whole = Whole(len(codes))
+    for some in codes.split(lens.rows_drawn):
+        whole.add(lens.draw_rows(some))
+    assert whole.tensor is not None, "a block has an image at least"
+    return cells(whole.tensor)
+
+
+def _between(ones: Tensor, others: Tensor, wanted: Tensor) -> Tensor:
+    """The distances of some pairs of two blocks' pictures, float64; 0 elsewhere."""
+    if wanted.sum() > wanted.numel() / 4:  # by products of matrices, equal pictures would lie apart
+        every = torch.cdist(ones, others, compute_mode="donot_use_mm_for_euclid_dist")
+        return every.double().cpu() * wanted
+    apart = torch.zeros_like(wanted)
+    for row, columns in enumerate(wanted.bool()):
+        apart[row, columns] = (others[columns.to(others.device)] - ones[row]).norm(dim=1).double().cpu()
+    return apart
