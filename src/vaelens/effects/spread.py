@@ -15,7 +15,7 @@ class Spread:
 
     def __init__(self) -> None:
         self._images = 0
-        self._sums: dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}  # of as many bytes as the activation of one image
         self._squares: dict[str, Tensor] = {}  # by unit, summed over positions
         self._origin: dict[str, Tensor] = {}
 
@@ -25,8 +25,9 @@ class Spread:
         for site, activation in seen.activations.items():
             if site not in self._origin:  # sums of differences to the first image lose no digits
                 self._origin[site] = activation[:1].clone()
-                self._sums[site] = torch.zeros_like(by_unit(activation[:1])[0])
-                self._squares[site] = self._sums[site].sum(dim=1)
+                single = by_unit(activation[:1])[0]
+                self._sums[site] = torch.zeros_like(single, dtype=torch.promote_types(activation.dtype, torch.float32))
+                self._squares[site] = single.new_zeros(len(single))
             values = by_unit(activation) - by_unit(self._origin[site])  # (c, units, positions)
             self._sums[site] += times * values.sum(dim=0)
             self._squares[site] += times * values.square_().sum(dim=(0, 2))
@@ -35,7 +36,7 @@ class Spread:
         """s of every unit of some sites, one after the other."""
         parts = []
         for site in sites:
-            squares, mean = self._squares[site] / self._images, self._sums[site] / self._images
+            squares, mean = self._squares[site] / self._images, self._sums[site].double() / self._images
             parts.append((squares - mean.square().sum(dim=1)).clamp(min=0).sqrt().cpu().numpy())
         return np.concatenate(parts)
 
