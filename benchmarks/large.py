@@ -1,6 +1,6 @@
 """What a lens on a large model takes: the autoencoder of Stable Diffusion 1.5, with random weights.
 
-    python -m benchmarks.large [--side 512] [--images 2] [--device cpu]
+    python -m benchmarks.large [--side 512] [--images 2] [--device cpu] [--execution auto]
 
 Prints, as each is done, its seconds and the most memory that was held while it ran, the model and all else included: on
 a GPU of the device, elsewhere the process's resident memory, as Linux counts it. Needs diffusers.
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of the images (default 512)")
     parser.add_argument("--images", type=int, default=2, help="how many, 2 or more (default 2)")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--execution", default="auto", help="how the lens runs the model (default auto)")
     given = parser.parse_args()
     model = autoencoder().to(given.device)
     images = torch.rand(given.images, 3, given.side, given.side)
@@ -91,7 +92,7 @@ def main() -> None:
     )
     print(f"{given.images} images of {given.side}×{given.side}×3\n")
     print("| what | time | most memory |\n|---|---|---|")
-    for row in rows(vl.Lens(model), images, given.device):
+    for row in rows(vl.Lens(model, execution=given.execution), images, given.device):
         print(row, flush=True)
 
 
