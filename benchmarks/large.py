@@ -7,7 +7,7 @@ a GPU of the device, elsewhere the process's resident memory, as Linux counts it
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -68,7 +68,7 @@ STEPS: Mapping[str, Step] = {
 }
 
 
-def rows(lens: vl.Lens, images: Tensor, device: str) -> Any:
+def rows(lens: vl.Lens, images: Tensor, device: str) -> Iterator[str]:
     """A line of the table for each step, as it is done."""
     for label, step in STEPS.items():
         most_held(device, anew=True)
@@ -88,7 +88,7 @@ def main() -> None:
     images = torch.rand(given.images, 3, given.side, given.side)
     weights = sum(weight.numel() for weight in model.parameters())
     print(
-        f"{processor(given.device)}, PyTorch {torch.__version__}; AutoencoderKL, {weights / 1e6:.0f} million weights, "
+        f"{processor(given.device)}, PyTorch {torch.__version__}; AutoencoderKL, {weights / 1e6:.0f} million weights,"
     )
     print(f"{given.images} images of {given.side}×{given.side}×3\n")
     print("| what | time | most memory |\n|---|---|---|")

@@ -14,7 +14,7 @@ from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
 from vaelens.lens.forward import forward
 from vaelens.lens.images import checked_images
-from vaelens.lens.memory import Whole, keep_freed_memory
+from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.parts import Parts
 from vaelens.lens.run import Run
@@ -189,16 +189,8 @@ class Lens(Sweepable):
 
     def posterior(self, x: Any) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        like = self._parts.like
         images = self._images(x)
-        means, logvars = Whole(len(images)), Whole(len(images))
-        for chunk in self._chunks(images):
-            part = self.encode_rows(chunk.to(like))
-            means.add(part.mean)
-            if part.logvar is not None:
-                logvars.add(part.logvar)
-        assert means.tensor is not None, "there is at least one image"
-        return means.tensor, logvars.tensor
+        return self.posterior_of(self._chunks(images), len(images))
 
     def encode(self, x: Any) -> Tensor:
         """The code z = mu(x), (n, d, *positions), of images in [0, 1]."""

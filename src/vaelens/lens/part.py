@@ -23,6 +23,7 @@ from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.steps import Step, references
 from vaelens.lens.kept import Base, first, holding
 from vaelens.lens.known_modules import KnownModules
+from vaelens.lens.mixing import alone_as_together
 from vaelens.lens.points import Point, presented, returned
 from vaelens.lens.regions import Group, Region
 from vaelens.lens.settings import FP32, HOOKS, in_precision
@@ -83,9 +84,9 @@ class Part:
             )
         advance(1 / 3)
         found: Found | str = "they were asked for"
-        for device in {torch.device("cpu"), example.device}:
-            torch.rand(1, device=device)  # a constant drawn while tracing is not to be by chance what the hooks drew
         if ways:
+            for device in {torch.device("cpu"), example.device}:
+                torch.rand(1, device=device)  # a constant drawn in tracing is not to be by chance what the hooks drew
             leaves = leaf_modules(self.model)
             found = find_steps(self.model, self.function, leaves, example, points, (result, samples), ways)
         advance(1 / 3)
@@ -96,7 +97,7 @@ class Part:
             self._modules = KnownModules(self.model, found.program.paths)
         # Steps that draw nothing were found to give each image by itself what it gives among others.
         known = self._found is not None and not self._found.known.drawn
-        self._mixes = not known and not self._alone(example, first(result))
+        self._mixes = not known and not alone_as_together(self.model, self.function, example, first(result), _DRIFT)
         return result
 
     @property
@@ -275,20 +276,6 @@ class Part:
 
     def _presented(self, places: Mapping[str, Step], kept: Mapping[Step, Any]) -> dict[str, Tensor]:
         return {name: presented(kept[step], self.points[name]) for name, step in places.items()}
-
-    def _alone(self, images: Tensor, together: Tensor) -> bool:
-        """Whether each image gives by itself what it gives among others."""
-        for row, expected in enumerate(together):
-            try:
-                with undisturbed(self.model):
-                    found = first(self.function(images[row : row + 1].clone()))
-            except Exception:  # a model may count on more than one
-                return False
-            if found.shape != expected[None].shape:
-                return False
-            if float((found[0] - expected).abs().max()) > _DRIFT * float(expected.abs().max()):
-                return False
-        return True
 
     def _piece_by_chunk(self, base: Base, site: str, exchange: Exchange, rows: slice, group: Group) -> Tensor:
         """Rows of one group, from a run of the whole chunk with the group exchanged in every image."""

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from vaelens.lens.application import Application, checked
 from vaelens.lens.budget import Budget, usual_size
 from vaelens.lens.execution import Edit
 from vaelens.lens.interventions import Intervention
-from vaelens.lens.memory import halving
+from vaelens.lens.memory import Whole, halving
 from vaelens.lens.parts import Decoded, Encoded, Parts
 from vaelens.lens.replay import Replay, replay
 from vaelens.lens.run import Run
@@ -80,6 +80,17 @@ class Sweepable(ABC):
     ) -> Encoded:
         """One chunk of unchecked images through the encoder: what sweeps are made of."""
         return self._parts.encode(images, edits or {}, capture, seed)
+
+    def posterior_of(self, chunks: Iterable[Tensor], images: int) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of so many unchecked images, of which one chunk at a time is encoded."""
+        means, logvars = Whole(images), Whole(images)
+        for chunk in chunks:
+            part = self.encode_rows(chunk.to(self._parts.like))
+            means.add(part.mean)
+            if part.logvar is not None:
+                logvars.add(part.logvar)
+        assert means.tensor is not None, "there is at least one image"
+        return means.tensor, logvars.tensor
 
     def decode_rows(self, codes: Tensor) -> Decoded:
         """One chunk of unchecked codes through the decoder, under hooks."""
