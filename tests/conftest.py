@@ -1,5 +1,6 @@
 """Models whose every number can be had on paper: linear encoders and decoders, made from matrices."""
 
+import random
 from collections import OrderedDict
 from types import SimpleNamespace
 
@@ -57,6 +58,24 @@ def random_linear(d=3, shape=(1, 4, 4), images=6, seed=0, dtype=torch.float64, b
     lens = linear_lens(a, w, c if bias else None, b if bias else None, shape=shape, dtype=dtype, **options)
     tensor = torch.as_tensor(x).reshape(images, *shape)
     return SimpleNamespace(lens=lens, a=a, w=w, c=c, b=b, x=tensor, z=x @ a.T + c, shape=shape)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    """What a fixture draws without a seed of its own is the same in whatever order the tests run."""
+    _seed_everything()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Likewise what a test draws."""
+    _seed_everything()
+
+
+def _seed_everything():
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - other libraries draw from it
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -132,6 +132,16 @@ def test_pairs_and_samples_are_made_in_parts_as_they_are_at_once(ds):
             assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
 
 
+def test_thousands_of_pairs_are_drawn_a_part_at_a_time_and_cost_a_few_bytes_each(ds):
+    k = int(np.argmax(ds.factors.sizes))
+    drawn = ds.pair_draw(ds.factors.names[k], 5000, seed=1)
+    f, f2 = (drawn.factors(rows.astype(np.int64)) for rows in (drawn.first, drawn.second))
+    assert (f[:, k] != f2[:, k]).all()
+    assert (torch.from_numpy(drawn.matched) == ((f != f2).sum(dim=1) == 1)).all()
+    assert not torch.equal(f[:2048], f[2048:4096]), "a later part repeats none before it"
+    assert max(drawn.first.nbytes, drawn.second.nbytes) <= 5000 * 4 * (1 if drawn.first.ndim == 1 else len(ds.factors))
+
+
 def test_pairs_differ_in_the_factor_and_match_in_the_others(ds):
     for k, factor in enumerate(ds.factors.names):
         pairs = ds.pairs(factor, 30, seed=k)

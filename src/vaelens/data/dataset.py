@@ -27,6 +27,7 @@ from vaelens.data.pairs import PairDraw, Pairs
 from vaelens.errors import VaelensError
 from vaelens.shapes import FactorValues, Images
 
+PAIRS_AT_ONCE = 2048  # drawing takes ten times the memory of what is drawn
 HASHED_IMAGES = 256  # enough to tell datasets apart, few enough to hash at once
 
 
@@ -201,7 +202,12 @@ class FactorDataset(ABC):
         name, size = self.factors.names[k], self.factors.sizes[k]
         if size < 2:
             raise VaelensError(f"factor {name!r} of {self.name} has a single value, so no pair can differ in it")
-        first, second, matched = self.draw_pairs(k, whole_number("n", n, low=1), generator(seed))
+        count, rng = whole_number("n", n, low=1), generator(seed)
+        first, second = (np.empty(count, dtype=np.min_scalar_type(len(self))) for _ in range(2))
+        matched = np.empty(count, dtype=bool)
+        for start in range(0, count, PAIRS_AT_ONCE):
+            rows = slice(start, min(start + PAIRS_AT_ONCE, count))
+            first[rows], second[rows], matched[rows] = self.draw_pairs(k, rows.stop - start, rng)
         return PairDraw(first, second, matched, name, self._images, self._factors)
 
     def describe(self) -> dict[str, object]:

@@ -43,12 +43,13 @@ class PairDraw:
     """Pairs that were drawn, but whose images were not made yet: thousands cost a few numbers each.
 
     Attributes:
-        first: what the first images are made from: their indices (n,) or factor values (n, K).
+        first: what the first images are made from: their indices (n,) or factor values (n, K), whole numbers of
+            whatever type holds them.
         second: likewise of the second images.
         matched: which pairs agree on all other factors, (n,).
         factor: the name of the factor that differs.
-        images: makes images from rows of `first` or `second`.
-        factors: their factor values.
+        images: makes images from rows of `first` or `second`, given as int64.
+        factors: their factor values, likewise.
     """
 
     first: np.ndarray
@@ -62,7 +63,7 @@ class PairDraw:
         return len(self.first)
 
     def __getitem__(self, rows: slice) -> Pairs:
-        first, second = self.first[rows], self.second[rows]
+        first, second = (drawn[rows].astype(np.int64) for drawn in (self.first, self.second))
         return Pairs(
             self.images(first),
             self.images(second),

@@ -97,9 +97,10 @@ def test_the_codebook_is_read_live(ema):
     lens, x = vl.Lens(model), images(5, 1, 8, 8)
     assert lens.codebook.shape == (4, 1)
     assert lens.sites["latent"].shape == (1, 3), "each number of a vector is a position"
-    embeddings = model.quantizer.embeddings
-    with torch.no_grad():
-        (embeddings if ema else embeddings.weight).copy_(torch.tensor([[-0.1], [0.0], [0.1], [0.3]]))
+    embeddings, codes = model.quantizer.embeddings, lens.encode(x).flatten()
+    with torch.no_grad():  # four codes across what the encoder gives, so that more than one is the nearest
+        codebook = torch.linspace(codes.min(), codes.max(), 4)[:, None]
+        (embeddings if ema else embeddings.weight).copy_(codebook)
         output = model.eval()({"data": x})
     assert torch.equal(lens.code_indices(x).flatten(), output.quantized_indices.flatten())
     assert len(lens.code_indices(x).unique()) > 1

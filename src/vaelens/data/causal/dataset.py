@@ -132,9 +132,9 @@ class CausalDataset(FactorDataset):
         k = self.factors.index(factor)
         count = whole_number("n", n, low=1)
         rng = generator(seed)
-        first = self.factor_values(rng.integers(len(self), size=count))
+        first = self._levels[rng.integers(len(self), size=count)]
         second, size = first.copy(), self.factors.sizes[k]
-        second[:, k] = (second[:, k] + rng.integers(1, size, size=count)) % size
+        second[:, k] = (rng.integers(1, size, size=count) + first[:, k]) % size
         matched = np.ones(count, dtype=bool)
         name = self.factors.names[k]
         return PairDraw(first, second, matched, name, lambda f: self._as_images(self.render(f)), torch.from_numpy)
