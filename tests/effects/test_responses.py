@@ -152,29 +152,23 @@ def test_values_and_images_are_checked(two_layers):
         vl.circuit_modularity(lens, IMAGES * 3)
 
 
-def test_images_of_which_no_code_changes_are_not_decoded_again(two_layers, coded, monkeypatch):
-    decoded = []
-
-    def counting(lens):
-        original = lens.responding_rows
-        monkeypatch.setattr(
-            lens, "responding_rows", lambda codes, sites: decoded.append(len(codes)) or original(codes, sites)
-        )
-        return lens
-
-    v = np.random.default_rng(0).normal(size=(5, 3))
-    x = IMAGES.clone()
-    x[:, 0, 0, 0] = torch.tensor([0.5, 0, 0.5, 0, 0, 0, 0])  # the first latent of two images is what it is set to
-    responses = vl.decoder_responses(counting(two_layers(v)), x, values=[0.5])
-    assert decoded == [7, 5, 7, 7]
-    moves = np.abs(0.5 - x.flatten(1).numpy()[:, :3]).mean(axis=0)
-    np.testing.assert_allclose(responses.response, (np.abs(v) * moves).T, rtol=1e-5)
-    # codes at 0 and 1 along one dimension: set to 0.2, an embedding is the first code's, be it so already or not
-    decoded.clear()
-    model = coded([[0.0], [1.0]])
-    at = np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.9]]).reshape(2, 1, 2, 2)
-    vl.decoder_responses(counting(model.lens), at, values=[0.2])
-    assert decoded == []  # a decoder of one layer has no unit to respond
+def test_images_of_which_no_code_changes_are_not_decoded_again(monkeypatch):
+    model = vl.build_model("vq-vae", image_shape=(1, 16, 16), latent_dim=2, codes=2)
+    lens, x = vl.Lens(model), torch.rand(6, 1, 16, 16)
+    z = lens.encode(x)
+    between = float(z[:, 0].flatten(1).amax(dim=1).sort().values[2:4].mean())
+    with torch.no_grad():  # along the second latent all codes are alike; along the first three images take one alone
+        model.quantiser.codebook.copy_(torch.tensor([[between - 1, 0.0], [between + 1, 0.0]]))
+    decoded, original = [], lens.responding_rows
+    monkeypatch.setattr(lens, "responding_rows", lambda c, sites: decoded.append(len(c)) or original(c, sites))
+    responses = vl.decoder_responses(lens, x, values=[between - 0.1])
+    assert decoded == [6, 3], "the base run, and the three images that take the other code somewhere"
+    sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
+    base = lens.run(x, capture=sites).activations
+    there = lens.run(x, vl.Set("latent", 0, between - 0.1), capture=sites).activations
+    each = [(there[s] - base[s]).abs().reshape(6, base[s].shape[1], -1).mean(dim=(0, 2)) for s in sites]
+    np.testing.assert_allclose(responses.response[0], torch.cat(each), rtol=1e-4, atol=1e-8)
+    assert (responses.response[1] == 0).all()
 
 
 def test_parts_are_the_responses_of_every_sixteenth_image(two_layers):

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.effects.record import RESAMPLES, Array, Interval
 from vaelens.models.posterior import ACTIVE_NATS
 from vaelens.statistics import BootstrapMean, percentile_interval
@@ -38,7 +40,7 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         logvar: posterior log-variances, same shape, or None.
     """
     # One latent after the other: what is made on the way is then a d-th of the codes.
-    scale = np.array([_scale(mean[:, latent].double()) for latent in range(mean.shape[1])])
+    scale = torch.stack([_scale(doubled(mean[:, latent])) for latent in range(mean.shape[1])]).cpu().numpy()
     if logvar is None:
         return Activity(scale, None, _spread_out(scale))
     kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
@@ -48,7 +50,7 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
     """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
     for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
-        means, logvars = means.double(), logvars.double()
+        means, logvars = doubled(means), doubled(logvars)
         each = 0.5 * (means.square() + logvars.exp() - logvars - 1)
         yield each.reshape(*each.shape[:2], -1).sum(dim=2).cpu().numpy()
 
@@ -69,11 +71,11 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
         active = divergence.replicates > ACTIVE_NATS  # (resamples, d)
     else:
         first, second = (BootstrapMean(latents, RESAMPLES, seed) for _ in range(2))
-        origin = mean[:1].reshape(1, latents[0], -1)[:, :, :1].double()  # one for all positions
+        origin = doubled(mean[:1].reshape(1, latents[0], -1)[:, :, :1])  # one for all positions
         for block in mean.split(_BLOCK):
-            values = block.reshape(len(block), latents[0], -1).double() - origin
-            first.update(values.mean(dim=2).cpu().numpy())
-            second.update(values.square().mean(dim=2).cpu().numpy())
+            values = doubled(block.reshape(len(block), latents[0], -1)) - origin
+            first.update(values.mean(dim=2))
+            second.update(values.square().mean(dim=2))
         variance = np.maximum(second.replicates - first.replicates**2, 0)
         active = _spread_out(np.sqrt(variance))
     low, high = percentile_interval(active.sum(axis=1), images=len(mean))
@@ -85,6 +87,6 @@ def _spread_out(scale: Array) -> Array:
     return np.asarray(scale > _ACTIVE_SPREAD * scale.max(axis=-1, keepdims=True))
 
 
-def _scale(values: Tensor) -> float:
+def _scale(values: Tensor) -> Tensor:
     # Of differences to the first, so that a code that never changes has a spread of exactly 0.
-    return float((values - values.flatten()[0]).std(correction=0))
+    return (values - values.flatten()[0]).std(correction=0)

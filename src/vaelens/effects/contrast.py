@@ -85,8 +85,8 @@ def _between(ones: Tensor, others: Tensor, wanted: Tensor) -> Tensor:
     """The distances of some pairs of two blocks' pictures, float64; 0 elsewhere."""
     if wanted.sum() > wanted.numel() / 4:  # by products of matrices, equal pictures would lie apart
         every = torch.cdist(ones, others, compute_mode="donot_use_mm_for_euclid_dist")
-        return every.double().cpu() * wanted
+        return every.cpu().double() * wanted
     apart = torch.zeros_like(wanted)
     for row, columns in enumerate(wanted.bool()):
-        apart[row, columns] = (others[columns.to(others.device)] - ones[row]).norm(dim=1).double().cpu()
+        apart[row, columns] = (others[columns.to(others.device)] - ones[row]).norm(dim=1).cpu().double()
     return apart

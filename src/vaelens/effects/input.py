@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed, whole_number
 from vaelens.data import FactorDataset
+from vaelens.doubles import doubled
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import Reading, reading_of
@@ -22,7 +23,7 @@ from vaelens.effects.record import Array, random_unit, record, unit_coords, with
 from vaelens.effects.spread import Spread, by_unit
 from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import World, world
+from vaelens.effects.worlds import World, numbers, world
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
 from vaelens.lens.sites import LATENT
@@ -157,7 +158,7 @@ def input_effects(
                     sizes = tally.add(change, before, changed[change][rows])
                     report.advance(len(sizes))
                     if until is not None:
-                        until.update(names[change], sizes[:, None])
+                        until.update(names[change], numbers(sizes[:, None]))
                     if tally.pairs(change) == n or (until is not None and not until.going([names[change]])):
                         going.discard(change)
                         report.advance(n - tally.pairs(change))
@@ -230,8 +231,8 @@ class _Tally:
         self._spread.add(seen, times)
         return seen
 
-    def add(self, change: int, before: World, images: Tensor) -> Array:
-        """The same images after a change; gives its effect on the output of each, (c,)."""
+    def add(self, change: int, before: World, images: Tensor) -> Tensor:
+        """The same images after a change; gives its effect on the output of each, (c,), where the model is."""
         after = world(self._lens, images, self._sites)
         self._spread.add(after)
         if change not in self._sums:
@@ -241,15 +242,15 @@ class _Tally:
             self._sums[change] = {name: BootstrapMean(shape, seed=self._seed) for name, shape in shapes.items()}
         sums = self._sums[change]
         differences = [by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
-        sums["unit"].update(torch.cat(differences, dim=1).cpu().numpy())  # (c, units)
-        sizes = (after.image - before.image).double().flatten(1).norm(dim=1).cpu().numpy()
+        sums["unit"].update(torch.cat(differences, dim=1))  # (c, units)
+        sizes = doubled(after.image - before.image).flatten(1).norm(dim=1)
         sums["output"].update(sizes)
         if self._lens.quantised:
-            other = self._lens.quantise(before.code).indices != self._lens.quantise(after.code).indices
-            sums["codes"].update(other.double().reshape(len(other), -1).mean(dim=1).cpu().numpy())
+            other = self._lens.quantise_rows(before.code).indices != self._lens.quantise_rows(after.code).indices
+            sums["codes"].update(doubled(other).reshape(len(other), -1).mean(dim=1))
         if self._reading is not None:
             read, other = (self._reading.probabilities(seen.image) for seen in (before, after))
-            sums["read"].update(self._reading.distances(other, read).double().cpu().numpy())
+            sums["read"].update(self._reading.distances(other, read))
         return sizes
 
     def pairs(self, change: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -19,12 +20,11 @@ from vaelens.effects.record import Array, random_unit, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
 from vaelens.effects.worlds import (
     OUTCOMES,
-    Gathered,
     World,
+    add_rows,
     cells,
     changes,
     checked_outcome,
-    numbers,
     products,
     world,
 )
@@ -131,28 +131,28 @@ def mediation_effects(
         for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
             starts = {world: measured(world.outcome(kind)) for world in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
-            squares = numbers(products(effect, effect))
+            squares = products(effect, effect)
             sums.total.update(squares)
-            sums.norm.update(np.sqrt(squares))
+            sums.norm.update(squares.sqrt())
 
             def projected(
                 seen: World,
                 giver: World,
-                unchanged: Array,
+                unchanged: Tensor,
                 starts: Mapping[World, Tensor] = starts,
                 effect: Tensor = effect,
-            ) -> Array:
+            ) -> Tensor:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
-                projections = Gathered(np.repeat(unchanged[:, None], len(groups), axis=1))
+                projections = unchanged[:, None].repeat(1, len(groups))
                 for some in seen.again(site, groups, giver.activation(site), kind):
                     change = changes(some, starts[seen], measured)
-                    projections.add(some, products(change, effect.index_select(0, some.rows)))
-                return projections.array()
+                    add_rows(projections, some, products(change, effect.index_select(0, some.rows)))
+                return projections
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.
             sums.direct.update(projected(under, untreated, unchanged=squares))
-            sums.indirect.update(projected(untreated, under, unchanged=np.zeros_like(squares)))
+            sums.indirect.update(projected(untreated, under, unchanged=torch.zeros_like(squares)))
             report.advance(len(groups) * len(squares))
     made = {"outcome": outcome, "unit": unit_name(unit), "images": len(base), "seed": seed}
     variables = sums.variables(len(base))

@@ -47,7 +47,8 @@ Mode = Callable[[Codes, Any, int], Replacements]
 def range_values(codes: Codes, values: Any, seed: int) -> Replacements:
     """v over fixed values, 7 from −3 to 3 unless said otherwise: the paper's traversal."""
     labels = _numbers(values, RANGE, "range")
-    return _over_latents(codes, labels, lambda rows, latent, k: codes.z.new_tensor(labels[k]))
+    numbers = codes.z.new_tensor(labels)
+    return _over_latents(codes, labels, lambda rows, latent, k: numbers[k])
 
 
 def shift_values(codes: Codes, values: Any, seed: int) -> Replacements:

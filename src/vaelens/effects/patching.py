@@ -12,12 +12,13 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import check_seed
+from vaelens.doubles import doubled
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import reading_of
 from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
-from vaelens.effects.worlds import World, checked_outcome, world
+from vaelens.effects.worlds import World, checked_outcome, numbers, world
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens, Patch
 from vaelens.lens.images import checked_images
@@ -141,7 +142,7 @@ def patching_effects(
                 if until is None:
                     continue
                 for name, effects in found.items():
-                    until.update(name, effects)
+                    until.update(name, numbers(effects))
                 going = until.going(going)
                 if not going:
                     break
@@ -290,6 +291,6 @@ class _Giver:
         for rows in chunks(len(self._base), self._lens.rows):
             seen = world(self._lens, self._base[rows], self._sites)
             for site in self._sites:
-                total = seen.activation(site).double().sum(dim=0)
+                total = doubled(seen.activation(site)).sum(dim=0)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._base) for site, total in totals.items()}

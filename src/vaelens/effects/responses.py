@@ -4,9 +4,11 @@ Costs latents · values forwards of the decoder an image, but for the images of 
 grow with the number of images but for their codes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -14,9 +16,11 @@ from vaelens.arguments import check_seed
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import replacements
 from vaelens.effects.precision import with_precision
-from vaelens.effects.record import RESAMPLES, Array, record, unit_coords, with_interval
+from vaelens.effects.record import RESAMPLES, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
+from vaelens.effects.worlds import numbers
 from vaelens.lens import Lens
+from vaelens.lens.quantisation import rows_that_differ
 from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean
 
@@ -57,7 +61,9 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
     units, n = sum(counts), len(codes.z)
-    by_part = np.zeros((_PARTS, lens.latents, units))
+    summed = torch.promote_types(codes.z.dtype, torch.float32)
+    by_part = torch.zeros(_PARTS, lens.latents, units, dtype=summed, device=codes.z.device)
+    parts = torch.arange(_PARTS, device=codes.z.device)[:, None]
     response, low, high = np.zeros((3, lens.latents, units))
     together = max(1, _RESAMPLED_BYTES // (4 * RESAMPLES * max(1, units)))  # latents
     with reporting(progress, plan.units * n * len(plan.labels), "decoder responses") as report:
@@ -67,41 +73,47 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
             for rows in chunks(n, lens.rows):
                 here = codes.z[rows]
                 base = lens.responding_rows(here, sites) if sites else {}
+                of_part = (torch.arange(rows.start, rows.stop, device=here.device) % _PARTS == parts).to(summed)
                 for latent, total in zip(latents, totals, strict=True):
-                    changes = np.zeros((len(here), units))
+                    changes = torch.zeros(len(here), units, dtype=summed, device=here.device)
                     for k in range(len(plan.labels)):
-                        changed = plan.changed(rows, latent, k)
-                        moves = _moves(lens, here, changed)
-                        if sites and moves.any():
-                            moved = lens.responding_rows(changed[moves], sites)
-                            each = [_by_unit(moved[site] - base[site][moves]) for site in sites]
-                            changes[moves.cpu().numpy()] += np.concatenate(each, axis=1)  # (rows that move, units)
+                        _add_responses(changes, lens, here, plan.changed(rows, latent, k), base)
                         report.advance(len(here))
                     changes /= len(plan.labels)
                     total.update(changes)
-                    np.add.at(by_part[:, latent], np.arange(rows.start, rows.stop) % _PARTS, changes)
+                    by_part[:, latent] += of_part @ changes
             response[group] = [total.mean for total in totals]
             low[group], high[group] = zip(*(total.interval() for total in totals), strict=True)
     images = np.bincount(np.arange(n) % _PARTS, minlength=_PARTS)
     with np.errstate(invalid="ignore"):  # fewer images than parts
-        by_part = by_part / images[:, None, None]
+        of_parts = numbers(by_part) / images[:, None, None]
     variables = {
         **with_interval("response", ("latent", "unit"), response, (low, high)),
-        "response_part": (("part", "latent", "unit"), by_part.astype(np.float32)),
+        "response_part": (("part", "latent", "unit"), of_parts.astype(np.float32)),
         "active": (("latent",), codes.activity.active),
     }
     coords = {"latent": np.arange(lens.latents), **unit_coords(sites, counts)}
     return record(lens, variables, coords, images=n, seed=seed, mode="range", values=plan.labels)
 
 
-def _by_unit(change: Tensor) -> Array:
-    """Mean sizes over positions, (rows, units)."""
-    change = change.abs().double()
-    return change.reshape(*change.shape[:2], -1).mean(dim=2).cpu().numpy()
+def _add_responses(total: Tensor, lens: Lens, codes: Tensor, changed: Tensor, base: Mapping[str, Tensor]) -> None:
+    """Add to `total`, (rows, units), what changed codes change in each unit, the mean size over its positions.
 
-
-def _moves(lens: Lens, codes: Tensor, changed: Tensor) -> Tensor:
-    """Which images the decoder sees another code of, (n,): the others need not be decoded again."""
-    if lens.quantised:
-        codes, changed = lens.quantise(codes).indices, lens.quantise(changed).indices
-    return (codes != changed).reshape(len(codes), -1).any(dim=1)
+    Args:
+        total: what it is added to, in place.
+        lens: the lens.
+        codes: (rows, d, *positions).
+        changed: the same, changed.
+        base: the activations that the codes give, (rows, units, *positions), by site.
+    """
+    sites = list(base)
+    if not lens.quantised:
+        moves = slice(None)
+    else:  # the decoder sees other codes in a few rows only
+        before, after = (lens.quantise_rows(some).indices for some in (codes, changed))
+        moves = rows_that_differ(before, after)
+        sites = sites if len(moves) else []
+    if sites:
+        moved = lens.responding_rows(changed[moves], sites)
+        each = [(moved[site] - base[site][moves]).abs().to(total) for site in sites]
+        total[moves] += torch.cat([one.reshape(*one.shape[:2], -1).mean(dim=2) for one in each], dim=1)

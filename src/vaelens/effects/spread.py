@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.effects.record import Array
 from vaelens.effects.worlds import World
 
@@ -36,11 +37,11 @@ class Spread:
         """s of every unit of some sites, one after the other."""
         parts = []
         for site in sites:
-            squares, mean = self._squares[site] / self._images, self._sums[site].double() / self._images
+            squares, mean = self._squares[site] / self._images, doubled(self._sums[site]) / self._images
             parts.append((squares - mean.square().sum(dim=1)).clamp(min=0).sqrt().cpu().numpy())
         return np.concatenate(parts)
 
 
 def by_unit(activation: Tensor) -> Tensor:
     """An activation with its positions in one axis, in double precision, (c, units, positions)."""
-    return activation.double().reshape(*activation.shape[:2], -1)  # (c, units, positions)
+    return doubled(activation).reshape(*activation.shape[:2], -1)  # (c, units, positions)

@@ -16,8 +16,9 @@ from vaelens.effects.modes import Replacements, Rows
 from vaelens.effects.reading import FACTORS, Reading
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.stopping import Stopping
-from vaelens.effects.worlds import cells
+from vaelens.effects.worlds import cells, numbers
 from vaelens.lens import Lens
+from vaelens.lens.quantisation import rows_that_differ
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
@@ -103,7 +104,7 @@ def sweep(
                 continue
             # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
             others = _sizes(lens, codes[rows], rows, plan, range(group.stop, plan.units))
-            until.update(np.stack([size.mean(axis=1) for size in sizes + others], axis=1))
+            until.update(numbers(torch.stack([size.mean(dim=1) for size in sizes + others], dim=1)))
             if until.reached:
                 every = every[:taken]
                 break
@@ -155,7 +156,7 @@ def _tally(
     over: str,
     advance: Advance,
     reading: Reading | None,
-) -> list[Array]:
+) -> list[Tensor]:
     """Takes some images into the sums; gives ‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
     sizes = []
     base, taken = lens.draw_rows(codes), _taken(lens, codes)
@@ -171,18 +172,18 @@ def _tally(
                 outputs = outputs + (lens.read_rows(image) - recoded).abs()
             if reading is not None and read is not None:
                 outputs = outputs + reading.distances(reading.probabilities(image), read)
-        sizes.append(_columns(distances))
+        sizes.append(torch.stack(distances, dim=1))
         tally.effect.update(sizes[-1])
-        tally.pixels.update(_rows(pixels / len(distances)))
+        tally.pixels.update(pixels.flatten(1).div_(len(distances)))
         if isinstance(outputs, Tensor):
-            tally.outputs.update(_rows(outputs / len(distances)))
+            tally.outputs.update(outputs.flatten(1) / len(distances))
         if beside is not None:
             tally.beside.update(_distances(_changed(lens, rows, unit, beside, base, taken), base))
         advance(len(base) * (len(plan.labels) + (0 if beside is None else len(beside.labels))))
     return sizes
 
 
-def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: range) -> list[Array]:
+def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: range) -> list[Tensor]:
     """‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
     if not units:
         return []
@@ -202,25 +203,17 @@ def _changed(
             continue
         values = some.stop - some.start
         images, before = base.repeat(values, 1, 1, 1), taken.repeat(values, *[1] * (taken.ndim - 1))
-        moved = (lens.quantise(codes).indices != before).reshape(len(codes), -1).any(dim=1)
-        if moved.any():
+        moved = rows_that_differ(lens.quantise_rows(codes).indices, before)
+        if len(moved):
             images[moved] = lens.draw_rows(codes[moved])
         yield from images.split(len(base))
 
 
 def _taken(lens: Lens, codes: Tensor) -> Tensor | None:
     """The codes that embeddings take, (rows, *positions); None where nothing is quantised."""
-    return lens.quantise(codes).indices if lens.quantised else None
+    return lens.quantise_rows(codes).indices if lens.quantised else None
 
 
-def _distances(images: Iterable[Tensor], base: Tensor) -> Array:
+def _distances(images: Iterable[Tensor], base: Tensor) -> Tensor:
     """‖image − base‖₂, (rows, images)."""
-    return _columns([cells(image - base).norm(dim=1) for image in images])
-
-
-def _columns(values: list[Tensor]) -> Array:
-    return torch.stack(values, dim=1).double().cpu().numpy()
-
-
-def _rows(values: Tensor) -> Array:
-    return values.flatten(1).double().cpu().numpy()
+    return torch.stack([cells(image - base).norm(dim=1) for image in images], dim=1)

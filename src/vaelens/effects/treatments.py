@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.effects.sweep import chunks
 from vaelens.errors import VaelensError
 from vaelens.lens import Ablate, Intervention, Lens
@@ -72,7 +73,7 @@ class ChunkedTreatment:
         totals: dict[str, Tensor] = {}
         for rows in chunks(len(self._images), self._lens.rows) if sites else []:
             for site, values in self._lens.run(self._images[rows], capture=sites).activations.items():
-                total = values.double().sum(dim=0, keepdim=True)
+                total = doubled(values).sum(dim=0, keepdim=True)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._images) for site, total in totals.items()}
 

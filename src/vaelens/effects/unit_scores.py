@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelens.effects.reading import Reading
 from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
-from vaelens.effects.worlds import Gathered, World, cells, changes, numbers, products
+from vaelens.effects.worlds import World, add_rows, cells, changes, products
 from vaelens.lens import Lens
 from vaelens.lens.regions import regions
 from vaelens.lens.replay import CODE, IMAGE
@@ -67,8 +67,8 @@ class UnitScores:
         """What each site's effects are measured by."""
         return self._outcome
 
-    def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> dict[str, Array]:
-        """Take in one chunk of images at some sites; gives their effects, (c, units) by site.
+    def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> dict[str, Tensor]:
+        """Take in one chunk of images at some sites; gives their effects, (c, units) by site, where the model is.
 
         Args:
             here: the base images' world, which can be run again from these sites.
@@ -80,34 +80,33 @@ class UnitScores:
         starts = {kind: cells(here.outcome(kind)) for kind in kinds}  # (c, cells)
         totals = {} if there is None else {kind: cells(there.outcome(kind)) - starts[kind] for kind in kinds}
         self._measured = there is not None
-        squares = {kind: numbers(products(total, total)) for kind, total in totals.items()}
-        found: dict[str, Array] = {}
+        squares = {kind: products(total, total) for kind, total in totals.items()}
+        found: dict[str, Tensor] = {}
         read = None if self._reading is None else self._reading.probabilities(here.image)
         for site, source in given.items():
             kind, each = self._outcome[site], self._regions[site]
-            empty = np.zeros((len(here.images), len(each)))
-            effect, shared = Gathered(empty), Gathered(empty)
-            factors = Gathered(np.zeros((len(here.images), *self._factors[site].shape)))
+            effect, shared = (starts[kind].new_zeros(len(here.images), len(each)) for _ in range(2))
+            factors = starts[kind].new_zeros(len(here.images), *self._factors[site].shape)
             run = 0
             for again in self._kinds[site]:
                 for some in here.again(site, each, source, again):
                     if again == kind:
                         change = changes(some, starts[kind])  # (m, cells)
-                        effect.add(some, change.norm(dim=1))
+                        add_rows(effect, some, change.norm(dim=1))
                         if totals:
-                            shared.add(some, products(change, totals[kind].index_select(0, some.rows)))
+                            add_rows(shared, some, products(change, totals[kind].index_select(0, some.rows)))
                     if again == IMAGE and self._reading is not None and read is not None:
                         other = self._reading.probabilities(some.outcomes)
-                        factors.add(some, self._reading.distances(other, read.index_select(0, some.rows)))
+                        add_rows(factors, some, self._reading.distances(other, read.index_select(0, some.rows)))
                     run += len(some.rows)
                     advance(len(some.rows))
-            found[site] = effect.array()
-            self._effect[site].update(found[site])
+            found[site] = effect
+            self._effect[site].update(effect)
             if totals:
                 self._whole[site].update(squares[kind])
-            self._shared[site].update(shared.array())
-            self._factors[site].update(factors.array())
-            advance(empty.size * len(self._kinds[site]) - run)
+            self._shared[site].update(shared)
+            self._factors[site].update(factors)
+            advance(effect.numel() * len(self._kinds[site]) - run)
         return found
 
     def dataset(self, **made: Any) -> xr.Dataset:

@@ -11,7 +11,6 @@ from torch import Tensor
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Intervention, Lens
-from vaelens.lens.exchange import Tasks
 from vaelens.lens.replay import CODE, IMAGE, Again, Replay
 
 World = Replay
@@ -67,36 +66,17 @@ def products(some: Tensor, others: Tensor) -> Tensor:
 
 
 def numbers(values: Tensor) -> Array:
-    """A tensor's values on the host, in double precision."""
-    return values.double().cpu().numpy()
+    """A tensor's values on the host, in double precision; waits for a GPU to have them."""
+    return values.cpu().double().numpy()
 
 
-class Gathered:
-    """Numbers of counterfactual rows, by image and group, brought to the host together: a GPU waits for each copy.
+def add_rows(total: Tensor, some: Again, values: Tensor) -> None:
+    """Add numbers of counterfactual rows, (m, …), to those of all images and groups, (c, groups, …), where they are.
 
-    Args:
-        unchanged: what they are added to, (c, groups, …): all there is where nothing was run again.
+    Every image and group comes once at most.
     """
-
-    def __init__(self, unchanged: Array):
-        self._unchanged = unchanged
-        self._tasks: list[Tasks] = []
-        self._values: list[Tensor] = []
-
-    def add(self, some: Again, values: Tensor) -> None:
-        """Take in the values of some rows, (m, …); every image and group comes once at most."""
-        self._tasks.append(some.tasks)
-        self._values.append(values)
-
-    def array(self) -> Array:
-        """The numbers of all images and groups, (c, groups, …)."""
-        found = self._unchanged.copy()
-        if self._tasks:
-            rows, groups = (
-                torch.cat([getattr(one, name) for one in self._tasks]).numpy() for name in ("host_rows", "host_groups")
-            )
-            found[rows, groups] += numbers(torch.cat(self._values))
-        return found
+    at = some.rows, some.tasks.groups
+    total[at] = total[at] + values
 
 
 def cells(outcomes: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
 from vaelens.lens.execution import Edit
 from vaelens.lens.interventions import Intervention
@@ -34,7 +35,7 @@ class Application:
             given = (given if len(given) == 1 else given[rows]).to(activation)
         new = self._intervention.apply(current, given)
         self._hits[rows.start] += 1
-        self._squares += float((new - current).double().square().sum())
+        self._squares += float(doubled(new - current).square().sum())
         edited = activation.clone()
         self.region.put(edited, new)
         return edited

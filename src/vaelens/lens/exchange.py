@@ -25,9 +25,8 @@ class Contrast:
 
     def __init__(self, present: Tensor, source: Tensor, groups: Sequence[Group]):
         self.present, self.source, self.groups = present, source, groups
-        difference = source - present
-        if torch.isnan(difference).any():  # of equal infinities the difference is no number
-            difference = torch.where(present == source, torch.zeros_like(difference), difference)
+        # Of equal infinities the difference is no number.
+        difference = (source - present).masked_fill_(present == source, 0)
         self.difference = difference.transpose(0, 1).contiguous()
 
     @cached_property
@@ -44,12 +43,13 @@ class Contrast:
         found = [group.take(every).flatten() for group in self.groups if isinstance(group, Region)]
         if len(found) < len(self.groups) or any(len(one) > 1 for one in found):
             return None
-        return torch.cat(found).to(self.present.device)
+        return torch.cat(found).to(self.present.device, non_blocking=True)
 
     def tasks(self) -> "Tasks":
         """The rows to run again: those in which a group's values differ in any bit."""
-        groups, rows = self._changing().nonzero().t().contiguous()
-        return Tasks(groups, rows, groups.cpu(), rows.cpu())
+        host = self._changing().cpu().nonzero().t().contiguous()  # the one thing that is waited for
+        groups, rows = host.to(self.present.device, non_blocking=True)
+        return Tasks(groups, rows, host[0])
 
     def _changing(self) -> Tensor:
         """Whether a group's values differ in any bit, (groups, c)."""
@@ -57,8 +57,11 @@ class Contrast:
         regions = [group for group in self.groups if isinstance(group, Region) and group.positions is None]
         if len(regions) == len(self.groups):
             by_unit = differ.flatten(2).any(dim=2) if differ.ndim > 2 else differ
-            if all(len(region.units) == 1 for region in regions):
-                return by_unit[[region.units[0] for region in regions]]
+            units = [region.units for region in regions]
+            if units == [(unit,) for unit in range(len(by_unit))]:
+                return by_unit
+            if all(len(chosen) == 1 for chosen in units):
+                return by_unit[[chosen[0] for chosen in units]]
             return torch.stack([by_unit[list(region.units)].any(dim=0) for region in regions])
         changing = []
         for group in self.groups:
@@ -70,27 +73,25 @@ class Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Tasks:
-    """For each of m rows which group is exchanged in which base row, where the model is and on the host.
+    """For each of m rows which group is exchanged in which base row, where the model is.
 
-    On the host too, because no batch is to wait until a GPU has caught up to say what the batch holds.
+    The groups on the host too, because no batch is to wait until a GPU has caught up to say what the batch holds.
 
     Attributes:
         groups: indices of groups, (m,), in ascending order.
         rows: base rows, (m,).
         host_groups: the groups, on the host.
-        host_rows: the base rows, on the host.
     """
 
     groups: Tensor
     rows: Tensor
     host_groups: Tensor
-    host_rows: Tensor
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, some: slice) -> "Tasks":
-        return Tasks(self.groups[some], self.rows[some], self.host_groups[some], self.host_rows[some])
+        return Tasks(self.groups[some], self.rows[some], self.host_groups[some])
 
     def batches(self, size: int) -> Iterator["Tasks"]:
         """Consecutive tasks, at most so many at once."""

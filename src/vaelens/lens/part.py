@@ -282,7 +282,7 @@ class Part:
         between = Contrast(exchange.between.present, exchange.between.source, [group])
         every = torch.arange(len(base.given))
         rows_here, none = every.to(exchange.rows), torch.zeros_like(every)
-        whole = Exchange(between, Tasks(none.to(rows_here), rows_here, none, every))
+        whole = Exchange(between, Tasks(none.to(rows_here), rows_here, none))
         with undisturbed(self.model):  # each run draws what the base run drew
             return self._again_under_hooks(base, site, whole).index_select(0, exchange.rows[rows])
 

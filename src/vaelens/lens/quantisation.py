@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
 from vaelens.models.quantiser import Quantised
 
@@ -91,14 +92,22 @@ def nearest(points: Tensor, codebook: Tensor) -> Tensor:
     Returns:
         (m,) of int64. A point gives the same index whatever the others are.
     """
-    codes = codebook.double()
+    codes = doubled(codebook)
     squares = codes.square().sum(dim=1)
     found = []
     for block in points.split(_BLOCK):
-        filled = functional.pad(block.double(), (0, 0, 0, _BLOCK - len(block)))
+        filled = functional.pad(doubled(block), (0, 0, 0, _BLOCK - len(block)))
         # ‖z − e‖² without ‖z‖², which is the same for every code
         found.append(torch.addmm(squares, filled, codes.T, alpha=-2).argmin(dim=1)[: len(block)])
-    return torch.cat(found)
+    return torch.cat(found).to(points.device)
+
+
+def rows_that_differ(some: Tensor, others: Tensor) -> Tensor:
+    """The indices of the rows in which two tensors are not the same, (m,).
+
+    How many they are a GPU is waited for to say; what is then done with them needs no waiting.
+    """
+    return (some != others).flatten(1).any(dim=1).nonzero()[:, 0]
 
 
 def _checked(indices: Any, embeddings: Tensor, codes: int) -> Tensor:

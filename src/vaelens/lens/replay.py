@@ -16,6 +16,7 @@ from vaelens.lens.kept import Base, first, held, holding
 from vaelens.lens.memory import halving
 from vaelens.lens.part import INPUT, Part
 from vaelens.lens.parts import Parts
+from vaelens.lens.quantisation import rows_that_differ
 from vaelens.lens.regions import Group, Region
 from vaelens.lens.settings import Sweeping
 from vaelens.lens.sites import LATENT, Sites
@@ -156,9 +157,9 @@ class Replay:
             edits = holding(self._decoder, rows) if self._decoder.held else {}
             return self._parts.draw(codes, self._sweeping.precision, edits)
         before, after = self._decoder.given.index_select(0, rows), self._parts.quantise(codes).embedding
-        moved = (before != after).reshape(len(rows), -1).any(dim=1)
+        moved = rows_that_differ(before, after)
         images = self.image.index_select(0, rows)
-        if moved.any():
+        if len(moved):
             edits = holding(self._decoder, rows[moved])
             images[moved] = self._parts.decoder.fast(after[moved], self._sweeping.precision, edits).to(images)
         return images

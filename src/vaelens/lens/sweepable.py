@@ -17,6 +17,7 @@ from vaelens.lens.replay import Replay, replay
 from vaelens.lens.run import Run
 from vaelens.lens.settings import Sweeping, checked_precision
 from vaelens.lens.sites import Sites
+from vaelens.models.quantiser import Quantised
 
 
 class Sweepable(ABC):
@@ -85,7 +86,7 @@ class Sweepable(ABC):
         """Mean and log-variance of so many unchecked images, of which one chunk at a time is encoded."""
         means, logvars = Whole(images), Whole(images)
         for chunk in chunks:
-            part = self.encode_rows(chunk.to(self._parts.like))
+            part = self.encode_rows(chunk.to(self._parts.like, non_blocking=True))
             means.add(part.mean)
             if part.logvar is not None:
                 logvars.add(part.logvar)
@@ -103,6 +104,10 @@ class Sweepable(ABC):
     def responding_rows(self, codes: Tensor, sites: Collection[str]) -> Mapping[str, Tensor]:
         """The activations of some of the decoder's sites on one chunk of unchecked codes, likewise."""
         return self._parts.responding(codes, sites, self._precision)
+
+    def quantise_rows(self, codes: Tensor) -> Quantised:
+        """The codes of the codebook that one chunk of unchecked codes takes."""
+        return self._parts.quantise(codes)
 
     def read_rows(self, images: Tensor) -> Tensor:
         """One chunk of unchecked images to codes, likewise."""
@@ -123,7 +128,7 @@ class Sweepable(ABC):
             treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
             capture: further sites whose activations are wanted.
         """
-        images = x.to(self._parts.like)
+        images = x.to(self._parts.like, non_blocking=True)
         self._parts.forget()
         applications = self._applications(images, treatment)
         sweeping = Sweeping(self.rows, self._allowed(), self._precision)

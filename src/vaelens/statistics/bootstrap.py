@@ -5,6 +5,7 @@ needs running sums only, never the images. A batch of n images costs n · resamp
 and an accumulator holds resamples · cells numbers in float32 (ask for `resamples=0` where a cell is a pixel).
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
+from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
 from vaelens.statistics.weights import BLOCK, generator_of, next_weights
 
@@ -29,6 +32,9 @@ class BootstrapMean:
 
     A cell that is given NaN or infinity once is NaN from then on, and so is its interval; the other cells
     are not touched.
+
+    The sums lie on the device of the first values that it is given, and nothing waits for that device until a number is
+    asked for.
 
     Args:
         shape: shape of one image's values; `()` for one number an image.
@@ -64,12 +70,14 @@ class BootstrapMean:
         self._generator = generator_of(seed)
         # Sums are kept of the difference to the first image: values with a large common part then lose no
         # digits in float32, and the interval of a constant is that constant exactly.
-        self._origin = np.zeros(shape)
-        self._sum = np.zeros(shape)
+        # By torch, on the CPU too: NumPy's own threads spin on after a product, and slow the model down that runs next.
+        cells = math.prod(shape)
+        self._origin = torch.zeros(cells, dtype=torch.float64)
+        self._sum = torch.zeros_like(self._origin)
         self._weights = np.zeros(resamples)  # Σ_i w_ri
-        self._weighted = np.zeros((resamples, self._origin.size), dtype=np.float32)  # Σ_i w_ri (v_i - origin)
+        self._weighted = torch.zeros(resamples, cells)  # Σ_i w_ri (v_i - origin)
 
-    def update(self, values: ArrayLike) -> None:
+    def update(self, values: ArrayLike | Tensor) -> None:
         """Adds the values of n images.
 
         Args:
@@ -78,39 +86,45 @@ class BootstrapMean:
         Raises:
             VaelensError: if the shape is not `(n, *shape)`.
         """
-        values = np.asarray(values, dtype=np.float64)
+        if not isinstance(values, Tensor):
+            values = torch.from_numpy(np.asarray(values, dtype=np.float64))
         if values.ndim != len(self.shape) + 1 or values.shape[1:] != self.shape:
             expected = ", ".join(["n", *map(str, self.shape)])
             raise VaelensError(
-                f"values have shape {values.shape}; expected ({expected}): one row for each image; "
+                f"values have shape {tuple(values.shape)}; expected ({expected}): one row for each image; "
                 "add the axis of the images, or give the accumulator the shape of one image's values"
             )
-        if self.count == 0 and len(values):
-            self._origin = values[0].copy()
+        values = self._near(values.detach().reshape(len(values), len(self._origin)))
         self.count += len(values)
-        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answered, not warned of
-            deviations = values - self._origin  # (n, *shape)
-            total = deviations.sum(axis=0)
-            if not np.isfinite(total).all():
-                deviations[~np.isfinite(deviations)] = np.nan  # 0 x NaN is NaN: it reaches every resample
-                total = deviations.sum(axis=0)
-            self._sum += total
-            if self.resamples == 0:
-                return
-            cells = deviations.reshape(len(values), self._origin.size).astype(np.float32)  # (n, cells)
-            for start in range(0, len(cells), BLOCK):
-                block = cells[start : start + BLOCK]
-                weights = next_weights(self._generator, len(block), self.resamples)  # (resamples, block)
-                self._weights += weights.sum(axis=1)
-                # By torch: NumPy's own threads spin on after a product, and slow the model down that torch runs next.
-                torch.from_numpy(self._weighted).addmm_(torch.from_numpy(weights), torch.from_numpy(block))
+        deviations = values - self._origin.to(values)  # (n, cells)
+        total = deviations.sum(dim=0).double()
+        # What is found out of a GPU's numbers is waited for: there they are all filled, whether or not there is need.
+        if total.device.type != "cpu" or not total.isfinite().all():
+            deviations = deviations.masked_fill(~deviations.isfinite(), torch.nan)  # 0 × NaN is NaN in every resample
+            total = deviations.sum(dim=0).double()
+        self._sum += total
+        if self.resamples == 0:
+            return
+        for block in deviations.float().split(BLOCK):
+            weights = next_weights(self._generator, len(block), self.resamples)  # (resamples, block)
+            self._weights += weights.sums
+            self._weighted.addmm_(weights.on(block.device), block)
+
+    def _near(self, values: Tensor) -> Tensor:
+        """Values (n, cells) where the sums are, of single precision at least; the first say where that is."""
+        if self.count == 0 and len(values):
+            self._origin = doubled(values[0]).clone()
+            if self._origin.device != self._sum.device:
+                self._sum = torch.zeros_like(self._origin)
+                self._weighted = torch.zeros(self._weighted.shape, device=self._origin.device)
+        return values.to(self._origin.device, torch.promote_types(values.dtype, torch.float32))
 
     @property
     def mean(self) -> NDArray[np.float64]:
         """The mean over the images so far, `(*shape)`; NaN before the first."""
         if self.count == 0:
             return np.full(self.shape, np.nan)
-        return np.asarray(self._origin + self._sum / self.count)
+        return (self._origin + self._sum / self.count).cpu().numpy().reshape(self.shape)
 
     @property
     def replicates(self) -> NDArray[np.float64]:
@@ -119,7 +133,7 @@ class BootstrapMean:
 
     def replicates_in_blocks(self) -> Iterator[NDArray[np.float64]]:
         """The same, a few resamples at a time, for what takes each by itself: not all stand in float64 at once."""
-        rows = max(1, _CELLS // max(1, self._origin.size))
+        rows = max(1, _CELLS // max(1, len(self._origin)))
         for start in range(0, self.resamples, rows):
             yield self._replicates(slice(start, start + rows))
 
@@ -141,8 +155,8 @@ class BootstrapMean:
         return percentile_interval(self.replicates, level, self.count)
 
     def _replicates(self, some: slice) -> NDArray[np.float64]:
-        deviations = _divide(self._weighted[some], self._weights[some, None])
-        return self._origin + deviations.reshape(len(deviations), *self.shape)
+        deviations = _divide(self._weighted[some].cpu().numpy(), self._weights[some, None])
+        return np.asarray(self._origin.cpu().numpy() + deviations).reshape(len(deviations), *self.shape)
 
 
 def ratio_interval(

@@ -1,15 +1,45 @@
 """The weights of the Poisson bootstrap: how often each image counts in each resample, from a seed, in image order."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vaelens.errors import VaelensError
 
 BLOCK = 256  # images weighted at once: bounds the weights in memory to 256 x resamples
 _RECENT = 4  # blocks of weights that are kept for the next accumulator
-_recent: dict[tuple[str, int, int], tuple[NDArray[np.float32], Any]] = {}
+
+
+class Weights:
+    """The weights of some images, wherever they are asked for.
+
+    Attributes:
+        host: `(resamples, n)`, not to be written to.
+    """
+
+    def __init__(self, host: NDArray[np.float32]):
+        self.host = host
+        self._elsewhere: dict[torch.device, Tensor] = {}
+
+    @cached_property
+    def sums(self) -> NDArray[np.float32]:
+        """How many images each resample has, `(resamples,)`."""
+        return np.asarray(self.host.sum(axis=1))
+
+    def on(self, device: torch.device) -> Tensor:
+        """The weights on a device; they are brought there once."""
+        if device.type == "cpu":
+            return torch.from_numpy(self.host)
+        if device not in self._elsewhere:
+            self._elsewhere[device] = torch.from_numpy(self.host).to(device)
+        return self._elsewhere[device]
+
+
+_recent: dict[tuple[str, int, int], tuple[Weights, Any]] = {}
 
 
 def poisson_weights(
@@ -67,8 +97,8 @@ def _draw(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.
     return generator.poisson(1.0, size=(n, resamples)).astype(np.float32).T
 
 
-def next_weights(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
-    """The next n images' weights, `(resamples, n)`, not to be written to.
+def next_weights(generator: np.random.Generator, n: int, resamples: int) -> Weights:
+    """The next n images' weights.
 
     Accumulators side by side take the same weights of the same images: they are drawn for the first of them alone.
     """
@@ -77,7 +107,7 @@ def next_weights(generator: np.random.Generator, n: int, resamples: int) -> NDAr
     if key not in _recent:
         while len(_recent) >= _RECENT:
             _recent.pop(next(iter(_recent)))
-        weights = _draw(generator, n, resamples)
+        weights = Weights(_draw(generator, n, resamples))
         _recent[key] = weights, generator.bit_generator.state
     weights, generator.bit_generator.state = _recent[key]
     return weights
