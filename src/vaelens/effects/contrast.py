@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelens.doubles import doubled
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.sweep import chunks
 from vaelens.effects.worlds import cells
@@ -17,6 +18,7 @@ _ALL_PAIRS = 512
 _PAIRS = 50_000
 _DRAWN = 1024  # images that the pairs are drawn among
 _BYTES = 256 * 2**20  # what reconstructions may take
+_PIXELS = 4096  # that are compared at once
 
 
 def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
@@ -62,13 +64,14 @@ def _apart(lens: Lens, codes: Tensor, wanted: Tensor) -> Tensor:
     assert lens.image_shape is not None, "a lens that gave codes has seen images"
     held = _BYTES // (4 * math.prod(lens.image_shape))
     blocks = chunks(len(codes), len(codes) if len(codes) <= held else max(1, held // 2))  # two are held at once
-    apart = torch.zeros_like(wanted)
+    apart, origin = torch.zeros_like(wanted), None
     for k, some in enumerate(blocks):
         ones = _pictures(lens, codes[some])
+        origin = ones[0].clone() if origin is None else origin
         for others in blocks[k:]:
-            here = wanted[some, others]
-            if here.any():
-                apart[some, others] = _between(ones, ones if others == some else _pictures(lens, codes[others]), here)
+            if wanted[some, others].any():
+                twos = ones if others == some else _pictures(lens, codes[others])
+                apart[some, others] = _distances(ones, twos, origin) * wanted[some, others]
     return apart
 
 
@@ -81,12 +84,16 @@ def _pictures(lens: Lens, codes: Tensor) -> Tensor:
     return cells(whole.tensor)
 
 
-def _between(ones: Tensor, others: Tensor, wanted: Tensor) -> Tensor:
-    """The distances of some pairs of two blocks' pictures, float64; 0 elsewhere."""
-    if wanted.sum() > wanted.numel() / 4:  # by products of matrices, equal pictures would lie apart
-        every = torch.cdist(ones, others, compute_mode="donot_use_mm_for_euclid_dist")
-        return every.cpu().double() * wanted
-    apart = torch.zeros_like(wanted)
-    for row, columns in enumerate(wanted.bool()):
-        apart[row, columns] = (others[columns.to(others.device)] - ones[row]).norm(dim=1).cpu().double()
-    return apart
+def _distances(ones: Tensor, others: Tensor, origin: Tensor) -> Tensor:
+    """The distances of two blocks' pictures, float64 on the host, (m, k).
+
+    By products of matrices, many times as fast as picture by picture, in double precision and of differences to one
+    picture: where all are equal they lie exactly 0 apart.
+    """
+    squared = torch.zeros(len(ones), len(others), dtype=torch.float64)
+    for pixels in torch.arange(len(origin)).split(_PIXELS):
+        some = slice(int(pixels[0]), int(pixels[-1]) + 1)
+        one, other = (doubled(pictures[:, some] - origin[some]) for pictures in (ones, others))
+        sides = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
+        squared += torch.addmm(sides, one, other.T, alpha=-2).cpu()
+    return squared.clamp_(min=0).sqrt_()
