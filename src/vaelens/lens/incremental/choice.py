@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,7 @@ def _write(chosen: Mapping[str, list[str]]) -> None:
 
 
 def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
-    """For all layers the plain form, or for each the faster of its others, whichever takes less for all but the first.
-
-    The first layer is left out: it lies before every site, and so runs once where the others run for every unit.
-    """
+    """For all layers the plain form, or for each its fastest other, whichever takes less to exchange all units."""
     ways: dict[str, dict[Layer, str]] = {}
     for way in FORMS:
         others = (way, PLAIN if way == PLAIN else CHANNELS_LAST, PLAIN)
@@ -123,9 +120,20 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
         way: {layer: min(one[layer] for one in times) for layer in layers.values()} for way, times in rounds.items()
     }
     other = {layer: min(FORMS[1:], key=lambda way: least[way][layer]) for layer in layers.values()}
-    later = list(layers.values())[1:]
-    seconds, plain = (sum(least[way[layer]][layer] for layer in later) for way in (other, dict.fromkeys(later, PLAIN)))
+    seconds, plain = (
+        sum(times * least[way[layer]][layer] for layer, times in _runs(layers.values()).items() if len(layer.forms) > 1)
+        for way in (other, dict.fromkeys(layers.values(), PLAIN))
+    )
     return [ways[other[layer]][layer] if _LEAN * seconds < plain else PLAIN for layer in layers.values()]
+
+
+def _runs(layers: Collection[Layer]) -> dict[Layer, int]:
+    """How often each layer runs where every unit after an earlier layer is exchanged once.
+
+    Once with nothing exchanged; units right before it only update it.
+    """
+    units = [layer.outputs for layer in layers]
+    return {layer: 1 + sum(units[: max(0, place - 1)]) for place, layer in enumerate(layers)}
 
 
 def _times(

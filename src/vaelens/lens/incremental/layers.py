@@ -63,6 +63,12 @@ class Layer:
         return 1 if self.kind == LINEAR else 3
 
     @property
+    def outputs(self) -> int:
+        """How many units come out of it."""
+        weight = self.weight()
+        return weight.shape[1] * self.options.get("groups", 1) if self.kind == TRANSPOSED else len(weight)
+
+    @property
     def forms(self) -> tuple[str, ...]:
         """The forms that it can take."""
         if self.kind == LINEAR:
