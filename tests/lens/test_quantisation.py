@@ -7,7 +7,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.errors import VaelensError
-from vaelens.lens.quantisation import Quantisation, nearest
+from vaelens.lens.quantisation import Quantisation, nearest, rows_that_differ
 
 
 def generator(seed=0):
@@ -300,3 +300,10 @@ def test_what_does_not_belong_together_is_refused(build, small):
         vl.Lens(foreign.model, foreign.encode, foreign.decode, codebook=torch.zeros(2, 3), example=foreign.x)
     with pytest.raises(VaelensError, match="encode and decode belong together"):
         vl.Lens(nn.Linear(1, 1), encode=lambda x: x, codebook=torch.zeros(2, 3))
+
+
+def test_rows_that_differ_are_found_with_positions_and_without():
+    some, others = torch.tensor([[1, 2], [3, 4], [5, 6]]), torch.tensor([[1, 2], [3, 0], [0, 6]])
+    assert rows_that_differ(some, others).tolist() == [1, 2]
+    assert rows_that_differ(some[:, 0], others[:, 0]).tolist() == [2]
+    assert rows_that_differ(some, some).tolist() == []

@@ -107,7 +107,7 @@ def rows_that_differ(some: Tensor, others: Tensor) -> Tensor:
 
     How many they are a GPU is waited for to say; what is then done with them needs no waiting.
     """
-    return (some != others).flatten(1).any(dim=1).nonzero()[:, 0]
+    return (some != others).reshape(len(some), -1).any(dim=1).nonzero()[:, 0]
 
 
 def _checked(indices: Any, embeddings: Tensor, codes: int) -> Tensor:
