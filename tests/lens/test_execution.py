@@ -145,6 +145,21 @@ def test_a_module_in_train_mode_runs_in_eval_mode(build):
     assert model.model.training
 
 
+def test_a_submodule_with_a_way_of_its_own_into_eval_mode_goes_it(layer, joined):
+    class Cautious(nn.Linear):
+        asked = 0
+
+        def train(self, mode=True):
+            self.asked += not mode
+            return super().train(mode)
+
+    decoder = nn.Sequential(Cautious(2, 4), nn.Unflatten(1, (1, 2, 2)))
+    model = joined(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), decoder).train()
+    vl.Lens(model, model.encoder, model.decoder).reconstruct(torch.rand(2, 1, 2, 2))
+    assert decoder[0].asked > 0
+    assert all(module.training for module in model.modules())
+
+
 def test_runs_work_inside_inference_mode_and_give_the_same(any_model):
     expected = any_model.lens.run(any_model.x, vl.Add("latent", 0, 1.0), capture="all")
     with torch.inference_mode():

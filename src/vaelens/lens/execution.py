@@ -4,7 +4,7 @@ Every point is resolved before the first hook is attached; hooks, train/eval mod
 are put back in `finally`. A run costs one forward of its part; nothing is kept between runs.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -36,8 +36,7 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
         for device in cuda:
             torch.cuda.default_generators[device].manual_seed(seed)
         try:
-            if any(training for _, training in modes):
-                module.eval()
+            _evaluate(module, modes)
             # A transformer's layer runs as one kernel, which rounds differently, unless a hook is inside.
             if any(isinstance(child, nn.TransformerEncoderLayer) for child, _ in modes):
                 torch.backends.mha.set_fastpath_enabled(False)
@@ -46,7 +45,18 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast)
             for child, training in modes:
                 if child.training != training:
-                    object.__setattr__(child, "training", training)  # a module's own is slow
+                    object.__setattr__(child, "training", training)
+
+
+def _evaluate(module: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None:
+    """Put a module into eval mode: as it does itself, where one of its submodules has its own way."""
+    if not any(training for _, training in modes):
+        return
+    if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
+        for child, _ in modes:
+            object.__setattr__(child, "training", False)  # a module's own is slow, and this comes once a batch
+    else:
+        module.eval()
 
 
 def _cuda_devices(module: nn.Module) -> list[int]:

@@ -94,6 +94,16 @@ def test_forms_of_transposed_convolutions(options, splits):
 
 
 @torch.no_grad()
+def test_what_comes_of_a_single_channel_lies_channels_last():
+    convolution = nn.Conv2d(1, 3, 4, 2, 1)
+    layer, data = of(convolution), torch.rand(5, 1, 8, 6)
+    layer.form = CHANNELS_LAST
+    for made in (layer.apply(data), layer.update(data, [0])):
+        assert made.is_contiguous(memory_format=torch.channels_last)
+        assert not made.is_contiguous()
+
+
+@torch.no_grad()
 @pytest.mark.usefixtures("generator")
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_update_of_a_linear_layer(bias):

@@ -83,7 +83,7 @@ class Layer:
         """(n, inputs, …) to (n, outputs, …)."""
         if self.form == PLAIN:
             return self._operation(data, self.weight(), self.bias())
-        return self._in_form()(data.contiguous(memory_format=torch.channels_last))
+        return self._in_form()(_channels_last(data))
 
     @property
     def updatable(self) -> bool:
@@ -99,7 +99,7 @@ class Layer:
         """
         weight = self.weight()[columns] if self.kind == TRANSPOSED else self.weight()[:, columns]
         if self.form != PLAIN and self.kind != LINEAR:
-            weight, change = (t.contiguous(memory_format=torch.channels_last) for t in (weight, change))
+            weight, change = _channels_last(weight), _channels_last(change)
         return self._operation(change, weight, None)
 
     def _operation(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -133,6 +133,17 @@ class Layer:
         assert split is not None, "only what falls into phases takes a form that does"
         prepared = split.prepared(form, weight, bias)
         return lambda data: split.apply(form, data, prepared)
+
+
+def _channels_last(values: Tensor) -> Tensor:
+    """Values (n, channels, h, w) with the channels last in memory.
+
+    A single channel lies there the same either way, and what is made of it would come out channels first, to be turned
+    by the next layer: its strides have to say that it is meant to be last.
+    """
+    last = values.contiguous(memory_format=torch.channels_last)
+    _, channels, height, width = last.shape
+    return last if channels > 1 else last.as_strided(last.shape, (height * width, 1, width, 1))
 
 
 def layer_of(step: Step) -> Layer | None:
