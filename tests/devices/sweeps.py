@@ -47,10 +47,8 @@ def model(name):
     torch.manual_seed(0)
     made = vl.build_model(name, image_shape=(1, 32, 32), latent_dim=3, **({"codes": 16} if name == "vq-vae" else {}))
     with torch.no_grad():
-        for weights in made.parameters():
-            weights.mul_(
-                2.5 if weights.ndim > 1 else 1.0
-            )  # else a change is lost on the way to the image, but for rounding
+        for weights in made.parameters():  # larger ones: else a change is lost on the way to the image
+            weights.mul_(2.5 if weights.ndim > 1 else 1.0)
     if name == "vq-vae":  # some codes as the encoder gives them, so that several are in use
         codes = vl.Lens(made).encode(X).movedim(1, -1).reshape(-1, 3)
         with torch.no_grad():

@@ -91,8 +91,7 @@ def _distances(ones: Tensor, others: Tensor, origin: Tensor) -> Tensor:
     picture: where all are equal they lie exactly 0 apart.
     """
     squared = torch.zeros(len(ones), len(others), dtype=torch.float64)
-    for pixels in torch.arange(len(origin)).split(_PIXELS):
-        some = slice(int(pixels[0]), int(pixels[-1]) + 1)
+    for some in chunks(len(origin), _PIXELS):
         one, other = (doubled(pictures[:, some] - origin[some]) for pictures in (ones, others))
         sides = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
         squared += torch.addmm(sides, one, other.T, alpha=-2).cpu()
