@@ -18,6 +18,8 @@ GROUPS = {
     "data": "Data",
 }
 
+TURN = 1.0  # seconds that each way runs in its turn at least
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -57,7 +59,7 @@ def report(subject: Subject, groups: list[str], repetitions: int) -> Iterator[st
         yield contest.HEADER
         notes = []
         for each in importlib.import_module(f"benchmarks.{group}").contests(subject):
-            outcome = contest.run(each, repetitions, subject.device)
+            outcome = contest.run(each, repetitions, subject.device, TURN)
             yield from outcome.rows()
             if each.note is not None:
                 notes.append(each.note(outcome.seconds))

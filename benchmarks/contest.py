@@ -1,7 +1,8 @@
 """A contest: ours and other ways to the same result, run in turn several times in one process, compared by medians.
 
 All run once untimed; these results are compared. Then each round runs ours, the first other, the second, and so on, so
-that whatever else the machine does falls on all of them alike.
+that whatever else the machine does falls on all of them alike. What is soon done runs several times over in its turn:
+a moment's disturbance would else count for more there than in a way that takes long.
 """
 
 import statistics
@@ -61,8 +62,8 @@ class Outcome:
         return lines
 
 
-def run(contest: Contest, repetitions: int, device: str = "cpu") -> Outcome:
-    """Run a contest, after one untimed round."""
+def run(contest: Contest, repetitions: int, device: str = "cpu", least: float = 0.0) -> Outcome:
+    """Run a contest, after one untimed round; each way for `least` seconds in its turn, and once at least."""
     ways = [contest.ours, *(way.run for way in contest.others)]
     results = [way() for way in ways]
     errors = [difference(results[0], result) for result in results]
@@ -72,17 +73,19 @@ def run(contest: Contest, repetitions: int, device: str = "cpu") -> Outcome:
         if contest.each_round is not None:
             contest.each_round()
         for spent, way in zip(times, ways, strict=True):
-            spent.append(timed(way, device))
+            spent.append(timed(way, device, least))
     return Outcome(contest, [statistics.median(spent) for spent in times], errors)
 
 
-def timed(function: Callable[[], object], device: str = "cpu") -> float:
-    """Seconds until the result is there."""
+def timed(function: Callable[[], object], device: str = "cpu", least: float = 0.0) -> float:
+    """Seconds until the result is there: the mean of as many runs as take `least` seconds together."""
     synchronise(device)
-    start = time.perf_counter()
-    function()
-    synchronise(device)
-    return time.perf_counter() - start
+    start, spent, runs = time.perf_counter(), 0.0, 0
+    while not runs or spent < least:
+        function()
+        synchronise(device)
+        spent, runs = time.perf_counter() - start, runs + 1
+    return spent / runs
 
 
 def synchronise(device: str) -> None:

@@ -17,7 +17,8 @@ def described(subject: Subject, repetitions: int) -> str:
     missing = f"; not installed, so left out: {', '.join(absent)}" if absent else ""
     return (
         f"{processor(subject.device)}. {', '.join([f'PyTorch {torch.__version__}', *there])}{missing}. "
-        f"{str(subject)[0].upper()}{str(subject)[1:]}. Medians of {repetitions} interleaved rounds."
+        f"{str(subject)[0].upper()}{str(subject)[1:]}. Medians of {repetitions} interleaved rounds, in each of "
+        f"which a way runs for a second at least."
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import coverage, large, latent, mediation, metrics, page, patching, peaks
-from benchmarks.contest import Contest, Way, difference, run
+from benchmarks.contest import Contest, Way, difference, run, timed
 from benchmarks.rivals import RIVALS
 from benchmarks.rivals.hooks import whole
 from benchmarks.subject import PARTS, Subject
@@ -75,6 +75,13 @@ def test_ways_take_turns_after_one_untimed_round():
     assert calls == [*turn, "round", *turn, "round", *turn]
     assert [len(row.split("|")) for row in outcome.rows()] == [8, 8]
     assert list(outcome.errors) == [None, None, None]
+
+
+def test_what_is_soon_done_is_timed_by_several_runs(monkeypatch):
+    clock = iter([10.0, 10.4, 10.8, 11.2])  # each run takes 0.4 seconds
+    monkeypatch.setattr("benchmarks.contest.time.perf_counter", lambda: next(clock))
+    assert timed(lambda: None, least=1.0) == pytest.approx(0.4)
+    assert next(clock, None) is None
 
 
 def test_the_output_replaces_what_lies_between_the_markers(tmp_path):

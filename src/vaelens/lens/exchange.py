@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vaelens.lens.incremental.downstream import taken
+from vaelens.lens.incremental.downstream import layout_of, taken
 from vaelens.lens.incremental.layers import LINEAR, Layer
 from vaelens.lens.regions import Group, Region
 
@@ -139,20 +139,21 @@ class Exchange:
         return changed
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """A linear layer's value after the exchange, from its value before it on these rows."""
+        """A linear layer's value after the exchange, (m, …), from its value in the base run, (c, …)."""
         if layer.kind == LINEAR and self.between.columns is not None:
-            return self._single(layer, value, self.between.columns)
-        updated = value.clone() if self.selection is None else value
-        pieces = [(rows, group) for rows, group in self.pieces if isinstance(group, Region)]
-        assert len(pieces) == len(self.pieces), "only single regions are updated"
-        if layer.kind == LINEAR:
-            cells = self.between.present[0]
-            columns = torch.arange(cells.numel(), device=value.device).view(1, *cells.shape)
-            for rows, region in pieces:
-                updated[rows] += layer.update(self._change(rows, region).flatten(1), region.take(columns).flatten())
-            return updated
-        for rows, region in pieces:
-            updated[rows] += layer.update(self._spread(rows, region), region.chosen)
+            return self._single(layer, taken(value, self.selection), self.between.columns)
+        updated = torch.empty(
+            (len(self.rows), *value.shape[1:]), dtype=value.dtype, device=value.device, memory_format=layout_of(value)
+        )
+        cells = self.between.present[0]
+        columns = torch.arange(cells.numel(), device=value.device).view(1, *cells.shape)
+        for rows, region in self.pieces:
+            assert isinstance(region, Region), "only single regions are updated"
+            if layer.kind == LINEAR:
+                change = layer.update(self._change(rows, region).flatten(1), region.take(columns).flatten())
+            else:
+                change = layer.update(self._spread(rows, region), region.chosen)
+            torch.add(self._among(value, rows), change, out=updated[rows])
         return updated
 
     def _single(self, layer: Layer, value: Tensor, columns: Tensor) -> Tensor:
@@ -162,11 +163,14 @@ class Exchange:
         change = by_column[self.rows, column]
         return torch.addcmul(value, change[:, None].to(value), layer.weight().T[column].to(value))
 
+    def _among(self, value: Tensor, rows: slice) -> Tensor:
+        """Of a value in the base run, (c, …), the rows that some of these are about; they come in order, each once."""
+        chosen = self.rows[rows]
+        return value if len(chosen) == len(value) else taken(value, chosen)
+
     def _change(self, rows: slice, region: Region) -> Tensor:
         """The difference in a region, (rows, units, *its positions)."""
-        chosen = self.rows[rows]
-        change = region.take(self.between.difference.transpose(0, 1))
-        return change if len(chosen) == len(change) else change[chosen]
+        return self._among(region.take(self.between.difference.transpose(0, 1)), rows)
 
     def _spread(self, rows: slice, region: Region) -> Tensor:
         """The difference with zeros around the region's positions, (rows, units, *positions)."""

@@ -61,7 +61,7 @@ class Downstream:
             kinds: of the steps.
             rows: which of the base run's rows, (m,), in any order and number; None for all of them.
             activation: gives the site's value for these rows.
-            update: takes a layer and its value on these rows, and gives the value after the change.
+            update: takes a layer and its value in the base run, and gives the value after the change on these rows.
             calls: by step, another way to its value.
             edits: by step, what flows on in place of its value.
         """
@@ -69,12 +69,13 @@ class Downstream:
             return activation()
         values: Values = {}
         for step in self.boundary:
-            values[step] = taken(kept[step], rows) if kinds[step] is Kind.ROWS else kept[step]
+            if step not in self.updates:
+                values[step] = taken(kept[step], rows) if kinds[step] is Kind.ROWS else kept[step]
         if self.reads_site:
             values[self.site] = activation()
         for k, step in enumerate(self.steps):
             if step in self.updates:
-                values[step] = update(self.updates[step], values[step])
+                values[step] = update(self.updates[step], kept[step])
             elif step in self.rectified:
                 values[step] = rectify(step, values)
             else:
@@ -148,9 +149,16 @@ def taken(value: Any, rows: Tensor | None) -> Any:
     if isinstance(value, tuple | list):
         parts = [taken(part, rows) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
+    if layout_of(value) is torch.channels_last:
         return value.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
     return value.index_select(0, rows)
+
+
+def layout_of(value: Tensor) -> torch.memory_format:
+    """Whether a value has its channels last in memory, and could not as well have them first."""
+    if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
+        return torch.channels_last
+    return torch.contiguous_format
 
 
 def _changed(known: Observed, site: Step) -> set[Step]:
