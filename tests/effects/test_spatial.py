@@ -124,7 +124,9 @@ def test_sites_without_positions_are_left_out_unless_they_are_named():
     assert effects.sizes["unit"] == 4 + 1 + 1 + 4
     every = vl.patching_effects(lens, x, y, sites="all", unit=(8, 8))
     assert list(dict.fromkeys(every.site.values.tolist()))[-1] == "decoder.3"
-    for sites in ("latent", "decoder.*", ["encoder.0", "decoder.0"]):
+    decoder = vl.patching_effects(lens, x, y, sites="decoder.*", unit=(4, 4))
+    assert list(dict.fromkeys(decoder.site.values.tolist())) == ["decoder.1", "decoder.2", "decoder.3"]
+    for sites in ("latent", ["encoder.0", "decoder.0"], ["decoder.*", "decoder.0"]):
         with pytest.raises(
             vl.VaelensError, match=r"(latent|decoder\.0) has no positions, so its units can't be \(4, 4"
         ):
@@ -139,7 +141,7 @@ def test_sites_without_positions_are_left_out_unless_they_are_named():
 
 def test_a_model_without_positions_has_no_boxes(linear):
     given = linear()
-    with pytest.raises(vl.VaelensError, match=r"no site of this model has units of the kind 'position'; use unit='ch"):
+    with pytest.raises(vl.VaelensError, match=r"of .*latent.* none has units of the kind 'position'; use unit='ch"):
         vl.patching_effects(given.lens, given.x, given.x, unit="position")
 
 

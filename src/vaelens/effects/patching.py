@@ -68,7 +68,7 @@ def patching_effects(
             counting once for each unit.
         unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
             all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
-            not divide. Sites that have no such units are left out, unless they are named.
+            not divide. Sites without such units are left out, unless they are named themselves, not by a pattern.
         reader: reads factors off the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
             measured too, for every site. Sites whose outcome is the code run once more for it, as far as the image.
         tolerance: how far, in pixel-L2, an effect may be from its estimate: images are then taken in a random order, by
@@ -241,20 +241,18 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
 
 
 def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
-    """The sites that were asked for; those by default are the ones that have units of that kind."""
+    """The sites that were asked for; those that no name but a pattern, or the default, asks for have units."""
     unit = checked_unit(unit)
-    names = lens.sites.select(sites)
+    asked = lens.sites.select(sites)
     if sites is None:
-        names = tuple(name for name in names if name != lens.sites.output)
-    if sites is None or sites == "all":
-        names = tuple(name for name in names if has_units(lens.sites[name], unit))
-    if not names:
-        raise VaelensError(
-            "no site was named; name at least one, or leave sites out for all"
-            if unit == "channel" or sites is not None
-            else f"no site of this model has units of the kind {unit!r}; use unit='channel'"
-        )
-    return names
+        asked = tuple(name for name in asked if name != lens.sites.output)
+    if not asked:
+        raise VaelensError("no site was named; name at least one, or leave sites out for all")
+    named = {sites} if sites is None or isinstance(sites, str) else set(sites)
+    chosen = tuple(name for name in asked if name in named or has_units(lens.sites[name], unit))
+    if not chosen:
+        raise VaelensError(f"of {', '.join(asked)} none has units of the kind {unit!r}; use unit='channel'")
+    return chosen
 
 
 class _Giver:
