@@ -160,6 +160,30 @@ def test_a_submodule_with_a_way_of_its_own_into_eval_mode_goes_it(layer, joined)
     assert all(module.training for module in model.modules())
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_keeps_its_mode_and_is_passed_over(layer, joined):
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Flatten(), layer(np.eye(4)))
+            self.unseen = torch.jit.script(nn.Sequential(layer(np.eye(4)), nn.Dropout(0.5)))
+            self.decoder = nn.Sequential(layer(np.eye(4)), nn.Unflatten(1, (1, 2, 2)))
+
+        def decode(self, z):
+            return self.decoder(self.unseen(z))
+
+    model, images = Whole().train(), torch.rand(3, 1, 2, 2)
+    lens = vl.Lens(model, model.encoder, model.decode, example=images)
+    assert list(lens.sites) == ["latent", "decoder.0"]
+    assert torch.equal(lens.reconstruct(images), images)  # nothing is dropped
+    assert all(module.training for module in model.modules())
+    for sites in ({"hidden": "unseen"}, {"hidden": model.unseen}, {"hidden": ("unseen", 0)}):
+        with pytest.raises(vl.VaelensError, match="site 'hidden' is TorchScript, which takes no hooks; give the lens"):
+            vl.Lens(model, model.encoder, model.decode, example=images, sites=sites)
+    with pytest.raises(vl.VaelensError, match=r"no layer of the model \(layers inside TorchScript take no hooks\)"):
+        vl.Lens(model, model.encoder, lambda z: model.unseen(z).view(-1, 1, 2, 2), example=images)
+
+
 def test_runs_work_inside_inference_mode_and_give_the_same(any_model):
     expected = any_model.lens.run(any_model.x, vl.Add("latent", 0, 1.0), capture="all")
     with torch.inference_mode():

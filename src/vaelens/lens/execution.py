@@ -4,8 +4,9 @@ Every point is resolved before the first hook is attached; hooks, train/eval mod
 are put back in `finally`. A run costs one forward of its part; nothing is kept between runs.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -31,7 +32,7 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     cuda = _cuda_devices(module)
     # A caller's inference mode is left: its tensors have no version, by which in-place operations are found.
-    with torch.random.fork_rng(devices=cuda), torch.inference_mode(False), torch.no_grad():
+    with torch.random.fork_rng(devices=cuda), torch.inference_mode(False), torch.no_grad(), _uncompiled():
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
         for device in cuda:
             torch.cuda.default_generators[device].manual_seed(seed)
@@ -45,7 +46,12 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast)
             for child, training in modes:
                 if child.training != training:
-                    object.__setattr__(child, "training", training)
+                    _set_mode(child, training)
+
+
+def _uncompiled() -> AbstractContextManager:
+    """What torch.compile has taken over runs as it is written: compiled, it would be so anew for every set of hooks."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _evaluate(module: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None:
@@ -54,9 +60,20 @@ def _evaluate(module: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> Non
         return
     if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
         for child, _ in modes:
-            object.__setattr__(child, "training", False)  # a module's own is slow, and this comes once a batch
+            _set_mode(child, False)
     else:
         module.eval()
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    """Put one module into train or eval mode, without its own way of setting attributes: that is slow once a batch.
+
+    TorchScript keeps the mode outside of Python, where only its own way reaches.
+    """
+    if is_scripted(module):
+        module.training = training
+    else:
+        object.__setattr__(module, "training", training)
 
 
 def _cuda_devices(module: nn.Module) -> list[int]:
@@ -177,7 +194,7 @@ def passing(modules: Collection[nn.Module], through: Callable[[nn.Module, object
 
 
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
-    """The modules whose calls are stages or parts of them: those that call no other module."""
+    """The modules whose calls are stages or parts of them: those that call no other module, and take hooks."""
     # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf. So is
     # attention, which takes the weights of its projection without calling it.
     attention = [child for child in module.modules() if isinstance(child, nn.MultiheadAttention)]
@@ -191,8 +208,14 @@ def leaf_modules(module: nn.Module) -> list[nn.Module]:
         child
         for child in module.modules()
         if child not in inside
+        and not is_scripted(child)
         and (child in attention or all(name == "parametrizations" for name, _ in child.named_children()))
     ]
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Whether a module is TorchScript, which takes no hooks."""
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def _in_words(output: object) -> str:

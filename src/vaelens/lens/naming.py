@@ -13,6 +13,7 @@ from torch import nn
 
 from vaelens.errors import VaelensError
 from vaelens.lens.calls import Call, Trace
+from vaelens.lens.execution import is_scripted
 from vaelens.lens.sites import LATENT, PATTERN, Site, site_of
 
 Name = tuple[str, Any]  # a name, and what it was given to
@@ -76,9 +77,19 @@ def checked_names(sites: Any) -> list[Name]:
 
 
 def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
-    """The submodules that names may stand for: those whose calls must be recorded."""
-    found = (_module(given[0] if isinstance(given, tuple) and given else given, model) for _, given in names)
-    return [module for module in found if module is not None]
+    """The submodules that names may stand for: those whose calls must be recorded.
+
+    Raises:
+        VaelensError: one of them does not let itself be seen.
+    """
+    found = [(name, _module(given[0] if isinstance(given, tuple) and given else given, model)) for name, given in names]
+    for name, module in found:
+        if module is not None and is_scripted(module):
+            raise VaelensError(
+                f"site {name!r} is TorchScript, which takes no hooks; give the lens the module that it was made of, or "
+                "name one around it"
+            )
+    return [module for _, module in found if module is not None]
 
 
 def with_names(places: Sequence[Place], names: Sequence[Name], traced: Traced) -> list[Place]:

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaelens.errors import VaelensError
 from vaelens.lens.calls import Trace
-from vaelens.lens.execution import Edit, trace, undisturbed
+from vaelens.lens.execution import Edit, is_scripted, trace, undisturbed
 from vaelens.lens.incremental.found import WAYS
 from vaelens.lens.kept import first
 from vaelens.lens.naming import Name, Place, Traced, modules_in, with_names
@@ -157,7 +157,12 @@ class Parts:
         heads = [mean] if logvar is None else [mean, logvar]
         before, after = stages(encoder.calls, heads=heads), stages(decoder.calls, last_is_output=True)
         if not after:
-            raise VaelensError("decode ran no layer of the model; encode and decode must run parts of the module given")
+            unseen = (
+                " (layers inside TorchScript take no hooks)" if any(map(is_scripted, self.module.modules())) else ""
+            )
+            raise VaelensError(
+                f"decode ran no layer of the model{unseen}; encode and decode must run parts of the module given"
+            )
         found = [
             *(traced.place(f"encoder.{k}", "encoder", call) for k, call in enumerate(before)),
             Place(site_of(LATENT, LATENT, mean), None),

@@ -11,6 +11,9 @@ from torch.nn import functional
 import vaelens as vl
 from vaelens.lens.regions import Region
 
+# TorchScript is on its way out, but there are models of it.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
 HOOKS = "forward hooks, because "
 Pair = namedtuple("Pair", ["mean", "logvar"])
 
@@ -241,6 +244,14 @@ def by_value(self, x):
     return self.b(first(self, x) if x.mean() > 0 else -first(self, x))
 
 
+def through_a_compiled_module(self, x):
+    return self.b(self.p(first(self, x)))
+
+
+def through_a_script(self, x):
+    return self.b(self.p(first(self, x)))
+
+
 def one_is_special(self, x):
     return self.b(first(self, x)).unsqueeze(0).squeeze()
 
@@ -273,6 +284,11 @@ RIGHT = [
     (noisy, {}, "torch.fx"),
     (noisy_by_size, {}, "torch.export"),
     (one_noise_for_all, {}, "torch.export"),
+    (
+        through_a_compiled_module,
+        {"p": lambda: torch.compile(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))},
+        "torch.export",
+    ),
 ]
 REFUSED = [
     (buffer_written, {}, "writes to a parameter or buffer"),
@@ -286,6 +302,7 @@ REFUSED = [
     (summed_so_far, {}, "one image alone has other values"),
     (by_value, {}, "symbolically traced variables cannot be used as inputs to control flow"),
     (one_is_special, {}, "one image alone has other values"),
+    (through_a_script, {"p": lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))}, "ScriptModule"),
 ]
 
 
@@ -338,6 +355,11 @@ def test_hooks_that_were_asked_for_give_the_same(case, small_lens, pictures, exc
     exchanges(lens, *pictures, few_units(units))
     lens.read_rows(pictures[0])
     assert torch.equal(pictures, before)
+
+
+def test_what_torch_says_when_it_gives_up_is_in_the_reason_alone(small_lens, capfd):
+    assert "torch.export can't follow it" in small_lens(encoder_of(by_value)).execution["encoder"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_noise_is_that_of_a_whole_run(small_lens, pictures):

@@ -4,15 +4,18 @@ torch.fx calls leaf modules as they are; torch.export goes down to the operation
 asks for shapes. Neither follows code that decides by a tensor's values.
 """
 
+import io
+import logging
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree
 
-from vaelens.lens.execution import passing
+from vaelens.lens.execution import is_scripted, passing
 from vaelens.lens.incremental.steps import Program, Step
 
 Part = Callable[[Tensor], Any]
@@ -96,10 +99,9 @@ def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
         Untraceable: it can't follow.
     """
     root = _Part(model, part)
-    paths = {module: path for path, module in model.named_modules() if path}
+    paths = {module: path for path, module in model.named_modules() if path and not is_scripted(module)}
     try:
-        with warnings.catch_warnings(), passing(paths, lambda module, output: _marked(output, paths[module])):
-            warnings.simplefilter("ignore")  # of torch's own making, about itself
+        with _quiet(), passing(paths, lambda module, output: _marked(output, paths[module])):
             found = torch.export.export(
                 root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
             )
@@ -244,6 +246,25 @@ def _with_steps(structure: Any, steps: Mapping[fx.Node, Step]) -> Any:
     if isinstance(structure, slice):
         return slice(*(_with_steps(part, steps) for part in (structure.start, structure.stop, structure.step)))
     return structure
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch warns of, logs and prints about itself, such as the graph it had when it gave up.
+
+    Why it did is in its error, which is kept.
+    """
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.split(".")[0] == "torch"]
+    handlers = [(handler, handler.level) for logger in loggers for handler in logger.handlers]
+    try:
+        for handler, _ in handlers:
+            handler.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for handler, level in handlers:
+            handler.setLevel(level)
 
 
 def _line(error: Exception) -> str:
