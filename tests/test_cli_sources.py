@@ -224,7 +224,7 @@ def test_a_device_that_is_not_there_is_refused_for_a_function_too(here, capsys):
 def test_images_of_other_channels_or_size_are_one_sentence_that_names_both(tmp_path, capsys):
     AutoencoderKL(**TINY | {"in_channels": 3, "out_channels": 3}).save_pretrained(tmp_path / "kl")
     said = refused(capsys, tmp_path / "kl")
-    assert "the AutoencoderKL does not fit digits, whose images are 1×32×32: images have 1 channels, this" in said
+    assert "the AutoencoderKL does not fit digits, whose images are 1×32×32: images have 1 channel, this" in said
     save_pythae(tmp_path / "pythae", shape=(1, 8, 8))
     assert "the model takes images of 1×8×8, digits has 1×32×32; name the" in refused(capsys, tmp_path / "pythae")
     assert not (tmp_path / "kl" / "analysis").exists()

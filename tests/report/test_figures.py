@@ -121,6 +121,14 @@ def test_positions_that_lie_in_no_plane_are_one_row_and_many_lose_their_numbers(
     assert not ces.texttemplate
 
 
+def test_a_wide_grid_of_positions_fits_a_page_and_its_numbers_keep_apart(made):
+    drawn = figures.position_maps(made(swaps=np.ones((32, 32))).effects["swap"])
+    assert drawn.narrowest == 3 * 8 * 32
+    assert (drawn.plot.layout.xaxis.dtick, drawn.plot.layout.yaxis.dtick) == (3, 2)  # cells of 8 × 10 pixels
+    small = figures.position_maps(made(swaps=np.ones((2, 3))).effects["swap"]).plot.layout
+    assert (small.xaxis.dtick, small.yaxis.dtick) == (1, 1)
+
+
 def test_of_many_latents_every_fifth_is_named_below_and_all_at_the_pointer(made):
     effects = made(ces=np.arange(256, 0, -1.0)).effects
     drawn = figures.strengths(effects["latent"], effects["recoded"])

@@ -22,7 +22,7 @@ KINDS = {
     "codebook": {"swaps": SWAPS, "channels": 3},
     "codebook, many latents and positions": {
         "ces": np.linspace(1, 5, 100),
-        "swaps": np.arange(256.0).reshape(16, 16),
+        "swaps": np.arange(400.0).reshape(20, 20),
         "factors": None,
     },
     "dead codebook": {"codes": (512, 1)},
@@ -148,6 +148,18 @@ def test_swaps_of_codes_have_a_section_and_later_figures_move_on(made, tmp_path)
     assert len(maps) == 6
     assert maps[5] == "Mean absolute change of each pixel under swaps at position (1, 2): CES 8.00 [7.75, 8.25]"
     assert sum("is swapped" in image["alt"] for image in read.all("img")) == 2
+
+
+def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(made, tmp_path):
+    analysis = made(swaps=np.arange(400.0).reshape(20, 20))
+    read = Page(write_analysis(analysis, tmp_path / "report.html"))
+    maps = [image["alt"] for image in read.all("img") if "under swaps at" in image["alt"]]
+    where = [alt.partition(" at ")[2].partition(":")[0] for alt in maps]
+    assert where == [f"position (19, {k})" for k in range(19, -1, -1)] + [
+        f"position (18, {k})" for k in range(19, 15, -1)
+    ]
+    said = " ".join(read.text.split())
+    assert "is swapped: the 24 positions with the largest CES, by row and column counted from 0; below each" in said
 
 
 def test_a_dead_codebook_has_a_section_without_figures(made, tmp_path):

@@ -279,9 +279,10 @@ class Lens(Sweepable):
 
     def _find_sites(self, example: Tensor) -> None:
         if self._channels not in (None, example.shape[1]):
+            given, wanted = example.shape[1], self._channels
+            way = f"grey ones go in as x.expand(-1, {wanted}, -1, -1)" if given == 1 else f"give images of {wanted}"
             raise VaelensError(
-                f"images have {example.shape[1]} channels, this {name_of(self.module)} takes {self._channels}; for "
-                "grey images that are to go in as colours use x.expand(-1, 3, -1, -1)"
+                f"images have {given} channel{'s' * (given > 1)}, this {name_of(self.module)} takes {wanted}; {way}"
             )
         example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
         self._sites = self._parts.find_sites(example, self._names, self._ways, self._progress)

@@ -18,6 +18,8 @@ from vaelens.report.style import latent_step
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
 _UNFOLDED_MAPS = 64
 _PICTURES_A_ROW = 8
+_WIDEST_GRID = 16  # columns of positions up to which each has its map, in its place
+_STRONGEST_MAPS = 24  # of a wider grid
 
 
 def write_analysis(analysis: Any, path: Any) -> Path:
@@ -139,16 +141,20 @@ def _codebook(analysis: Analysis) -> dict[str, Any]:
     ces = estimates(swap, "ces", names)
     changes = swap["effect_map"].mean("channel").values  # (position, height, width)
     most = float(changes.max())
-    maps = [pictures.data_uri(pictures.heat(change, most)) for change in changes]
-    written = [estimate(one.value, one.low, one.high) for one in ces]
+    shape = grid_of(swap)
+    laid_out = shape[1] <= _WIDEST_GRID
+    strongest = np.argsort(-np.nan_to_num(swap["ces"].values), kind="stable")[:_STRONGEST_MAPS]
+    maps = []
+    for k in range(len(ces)) if laid_out else strongest.tolist():
+        value, interval = estimate(ces[k].value, ces[k].low, ces[k].high)
+        image = pictures.data_uri(pictures.heat(changes[k], most))
+        maps.append({"name": names[k], "ces": str(ces[k]), "value": value, "interval": interval, "image": image})
     first, swapped = (pictures.shown(seen[name].values) for name in ("reconstruction", "swapped"))
     strips = [pictures.grid(np.concatenate([first[:1], row])[None]) for row in swapped]
     return {
-        "grid": grid_of(swap),
-        "position_maps": [
-            {"name": one.name, "ces": str(one), "value": value, "interval": interval, "image": picture}
-            for one, (value, interval), picture in zip(ces, written, maps, strict=True)
-        ],
+        "grid": shape,
+        "laid_out": laid_out,
+        "position_maps": maps,
         "position_ends": [number(end) for end in (0, most / 2, most)],
         "swaps": [
             {"name": names[k], "ces": str(ces[k]), "strip": pictures.data_uri(strip)}

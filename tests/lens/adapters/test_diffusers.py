@@ -76,9 +76,11 @@ def test_a_tiled_model_is_refused_where_it_would_tile(build_by_hooks):
         lens.decode(code)
 
 
-def test_grey_images_are_refused_by_a_model_of_colours(build_by_hooks):
-    with pytest.raises(VaelensError, match="images have 1 channels, this VQModel takes 3; for grey images"):
+def test_images_of_other_channels_are_refused(build_by_hooks):
+    with pytest.raises(VaelensError, match="images have 1 channel, this VQModel takes 3; grey ones go in as x"):
         build_by_hooks("vq-model").lens.encode(torch.rand(2, 1, 16, 16))
+    with pytest.raises(VaelensError, match="images have 4 channels, this VQModel takes 3; give images of 3"):
+        build_by_hooks("vq-model").lens.encode(torch.rand(2, 4, 16, 16))
 
 
 def test_a_symbolic_trace_can_follow_the_parts(build_by_hooks):
