@@ -145,15 +145,11 @@ class Exchange:
         updated = torch.empty(
             (len(self.rows), *value.shape[1:]), dtype=value.dtype, device=value.device, memory_format=layout_of(value)
         )
-        cells = self.between.present[0]
-        columns = torch.arange(cells.numel(), device=value.device).view(1, *cells.shape)
         for rows, region in self.pieces:
             assert isinstance(region, Region), "only single regions are updated"
-            if layer.kind == LINEAR:
-                change = layer.update(self._change(rows, region).flatten(1), region.take(columns).flatten())
-            else:
-                change = layer.update(self._spread(rows, region), region.chosen)
-            torch.add(self._among(value, rows), change, out=updated[rows])
+            dense = layer.kind == LINEAR
+            change, inputs = self._flat(rows, region) if dense else (self._spread(rows, region), region.chosen)
+            torch.add(self._among(value, rows), layer.update(change, inputs), out=updated[rows])
         return updated
 
     def _single(self, layer: Layer, value: Tensor, columns: Tensor) -> Tensor:
@@ -171,6 +167,12 @@ class Exchange:
     def _change(self, rows: slice, region: Region) -> Tensor:
         """The difference in a region, (rows, units, *its positions)."""
         return self._among(region.take(self.between.difference.transpose(0, 1)), rows)
+
+    def _flat(self, rows: slice, region: Region) -> tuple[Tensor, Tensor]:
+        """The difference in a region, (rows, cells), and which of an image's cells they are."""
+        cells = self.between.present[0]
+        every = torch.arange(cells.numel(), device=cells.device).view(1, *cells.shape)
+        return self._change(rows, region).flatten(1), region.take(every).flatten()
 
     def _spread(self, rows: slice, region: Region) -> Tensor:
         """The difference with zeros around the region's positions, (rows, units, *positions)."""
