@@ -18,7 +18,7 @@ def described(subject: Subject, repetitions: int) -> str:
     return (
         f"{processor(subject.device)}. {', '.join([f'PyTorch {torch.__version__}', *there])}{missing}. "
         f"{str(subject)[0].upper()}{str(subject)[1:]}. Medians of {repetitions} interleaved rounds, in each of "
-        f"which a way runs for a second at least."
+        "which a way runs for a second at least."
     )
 
 

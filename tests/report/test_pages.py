@@ -160,6 +160,9 @@ def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(made, t
     ]
     said = " ".join(read.text.split())
     assert "is swapped: the 24 positions with the largest CES, by row and column counted from 0; below each" in said
+    analysis.effects["swap"] = analysis.effects["swap"].drop_vars(["row", "column"])  # positions that lie in no plane
+    read = Page(write_analysis(analysis, tmp_path / "report.html"))
+    assert "the 24 positions with the largest CES, counted from 0; below each" in " ".join(read.text.split())
 
 
 def test_a_dead_codebook_has_a_section_without_figures(made, tmp_path):

@@ -241,14 +241,14 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
 
 
 def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
-    """The sites that were asked for; those that no name but a pattern, or the default, asks for have units."""
+    """The sites that were asked for, without those that have no such units and are not named themselves."""
     unit = checked_unit(unit)
     asked = lens.sites.select(sites)
     if sites is None:
         asked = tuple(name for name in asked if name != lens.sites.output)
     if not asked:
         raise VaelensError("no site was named; name at least one, or leave sites out for all")
-    named = {sites} if sites is None or isinstance(sites, str) else set(sites)
+    named = {sites} if isinstance(sites, str) else set(sites or ())
     chosen = tuple(name for name in asked if name in named or has_units(lens.sites[name], unit))
     if not chosen:
         raise VaelensError(f"of {', '.join(asked)} none has units of the kind {unit!r}; use unit='channel'")

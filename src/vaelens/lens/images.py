@@ -50,6 +50,18 @@ def checked_images(x: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     return images
 
 
+def check_channels(images: Tensor, wanted: int, model: str) -> None:
+    """Refuse images, (n, C, H, W), of another number of channels than a model takes.
+
+    Raises:
+        VaelensError: see above.
+    """
+    given = images.shape[1]
+    if given != wanted:
+        way = f"grey ones go in as x.expand(-1, {wanted}, -1, -1)" if given == 1 else f"give images of {wanted}"
+        raise VaelensError(f"images have {given} channel{'s' * (given > 1)}, this {model} takes {wanted}; {way}")
+
+
 def _range(images: Tensor) -> tuple[float, float]:
     """The least and the largest value; not finite where one isn't."""
     blocks = [torch.aminmax(block) for block in images.split(max(1, _BLOCK // images[0].numel()))]

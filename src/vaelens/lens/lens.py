@@ -13,7 +13,7 @@ from vaelens.lens.budget import ROWS_CPU
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
 from vaelens.lens.forward import forward
-from vaelens.lens.images import checked_images
+from vaelens.lens.images import check_channels, checked_images
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.naming import Name, checked_names
 from vaelens.lens.parts import Parts
@@ -278,12 +278,8 @@ class Lens(Sweepable):
         )
 
     def _find_sites(self, example: Tensor) -> None:
-        if self._channels not in (None, example.shape[1]):
-            given, wanted = example.shape[1], self._channels
-            way = f"grey ones go in as x.expand(-1, {wanted}, -1, -1)" if given == 1 else f"give images of {wanted}"
-            raise VaelensError(
-                f"images have {given} channel{'s' * (given > 1)}, this {name_of(self.module)} takes {wanted}; {way}"
-            )
+        if self._channels is not None:
+            check_channels(example, self._channels, name_of(self.module))
         example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
         self._sites = self._parts.find_sites(example, self._names, self._ways, self._progress)
         self._example, self.image_shape = example, tuple(example.shape[1:])

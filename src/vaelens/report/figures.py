@@ -3,7 +3,6 @@
 Latents stand in the order of their CES, largest first; a star marks an inactive one.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from vaelens.report.style import (
     LAYOUT,
     colour_scale,
     error_bars,
+    label_step,
     largest,
     latent_axis,
     latent_width,
@@ -33,8 +33,6 @@ from vaelens.report.unit_grid import unit_grid
 _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
 _WRITTEN_GRID = 8  # the same of each of three beside each other
-_WIDE_CELL, _NARROW_CELL = 24, 8  # pixels of a position's cell with its number and without
-_LABEL = 20  # pixels that a number below or beside a cell takes
 _SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
 _BESIDE = ("recovered_low", "recovered_high", "recovered_chance", "effect")  # what pointing at a unit tells besides
@@ -266,7 +264,7 @@ def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
 def position_maps(swap: xr.Dataset) -> Figure:
     """What a swap does at each position, and which codes it takes there, on the grid of positions."""
     rows, columns = grid_of(swap)
-    height, width = min(max(40 * rows, 60), 320), _WIDE_CELL if columns <= _WRITTEN_GRID else _NARROW_CELL
+    width, height = 24 if columns <= _WRITTEN_GRID else 8, min(max(40 * rows, 60), 320)  # of a cell; of all
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}
     plot = make_subplots(1, len(titles), subplot_titles=list(titles.values()), horizontal_spacing=0.06)
     ends = np.stack([swap[f"ces_{end}"].values.reshape(rows, columns) for end in ("low", "high")], axis=-1)
@@ -283,11 +281,9 @@ def position_maps(swap: xr.Dataset) -> Figure:
             name="",
         )
         plot.add_trace(cells, row=1, col=k + 1)
-    across, down = (max(1, math.ceil(_LABEL / cell)) for cell in (width, height / rows))
-    plot.update_xaxes(dtick=across, showline=False, ticks="", title_text="column")
-    plot.update_yaxes(dtick=down, showline=False, ticks="", autorange="reversed")
-    plot.update_yaxes(title_text="row", col=1)
-    return _styled(plot, 77 + height, max(560, len(titles) * width * columns))
+    plot.update_xaxes(dtick=label_step(width), showline=False, ticks="", title_text="column")
+    plot.update_yaxes(dtick=label_step(height / rows), showline=False, ticks="", autorange="reversed")
+    return _styled(plot, 77 + height, max(560, len(titles) * width * columns), yaxis_title_text="row")
 
 
 def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:

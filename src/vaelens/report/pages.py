@@ -143,9 +143,8 @@ def _codebook(analysis: Analysis) -> dict[str, Any]:
     most = float(changes.max())
     shape = grid_of(swap)
     laid_out = shape[1] <= _WIDEST_GRID
-    strongest = np.argsort(-np.nan_to_num(swap["ces"].values), kind="stable")[:_STRONGEST_MAPS]
     maps = []
-    for k in range(len(ces)) if laid_out else strongest.tolist():
+    for k in range(len(ces)) if laid_out else by_strength(swap)[:_STRONGEST_MAPS]:
         value, interval = estimate(ces[k].value, ces[k].low, ces[k].high)
         image = pictures.data_uri(pictures.heat(changes[k], most))
         maps.append({"name": names[k], "ces": str(ces[k]), "value": value, "interval": interval, "image": image})
@@ -154,6 +153,7 @@ def _codebook(analysis: Analysis) -> dict[str, Any]:
     return {
         "grid": shape,
         "laid_out": laid_out,
+        "counted": ("by row and column " if "row" in swap.coords else "") + "counted from 0",
         "position_maps": maps,
         "position_ends": [number(end) for end in (0, most / 2, most)],
         "swaps": [

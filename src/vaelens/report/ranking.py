@@ -55,7 +55,7 @@ def front(candidates: Iterable[Estimate]) -> Front | None:
 
 
 def by_strength(latent: xr.Dataset) -> list[int]:
-    """Latents by CES, largest first, NaN last: the order of every figure."""
+    """Latents, or positions, by CES, largest first, NaN last: the order of every figure."""
     return np.argsort(-latent["ces"].values, kind="stable").tolist()
 
 

@@ -1,6 +1,7 @@
 """How figures look: axes, margins and colour scales as the plain records that the plotting library takes."""
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ LAYOUT: dict[str, Any] = {
     "hoverlabel": {"bgcolor": palette.PAPER, "font": {"family": palette.FONT, "color": palette.INK}},
 }
 _LARGE_NAMES, _NAMED_LATENTS = 24, 80  # latents up to which their names are large, and are there at all
+_LABEL = 20  # pixels that the number of a heat map's row or column takes
 
 COLOUR_BAR: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
 
@@ -57,6 +59,11 @@ def magnitudes(values: np.ndarray) -> dict[str, Any]:
     """The cells of a heat map of magnitudes, shaded from 0 to the largest."""
     shading = {"colorscale": colour_scale(palette.SEQUENTIAL), "zmin": 0, "zmax": largest(values)}
     return shading | {"xgap": 1, "ygap": 1}
+
+
+def label_step(cell: float) -> int:
+    """The step between cells of a heat map that have a number beside them, for cells of so many pixels."""
+    return max(1, math.ceil(_LABEL / cell))
 
 
 def latent_step(count: int) -> int:

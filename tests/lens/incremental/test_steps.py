@@ -58,6 +58,10 @@ def first(self, x):
     return self.a(x.flatten(1))
 
 
+def block():
+    return nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+
+
 def grids(channels=2):
     return lambda: nn.Conv2d(1, channels, 3, 1, 1)
 
@@ -244,11 +248,7 @@ def by_value(self, x):
     return self.b(first(self, x) if x.mean() > 0 else -first(self, x))
 
 
-def through_a_compiled_module(self, x):
-    return self.b(self.p(first(self, x)))
-
-
-def through_a_script(self, x):
+def through_a_block(self, x):
     return self.b(self.p(first(self, x)))
 
 
@@ -284,11 +284,7 @@ RIGHT = [
     (noisy, {}, "torch.fx"),
     (noisy_by_size, {}, "torch.export"),
     (one_noise_for_all, {}, "torch.export"),
-    (
-        through_a_compiled_module,
-        {"p": lambda: torch.compile(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))},
-        "torch.export",
-    ),
+    (through_a_block, {"p": lambda: torch.compile(block())}, "torch.export"),
 ]
 REFUSED = [
     (buffer_written, {}, "writes to a parameter or buffer"),
@@ -302,7 +298,7 @@ REFUSED = [
     (summed_so_far, {}, "one image alone has other values"),
     (by_value, {}, "symbolically traced variables cannot be used as inputs to control flow"),
     (one_is_special, {}, "one image alone has other values"),
-    (through_a_script, {"p": lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.ReLU()))}, "ScriptModule"),
+    (through_a_block, {"p": lambda: torch.jit.script(block())}, "ScriptModule"),
 ]
 
 
