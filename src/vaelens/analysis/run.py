@@ -18,9 +18,15 @@ from vaelens.analysis.scores import score_table
 from vaelens.analysis.shares import shares
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
-from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
+from vaelens.effects import (
+    decoder_responses,
+    factor_predictions,
+    input_effects,
+    latent_effects,
+    mediation_effects,
+    patching_effects,
+)
 from vaelens.effects.ces_by_mode import ces_by_mode
-from vaelens.effects.reading import reading_of
 from vaelens.errors import VaelensError
 from vaelens.lens import LATENT, Lens, Patch
 from vaelens.metrics.latent_means import latent_means
@@ -71,7 +77,7 @@ def analyse(lens: Any, ds: Any, n: Any = 512, seed: Any = 0, progress: Any = Tru
     check_progress(progress)
     x, labels = ds.sample(min(int(n), len(ds)), seed=seed)
     code = lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
-    reading_of(reader, lens)  # one that does not fit is refused before the work
+    factor_predictions(reader, lens)  # one that does not fit is refused before the work
     take = shares(len(x), lens.latents, int(np.prod(code.shape[2:])))
     effects: dict[str, xr.Dataset] = {}
     parts: dict[str, Callable[[Moved], xr.Dataset]] = {
