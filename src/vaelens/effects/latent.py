@@ -156,7 +156,7 @@ def latent_effects(
 
 
 @with_precision("effect", images=("x",))
-def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader) -> xr.Dataset:
+def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None) -> xr.Dataset:
     """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
     checked_over(over)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
