@@ -215,8 +215,13 @@ class Lens:
 
     def __repr__(self) -> str:
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        ways = "\n".join(f"sweeps run the {part} by {way}" for part, way in self.execution.items())
-        return f"Lens on {name_of(self.module)}{codes}\n{self.sites!r}\n{ways}"
+        lines = [f"sweeps run the {part} by {way}" for part, way in self.execution.items()]
+        lines += [
+            f"no layer that takes hooks runs in the {part}, so it has no sites"
+            for part in ("encoder", "decoder")
+            if not self.sites.of(part)
+        ]
+        return "\n".join([f"Lens on {name_of(self.module)}{codes}", repr(self.sites), *lines])
 
     # Running it
 

@@ -379,5 +379,6 @@ def _fresh(result: Any, copied: bool = False) -> Any:
     if isinstance(result, Tensor):
         return result.clone() if copied or result.is_inference() else result
     if isinstance(result, tuple | list):
-        return type(result)(_fresh(element, copied) for element in result)
+        elements = [_fresh(element, copied) for element in result]
+        return type(result)._make(elements) if hasattr(result, "_make") else type(result)(elements)
     return result

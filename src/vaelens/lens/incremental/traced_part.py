@@ -143,6 +143,8 @@ def _checked(
     steps = {name: known.program.step_at(name, points[name]) for name in places}
     places = {name: step for name, step in steps.items() if step is not None}
     for name, step in places.items():
+        if points[name].batch != 0:
+            raise Untraceable(f"the images lie behind another axis at {name}")
         if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
