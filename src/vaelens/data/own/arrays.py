@@ -8,8 +8,8 @@ import pandas as pd
 
 from vaelens.arguments import whole_number
 from vaelens.data.arguments import as_array
-from vaelens.data.own.label_columns import read_labels
-from vaelens.data.ranked import RankedDataset
+from vaelens.data.labels.frame import read_labels
+from vaelens.data.labels.ranks import RankedDataset
 from vaelens.errors import VaelensError
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaelens.data.own.label_columns import read_labels
+from vaelens.data.labels.frame import read_labels
 from vaelens.errors import VaelensError
 
 

@@ -1,4 +1,4 @@
-"""Datasets whose images carry labels: a factor's values are the ranks of its labels, kept in the narrowest integers."""
+"""Datasets whose images carry labels, of which a factor's values are the ranks, kept in the narrowest integers."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from vaelens.data.dataset import FactorDataset
 from vaelens.data.factors import Factor, Factors
-from vaelens.data.label_column import LabelColumn
+from vaelens.data.labels.column import LabelColumn
 
 
 class RankedDataset(FactorDataset):
-    """Images with labels; a subclass says how images are had.
+    """Images with labels, which a subclass makes.
 
     A factor's value is the rank of its label among those that occur, 0..size - 1, or -1 where it is missing. A factor
     with one label tells images apart nowhere; it is left out.
@@ -47,5 +47,5 @@ class RankedDataset(FactorDataset):
         return len(self._ranks)
 
     def factor_values(self, indices: np.ndarray) -> np.ndarray:
-        """The factor values at indices, as ranks."""
+        """Looks up the factor values at indices, which are ranks."""
         return self._ranks[indices]

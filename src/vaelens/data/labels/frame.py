@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaelens.data.factors import KINDS
-from vaelens.data.label_column import LabelColumn
+from vaelens.data.labels.column import LabelColumn
 from vaelens.errors import VaelensError, unknown
 
 CONTINUOUS = "continuous"

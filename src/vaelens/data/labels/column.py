@@ -1,4 +1,4 @@
-"""The record of one column of labels: what each level stands for, which rows lack it, how it was binned."""
+"""The record of one column of labels, with what each level stands for, and how it was binned."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class LabelColumn:
 
     @classmethod
     def ranked(cls, name: str, kind: str, labels: np.ndarray, known: np.ndarray | None = None) -> "LabelColumn":
-        """Labels by their rank among those that occur.
+        """Ranks labels among those that occur.
 
         Args:
             name: The column's name.
@@ -50,5 +50,5 @@ class LabelColumn:
 
     @property
     def missing(self) -> int:
-        """How many rows lack the label."""
+        """Counts the rows that lack the label."""
         return int((self.ranks < 0).sum())
