@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
-    from typing import Literal
+    from typing import Literal, Protocol
 
     import numpy as np
     import pandas as pd
     from torch import Tensor
+
+    class Items(Protocol):
+        """Anything that has a length and returns items by index."""
+
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: Any, /) -> Any: ...
 
     ArrayLike = np.ndarray | Tensor | Sequence[Any]
     Count = int
@@ -49,4 +55,4 @@ if TYPE_CHECKING:
     MPI3DVariant = Literal["toy", "realistic", "real", "real_complex"]
 else:
     ArrayLike = Count = Name = Number = Seed = PathLike = DatasetName = Names = Kinds = LabelTableLike = Any
-    Size = Crop = Channels = CelebASplit = SmallNORBSplit = Camera = MPI3DVariant = Any
+    Items = Size = Crop = Channels = CelebASplit = SmallNORBSplit = Camera = MPI3DVariant = Any

@@ -8,7 +8,7 @@ them. Every random choice comes from the seed given with it.
 import hashlib
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
 
@@ -40,19 +40,22 @@ class FactorDataset(ABC):
         factors: Its factors, in the order of the columns of its factor values.
         image_shape: Channels, height and width.
         missing: How many images lack a label, by the factor's name; a missing label is the factor value -1.
-        notes: What was taken and what was passed over, and why, a sentence each; `print` shows them.
     """
 
     name: str
     factors: Factors
     image_shape: tuple[int, int, int]
     missing: Mapping[str, int] = MappingProxyType({})
-    notes: Sequence[str] = ()
 
     @property
     def options(self) -> dict[str, object]:
         """Lists the options this dataset was made with, for provenance."""
         return {}
+
+    @property
+    def notes(self) -> list[str]:
+        """Says what was taken and what was passed over, and why, a line each, as `print(ds)` shows."""
+        return []
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -1,6 +1,7 @@
-"""Datasets by name, with the options that each of them has."""
+"""Datasets by name, with the options that each of them has, which may come as texts from a command line."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from vaelens.data.annotations import DatasetName, PathLike
@@ -18,7 +19,8 @@ def load_dataset(name: DatasetName, root: PathLike | None = None, **options: Any
             default the one that the environment variable VAELENS_DATA names, else `data` in the user's data folder
             of vaelens. The built-in datasets read none. What is rendered, decoded or converted is kept elsewhere, in
             the cache folder: the one that VAELENS_CACHE names, else the user's cache folder of vaelens.
-        **options: The dataset's own options.
+        **options: The dataset's own options. Lists may be written as texts: names and columns as "shape,size", kinds as
+            "age:ordinal,angle:circular", sizes and boxes as "48,64".
 
     Returns:
         The dataset.
@@ -44,4 +46,45 @@ def load_dataset(name: DatasetName, root: PathLike | None = None, **options: Any
     for option in options:
         if option not in accepted:
             raise unknown(f"option of {name}", option, [parameter for parameter in accepted if parameter != "root"])
-    return build(**options)
+    return build(**{option: TEXTS.get(option, _kept)(value) for option, value in options.items()})
+
+
+def _kept(value: Any) -> Any:
+    return value
+
+
+def _names(value: Any) -> Any:
+    """Reads names from a text, parted by commas; names that look like numbers are texts too."""
+    if isinstance(value, str):
+        return [name.strip() for name in value.split(",")]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [str(value)]
+    if isinstance(value, list):
+        return [str(name) if type(name) in (int, float) else name for name in value]
+    return value
+
+
+def _kinds(value: Any) -> Any:
+    """Reads kinds from a text such as "age:ordinal,angle:circular"."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.replace("=", ":").rpartition(":") for part in value.split(",")]
+    return {name.strip(): kind.strip() for name, colon, kind in parts} if all(colon for _, colon, _ in parts) else value
+
+
+def _sides(value: Any) -> Any:
+    """Reads whole numbers from a text such as "0,0,100,100"; any other text stays."""
+    parts = value.split(",") if isinstance(value, str) else ()
+    return (
+        [int(part) for part in parts] if len(parts) > 1 and all(part.strip().isdecimal() for part in parts) else value
+    )
+
+
+TEXTS: dict[str, Callable[[Any], Any]] = {
+    "names": _names,
+    "columns": _names,
+    "leave_out": _names,
+    "kinds": _kinds,
+    "size": _sides,
+    "crop": _sides,
+}

@@ -1,11 +1,11 @@
 """Official files that a user already has, taken into the folder that datasets are kept in."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from vaelens.data.annotations import Name, PathLike
+from vaelens.data.arguments import checked_path
 from vaelens.data.files.condition import fault
 from vaelens.data.files.places import data_root
 from vaelens.data.files.source import SourceFile
@@ -32,7 +32,7 @@ def take(
         VaelensError: If the path holds none of the files, or one is truncated or altered; then nothing is taken.
     """
     source, place = source_of(name), data_root(root)
-    origin = Path(os.fspath(path)).expanduser().resolve()
+    origin = checked_path(path, "the path to import from must be that of a file or folder").resolve()
     if not origin.exists():
         raise VaelensError(f"there is no {str(origin)!r}; give a file of {name}, or a folder with its files")
     files = [file for need in source.needs for file in need.forms]

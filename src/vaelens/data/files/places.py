@@ -7,6 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from vaelens.data.annotations import PathLike
+from vaelens.data.arguments import checked_path
 from vaelens.data.files.sources import SOURCES
 from vaelens.errors import VaelensError
 
@@ -23,10 +24,10 @@ def data_root(root: PathLike | None = None) -> Path:
     """
     if root is None:
         named = os.environ.get("VAELENS_DATA")
-        return Path(named) if named else platformdirs.user_data_path("vaelens", appauthor=False) / "data"
-    if not isinstance(root, (str, os.PathLike)):
-        raise VaelensError(f"root must be a folder's path, got {root!r}")
-    folder = Path(os.fspath(root))
+        if not named:
+            return platformdirs.user_data_path("vaelens", appauthor=False) / "data"
+        return checked_path(named, "VAELENS_DATA must be a folder's path")
+    folder = checked_path(root, "root must be a folder's path")
     if folder.is_file():
         raise VaelensError(f"root must be a folder, got the file {str(folder)!r}; name the folder that it is in")
     return folder
