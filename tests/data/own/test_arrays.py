@@ -131,7 +131,6 @@ def test_refuses_wrong_images(images, match):
 @pytest.mark.parametrize(
     ("factors", "names", "match"),
     [
-        ([0, 1, 2, 3], None, r"must have shape \(N, K\), got \(4,\); for one factor: factors\[:, None\]"),
         (np.zeros((4, 1, 1), dtype=int), None, r"must have shape \(N, K\), got \(4, 1, 1\)"),
         ([[0], [1]], None, "must have the same length, got 4 and 2"),
         (np.zeros((4, 2)), None, "must be integers, got float64; number each column's values"),

@@ -5,10 +5,10 @@ The pictures are kept as bits, 512 bytes each, converted once; opening reads the
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from vaelens.data.annotations import PathLike
 from vaelens.data.files.places import data_root, find
 from vaelens.data.files.sources import DSPRITES
 from vaelens.data.official.damage import damaged
@@ -48,7 +48,7 @@ class DSprites(LabelledImages):
 
     name = "dsprites"
 
-    def __init__(self, root: Any = None) -> None:
+    def __init__(self, root: PathLike | None = None) -> None:
         path = find(data_root(root), self.name, f"{DSPRITES}.npz", f"{DSPRITES}.hdf5")
         if path.suffix == ".npz":
             images, classes = open_npz(path, "imgs", "latents_classes")
@@ -61,7 +61,7 @@ class DSprites(LabelledImages):
         self._bits = mapped([path], self.name, (count, SIDE * SIDE // 8), partial(_as_bits, images))
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, bool."""
+        """Unpacks the images at indices, bool."""
         pixels = np.unpackbits(self._bits[indices], axis=1)
         return pixels.view(np.bool_).reshape(-1, *self.image_shape)
 

@@ -3,10 +3,9 @@
 A file stored uncompressed is mapped where it lies, at no cost; a compressed one is converted once, then mapped.
 """
 
-from typing import Any
-
 import numpy as np
 
+from vaelens.data.annotations import MPI3DVariant, PathLike
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.files.places import data_root, file_records, find
 from vaelens.data.files.sources import SOURCES
@@ -51,7 +50,7 @@ class MPI3D(GridDataset):
     name = "mpi3d"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, root: Any = None, variant: Any = "toy") -> None:
+    def __init__(self, root: PathLike | None = None, variant: MPI3DVariant = "toy") -> None:
         if variant not in SOURCES[self.name].variants:
             raise unknown("variant of mpi3d", variant, SOURCES[self.name].variants)
         self.variant = variant
@@ -79,13 +78,13 @@ class MPI3D(GridDataset):
         return {"variant": self.variant}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[indices]
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The images of factor values int64 (n, 7), looked up."""
+        """Looks up the images of factor values int64 (n, 7)."""
         return self.image_batch(np.asarray(np.ravel_multi_index(tuple(factors.T), self.factors.sizes)))
 
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, and the file's name and size."""
+        """Describes the dataset as every dataset does, and its file's name and size."""
         return super().describe() | {"files": file_records([self._path])}

@@ -1,9 +1,8 @@
 """3DShapes from its official HDF5 file, whose packed rows are slow to reach: converted once, then mapped."""
 
-from typing import Any
-
 import numpy as np
 
+from vaelens.data.annotations import PathLike
 from vaelens.data.files.places import data_root, find
 from vaelens.data.official.hdf5 import open_hdf5
 from vaelens.data.official.labelled import LabelledImages
@@ -38,7 +37,7 @@ class Shapes3D(LabelledImages):
 
     name = "shapes3d"
 
-    def __init__(self, root: Any = None) -> None:
+    def __init__(self, root: PathLike | None = None) -> None:
         path = find(data_root(root), self.name, "3dshapes.h5")
         images, labels = open_hdf5(path, "images", "labels")
         images.check("u1", SIDE, SIDE, 3)
@@ -49,5 +48,5 @@ class Shapes3D(LabelledImages):
         self._pixels = mapped([path], self.name, shape, lambda: map(channels_first, images.blocks()))
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[indices]

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from vaelens.arguments import whole_number
+from vaelens.data.annotations import Camera, Count, PathLike, SmallNORBSplit
 from vaelens.data.files.places import data_root, find
 from vaelens.data.files.sources import SMALLNORB
 from vaelens.data.official.binary_matrix import BinaryMatrix, open_binary_matrix
@@ -39,7 +39,7 @@ class SmallNORB(LabelledImages):
         root: The folder that holds the files or a folder `smallnorb` with them; see `load_dataset`.
         split: "train", "test", or "both".
         camera: 0 or 1, the one of the stereo pair.
-        size: Height and width, 1 to 96, had by Pillow's Lanczos resampling; 96 keeps the pictures as they are.
+        size: Height and width, 1 to 96, by Pillow's Lanczos resampling; 96 keeps the pictures as they are.
 
     Raises:
         VaelensError: If an option is wrong, or a file is missing or damaged.
@@ -51,7 +51,9 @@ class SmallNORB(LabelledImages):
 
     name = "smallnorb"
 
-    def __init__(self, root: Any = None, split: Any = "both", camera: Any = 0, size: Any = 64) -> None:
+    def __init__(
+        self, root: PathLike | None = None, split: SmallNORBSplit = "both", camera: Camera = 0, size: Count = 64
+    ) -> None:
         if not isinstance(split, str) or split not in SPLITS:
             raise unknown("split of smallnorb", split, SPLITS)
         self.split = split
@@ -87,11 +89,11 @@ class SmallNORB(LabelledImages):
         return {"split": self.split, "camera": self.camera, "size": self.size}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[indices]
 
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, the files, and the resampling."""
+        """Describes the dataset as every dataset does, and its files and resampling."""
         return super().describe() | {"resampling": "none" if self.size == SIDE else "lanczos"}
 
 
@@ -108,7 +110,7 @@ def _smaller(picture: np.ndarray, size: int) -> np.ndarray:
 def _resized(pictures: Sequence[BinaryMatrix], camera: int, size: int) -> Iterator[np.ndarray]:
     for matrix in pictures:
         for block in matrix.blocks():
-            seen = block[:, camera]
+            view = block[:, camera]
             if size != SIDE:
-                seen = np.stack([_smaller(picture, size) for picture in seen])
-            yield seen[:, None]
+                view = np.stack([_smaller(picture, size) for picture in view])
+            yield view[:, None]

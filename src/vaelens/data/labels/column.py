@@ -1,4 +1,4 @@
-"""The record of one column of labels: what each level stands for, which rows lack it, how it was binned."""
+"""The record of one column of labels, with what each level stands for, and how it was binned."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ class LabelColumn:
         values: What each level stands for, (size,): the value itself, or the median of a continuous column's bin.
         raw: The numbers of a continuous column as given, float64 (N,), NaN where missing; None of other columns.
         edges: The bounds between a continuous column's bins, (size - 1,); a bin holds its lower bound.
+        no_factor: Why the column is no factor, such as an index; empty if it may be one.
     """
 
     name: str
@@ -24,10 +25,11 @@ class LabelColumn:
     values: np.ndarray
     raw: np.ndarray | None = None
     edges: tuple[float, ...] = ()
+    no_factor: str = ""
 
     @classmethod
     def ranked(cls, name: str, kind: str, labels: np.ndarray, known: np.ndarray | None = None) -> "LabelColumn":
-        """Labels by their rank among those that occur.
+        """Ranks labels among those that occur.
 
         Args:
             name: The column's name.
@@ -44,11 +46,21 @@ class LabelColumn:
         narrow = ranks.astype(np.min_scalar_type(-max(1, len(values))))  # the narrowest type that holds -1 too
         if known is None:
             return cls(name, kind, narrow, values)
-        spread = np.full(len(known), -1, dtype=narrow.dtype)
-        spread[known] = narrow
-        return cls(name, kind, spread, values)
+        return cls(name, kind, spread(narrow, known), values)
+
+    @classmethod
+    def excluded(cls, name: str, length: int, reason: str) -> "LabelColumn":
+        """Makes the record of a column that is no factor."""
+        return cls(name, "categorical", np.full(length, -1, dtype=np.int8), np.zeros(0), no_factor=reason)
 
     @property
     def missing(self) -> int:
-        """How many rows lack the label."""
+        """Counts the rows that lack the label."""
         return int((self.ranks < 0).sum())
+
+
+def spread(ranks: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Puts the ranks of rows that have a label among all rows, with -1 in those that lack it."""
+    everywhere = np.full(len(known), -1, dtype=ranks.dtype)
+    everywhere[known] = ranks
+    return everywhere

@@ -1,4 +1,4 @@
-"""Finding images by their labels where every combination of values occurs once, in whatever order: O(1) a search."""
+"""The search for images by their labels, O(1), where every combination of values occurs once, in whatever order."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class LabelGrid:
-    """The row of every combination of factor values; made by `of`, searched like a `LabelTable`.
+    """The row of every combination of factor values, made by `of` and searched like a `LabelTable`.
 
     Args:
         values: Factor values (N, K), each combination once.
@@ -21,7 +21,7 @@ class LabelGrid:
 
     @classmethod
     def of(cls, values: np.ndarray, sizes: tuple[int, ...]) -> "LabelGrid | None":
-        """The grid of these factor values; None if they are no full grid.
+        """Makes the grid of these factor values, or returns None if they are no full grid.
 
         Example:
             >>> grid = LabelGrid.of(np.array([[1, 0], [0, 1], [0, 0], [1, 1]]), (2, 2))
@@ -38,21 +38,27 @@ class LabelGrid:
         return None if (rows < 0).any() else cls(values, sizes, rows)
 
     def known(self, factor: int | None = None) -> np.ndarray:
-        """The rows whose labels are known: all of them."""
+        """Lists the rows whose labels are known, which are all of them."""
         return np.arange(len(self._rows))
 
     def find(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The one row of each combination of labels (n, K)."""
+        """Finds the one row of each combination of labels (n, K)."""
         return self._rows[np.ravel_multi_index(tuple(labels.T), self._sizes)]
 
     def partners(self, rows: np.ndarray, factor: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """For each row one with another value of the factor, drawn uniformly; all agree on the other factors."""
+        """Finds for each row one with another value of the factor, which agrees on the other factors."""
         labels = with_another_value(self._values[rows], factor, self._sizes[factor], rng)
-        return self.find(labels, rng), np.ones(len(rows), dtype=bool)
+        return self.find(labels, rng), np.zeros(len(rows))
+
+    def controls(
+        self, rows: np.ndarray, factor: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pairs every row with itself, the only one with the same labels."""
+        return rows, rows, np.zeros(len(rows))
 
 
 def with_another_value(values: np.ndarray, factor: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Factor values int64 (n, K) that differ from these in one factor only, drawn uniformly from its other values."""
+    """Replaces one factor in factor values int64 (n, K) by another of its values, uniformly chosen."""
     changed = values.astype(np.int64)
     changed[:, factor] += rng.integers(1, size, size=len(values))  # a step round the circle never ends at its start
     changed[:, factor] %= size
