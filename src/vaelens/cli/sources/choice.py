@@ -8,6 +8,7 @@ from vaelens.cli.sources.diffusers import diffusers
 from vaelens.cli.sources.function import call
 from vaelens.cli.sources.pythae import pythae
 from vaelens.errors import VaelensError
+from vaelens.paths import user_path
 
 if TYPE_CHECKING:
     from vaelens.lens import Lens
@@ -31,7 +32,7 @@ def load_lens(model: str, device: str) -> "Lens":
     import vaelens as vl
     from vaelens.models.devices import find_device
 
-    folder = Path(model).expanduser()
+    folder = user_path("MODEL", model)
     if folder.is_dir():
         found = next((one for one in (kind(folder) for kind in FOLDERS) if one is not None), None)
         if found is None:

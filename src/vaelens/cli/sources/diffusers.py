@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaelens.cli.sources.json_file import read_json
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
+from vaelens.models.json_file import read_json
 
 if TYPE_CHECKING:
     from torch import nn
