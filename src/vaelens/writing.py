@@ -31,13 +31,15 @@ def sole_writer(folder: Path) -> Iterator[None]:
     Raises:
         VaelensError: if it is a file, cannot be written, or is being written by another process or thread.
     """
-    if folder.exists() and not folder.is_dir():
-        raise VaelensError(f"{str(folder)!r} is a file; give a folder")
+    with unwritten(folder):
+        if folder.exists() and not folder.is_dir():
+            raise VaelensError(f"{str(folder)!r} is a file; give a folder")
+        resolved = folder.resolve()
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
     held: set[Path] = _held.__dict__.setdefault("folders", set())
-    if (resolved := folder.resolve()) in held:
+    if resolved in held:
         yield
         return
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = filelock.FileLock(folder / _LOCK, timeout=0)
     try:
         with unwritten(folder):

@@ -452,9 +452,9 @@ def begun(tmp_path_factory):
         ({"batch_size": 4}, "made with batch_size 8, not 4"),
         ({"lr": 1e-2}, "made with lr 0.001, not 0.01"),
         ({"model": new_model(latent_dim=4)}, "made with model .*'latent_dim': 3"),
-        ({"data": IMAGES[:30]}, "made with images 40, not 30"),
+        ({"data": IMAGES[:30]}, "images 40, not 30"),
         ({"steps": 3}, "already at step 5; ask for at least as many steps, not 3"),
-        ({"resume": False}, r"holds a run already \(checkpoints, logs\); go on with it by resume=True"),
+        ({"resume": False}, "is not free: it holds checkpoints, logs; go on with the run in it by resume=True"),
     ],
 )
 def test_another_run_is_neither_resumed_nor_overwritten(changes, message, begun):

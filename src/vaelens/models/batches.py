@@ -70,7 +70,7 @@ def check_batch_size(batch_size: Any, image_shape: tuple[int, int, int]) -> int:
         VaelensError: if it is no whole number of at least 1, or the images of a batch would take more than 1 GiB.
     """
     number = whole_number("batch_size", batch_size, 1)
-    most = LARGEST_BATCH // (4 * math.prod(image_shape))
+    most = max(1, LARGEST_BATCH // (4 * math.prod(image_shape)))
     if number > most:
         raise VaelensError(
             f"batch_size is {number}; expected at most {most}, as the images of a batch may take "

@@ -3,7 +3,6 @@
 A run killed at any moment leaves the last checkpoint whole. Nothing in it is a pickle.
 """
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from vaelens.models.step import TrainingStep
 from vaelens.models.tensor_file import read_tensors, write_tensors
 from vaelens.writing import written_whole
 
-_FACTS = "checkpoint"  # the key of the file's metadata
 _CURE = "train anew, replacing it by overwrite=True (--overwrite)"
 
 
@@ -68,7 +66,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "optimizers": len(checkpoint.optimizers),
     }
     with written_whole(path.parent) as unfinished:
-        write_tensors(unfinished / path.name, tensors, {_FACTS: json.dumps(facts)})
+        write_tensors(unfinished / path.name, tensors, facts)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -79,9 +77,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise VaelensError(f"there is nothing to resume: no {str(path)!r}; train with resume=False first")
-    tensors, metadata = read_tensors(path, _CURE)
+    tensors, facts = read_tensors(path, _CURE)
     try:
-        return _parsed(json.loads(metadata[_FACTS]), tensors)
+        return _parsed(facts, tensors)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise VaelensError(f"{str(path)!r} is damaged ({type(error).__name__}: {error}); {_CURE}") from error
 
@@ -103,7 +101,7 @@ def _parsed(facts: Any, tensors: Mapping[str, Tensor]) -> Checkpoint:
             record[name] = [dict(zip(columns, row, strict=True)) for row in rows]
         else:
             number, parameter, state = name.split("/")
-            optimizers[int(number)].setdefault(int(parameter), {})[state] = tensor
+            optimizers[abs(int(number))].setdefault(int(parameter), {})[state] = tensor
     for row in record["rows"]:
         row["step"] = int(row["step"])
     step, run, conditions = facts["step"], dict(facts["run"]), dict(facts["conditions"])
@@ -152,11 +150,13 @@ def warn_of_other_conditions(checkpoint: Checkpoint, conditions: Mapping[str, An
         )
 
 
-def restore(checkpoint: Checkpoint, step: TrainingStep, path: Path) -> None:
-    """Gives the checkpoint's weights to the step's model and discriminator; its optimisers take theirs when made.
+def restored(checkpoint: Checkpoint, step: TrainingStep, path: Path) -> TrainingStep:
+    """Gives the checkpoint's weights to the step's model, and returns the step with its discriminator.
+
+    The optimisers take their states when they are made.
 
     Raises:
-        VaelensError: if anything in it does not fit; model and discriminator are then as before.
+        VaelensError: if anything in the checkpoint does not fit; the model is then as before.
     """
     discriminator = {} if step.discriminator is None else step.discriminator.state_dict()
     modules = [step.model, *([] if step.discriminator is None else [step.discriminator])]
@@ -168,20 +168,23 @@ def restore(checkpoint: Checkpoint, step: TrainingStep, path: Path) -> None:
     else:
         for module, state in zip(modules, checkpoint.optimizers, strict=True):
             trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-            if not all(_is_moments(moments, trained[k : k + 1]) for k, moments in state.items()):
+            if not all(0 <= k < len(trained) and _is_adam(moments, trained[k]) for k, moments in state.items()):
                 fault = "an optimiser's state does not fit the weights"
     if fault is not None:
         raise VaelensError(f"{str(path)!r} is damaged ({fault}); {_CURE}")
     load_weights(step.model, dict(checkpoint.weights), path)
+    step = TrainingStep(step.model, step.dataset_size, seed=0)  # of the type that the weights now have
     if step.discriminator is not None:
         step.discriminator.load_state_dict(dict(checkpoint.discriminator))
+    return step
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 
-def _is_moments(moments: Mapping[str, Tensor], parameter: Sequence[Tensor]) -> bool:
-    """Whether these are Adam's, of that one parameter."""
-    shapes = {"step": torch.Size([])} | {name: parameter[0].shape for name in ("exp_avg", "exp_avg_sq") if parameter}
-    return len(shapes) == 3 and _shapes(moments) == shapes and all(torch.isfinite(t).all() for t in moments.values())
+def _is_adam(moments: Mapping[str, Tensor], parameter: Tensor) -> bool:
+    """Whether these are what Adam keeps of a parameter."""
+    shapes = {"step": torch.Size([]), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+    numbers = all(tensor.is_floating_point() and torch.isfinite(tensor).all() for tensor in moments.values())
+    return _shapes(moments) == shapes and numbers and bool((moments["exp_avg_sq"] >= 0).all())

@@ -70,6 +70,7 @@ class Keeper(Callback):
         self.stopping = False  # Ctrl-C was pressed: this step is the last
         self.saved: int | None = ledger.step or None
         self.interruption: BaseException | None = None
+        self.unwritable: VaelensError | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.watch.begin()
@@ -119,8 +120,12 @@ class Keeper(Callback):
     def write_row(self, trainer: Trainer, row: Row) -> None:
         """Hands a row of averages to the loggers."""
         for logger in trainer.loggers:
-            with unwritten(Path(logger.save_dir or self.plan.folder or ".")):
-                logger.log_metrics(terms(row), step=int(row["step"]))
+            try:
+                with unwritten(Path(logger.save_dir or ".")):
+                    logger.log_metrics(terms(row), step=int(row["step"]))
+            except VaelensError as error:  # Lightning will close the logger, which may fail likewise
+                self.unwritable = error
+                raise
 
     def check_weights(self) -> None:
         """Refuses to go on with weights that are not finite, as one update from a finite loss can leave them.

@@ -4,7 +4,6 @@ Read with errors that say what is missing. The network is reached for names that
 a mistyped path never is; weights are safetensors, never a pickle.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from vaelens.paths import user_path
 
 HUB_PREFIX = "hf://"
 
-_CONFIG = "vaelens"  # the key of the config in the weights' metadata
+_CONFIG = "config"  # the key in the weights' metadata
 
 MODEL_CARD = """
 ---
@@ -101,10 +100,7 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], Any]:
     if not path.is_file():
         raise VaelensError(f"{str(folder)!r} has no {SAFETENSORS_SINGLE_FILE}; save the model again")
     weights, metadata = read_tensors(path, "save the model again")
-    try:
-        return weights, json.loads(metadata.get(_CONFIG, "null"))
-    except (ValueError, RecursionError) as error:
-        raise VaelensError(f"{str(path)!r} is damaged ({error}); save the model again") from error
+    return weights, metadata.get(_CONFIG)
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
@@ -113,8 +109,7 @@ def write_weights(folder: Path, weights: Mapping[str, Tensor], config: Mapping[s
     Raises:
         OSError: if it cannot be written.
     """
-    metadata = {"format": "pt", _CONFIG: json.dumps(config)}
-    write_tensors(folder / SAFETENSORS_SINGLE_FILE, weights, metadata)
+    write_tensors(folder / SAFETENSORS_SINGLE_FILE, weights, {_CONFIG: config})
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Path) -> None:
@@ -137,15 +132,24 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Pa
             f"the weights in {str(origin)!r} do not fit the config: the file {faults[0]}{more}; they were saved with "
             "another config, or other modules of your own"
         )
-    for name, _ in module.named_parameters():  # buffers may hold infinity, as masks do
-        if not torch.isfinite(weights[name]).all():
+    check_finite({name: weights[name] for name, _ in module.named_parameters()}, origin)
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        tensor.data = tensor.data.to(weights[name].dtype)
+    module.load_state_dict(weights)
+
+
+def check_finite(weights: Mapping[str, Tensor], origin: Path) -> None:
+    """Refuses weights that are not finite. (Buffers may be: masks hold infinity.)
+
+    Raises:
+        VaelensError: naming the first.
+    """
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
             raise VaelensError(
                 f"the weights in {str(origin)!r} hold NaN or infinity, in {name}; expected finite numbers: train the "
                 "model anew, or go back to a checkpoint from before they were lost"
             )
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        tensor.data = tensor.data.to(weights[name].dtype)
-    module.load_state_dict(weights)
 
 
 def check_one_type(weights: Mapping[str, Tensor], folder: Path) -> None:

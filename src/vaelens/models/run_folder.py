@@ -6,7 +6,7 @@ older one stays whole until then; whatever moment it is killed at, the next to o
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vaelens.errors import VaelensError
@@ -56,16 +56,18 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
         elif run:
             unfinished = ", and an unfinished run that was to replace it" if begun else ""
             raise VaelensError(
-                f"{str(folder)!r} holds a run already ({', '.join(run)}{unfinished}); go on with it by resume=True "
-                "(--resume), replace it by overwrite=True (--overwrite), or give another folder"
+                f"{str(folder)!r} is not free: it holds {', '.join(run)}{unfinished}; go on with the run in it by "
+                "resume=True (--resume), replace it by overwrite=True (--overwrite), or give another folder"
             )
         else:
             where = folder
         if where == folder:
-            yield folder
+            with _without_empty(folder):
+                yield folder
             return
         with sole_writer(replacement):
-            yield replacement
+            with _without_empty(replacement):
+                yield replacement
             names = sorted(path.name for path in replacement.iterdir() if not is_ours(path.name))
             with written_whole(replacement) as unfinished:
                 (unfinished / _DONE).write_text("\n".join(names), encoding="utf-8")
@@ -82,6 +84,17 @@ def run_in(folder: Path) -> list[str]:
     """Returns the names of what is there of a run."""
     paths = [folder / name for name in _NAMES]
     return [path.name for path in paths if path.exists() and (not path.is_dir() or any(path.iterdir()))]
+
+
+@contextmanager
+def _without_empty(folder: Path) -> Iterator[None]:
+    """Leaves no folder of a run behind in which nothing was written."""
+    try:
+        yield
+    finally:
+        for name in _NAMES:
+            with suppress(OSError):
+                (folder / name).rmdir()
 
 
 def _move_in(replacement: Path, folder: Path) -> None:

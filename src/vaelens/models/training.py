@@ -22,7 +22,7 @@ from vaelens.models.checkpoints import (
     Checkpoint,
     check_same_run,
     load_checkpoint,
-    restore,
+    restored,
     warn_of_other_conditions,
 )
 from vaelens.models.devices import find_device
@@ -160,7 +160,7 @@ def train(
         if checkpoint is not None and place is not None:
             path = checkpoint_path(place)
             warn_of_other_conditions(checkpoint, conditions, path)
-            restore(checkpoint, step, path)
+            step = restored(checkpoint, step, path)
             ledger = Ledger(log_every, ledger.lost, checkpoint.step, **checkpoint.record)
         if ledger.step < steps:
             from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
