@@ -37,7 +37,7 @@ def user_path(name: str, value: object) -> Path:
             f"{name} is {os.fsencode(text)!r}, a name that is not UTF-8; rename it, since model files can only be "
             "written and read under names in UTF-8"
         ) from None
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:  # of a user whom the system does not know
-        raise VaelensError(f"{name} is {text!r}; there is no such home folder ({error})") from error
+    path = os.path.expanduser(text)  # noqa: PTH111 - a Path would take './~' for the home folder too
+    if path.startswith("~"):  # of a user whom the system does not know
+        raise VaelensError(f"{name} is {text!r}; there is no such home folder, and a file of that name is ./{text}")
+    return Path(path)

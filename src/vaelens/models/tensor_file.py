@@ -115,8 +115,8 @@ def check_size(path: Path) -> None:
         header = int.from_bytes(file.read(8), "little")
     if header > _LONGEST_HEADER:
         raise VaelensError(
-            f"{str(path)!r} is damaged: its header would take {header:,} bytes, of which at most {_LONGEST_HEADER:,} are "
-            "read"
+            f"{str(path)!r} is damaged: its header would take {header:,} bytes, more than the "
+            f"{_LONGEST_HEADER:,} that are read"
         )
     size, on_disk = path.stat().st_size, 512 * getattr(path.stat(), "st_blocks", path.stat().st_size)
     if size > max(_SMALL, _LARGEST_HOLES * on_disk):

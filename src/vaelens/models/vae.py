@@ -33,7 +33,8 @@ from vaelens.models.own_modules import (
     name_of,
     split_moments,
 )
-from vaelens.models.quantiser import Quantised, Quantiser
+from vaelens.models.parts import check_tensor, standard_parts
+from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
 from vaelens.paths import user_path
 from vaelens.version import __version__
@@ -102,7 +103,7 @@ class VAE(
         self.likelihood: str = find_likelihood(likelihood).name
         self.modules_from = {"encoder": name_of(encoder), "decoder": name_of(decoder)}
         with own_randomness(0):
-            drawn = self._drawn_parts()
+            drawn = self._standard_parts()
         self.encoder: nn.Module = drawn["encoder"] if encoder is None else encoder
         self.quantiser: nn.Module | None = drawn.get("quantiser")
         self.decoder: nn.Module = drawn["decoder"] if decoder is None else decoder
@@ -201,19 +202,9 @@ class VAE(
             raise VaelensError(f"a {self.objective} has no posterior to draw from; leave the generator out")
         return self.decode(posterior.sample(mu, logvar, generator))
 
-    def _drawn_parts(self) -> dict[str, nn.Module]:
-        """New parts, of those that are ours, with weights from the global random state."""
-        found = find_objective(self.objective)
-        parts: dict[str, nn.Module] = {}
-        if self.modules_from["encoder"] == STANDARD:
-            outputs = self.latent_dim if found.quantised else 2 * self.latent_dim
-            parts["encoder"] = backbone.encoder(self.image_shape, outputs, spatial=found.quantised)
-        if found.quantised:
-            codes, decay, revival = (self.hyperparameters[name] for name in ("codes", "decay", "revival"))
-            parts["quantiser"] = Quantiser(int(codes), self.latent_dim, float(decay), float(revival))
-        if self.modules_from["decoder"] == STANDARD:
-            parts["decoder"] = backbone.decoder(self.image_shape, self.latent_dim, spatial=found.quantised)
-        return parts
+    def _standard_parts(self) -> dict[str, nn.Module]:
+        objective, hyperparameters = find_objective(self.objective), self.hyperparameters
+        return standard_parts(objective, self.image_shape, self.latent_dim, hyperparameters, self.modules_from)
 
     def initialise(self, seed: int) -> None:
         """Draws new weights, PyTorch's default distribution for each layer, without the global random state.
@@ -221,7 +212,7 @@ class VAE(
         Modules of your own keep theirs.
         """
         with own_randomness(seed):
-            drawn = self._drawn_parts()
+            drawn = self._standard_parts()
         for name, part in drawn.items():
             self.get_submodule(name).load_state_dict(part.state_dict())
 
@@ -313,12 +304,7 @@ class VAE(
         return model.eval()
 
     def _check(self, tensor: Any, shape: tuple[int, ...], what: str, part: str | None = None) -> None:
-        expected = f"expected a floating-point tensor (n, {', '.join(map(str, shape))})"
-        if not isinstance(tensor, Tensor):
-            raise VaelensError(f"{what} of type {type(tensor).__name__}; {expected}")
-        if not tensor.is_floating_point() or tensor.shape[1:] != shape:
-            raise VaelensError(f"{what} are {tensor.dtype} of shape {tuple(tensor.shape)}; {expected}")
-        if part is not None and self.modules_from[part] == STANDARD:
-            dtype = next(self.get_submodule(part).parameters()).dtype
-            if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
-                raise VaelensError(f"{what} are {tensor.dtype}, the model's weights {dtype}; give {what}.to({dtype})")
+        """Refuses what the part does not take; a module of the user's own may take any precision."""
+        standard = part if part is not None and self.modules_from[part] == STANDARD else None
+        dtype = None if standard is None else next(self.get_submodule(standard).parameters()).dtype
+        check_tensor(tensor, shape, what, dtype)
