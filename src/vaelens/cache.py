@@ -9,8 +9,10 @@ from pathlib import Path
 
 import platformdirs
 
+from vaelens.paths import user_path
+
 
 def cache_folder() -> Path:
-    """The folder; it need not be there yet, and it may be that it can't be written."""
-    named = os.environ.get("VAELENS_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("vaelens", appauthor=False)
+    """Returns the folder; it need not be there yet, and it may be that it can't be written."""
+    folder = os.environ.get("VAELENS_CACHE")
+    return user_path("VAELENS_CACHE", folder) if folder else platformdirs.user_cache_path("vaelens", appauthor=False)

@@ -8,8 +8,9 @@ from torch import nn
 
 from vaelens.errors import VaelensError
 from vaelens.models import CATALOGUE, VAE, build_model, train
-from vaelens.models.checkpoints import checkpoint_path, load_checkpoint
+from vaelens.models.checkpoints import load_checkpoint
 from vaelens.models.own_modules import split_moments
+from vaelens.models.run_folder import checkpoint_path
 from vaelens.models.step import TrainingStep
 
 SHAPE = (2, 6, 9)  # a shape that ours do not build for

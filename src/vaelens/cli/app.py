@@ -74,12 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             status = app(command, standalone_mode=False, prog_name="vaelens")
+        sys.stdout.flush()  # what cannot be written is an error, not a note at exit
         sys.exit(status if isinstance(status, int) else 0)
     except _Interrupted as stop:
         _fail(str(stop), 130)
+    except SystemExit as stop:  # of SIGTERM, with a sentence
+        if isinstance(stop.code, str):
+            _fail(stop.code, 143)
+        raise
     except _UsageError as error:
         help_of = error.ctx.command_path if error.ctx else "vaelens"
-        _fail(f"{error.format_message()} See {help_of} --help.", 2)
+        _fail(f"{error.format_message().rstrip('.')}. See {help_of} --help.", 2)
     except (VaelensError, OSError) as error:
         if debug:
             raise

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from vaelens.errors import VaelensError
+from vaelens.paths import user_path
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: a name that vaelens data list has.")]
 Root = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="The folder that datasets' files are kept in; VAELENS_DATA, or the user's data folder by default."
+        metavar="PATH",
+        help="The folder that datasets' files are kept in; VAELENS_DATA, or the user's data folder by default.",
     ),
 ]
 DatasetOptions = Annotated[
@@ -25,7 +27,20 @@ DatasetOptions = Annotated[
         help="An option of the dataset, such as size=64 of folder or variant=real of mpi3d (repeatable).",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace what --out holds of a run; it stays whole until the new one is done."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def given_root(root: str | None) -> Path | None:
+    """Resolves --root, where it was given.
+
+    Raises:
+        VaelensError: if it is empty, or no path.
+    """
+    return None if root is None else user_path("--root", root)
 
 
 def parse_options(given: Sequence[str] | None) -> dict[str, Any]:

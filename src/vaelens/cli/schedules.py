@@ -10,6 +10,7 @@ from vaelens.errors import VaelensError
 if TYPE_CHECKING:
     from vaelens.models.schedules import Schedule
 
+_DIGITS = 18  # of a number of steps; Python reads no number of thousands
 _PANEL = "Schedules of lr, or of a weight such as beta (repeatable)"
 
 WarmUps = Annotated[
@@ -49,7 +50,7 @@ def parse_schedules(
 
 def _parse(option: str, kind: str, text: str) -> "Schedule":
     name, _, steps = text.partition("=")
-    if not name or not steps.isdecimal():
+    if not name or not steps.isdecimal() or len(steps) > _DIGITS:
         raise VaelensError(f"{option} is {text!r}; expected a name and a number of steps, such as beta=1000")
     import vaelens as vl
 

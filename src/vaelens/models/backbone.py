@@ -44,7 +44,14 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
     except (TypeError, ValueError):
         raise VaelensError(f"unsupported image shape {image_shape!r}; {expected}") from None
     if channels not in (1, 3) or height != width or height not in sides:
-        raise VaelensError(f"unsupported image shape {(channels, height, width)}; {expected}")
+        side = next((side for side in sides if side >= max(height, width)), sides[-1])
+        cures = [f"size={side}"] if height != width or height not in sides else []
+        cures += ["channels=3"] if channels not in (1, 3) else []
+        raise VaelensError(
+            f"unsupported image shape {(channels, height, width)}; {expected}: a folder of pictures takes "
+            f"{' and '.join(cures)} (--dataset-option {' --dataset-option '.join(cures)}), or give encoder= and "
+            "decoder= of your own, which take any shape"
+        )
     return channels, height, width
 
 

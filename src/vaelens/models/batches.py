@@ -1,5 +1,6 @@
 """The batches a model is trained on: batch t depends on the seed and on t alone, so training can go on anywhere."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -9,8 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
 from vaelens.shapes import Images
+
+LARGEST_BATCH = 2**30  # bytes of its images
 
 
 @runtime_checkable
@@ -57,6 +61,22 @@ def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
     if len(data) == 0:
         raise VaelensError("data holds no images; expected at least one")
     return data
+
+
+def check_batch_size(batch_size: Any, image_shape: tuple[int, int, int]) -> int:
+    """Returns the batch size as an int.
+
+    Raises:
+        VaelensError: if it is no whole number of at least 1, or the images of a batch would take more than 1 GiB.
+    """
+    number = whole_number("batch_size", batch_size, 1)
+    most = max(1, LARGEST_BATCH // (4 * math.prod(image_shape)))
+    if number > most:
+        raise VaelensError(
+            f"batch_size is {number}; expected at most {most}, as the images of a batch may take "
+            f"{LARGEST_BATCH // 2**30} GiB"
+        )
+    return number
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelens.errors import VaelensError
 from vaelens.models.posterior import ACTIVE_NATS
 
 Row = dict[str, float]
@@ -83,6 +84,11 @@ class Ledger:
             if not all(map(math.isfinite, row.values())):
                 raise self.lost(first + number, row)
         self.window += [row | set_to for row, set_to in zip(rows, settings, strict=True)]
+        if self.window[0].keys() != self.window[-1].keys():
+            raise VaelensError(
+                f"the record has the terms {', '.join(self.window[0])} before, and {', '.join(self.window[-1])} from "
+                "now on; the checkpoint that it was read from is damaged: train anew"
+            )
 
     def average(self) -> Row:
         """The averages over the steps since the last full window, with the step; the last row if there are none.

@@ -56,6 +56,8 @@ def run_steps(step: TrainingStep, plan: Plan, ledger: Ledger, checkpoint: Checkp
         except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
             keeper.report_interruption()
             raise
+        except OSError as error:
+            raise (keeper.unwritable or error) from None
         except LostLoss as error:
             raise keeper.name_checkpoint(error) from None
 

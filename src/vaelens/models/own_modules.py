@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
 
+LARGEST_IMAGE = 2**26  # values, a colour image of 4729×4729
 STANDARD = "standard"  # in the config, in place of the name of a module's class
 
 
@@ -32,11 +33,15 @@ def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
         VaelensError: if it is not three positive whole numbers.
     """
     try:
-        channels, height, width = (operator.index(size) for size in image_shape)
+        channels, height, width = (operator.index(length) for length in image_shape)
     except (TypeError, ValueError):
         channels = height = width = 0
     if min(channels, height, width) < 1:
         raise VaelensError(f"image_shape is {image_shape!r}; expected (channels, height, width), each at least 1")
+    if (size := channels * height * width) > LARGEST_IMAGE:
+        raise VaelensError(
+            f"image_shape is {image_shape!r}, {size:,} values an image; expected at most {LARGEST_IMAGE:,}"
+        )
     return channels, height, width
 
 
@@ -125,8 +130,9 @@ def _call(part: nn.Module, inputs: Tensor, name: str) -> Any:
     try:
         return part(inputs)
     except Exception as error:  # whatever a user's module raises at a shape that it does not take
+        reason = " ".join(str(error).split())[:200]
         raise VaelensError(
-            f"the {name} does not take {tuple(inputs.shape)}: {type(error).__name__}: {error}; give image_shape and "
+            f"the {name} does not take {tuple(inputs.shape)}: {type(error).__name__}: {reason}; give image_shape and "
             "latent_dim as it expects them"
         ) from error
 

@@ -15,7 +15,15 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.models import backbone, posterior
 from vaelens.models.catalogue import find_objective
 from vaelens.models.likelihoods import find_likelihood
-from vaelens.models.model_folder import MODEL_CARD, find_folder, load_weights, read_config, read_weights, write_weights
+from vaelens.models.model_folder import (
+    MODEL_CARD,
+    check_one_type,
+    find_folder,
+    load_weights,
+    read_config,
+    read_weights,
+    write_weights,
+)
 from vaelens.models.own_modules import (
     STANDARD,
     check_any_image_shape,
@@ -25,9 +33,12 @@ from vaelens.models.own_modules import (
     name_of,
     split_moments,
 )
-from vaelens.models.quantiser import Quantised, Quantiser
+from vaelens.models.parts import check_tensor, standard_parts
+from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
+from vaelens.paths import user_path
 from vaelens.version import __version__
+from vaelens.writing import sole_writer, written_whole
 
 MAX_LATENT_DIM = 256
 
@@ -92,7 +103,7 @@ class VAE(
         self.likelihood: str = find_likelihood(likelihood).name
         self.modules_from = {"encoder": name_of(encoder), "decoder": name_of(decoder)}
         with own_randomness(0):
-            drawn = self._drawn_parts()
+            drawn = self._standard_parts()
         self.encoder: nn.Module = drawn["encoder"] if encoder is None else encoder
         self.quantiser: nn.Module | None = drawn.get("quantiser")
         self.decoder: nn.Module = drawn["decoder"] if decoder is None else decoder
@@ -191,19 +202,9 @@ class VAE(
             raise VaelensError(f"a {self.objective} has no posterior to draw from; leave the generator out")
         return self.decode(posterior.sample(mu, logvar, generator))
 
-    def _drawn_parts(self) -> dict[str, nn.Module]:
-        """New parts, of those that are ours, with weights from the global random state."""
-        found = find_objective(self.objective)
-        parts: dict[str, nn.Module] = {}
-        if self.modules_from["encoder"] == STANDARD:
-            outputs = self.latent_dim if found.quantised else 2 * self.latent_dim
-            parts["encoder"] = backbone.encoder(self.image_shape, outputs, spatial=found.quantised)
-        if found.quantised:
-            codes, decay, revival = (self.hyperparameters[name] for name in ("codes", "decay", "revival"))
-            parts["quantiser"] = Quantiser(int(codes), self.latent_dim, float(decay), float(revival))
-        if self.modules_from["decoder"] == STANDARD:
-            parts["decoder"] = backbone.decoder(self.image_shape, self.latent_dim, spatial=found.quantised)
-        return parts
+    def _standard_parts(self) -> dict[str, nn.Module]:
+        objective, hyperparameters = find_objective(self.objective), self.hyperparameters
+        return standard_parts(objective, self.image_shape, self.latent_dim, hyperparameters, self.modules_from)
 
     def initialise(self, seed: int) -> None:
         """Draws new weights, PyTorch's default distribution for each layer, without the global random state.
@@ -211,27 +212,36 @@ class VAE(
         Modules of your own keep theirs.
         """
         with own_randomness(seed):
-            drawn = self._drawn_parts()
+            drawn = self._standard_parts()
         for name, part in drawn.items():
             self.get_submodule(name).load_state_dict(part.state_dict())
 
-    def save_pretrained(self, save_directory: Any, **options: Any) -> str | None:
+    def save_pretrained(self, save_directory: Any, push_to_hub: bool = False, **options: Any) -> str | None:
         """Writes `config.json`, `model.safetensors` and a short model card into the folder.
+
+        A model that is there is replaced once the new one is whole; a README.md that is there stays.
 
         Args:
             save_directory: the folder; made where there is none.
+            push_to_hub: whether to send it to the Hugging Face Hub too.
             **options: those of `huggingface_hub.PyTorchModelHubMixin.save_pretrained`.
 
         Raises:
-            VaelensError: if there is a file of that name.
+            VaelensError: if there is a file of that name, the folder cannot be written, or another process is at it.
         """
-        if Path(save_directory).is_file():
-            raise VaelensError(f"{str(save_directory)!r} is a file; give a folder to save the model in")
-        return super().save_pretrained(save_directory, **options)
+        folder = user_path("save_directory", save_directory)
+        if folder.is_file():
+            raise VaelensError(f"{str(folder)!r} is a file; give a folder to save the model in")
+        written = {name: options[name] for name in ("config", "model_card_kwargs") if name in options}
+        with sole_writer(folder), written_whole(folder, kept=("README.md",)) as unfinished:
+            super().save_pretrained(unfinished, **written)
+        if not push_to_hub:
+            return None
+        return self.push_to_hub(options.pop("repo_id", None) or folder.name, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """What the mixin calls to write the weights: its own leaves out what encoder and decoder share."""
-        write_weights(save_directory, self.state_dict())
+        write_weights(save_directory, self.state_dict(), self.config)
 
     @classmethod
     def from_pretrained(
@@ -277,22 +287,24 @@ class VAE(
         )
         keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters", "encoder", "decoder"]
         config = read_config(folder, keys)
-        config |= match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
-        weights = read_weights(folder)
+        modules = match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
+        weights, saved_with = read_weights(folder)
         try:
-            model = cls(**config)
+            model = cls(**(config | modules))
         except VaelensError as error:
             raise VaelensError(f"the model in {str(folder)!r} cannot be built: {error}") from error
+        if encoder is None and decoder is None:
+            check_one_type(weights, folder)
         load_weights(model, weights, folder)
+        if saved_with not in (None, config):
+            raise VaelensError(
+                f"config.json and model.safetensors in {str(folder)!r} are not of one saving, or one was edited; save "
+                "the model again"
+            )
         return model.eval()
 
     def _check(self, tensor: Any, shape: tuple[int, ...], what: str, part: str | None = None) -> None:
-        expected = f"expected a floating-point tensor (n, {', '.join(map(str, shape))})"
-        if not isinstance(tensor, Tensor):
-            raise VaelensError(f"{what} of type {type(tensor).__name__}; {expected}")
-        if not tensor.is_floating_point() or tensor.shape[1:] != shape:
-            raise VaelensError(f"{what} are {tensor.dtype} of shape {tuple(tensor.shape)}; {expected}")
-        if part is not None and self.modules_from[part] == STANDARD:
-            dtype = next(self.get_submodule(part).parameters()).dtype
-            if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
-                raise VaelensError(f"{what} are {tensor.dtype}, the model's weights {dtype}; give {what}.to({dtype})")
+        """Refuses what the part does not take; a module of the user's own may take any precision."""
+        standard = part if part is not None and self.modules_from[part] == STANDARD else None
+        dtype = None if standard is None else next(self.get_submodule(standard).parameters()).dtype
+        check_tensor(tensor, shape, what, dtype)

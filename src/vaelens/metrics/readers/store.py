@@ -20,7 +20,7 @@ from torch import Tensor
 from vaelens.cache import cache_folder
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import FactorScore
-from vaelens.models.model_folder import apart
+from vaelens.models.tensor_file import apart
 
 
 def identity_of(recipe: Mapping[str, Any]) -> str:
