@@ -2,7 +2,8 @@
 
 Effects with known means are drawn anew in each repetition; a table gives, for each distribution and number of images,
 the share of repetitions in which the 95 % interval covers: of a mean streamed (`BootstrapMean`) and BCa, of the ratio
-of two means over the same images, and of the confidence sequence at every 10 images from the first on.
+of two means over the same images, and of the confidence sequence at every 10 images from the first on. A second table
+gives how often the set of those that may be the best (`best_set`) holds all that are.
 """
 
 import argparse
@@ -14,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.page import write
-from vaelens.statistics import BootstrapMean, ConfidenceSequence, bca_interval, ratio_interval
+from vaelens.statistics import BootstrapMean, ConfidenceSequence, bca_interval, best_set, ratio_interval
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 Array = NDArray[np.float64]
 
 LEVEL, LOOK = 0.95, 10
 IMAGES, REPETITIONS = (100, 200, 500), 1000
+BEST_OF = 200  # images that best sets are of
 BOUND = 64.0  # the distance of a black from a white image of 64 × 64 pixels
 _TOGETHER = 100  # repetitions side by side, as the cells of one array
 
@@ -44,6 +46,62 @@ EFFECTS = {
 }
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Effects of several candidates on the same images, with their means in standard deviations of one image."""
+
+    means: tuple[float, ...]
+    correlation: float
+    draw: Callable[[np.random.Generator, tuple[int, ...]], Array] = lambda rng, size: rng.normal(size=size)
+
+    def effects(self, rng: np.random.Generator, images: int) -> Array:
+        """(images, candidates), of unit variance and with the correlation between any two."""
+        shared, own = self.draw(rng, (images, 1)), self.draw(rng, (images, len(self.means)))
+        return np.asarray(self.means) + np.sqrt(self.correlation) * shared + np.sqrt(1 - self.correlation) * own
+
+
+def _skewed(rng: np.random.Generator, size: tuple[int, ...]) -> Array:
+    return rng.gamma(2, 1 / np.sqrt(2), size) - np.sqrt(2)
+
+
+NEAR = (0.15, 0.1, 0.1, 0.05, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0)
+CANDIDATES = {
+    "two, tied": Candidates((0.0, 0.0), 0.65),
+    "ten, all tied": Candidates((0.0,) * 10, 0.65),
+    "ten, all tied, independent": Candidates((0.0,) * 10, 0.0),
+    "ten, all tied, skewed": Candidates((0.0,) * 10, 0.65, _skewed),
+    "ten, two tied far ahead": Candidates((1.0, 1.0) + (0.0,) * 8, 0.65),
+    "eight, three tied just ahead": Candidates((0.2, 0.2, 0.2, 0.15, 0.1, 0.0, 0.0, 0.0), 0.95),
+    "ten, one just ahead": Candidates(NEAR, 0.65),
+    "ten, one just ahead, skewed": Candidates(NEAR, 0.95, _skewed),
+}
+
+
+def best_sets(candidates: Candidates, images: int, repetitions: int, seed: int) -> tuple[float, float, float]:
+    """How often the set holds all that are best, how often the first of them, and how large it is on average."""
+    rng = np.random.default_rng((seed, images, list(CANDIDATES.values()).index(candidates)))
+    best = np.asarray(candidates.means) == max(candidates.means)
+    outcomes = []
+    for repetition in range(repetitions):
+        mean = BootstrapMean((len(best),), seed=seed + repetition)
+        mean.update(candidates.effects(rng, images))
+        chosen = best_set(mean.mean, mean.replicates, LEVEL, images=images)
+        outcomes.append((chosen[best].all(), chosen[best][0], chosen.sum()))
+    every_best, first_best, size = np.mean(outcomes, axis=0)
+    return float(every_best), float(first_best), float(size)
+
+
+def best_table(images: int, repetitions: int, seed: int) -> str:
+    lines = [
+        "| candidates | images | all best in the set | a given best in it | candidates in it |",
+        "|---|---|---|---|---|",
+    ]
+    for name, candidates in CANDIDATES.items():
+        every_best, first_best, size = best_sets(candidates, images, repetitions, seed)
+        lines.append(f"| {name} | {images} | {100 * every_best:.1f} % | {100 * first_best:.1f} % | {size:.1f} |")
+    return "\n".join(lines)
+
+
 def covered(interval: tuple[Array, Array], truth: float) -> Array:
     """Whether each repetition's interval covers."""
     return (interval[0] <= truth) & (truth <= interval[1])
@@ -51,7 +109,7 @@ def covered(interval: tuple[Array, Array], truth: float) -> Array:
 
 def shares(effects: Effects, images: int, repetitions: int, seed: int) -> list[float]:
     """The share of repetitions covered: by the mean's interval, BCa, the ratio's, and the sequence at all looks."""
-    rng, found = np.random.default_rng((seed, images, list(EFFECTS.values()).index(effects))), []
+    rng, repetitions_covered = np.random.default_rng((seed, images, list(EFFECTS.values()).index(effects))), []
     for start in range(0, repetitions, _TOGETHER):
         cells = min(_TOGETHER, repetitions - start)
         values = effects.draw(rng, (images, cells))
@@ -64,7 +122,7 @@ def shares(effects: Effects, images: int, repetitions: int, seed: int) -> list[f
         for end in range(LOOK, images + 1, LOOK):
             sequence.update(values[end - LOOK : end])
             missed |= ~covered(sequence.interval(), effects.mean)
-        found.append(
+        repetitions_covered.append(
             [
                 covered(mean.interval(LEVEL), effects.mean),
                 covered(bca_interval(values, level=LEVEL, seed=seed + start), effects.mean),
@@ -72,7 +130,7 @@ def shares(effects: Effects, images: int, repetitions: int, seed: int) -> list[f
                 ~missed,
             ]
         )
-    return [float(share) for share in np.concatenate(found, axis=1).mean(axis=1)]
+    return [float(share) for share in np.concatenate(repetitions_covered, axis=1).mean(axis=1)]
 
 
 def table(images: Sequence[int], repetitions: int, seed: int) -> str:
@@ -97,7 +155,9 @@ def main() -> None:
     noise = 196 * np.sqrt(0.95 * 0.05 / arguments.repetitions)
     output = (
         f"Shares of {arguments.repetitions:,} repetitions; 95 % intervals, known here to ±{noise:.1f} points\n\n"
-        f"{table(arguments.images, arguments.repetitions, arguments.seed)}"
+        f"{table(arguments.images, arguments.repetitions, arguments.seed)}\n\n"
+        "Sets of candidates that may be the best, at 95 % for all that tie at once\n\n"
+        f"{best_table(BEST_OF, arguments.repetitions, arguments.seed)}"
     )
     print(output)
     if arguments.write_docs:

@@ -1,6 +1,7 @@
 """Statistics of plain arrays: intervals, tests, effect sizes, and means that may be looked at while they are taken."""
 
 from vaelens.statistics.accelerated import bca_interval
+from vaelens.statistics.best_set import best_set
 from vaelens.statistics.bootstrap import BootstrapMean, percentile_interval, ratio_interval
 from vaelens.statistics.comparison import compare_groups
 from vaelens.statistics.effect_sizes import EffectSize, cliffs_delta, hedges_g
@@ -18,6 +19,7 @@ __all__ = [
     "PermutationTest",
     "RepeatedMeasuresCorrelation",
     "bca_interval",
+    "best_set",
     "cliffs_delta",
     "compare_groups",
     "half_sample_interval",
