@@ -3,7 +3,8 @@
 Effects with known means are drawn anew in each repetition; a table gives, for each distribution and number of images,
 the share of repetitions in which the 95 % interval covers: of a mean streamed (`BootstrapMean`) and BCa, of the ratio
 of two means over the same images, and of the confidence sequence at every 10 images from the first on. A second table
-gives how often the set of those that may be the best (`best_set`) holds all that are.
+gives how often the set of those that may be the best (`best_set`) holds all that are, a third how often two measures
+are found to correlate over the runs of a study.
 """
 
 import argparse
@@ -12,10 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.page import write
-from vaelens.statistics import BootstrapMean, ConfidenceSequence, bca_interval, best_set, ratio_interval
+from vaelens.statistics import (
+    BootstrapMean,
+    ConfidenceSequence,
+    bca_interval,
+    best_set,
+    cell_mean_correlation,
+    ratio_interval,
+    repeated_measures_correlation,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 Array = NDArray[np.float64]
@@ -102,6 +112,66 @@ def best_table(images: int, repetitions: int, seed: int) -> str:
     return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Study:
+    """Two measures of runs of 6 architectures on 5 datasets with 3 seeds.
+
+    Attributes:
+        alike: the share of the variance between cells (dataset × architecture) that is the same on all datasets.
+        correlation: of the two measures' cells.
+        through: how much of both measures comes of a covariate.
+    """
+
+    alike: float
+    correlation: float = 0.0
+    through: float = 0.0
+
+    def runs(self, rng: np.random.Generator) -> pd.DataFrame:
+        mixing = np.linalg.cholesky(np.array([[1, self.correlation], [self.correlation, 1]]))
+        cells = np.sqrt(self.alike) * rng.normal(size=(1, 6, 2)) + np.sqrt(1 - self.alike) * rng.normal(size=(5, 6, 2))
+        covariate = rng.normal(size=(5, 6))
+        cells = np.sqrt(ICC) * cells @ mixing.T + self.through * covariate[:, :, None]
+        values = rng.normal(size=(5, 1, 1, 2)) + cells[:, :, None] + np.sqrt(1 - ICC) * rng.normal(size=(5, 6, 3, 2))
+        dataset, architecture, seed = (index.ravel() for index in np.indices((5, 6, 3)))
+        table = pd.DataFrame({"dataset": dataset, "architecture": architecture, "seed": seed})
+        error = np.repeat(covariate.ravel(), 3)
+        return table.assign(ces=values[..., 0].ravel(), dci=values[..., 1].ravel(), error=error)
+
+
+ICC = 0.8  # intraclass correlation: the share of a run's variance that is its cell's
+STUDIES = {
+    "none": Study(alike=0.0),
+    "none, architectures alike on all datasets": Study(alike=0.8),
+    "none, both fall with the error": Study(alike=0.0, through=1.5),
+    "−0.7": Study(alike=0.0, correlation=-0.7),
+    "−0.7, architectures alike on all datasets": Study(alike=0.5, correlation=-0.7),
+}
+
+
+def significant(study: Study, repetitions: int, seed: int) -> tuple[float, float, float]:
+    """How often p is below 0.05: by cell means, by cell means with the covariate out, and with runs as independent."""
+    rng = np.random.default_rng((seed, list(STUDIES.values()).index(study)))
+    outcomes = []
+    for _ in range(repetitions):
+        runs = study.runs(rng)
+        results = (
+            cell_mean_correlation(runs, "ces", "dci"),
+            cell_mean_correlation(runs, "ces", "dci", covariates=["error"]),
+            repeated_measures_correlation(runs, "ces", "dci"),
+        )
+        outcomes.append([result.p < 0.05 for result in results])
+    plain, partial, naive = np.mean(outcomes, axis=0)
+    return float(plain), float(partial), float(naive)
+
+
+def correlation_table(repetitions: int, seed: int) -> str:
+    lines = ["| true correlation | cell means | error partialled out | runs as independent |", "|---|---|---|---|"]
+    for name, study in STUDIES.items():
+        shares_significant = (f"{100 * share:.1f} %" for share in significant(study, repetitions, seed))
+        lines.append(f"| {name} | {' | '.join(shares_significant)} |")
+    return "\n".join(lines)
+
+
 def covered(interval: tuple[Array, Array], truth: float) -> Array:
     """Whether each repetition's interval covers."""
     return (interval[0] <= truth) & (truth <= interval[1])
@@ -157,7 +227,9 @@ def main() -> None:
         f"Shares of {arguments.repetitions:,} repetitions; 95 % intervals, known here to ±{noise:.1f} points\n\n"
         f"{table(arguments.images, arguments.repetitions, arguments.seed)}\n\n"
         "Sets of candidates that may be the best, at 95 % for all that tie at once\n\n"
-        f"{best_table(BEST_OF, arguments.repetitions, arguments.seed)}"
+        f"{best_table(BEST_OF, arguments.repetitions, arguments.seed)}\n\n"
+        "Studies of 5 datasets, 6 architectures and 3 seeds in which two measures correlate with p < 0.05\n\n"
+        f"{correlation_table(arguments.repetitions, arguments.seed)}"
     )
     print(output)
     if arguments.write_docs:
