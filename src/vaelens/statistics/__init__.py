@@ -7,6 +7,7 @@ from vaelens.statistics.cell_means import CellMeanCorrelation, cell_mean_correla
 from vaelens.statistics.comparison import compare_groups
 from vaelens.statistics.effect_sizes import EffectSize, cliffs_delta, hedges_g
 from vaelens.statistics.half_samples import half_sample_interval, half_samples
+from vaelens.statistics.information import Information, posterior_information
 from vaelens.statistics.multiplicity import holm_sidak
 from vaelens.statistics.permutation import PermutationTest, permutation_test
 from vaelens.statistics.repeated_measures import RepeatedMeasuresCorrelation, repeated_measures_correlation
@@ -18,6 +19,7 @@ __all__ = [
     "CellMeanCorrelation",
     "ConfidenceSequence",
     "EffectSize",
+    "Information",
     "PermutationTest",
     "RepeatedMeasuresCorrelation",
     "bca_interval",
@@ -32,6 +34,7 @@ __all__ = [
     "percentile_interval",
     "permutation_test",
     "poisson_weights",
+    "posterior_information",
     "ratio_interval",
     "repeated_measures_correlation",
 ]
