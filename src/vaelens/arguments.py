@@ -1,9 +1,17 @@
-"""The numbers that users hand over, checked in one place: counts, sizes and seeds."""
+"""The arguments that many public functions take, as types, and the numbers among them checked in one place."""
 
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vaelens.errors import VaelensError
+
+Seed = int | np.integer  # a whole number from 0 to 2⁶³ − 1
+Progress = bool | Callable[[float, float], Any]  # True for a bar, False for none, or a function of (done, total)
+Numbers = Sequence[float] | NDArray[Any]
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 
 def scaled(side, latent_dim):

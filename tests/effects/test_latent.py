@@ -5,7 +5,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.effects.ces_by_mode import ces_by_mode
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-9}
 
@@ -146,14 +146,14 @@ def test_a_latent_with_positions_is_set_at_all_of_them(joined):
 @pytest.mark.parametrize("over", ["pixels", "latents"])
 def test_effects_do_not_depend_on_chunks(linear, same, mode, over):
     wide, narrow = linear(), linear(memory_mb=1e-6)
-    assert (wide.lens.rows, narrow.lens.rows) == (64, 1)
+    assert (wide.lens.engine.rows, narrow.lens.engine.rows) == (64, 1)
     one, other = (vl.latent_effects(m.lens, m.x, mode=mode, over=over, seed=1) for m in (wide, narrow))
     same(one, other)
 
 
 def test_effects_of_many_images_do_not_depend_on_chunks(linear, same):
     wide, narrow = linear(images=70), linear(images=70, memory_mb=4e-2)
-    assert 10 < narrow.lens.rows < 35
+    assert 10 < narrow.lens.engine.rows < 35
     same(*(vl.latent_effects(m.lens, m.x, mode="posterior") for m in (wide, narrow)))
 
 

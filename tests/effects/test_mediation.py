@@ -205,7 +205,7 @@ def test_a_treatment_in_parts_is_the_treatment_of_all_images_at_once(layer, join
     )
     x = torch.rand(9, 1, 2, 2, generator=torch.Generator().manual_seed(0))
     lens = vl.Lens(model, model.encoder, model.decoder, example=x, memory_mb=0.002)
-    assert 1 < lens.rows < 9
+    assert 1 < lens.engine.rows < 9
     run = lens.run(x, treatment, capture="all")
     held = [vl.Patch(site, "all", run) for site in dict.fromkeys(one.site for one in treatment)]
     in_parts = vl.mediation_effects(lens, x, treatment, "latent", seed=1)

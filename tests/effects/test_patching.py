@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-9}
 
@@ -125,8 +125,8 @@ def test_an_ablation_without_source_has_no_recovered_fraction(chain, method):
 @pytest.mark.parametrize("method", ["patch", "zero", "mean", "resample"])
 def test_effects_do_not_depend_on_chunks(chain, same, method):
     wide, narrow = chain(images=11), chain(images=11, memory_mb=0.005)
-    assert wide.lens.rows == 64
-    assert 1 < narrow.lens.rows < 6
+    assert wide.lens.engine.rows == 64
+    assert 1 < narrow.lens.engine.rows < 6
     same(*(vl.patching_effects(m.lens, m.x, m.y, method=method) for m in (wide, narrow)))
 
 

@@ -62,7 +62,7 @@ def test_each_mode_sets_its_value_there(mode, positions):
         lens, x, mode=mode, values=[1.5] if mode in ("range", "shift") else 1, seed=seed, positions=positions
     )
     noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed))
-    partner = z[vl.lens.interventions.other_images(6, seed)] if mode == "posterior" else None
+    partner = z[vl.lens.other_images(6, seed)] if mode == "posterior" else None
     scale = z.movedim(1, 0).reshape(3, -1).std(dim=1, correction=0)
     for latent in range(3):
         total = 0.0

@@ -40,7 +40,7 @@ def swept(model, x, moves, place=None):
 def test_what_is_set_is_quantised_again(model, mode, place):
     x, z = images(), model.embed(images())
     scale = z.swapaxes(0, 1).reshape(2, -1).std(axis=1)
-    partner = vl.lens.interventions.other_images(7, 3)
+    partner = vl.lens.other_images(7, 3)
     moves = {
         "range": lambda z, i: [np.full_like(z[:, i], v) for v in np.linspace(-3, 3, 7)],
         "shift": lambda z, i: [z[:, i] + delta * scale[i] for delta in (-2, -1, 1, 2)],

@@ -5,7 +5,7 @@ import xarray as xr
 
 import vaelens as vl
 from vaelens.effects.modes import _others
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 W = np.array([[2.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 0.0, 3.0]])
 
@@ -114,7 +114,7 @@ def test_codes_of_two_dimensions_are_swapped_whole(coded):
 def test_swaps_do_not_depend_on_chunks(coded, same, over):
     codes = [[0.1], [0.4], [0.9]]
     wide, narrow = coded(codes, W), coded(codes, W, memory_mb=1e-6)
-    assert (wide.lens.rows, narrow.lens.rows) == (64, 1)
+    assert (wide.lens.engine.rows, narrow.lens.engine.rows) == (64, 1)
     same(*(vl.latent_effects(m.lens, images(), mode="swap", over=over, seed=1) for m in (wide, narrow)))
 
 

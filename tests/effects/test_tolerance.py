@@ -7,7 +7,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.effects import sweep as sweeping
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 SIDE, LATENTS = 4, 3
 

@@ -22,7 +22,7 @@ def own():
 
 def linear(bias=True):
     model = nn.ModuleDict({"e": nn.Linear(64, 3, bias=bias), "d": nn.Linear(3, 64, bias=bias)})
-    sites = {"latent": (3,), "decoder.0": (64,)}
+    sites = {"latent": (3,), "decoder.0": IMAGE}
     return model, lambda x: model["e"](x.flatten(1)), lambda z: model["d"](z).view(-1, *IMAGE), sites
 
 
@@ -46,7 +46,7 @@ def functional_relu():
     def decode(z):
         return torch.sigmoid(model["o"](functional.relu(model["d"](z), inplace=True))).view(-1, *IMAGE)
 
-    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (20,), "decoder.1": (64,)}
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (20,), "decoder.1": IMAGE}
     return model, lambda x: model["m"](functional.relu(model["e"](x)).flatten(1)), decode, sites
 
 
@@ -79,7 +79,7 @@ def in_place():
             "o": nn.Sequential(nn.Linear(64, 64), nn.Sigmoid()),
         }
     )
-    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (64,), "decoder.1": (64,)}
+    sites = {"encoder.0": (4, 4, 4), "latent": (3,), "decoder.0": (64,), "decoder.1": IMAGE}
     return model, lambda x: model["e"](x).chunk(2, 1), lambda z: model["o"](model["d"](z)).view(-1, *IMAGE), sites
 
 
@@ -92,7 +92,7 @@ def reused_activation():
         }
     )
     sites = {"encoder.0": (10,), "encoder.1": (8,), "latent": (3,)}
-    sites |= {"decoder.0": (8,), "decoder.1": (10,), "decoder.2": (64,)}
+    sites |= {"decoder.0": (8,), "decoder.1": (10,), "decoder.2": IMAGE}
     return model, lambda x: model["e"](x).chunk(2, 1), lambda z: model["d"](z).view(-1, *IMAGE), sites
 
 
@@ -272,7 +272,7 @@ def reused():
         first = model["twice"](model["d"](z))
         return model["o"](first + model["twice"](first)).view(-1, *IMAGE)
 
-    sites = {"latent": (3,), "decoder.0": (16,), "decoder.1": (16,), "decoder.2": (16,), "decoder.3": (64,)}
+    sites = {"latent": (3,), "decoder.0": (16,), "decoder.1": (16,), "decoder.2": (16,), "decoder.3": IMAGE}
     return model, model["e"], decode, sites, {}, {"decoder.2"}
 
 

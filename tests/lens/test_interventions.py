@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 DENSE, CONV = "decoder.0", "decoder.2"  # 256; 32×8×8
 

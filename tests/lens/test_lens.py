@@ -74,8 +74,8 @@ def test_chunks_give_what_single_images_give(any_model):
     narrow = vl.Lens(
         any_model.model, any_model.encode, any_model.decode, **any_model.extra, example=any_model.x, memory_mb=1e-6
     )
-    assert narrow.rows == 1
-    assert lens.rows == 64
+    assert narrow.engine.rows == 1
+    assert lens.engine.rows == 64
     edit = vl.Add("latent", [0, 1], torch.arange(10.0).reshape(5, 2))
     whole, single = (one.run(any_model.x, edit, capture="all", sample=False) for one in (lens, narrow))
     for name in lens.sites:
@@ -125,8 +125,8 @@ def test_captured_activations_are_those_of_the_modules(small):
 
 
 def test_a_capture_is_of_the_moment_also_when_the_model_writes_over_it_later(build):
-    model = build("functional relu")
-    seen = model.lens.run(model.x, capture="decoder.0").activations["decoder.0"]
+    model = build("functional relu", sites={"before": "d"})
+    seen = model.lens.run(model.x, capture="before").activations["before"]
     with torch.no_grad():
         assert torch.equal(seen, model.model["d"](model.lens.encode(model.x)))
     assert (seen < 0).any()
@@ -205,11 +205,11 @@ def test_codes_that_do_not_fit_are_refused(small, codes, message):
         small.lens.decode(codes)
 
 
-def test_a_lens_that_has_seen_no_image_decodes_codes_of_any_width(build):
-    model = build("linear", example=None)
-    assert model.lens.decode(torch.zeros(2, 3)).shape == (2, 1, 8, 8)
-    with pytest.raises(VaelensError, match=r"codes have shape \(3,\), expected \(n, d\)"):
-        model.lens.decode(torch.zeros(3))
+def test_a_model_that_states_no_shape_needs_an_example(build):
+    with pytest.raises(
+        VaelensError, match=r"a ModuleDict does not state the shape of its images, .* give example=images"
+    ):
+        build("linear", example=None)
 
 
 def test_a_lens_describes_its_model(small, build):
@@ -230,12 +230,12 @@ def test_a_lens_describes_its_model(small, build):
 
 def test_the_number_of_rows_follows_the_memory(small):
     lens = vl.Lens(small.model, memory_mb=1.0)
-    assert 1 < lens.rows < 64
-    assert abs(vl.Lens(small.model, memory_mb=2.0).rows - 2 * lens.rows) <= 1
-    assert lens.rows < lens.rows_for(["latent"])  # fewer sites are kept
-    assert (vl.Lens(small.model, memory_mb=1e-6).rows, vl.Lens(small.model).rows) == (1, 64)
-    assert lens.site_groups(["encoder.0", "latent"]) == [["encoder.0"], ["latent"]]
-    assert small.lens.site_groups(["encoder.0", "latent"]) == [["encoder.0", "latent"]]
+    assert 1 < lens.engine.rows < 64
+    assert abs(vl.Lens(small.model, memory_mb=2.0).engine.rows - 2 * lens.engine.rows) <= 1
+    assert lens.engine.rows < lens.engine.rows_for(["latent"])  # fewer sites are kept
+    assert [vl.Lens(small.model, memory_mb=size).engine.rows for size in (1e-6, None)] == [1, 64]
+    assert lens.engine.site_groups(["encoder.0", "latent"]) == [["encoder.0"], ["latent"]]
+    assert small.lens.engine.site_groups(["encoder.0", "latent"]) == [["encoder.0", "latent"]]
     assert lens.latents == 3
     assert lens.device.type == "cpu"
 
@@ -286,14 +286,18 @@ def parts(layer, joined):
     ("encode", "decode", "message"),
     [
         (lambda z: {"mu": z}, None, r"encode gave \['dict'\] for 2 images; expected a code \(n, d\)"),
-        (lambda z: (z, z, z), None, r"encode gave \[\(2, 4\), \(2, 4\), \(2, 4\)\] for 2 images"),
-        (lambda z: (z, z[:, :2]), None, r"encode gave \[\(2, 4\), \(2, 2\)\] for 2 images"),
-        (lambda z: z[:1], None, r"encode gave \[\(1, 4\)\] for 2 images"),
-        (lambda z: z.sum(1), None, r"encode gave \[\(2,\)\] for 2 images"),
-        (None, lambda y: y, r"decode gave \(2, 4\) for 2 codes; expected images \(n, C, H, W\)"),
-        (None, lambda y: (y,), "decode gave tuple for 2 codes"),
-        (None, lambda y: y[:1].view(1, 1, 2, 2), r"decode gave \(1, 1, 2, 2\) for 2 codes"),
-        (None, lambda y: y.view(2, 4, 1, 1), r"decode gives images of shape \(4, 1, 1\) for images of shape \(1, 2, 2"),
+        (lambda z: (z, z, z), None, r"encode gave \[\(3, 4\), \(3, 4\), \(3, 4\)\] for 3 images"),
+        (lambda z: (z, z[:, :2]), None, r"encode gave \[\(3, 4\), \(3, 2\)\] for 3 images"),
+        (lambda z: z[:1], None, r"encode gave \[\(1, 4\)\] for 3 images"),
+        (lambda z: z.sum(1), None, r"encode gave \[\(3,\)\] for 3 images"),
+        (None, lambda y: y, r"decode gave \(3, 4\) for 3 codes; expected images \(n, C, H, W\)"),
+        (None, lambda y: (y,), "decode gave tuple for 3 codes"),
+        (None, lambda y: y[:1].view(1, 1, 2, 2), r"decode gave \(1, 1, 2, 2\) for 3 codes"),
+        (
+            None,
+            lambda y: y.view(-1, 4, 1, 1),
+            r"decode gives images of shape \(4, 1, 1\) for images of shape \(1, 2, 2",
+        ),
     ],
 )
 def test_parts_that_return_something_else_are_refused(layer, joined, encode, decode, message):
@@ -311,7 +315,9 @@ def test_parts_that_return_something_else_are_refused(layer, joined, encode, dec
 
 def test_a_decoder_outside_the_module_is_refused(layer, joined):
     model, elsewhere = parts(layer, joined), layer(np.eye(4))
-    with pytest.raises(VaelensError, match="decode ran no layer of the model; encode and decode must run parts"):
+    with pytest.raises(
+        VaelensError, match=r"decode runs layers that are no part of the .* given; give the lens the mod"
+    ):
         vl.Lens(model, model.encoder, lambda z: elsewhere(z).view(-1, 1, 2, 2), example=torch.zeros(2, 1, 2, 2))
 
 

@@ -6,7 +6,7 @@ import torch
 
 import vaelens as vl
 from vaelens.lens.memory import halving, in_chunks, is_out_of_memory
-from vaelens.lens.part import Part
+from vaelens.lens.model_part import ModelPart
 
 FULL = torch.OutOfMemoryError("CUDA out of memory")
 ERRORS = [FULL, MemoryError("none left"), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
@@ -59,7 +59,7 @@ def test_chunks_stay_small_once_memory_has_run_out():
 
 def limited(monkeypatch, name, size, limit):
     """Has a method of a part run out of memory above some rows; the numbers that it was asked for."""
-    asked, method = [], getattr(Part, name)
+    asked, method = [], getattr(ModelPart, name)
 
     def narrow(self, *args, **options):
         asked.append(size(args))
@@ -67,14 +67,14 @@ def limited(monkeypatch, name, size, limit):
             raise FULL
         return method(self, *args, **options)
 
-    monkeypatch.setattr(Part, name, narrow)
+    monkeypatch.setattr(ModelPart, name, narrow)
     return asked
 
 
 LIMITS = [
-    ("again", lambda args: len(args[2].rows)),
-    ("base", lambda args: len(args[0])),
-    ("fast", lambda args: len(args[0])),
+    ("rerun", lambda args: len(args[2].rows)),
+    ("cache", lambda args: len(args[0])),
+    ("evaluate", lambda args: len(args[0])),
 ]
 
 
@@ -113,14 +113,14 @@ def test_a_decoder_that_runs_out_where_the_encoder_does_not(build, monkeypatch):
     def effects():
         return vl.patching_effects(found.lens, found.x, found.y, outcome="image", progress=False).effect.values
 
-    plain, base = effects(), Part.base
+    plain, cache = effects(), ModelPart.cache
 
     def narrow(self, inputs, *args, **options):
-        if self is found.lens._parts.decoder and len(inputs) > 2:
+        if self is found.lens.engine.parts.decoder and len(inputs) > 2:
             raise FULL
-        return base(self, inputs, *args, **options)
+        return cache(self, inputs, *args, **options)
 
-    monkeypatch.setattr(Part, "base", narrow)
+    monkeypatch.setattr(ModelPart, "cache", narrow)
     np.testing.assert_allclose(effects(), plain, rtol=1e-4, atol=1e-6)
 
 
@@ -128,8 +128,8 @@ def test_a_small_budget_gives_the_same(build):
     found = build("own")
     large = vl.patching_effects(found.lens, found.x, found.y, progress=False)
     small = vl.Lens(found.model, example=found.x, memory_mb=0.5)
-    assert small.rows < found.lens.rows
-    assert len(small.site_groups([*small.sites])) > 1 == len(found.lens.site_groups([*found.lens.sites]))
+    assert small.engine.rows < found.lens.engine.rows
+    assert len(small.engine.site_groups([*small.sites])) > 1 == len(found.lens.engine.site_groups([*found.lens.sites]))
     effects = vl.patching_effects(small, found.x, found.y, progress=False)
     for name in ("effect", "recovered"):
         np.testing.assert_allclose(effects[name], large[name], rtol=1e-4, atol=1e-6)

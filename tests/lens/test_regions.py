@@ -163,7 +163,7 @@ def test_a_value_of_another_shape_is_refused_and_both_shapes_are_named(small):
 def test_ablations_and_patches_of_a_box(small):
     before = small.lens.run(small.x, capture=CONV).activations[CONV]
     source = small.lens.run(small.y, capture=CONV)
-    partner = vl.lens.interventions.other_images(5, 3)
+    partner = vl.lens.other_images(5, 3)
     for edit, new in (
         (vl.Ablate(CONV, [2, 0], positions=((1, 3), (4, 8))), torch.zeros(5, 2, 2, 4)),
         (vl.Ablate(CONV, [2, 0], "mean", positions=BOX), before[INSIDE].mean(dim=0, keepdim=True)),

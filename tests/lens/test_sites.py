@@ -110,17 +110,6 @@ def test_an_empty_table_of_sites_prints_its_header():
     assert repr(Sites([])) == "site  part  units  shape  module"
 
 
-@pytest.mark.parametrize("name", ["two heads", "spatial"])
-def test_sites_of_another_model_are_known_after_the_first_image(build, name):
-    model = build(name, example=None)
-    with pytest.raises(vl.VaelensError, match=r"seen no image yet, so it knows no sites; .*example=images"):
-        model.lens.sites  # noqa: B018
-    assert "sites: known after the first image" in repr(model.lens)
-    model.lens.encode(model.x[:1])
-    assert {name: site.shape for name, site in model.lens.sites.items()} == model.shapes
-    assert model.lens.image_shape == (1, 8, 8)
-
-
 def test_one_image_is_example_enough(any_model):
     lens = vl.Lens(
         any_model.model,

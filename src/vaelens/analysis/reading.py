@@ -50,7 +50,9 @@ def _read_right(
     """Of each factor that is read, the fraction read right and the ends of its interval."""
     columns = [list(names).index(factor) if factor in names else None for factor in reader.factors]
     tallies = [BootstrapMean((), seed=seed) for _ in columns]
-    for chunk, known in zip(x.split(lens.rows), np.split(labels, range(lens.rows, len(x), lens.rows)), strict=True):
+    for chunk, known in zip(
+        x.split(lens.engine.rows), np.split(labels, range(lens.engine.rows, len(x), lens.engine.rows)), strict=True
+    ):
         read = reader.read(lens.reconstruct(chunk).clamp(0, 1))
         for factor, column, tally in zip(reader.factors, columns, tallies, strict=True):
             if column is not None:

@@ -22,8 +22,7 @@ from vaelens.effects import decoder_responses, input_effects, latent_effects, me
 from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.effects.reading import reading_of
 from vaelens.errors import VaelensError
-from vaelens.lens import Lens, Patch
-from vaelens.lens.sites import LATENT
+from vaelens.lens import LATENT, Lens, Patch
 from vaelens.metrics.latent_means import latent_means
 from vaelens.progress import check_progress, reporting
 from vaelens.version import __version__

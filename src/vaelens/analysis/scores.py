@@ -57,7 +57,7 @@ def score_table(lens: Lens, x: Tensor, effects: Mapping[str, xr.Dataset], seed: 
 
 def _of_model(lens: Lens, x: Tensor, latent: xr.Dataset, seed: int) -> list[_Score]:
     error = BootstrapMean((), seed=seed)
-    for chunk in x.split(lens.rows):
+    for chunk in x.split(lens.engine.rows):
         error.update((lens.reconstruct(chunk).cpu() - chunk.cpu()).double().square().flatten(1).mean(dim=1).numpy())
     low, high = error.interval()
     images, swept = f"{len(x)} images", f"{latent.attrs['images']} images"

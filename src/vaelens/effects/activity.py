@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.doubles import doubled
 from vaelens.effects.record import RESAMPLES, Array, Interval
+from vaelens.float64 import to_float64
 from vaelens.models.posterior import ACTIVE_NATS
 from vaelens.statistics import BootstrapMean, percentile_interval
 
@@ -40,7 +40,7 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         logvar: posterior log-variances, same shape, or None.
     """
     # One latent after the other: what is made on the way is then a d-th of the codes.
-    scale = torch.stack([_scale(doubled(mean[:, latent])) for latent in range(mean.shape[1])]).cpu().numpy()
+    scale = torch.stack([_scale(to_float64(mean[:, latent])) for latent in range(mean.shape[1])]).cpu().numpy()
     if logvar is None:
         return Activity(scale, None, _spread_out(scale))
     kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
@@ -50,7 +50,7 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
     """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
     for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
-        means, logvars = doubled(means), doubled(logvars)
+        means, logvars = to_float64(means), to_float64(logvars)
         each = 0.5 * (means.square() + logvars.exp() - logvars - 1)
         yield each.reshape(*each.shape[:2], -1).sum(dim=2).cpu().numpy()
 
@@ -71,9 +71,9 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
         active = divergence.replicates > ACTIVE_NATS  # (resamples, d)
     else:
         first, second = (BootstrapMean(latents, RESAMPLES, seed) for _ in range(2))
-        origin = doubled(mean[:1].reshape(1, latents[0], -1)[:, :, :1])  # one for all positions
+        origin = to_float64(mean[:1].reshape(1, latents[0], -1)[:, :, :1])  # one for all positions
         for block in mean.split(_BLOCK):
-            values = doubled(block.reshape(len(block), latents[0], -1)) - origin
+            values = to_float64(block.reshape(len(block), latents[0], -1)) - origin
             first.update(values.mean(dim=2))
             second.update(values.square().mean(dim=2))
         variance = np.maximum(second.replicates - first.replicates**2, 0)

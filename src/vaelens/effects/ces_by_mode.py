@@ -10,10 +10,10 @@ import xarray as xr
 
 from vaelens.arguments import check_seed
 from vaelens.effects.codes import codes_of
-from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import LATENT_MODES, replacements
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import record, with_interval
+from vaelens.effects.reference_distance import reference_distance
 from vaelens.effects.sweep import effect_sizes, mean_over_values
 from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
@@ -47,7 +47,7 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
     with reporting(progress, total, "CES by mode") as report:
         effects = [effect_sizes(lens, codes.z, plan, seed, report.advance) for plan in plans]
-        distance, distances = contrast(lens, codes.z, seed)
+        distance, distances = reference_distance(lens, codes.z, seed)
     ces, replicates = zip(*(mean_over_values(effect) for effect in effects), strict=True)
     every, resampled = np.stack(ces), np.stack(replicates, axis=1)  # (mode, latent), (resamples, mode, latent)
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with

@@ -75,7 +75,7 @@ def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, var
     book = lens.codebook
     if book is None:
         return Codes(z, activity(z, logvar), places, logvar=kept)
-    indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.rows)])
+    indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
     use = code_use(indices, len(book))
     return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), kept)
 

@@ -15,23 +15,23 @@ from torch import Tensor
 
 from vaelens.arguments import check_seed, whole_number
 from vaelens.data import FactorDataset
-from vaelens.doubles import doubled
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
+from vaelens.effects.outcomes import numbers, run_cached
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import Reading, reading_of
 from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
 from vaelens.effects.spread import Spread, by_unit
 from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import World, numbers, world
 from vaelens.errors import VaelensError
-from vaelens.lens import Lens
-from vaelens.lens.sites import LATENT
+from vaelens.float64 import to_float64
+from vaelens.lens import LATENT, CachedRun, Lens
 from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean
 
 # Some images, and what each change (by its number) makes of them.
-Changes = Iterator[tuple[Tensor, Mapping[int, Tensor]]]
+# Where in the order of all pairs some begin, images before a change, and what they are after each change.
+Changes = Iterator[tuple[int, Tensor, Mapping[int, Tensor]]]
 
 
 @with_precision("unit_effect", images=(), count="n")
@@ -137,25 +137,25 @@ def input_effects(
     if axis == "factor":
         for name in names:
             ds.factors.index(name)  # all are known before anything is drawn
-        lens.posterior(ds.images_at([0]))  # a lens on a foreign module finds its sites now, before they are asked for
-        changes = _factor_changes(ds, names, n, seed, lens.rows, matches, going)
+        lens.check_images(ds.images_at([0]))
+        changes = _factor_changes(ds, names, n, seed, lens.engine.rows, matches, going)
     else:
         drawn = ds.draw(n, seed)
         coords["strength"] = (axis, list(strengths.values()))
-        lens.posterior(ds.images_at(drawn[:1]))
-        changes = _manipulations(ds, drawn, strengths, seed, lens.rows, going)
+        lens.check_images(ds.images_at(drawn[:1]))
+        changes = _manipulations(ds, drawn, strengths, seed, lens.engine.rows, going)
     reading = reading_of(reader, lens)
     tally = _Tally(lens, seed, reading)
-    at_once = lens.rows if until is None else min(lens.rows, until.rows)
+    at_once = lens.engine.rows if until is None else min(lens.engine.rows, until.rows)
     with reporting(progress, n * len(names), "input effects") as report:
-        for images, changed in changes:
+        for start, images, changed in changes:
             for rows in chunks(len(images), at_once):
                 wanted = [change for change in changed if change in going]
                 if not wanted:
                     break
-                before = tally.base(images[rows], times=len(wanted))
+                before = tally.base(images[rows], start + rows.start, times=len(wanted))
                 for change in wanted:
-                    sizes = tally.add(change, before, changed[change][rows])
+                    sizes = tally.add(change, before, changed[change][rows], start + rows.start)
                     report.advance(len(sizes))
                     if until is not None:
                         until.update(names[change], numbers(sizes[:, None]))
@@ -199,7 +199,7 @@ def _factor_changes(
             if change not in going:
                 break
             pairs = draw[part]
-            yield pairs.x, {change: pairs.x2}
+            yield part.start, pairs.x, {change: pairs.x2}
 
 
 def _manipulations(
@@ -211,7 +211,7 @@ def _manipulations(
         if not going:
             break
         images = ds.images_at(drawn[part])
-        yield images, {number: change(images) for number, change in enumerate(changes) if number in going}
+        yield part.start, images, {number: change(images) for number, change in enumerate(changes) if number in going}
 
 
 class _Tally:
@@ -225,15 +225,15 @@ class _Tally:
         self._sums: dict[int, dict[str, BootstrapMean]] = {}  # of the changes under way
         self._found: dict[int, dict[str, tuple[Array, Array, Array]]] = {}  # mean, low and high of those that are done
 
-    def base(self, images: Tensor, times: int) -> World:
+    def base(self, images: Tensor, first_row: int, times: int) -> CachedRun:
         """Images before any change, `times` pairs each."""
-        seen = world(self._lens, images, self._sites)
+        seen = run_cached(self._lens, images, first_row, self._sites)
         self._spread.add(seen, times)
         return seen
 
-    def add(self, change: int, before: World, images: Tensor) -> Tensor:
+    def add(self, change: int, before: CachedRun, images: Tensor, first_row: int) -> Tensor:
         """The same images after a change; gives its effect on the output of each, (c,), where the model is."""
-        after = world(self._lens, images, self._sites)
+        after = run_cached(self._lens, images, first_row, self._sites)
         self._spread.add(after)
         if change not in self._sums:
             shapes: dict[str, tuple[int, ...]] = {"unit": (len(self._of_latent),), "output": ()}
@@ -243,11 +243,12 @@ class _Tally:
         sums = self._sums[change]
         differences = [by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
         sums["unit"].update(torch.cat(differences, dim=1))  # (c, units)
-        sizes = doubled(after.image - before.image).flatten(1).norm(dim=1)
+        sizes = to_float64(after.image - before.image).flatten(1).norm(dim=1)
         sums["output"].update(sizes)
         if self._lens.quantised:
-            other = self._lens.quantise_rows(before.code).indices != self._lens.quantise_rows(after.code).indices
-            sums["codes"].update(doubled(other).reshape(len(other), -1).mean(dim=1))
+            quantise = self._lens.engine.quantise
+            other = quantise(before.code).indices != quantise(after.code).indices
+            sums["codes"].update(to_float64(other).reshape(len(other), -1).mean(dim=1))
         if self._reading is not None:
             read, other = (self._reading.probabilities(seen.image) for seen in (before, after))
             sums["read"].update(self._reading.distances(other, read))

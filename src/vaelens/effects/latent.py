@@ -15,11 +15,11 @@ from vaelens.arguments import check_seed
 from vaelens.effects.activity import active_count_interval, divergences
 from vaelens.effects.code_use import codes_used_high, perplexity_interval
 from vaelens.effects.codes import Codebook, Codes, codes_of, position_coords
-from vaelens.effects.contrast import contrast
 from vaelens.effects.modes import POSTERIOR, replacements
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
+from vaelens.effects.reference_distance import reference_distance
 from vaelens.effects.stopping import Stopping, check_tolerance
 from vaelens.effects.sweep import mean_over_values, sweep
 from vaelens.errors import VaelensError, unknown
@@ -143,7 +143,6 @@ def latent_effects(
     n, plan = len(codes.z), replacements(mode, codes, values, seed)
     unit, until, z = plan.over, None, codes.z
     if tolerance is not None:
-        assert lens.image_shape is not None, "a lens that gave codes has seen images"
         until = Stopping(n, plan.units, math.prod(lens.image_shape), tolerance, seed)
     # One image alone has no other to take a value from.
     calibrated = POSTERIOR[unit](codes, None, seed) if n > 1 else None
@@ -153,7 +152,7 @@ def latent_effects(
         if until is not None:
             # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
             codes, z, n = codes.take(until.used.sort().values), z[until.used], len(until.used)
-        distance, distances = contrast(lens, z, seed)
+        distance, distances = reference_distance(lens, z, seed)
     ces, replicates = mean_over_values(swept.effect)
     posterior, posteriors = np.full_like(ces, np.nan), np.full_like(replicates, np.nan)
     if calibrated is not None:

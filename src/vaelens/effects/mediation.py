@@ -13,28 +13,28 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import check_seed
+from vaelens.effects.outcomes import OUTCOMES, add_rows, cells, changes, checked_outcome, products, run_cached
 from vaelens.effects.patching import paired
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import FACTORS, needed_reading
 from vaelens.effects.record import Array, random_unit, record, with_interval
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.effects.worlds import (
-    OUTCOMES,
-    World,
-    add_rows,
-    cells,
-    changes,
-    checked_outcome,
-    products,
-    world,
-)
 from vaelens.errors import VaelensError
-from vaelens.lens import Intervention, Lens
-from vaelens.lens.images import checked_images
-from vaelens.lens.memory import in_chunks
-from vaelens.lens.regions import Group, Region, Regions, regions, resolve_units, unit_name
-from vaelens.lens.replay import IMAGE
-from vaelens.lens.sites import Site
+from vaelens.lens import (
+    IMAGE,
+    CachedRun,
+    Group,
+    Intervention,
+    Lens,
+    Region,
+    Regions,
+    Site,
+    SitePatch,
+    in_chunks,
+    regions,
+    resolve_units,
+    unit_name,
+)
 from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
@@ -104,9 +104,8 @@ def mediation_effects(
         >>> round(float(effects.indirect[0]), 6), round(abs(float(effects.direct[0])), 6)
         (1.0, 0.0)
     """
-    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    base, seed = lens.check_images(base), check_seed(seed)
     check_progress(progress)
-    lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     checked_outcome(outcome, lens, [site], (*OUTCOMES, FACTORS))
     if reader is not None and outcome != FACTORS:
         raise VaelensError(
@@ -122,32 +121,32 @@ def mediation_effects(
         treatment, others = None, paired(base, treated, lens)
     sums = _Sums(*(BootstrapMean(shape, seed=seed) for shape in ((), (), (len(groups),), (len(groups),))))
 
-    def two_worlds(rows: slice) -> tuple[World, World]:
+    def two_runs(rows: slice) -> tuple[CachedRun, CachedRun]:
         forced = () if treatment is None else treatment.of(rows)
-        untreated = world(lens, base[rows], [site], again=True, outcomes=[kind])
-        return untreated, world(lens, others[rows], [site], forced, again=True, outcomes=[kind])
+        untreated = run_cached(lens, base[rows], rows.start, [site], again=True, outcomes=[kind])
+        return untreated, run_cached(lens, others[rows], rows.start, [site], forced, again=True, outcomes=[kind])
 
     with reporting(progress, len(base) * len(groups), "mediation") as report:
-        for _, (untreated, under) in in_chunks(len(base), lens.rows_for([site]), two_worlds):
-            starts = {world: measured(world.outcome(kind)) for world in (untreated, under)}
+        for _, (untreated, under) in in_chunks(len(base), lens.engine.rows_for([site]), two_runs):
+            starts = {run: measured(run.value(kind)) for run in (untreated, under)}
             effect = starts[under] - starts[untreated]  # (c, cells)
             squares = products(effect, effect)
             sums.total.update(squares)
             sums.norm.update(squares.sqrt())
 
             def projected(
-                seen: World,
-                giver: World,
+                seen: CachedRun,
+                giver: CachedRun,
                 unchanged: Tensor,
-                starts: Mapping[World, Tensor] = starts,
+                starts: Mapping[CachedRun, Tensor] = starts,
                 effect: Tensor = effect,
             ) -> Tensor:
                 """<Y − Y(x), TE>, (c, groups), Y the outcome of `seen` with the mediator as it is in `giver`."""
                 # Of the treated world Y − Y(x) is TE and what the mediator takes from it.
                 projections = unchanged[:, None].repeat(1, len(groups))
-                for some in seen.again(site, groups, giver.activation(site), kind):
-                    change = changes(some, starts[seen], measured)
-                    add_rows(projections, some, products(change, effect.index_select(0, some.rows)))
+                for rows in seen.interchange(SitePatch(site, giver.activation(site), groups), kind):
+                    change = changes(rows, kind, starts[seen], measured)
+                    add_rows(projections, rows, products(change, effect.index_select(0, rows.images)))
                 return projections
 
             # A mediator that the treatment leaves alone passes on nothing: NDE = TE, NIE = 0.

@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelens.effects.codes import Codebook, Codes
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens.interventions import other_images
+from vaelens.lens import other_images
 
 RANGE = tuple(float(v) for v in np.linspace(-3, 3, 7))
 SHIFT = (-2.0, -1.0, 1.0, 2.0)

@@ -12,20 +12,27 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import check_seed
-from vaelens.doubles import doubled
+from vaelens.effects.outcomes import checked_outcome, numbers, run_cached
 from vaelens.effects.precision import with_precision
 from vaelens.effects.reading import reading_of
 from vaelens.effects.stopping import GroupStopping, check_tolerance
 from vaelens.effects.sweep import chunks
 from vaelens.effects.unit_scores import UnitScores
-from vaelens.effects.worlds import World, checked_outcome, numbers, world
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import Lens, Patch
-from vaelens.lens.images import checked_images
-from vaelens.lens.interventions import ABLATIONS, other_images
-from vaelens.lens.memory import in_chunks
-from vaelens.lens.regions import checked_unit, has_units, resolve_units, unit_name
-from vaelens.lens.replay import CODE
+from vaelens.float64 import to_float64
+from vaelens.lens import (
+    ABLATIONS,
+    CODE,
+    CachedRun,
+    Lens,
+    Patch,
+    checked_unit,
+    has_units,
+    in_chunks,
+    other_images,
+    resolve_units,
+    unit_name,
+)
 from vaelens.progress import check_progress, reporting
 
 METHODS = ("patch", *ABLATIONS)
@@ -110,10 +117,9 @@ def patching_effects(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    base, seed = lens.check_images(base), check_seed(seed)
     check_progress(progress)
     tolerance = check_tolerance(tolerance)
-    lens.posterior(base[:1])  # a lens on a foreign module finds its sites now, before they are asked for
     source = None if source is None else paired(base, source, lens)
     if method == "patch" and source is None:
         raise VaelensError("method 'patch' takes values from source images, and none were given; give source=")
@@ -126,22 +132,24 @@ def patching_effects(
         base, source = base[until.order], None if source is None else source[until.order]
     with reporting(progress, len(base) * scores.runs, "patching") as report:
         giver = _Giver(lens, base, source, names, method, seed)
-        for group in lens.site_groups(names):
+        for group in lens.engine.site_groups(names):
 
-            def two_worlds(rows: slice, group: Sequence[str] = group) -> tuple[World, World | None]:
+            def two_runs(rows: slice, group: Sequence[str] = group) -> tuple[CachedRun, CachedRun | None]:
                 kinds = scores.outcomes(group)
-                there = None if source is None else world(lens, source[rows], group, outcomes=kinds)
-                return world(lens, base[rows], group, again=True, outcomes=kinds), there
+                of_source = None
+                if source is not None:
+                    of_source = run_cached(lens, source[rows], rows.start, group, outcomes=kinds)
+                return run_cached(lens, base[rows], rows.start, group, again=True, outcomes=kinds), of_source
 
-            going, at_once = list(group), lens.rows_for(group)
+            going, at_once = list(group), lens.engine.rows_for(group)
             if until is not None:
                 at_once = min(at_once, until.rows)
-            for rows, (here, there) in in_chunks(len(base), at_once, two_worlds):
-                given = {name: giver.activation(name, here, there, rows, group) for name in going}
-                found = scores.add(here, there, given, report.advance)
+            for rows, (base_run, source_run) in in_chunks(len(base), at_once, two_runs):
+                sources = {name: giver.activation(name, base_run, source_run, rows, group) for name in going}
+                by_site = scores.add(base_run, source_run, sources, report.advance)
                 if until is None:
                     continue
-                for name, effects in found.items():
+                for name, effects in by_site.items():
                     until.update(name, numbers(effects))
                 going = until.going(going)
                 if not going:
@@ -195,9 +203,8 @@ def path_effects(
         Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
         MacLeod, Sato, Arora, 2023).
     """
-    base, seed = checked_images(base, lens.image_shape), check_seed(seed)
+    base, seed = lens.check_images(base), check_seed(seed)
     check_progress(progress)
-    lens.posterior(base[:1])
     source = paired(base, source, lens)
     order = list(lens.sites)
     members = resolve_units(units, lens.sites[sender])
@@ -206,20 +213,23 @@ def path_effects(
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
     scores = UnitScores(lens, [receiver], None, seed, "channel", reading_of(reader, lens))
 
-    def three_worlds(rows: slice) -> tuple[World, World, Tensor]:
-        there = world(lens, source[rows], [sender], outcomes=scores.outcomes([receiver]))
-        patched = world(lens, base[rows], [receiver], [Patch(sender, members, there.activation(sender))])
-        return world(lens, base[rows], [receiver], again=True), there, patched.activation(receiver)
+    def runs(rows: slice) -> tuple[CachedRun, CachedRun, Tensor]:
+        of_source = run_cached(lens, source[rows], rows.start, [sender], outcomes=scores.outcomes([receiver]))
+        patch = Patch(sender, members, of_source.activation(sender))
+        patched = run_cached(lens, base[rows], rows.start, [receiver], [patch])
+        of_base = run_cached(lens, base[rows], rows.start, [receiver], again=True)
+        return of_base, of_source, patched.activation(receiver)
 
     with reporting(progress, len(base) * scores.runs, "path effects") as report:
-        for _, (here, there, arriving) in in_chunks(len(base), lens.rows_for([receiver]), three_worlds):
-            scores.add(here, there, {receiver: arriving}, report.advance)
+        at_once = lens.engine.rows_for([receiver])
+        for _, (base_run, source_run, arriving) in in_chunks(len(base), at_once, runs):
+            scores.add(base_run, source_run, {receiver: arriving}, report.advance)
     return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))
 
 
 def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
     """The partner images, checked to be as many as the base images."""
-    images = checked_images(other, lens.image_shape)
+    images = lens.check_images(other)
     if len(images) != len(base):
         raise VaelensError(f"{len(base)} base images but {len(images)} to pair them with; give one for each")
     return images
@@ -263,32 +273,34 @@ class _Giver:
         self._lens, self._base, self._sites = lens, base, sites
         self._partners = torch.as_tensor(other_images(len(base), seed)) if method == "resample" else None
         self._means = self._site_means() if method == "mean" else {}
-        self._resampled: tuple[tuple[slice, tuple[str, ...]], World] | None = None
+        self._resampled: tuple[tuple[slice, tuple[str, ...]], CachedRun] | None = None
 
-    def activation(self, site: str, here: World, there: World | None, rows: slice, group: Collection[str]) -> Tensor:
+    def activation(
+        self, site: str, base: CachedRun, source: CachedRun | None, rows: slice, group: Collection[str]
+    ) -> Tensor:
         """What a site's units are given in the images `rows`; `group` are the sites that are asked for together."""
-        present = here.activation(site)
+        present = base.activation(site)
         if self._method == "patch":
-            assert there is not None, "patching was refused without source images"
-            return there.activation(site)
+            assert source is not None, "patching was refused without source images"
+            return source.activation(site)
         if self._method == "zero":
             return torch.zeros_like(present)
         if self._method == "mean":
             return self._means[site].to(present).expand_as(present)
         return self._others(rows, group).activation(site)
 
-    def _others(self, rows: slice, group: Collection[str]) -> World:
+    def _others(self, rows: slice, group: Collection[str]) -> CachedRun:
         assert self._partners is not None, "only resample ablation asks for other images"
         asked = (rows, tuple(group))
         if self._resampled is None or self._resampled[0] != asked:
-            self._resampled = asked, world(self._lens, self._base[self._partners[rows]], group)
+            self._resampled = asked, run_cached(self._lens, self._base[self._partners[rows]], rows.start, group)
         return self._resampled[1]
 
     def _site_means(self) -> dict[str, Tensor]:
         totals: dict[str, Tensor] = {}
-        for rows in chunks(len(self._base), self._lens.rows):
-            seen = world(self._lens, self._base[rows], self._sites)
+        for rows in chunks(len(self._base), self._lens.engine.rows):
+            seen = run_cached(self._lens, self._base[rows], rows.start, self._sites)
             for site in self._sites:
-                total = doubled(seen.activation(site)).sum(dim=0)
+                total = to_float64(seen.activation(site)).sum(dim=0)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._base) for site, total in totals.items()}

@@ -9,8 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from vaelens.lens import Lens
-from vaelens.lens.settings import FP32
+from vaelens.lens import FP32, Lens
 
 _FEW = 8  # images that the error is measured on
 

@@ -100,7 +100,6 @@ def reading_of(reader: Any, lens: Lens) -> Reading | None:
     if reader is None:
         return None
     made = Reading(reader)
-    assert lens.image_shape is not None, "readers are checked once the lens has seen images"
     if made.image_shape != lens.image_shape:
         raise VaelensError(
             f"the reader reads images of shape {made.image_shape}, and the model's are {lens.image_shape}; make one of "

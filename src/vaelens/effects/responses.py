@@ -15,12 +15,11 @@ from torch import Tensor
 from vaelens.arguments import check_seed
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import replacements
+from vaelens.effects.outcomes import numbers
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import RESAMPLES, record, unit_coords, with_interval
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import numbers
 from vaelens.lens import Lens
-from vaelens.lens.quantisation import rows_that_differ
 from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean
 
@@ -70,14 +69,14 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
         for group in chunks(lens.latents, together):
             latents = range(group.start, group.stop)
             totals = [BootstrapMean((units,), RESAMPLES, seed) for _ in latents]
-            for rows in chunks(n, lens.rows):
+            for rows in chunks(n, lens.engine.rows):
                 here = codes.z[rows]
-                base = lens.responding_rows(here, sites) if sites else {}
+                base = lens.engine.decoder_activations(here, sites, rows.start) if sites else {}
                 of_part = (torch.arange(rows.start, rows.stop, device=here.device) % _PARTS == parts).to(summed)
                 for latent, total in zip(latents, totals, strict=True):
                     changes = torch.zeros(len(here), units, dtype=summed, device=here.device)
                     for k in range(len(plan.labels)):
-                        _add_responses(changes, lens, here, plan.changed(rows, latent, k), base)
+                        _add_responses(changes, lens, here, plan.changed(rows, latent, k), base, rows.start)
                         report.advance(len(here))
                     changes /= len(plan.labels)
                     total.update(changes)
@@ -96,7 +95,9 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
     return record(lens, variables, coords, images=n, seed=seed, mode="range", values=plan.labels)
 
 
-def _add_responses(total: Tensor, lens: Lens, codes: Tensor, changed: Tensor, base: Mapping[str, Tensor]) -> None:
+def _add_responses(
+    total: Tensor, lens: Lens, codes: Tensor, changed: Tensor, base: Mapping[str, Tensor], first_row: int
+) -> None:
     """Add to `total`, (rows, units), what changed codes change in each unit, the mean size over its positions.
 
     Args:
@@ -104,16 +105,17 @@ def _add_responses(total: Tensor, lens: Lens, codes: Tensor, changed: Tensor, ba
         lens: the lens.
         codes: (rows, d, *positions).
         changed: the same, changed.
-        base: the activations that the codes give, (rows, units, *positions), by site.
+        base: the activations that the codes lead to, (rows, units, *positions), by site.
+        first_row: where in the order of all images the rows begin.
     """
     sites = list(base)
-    if not lens.quantised:
+    if not lens.quantised or lens.engine.coupled:
         moves = slice(None)
     else:  # the decoder sees other codes in a few rows only
-        before, after = (lens.quantise_rows(some).indices for some in (codes, changed))
-        moves = rows_that_differ(before, after)
+        before, after = (lens.engine.quantise(values).indices for values in (codes, changed))
+        moves = (before != after).flatten(1).any(dim=1).nonzero()[:, 0]
         sites = sites if len(moves) else []
     if sites:
-        moved = lens.responding_rows(changed[moves], sites)
+        moved = lens.engine.decoder_activations(changed[moves], sites, first_row)
         each = [(moved[site] - base[site][moves]).abs().to(total) for site in sites]
         total[moves] += torch.cat([one.reshape(*one.shape[:2], -1).mean(dim=2) for one in each], dim=1)

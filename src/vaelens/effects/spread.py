@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.doubles import doubled
+from vaelens.effects.outcomes import CachedRun
 from vaelens.effects.record import Array
-from vaelens.effects.worlds import World
+from vaelens.float64 import to_float64
 
 
 class Spread:
@@ -20,7 +20,7 @@ class Spread:
         self._squares: dict[str, Tensor] = {}  # by unit, summed over positions
         self._origin: dict[str, Tensor] = {}
 
-    def add(self, seen: World, times: int = 1) -> None:
+    def add(self, seen: CachedRun, times: int = 1) -> None:
         """Images that count so many times."""
         self._images += times * len(seen.images)
         for site, activation in seen.activations.items():
@@ -37,11 +37,11 @@ class Spread:
         """s of every unit of some sites, one after the other."""
         parts = []
         for site in sites:
-            squares, mean = self._squares[site] / self._images, doubled(self._sums[site]) / self._images
+            squares, mean = self._squares[site] / self._images, to_float64(self._sums[site]) / self._images
             parts.append((squares - mean.square().sum(dim=1)).clamp(min=0).sqrt().cpu().numpy())
         return np.concatenate(parts)
 
 
 def by_unit(activation: Tensor) -> Tensor:
     """An activation with its positions in one axis, in double precision, (c, units, positions)."""
-    return doubled(activation).reshape(*activation.shape[:2], -1)  # (c, units, positions)
+    return to_float64(activation).reshape(*activation.shape[:2], -1)  # (c, units, positions)

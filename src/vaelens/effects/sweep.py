@@ -5,7 +5,7 @@ memory together; images go in the lens's chunks. Where a quantised latent takes 
 before it, nothing is decoded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.modes import Replacements, Rows
+from vaelens.effects.outcomes import cells, numbers
 from vaelens.effects.reading import FACTORS, Reading
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.stopping import Stopping
-from vaelens.effects.worlds import cells, numbers
 from vaelens.lens import Lens
-from vaelens.lens.quantisation import rows_that_differ
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
@@ -86,24 +85,27 @@ def sweep(
         reading: reads the factors, where they are the outputs.
     """
     shape = lens.image_shape
-    assert shape is not None, "a lens that gave codes has seen images"
     pixels, values = int(np.prod(shape)), len(plan.labels)
     outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
     together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
     effect, besides, pictures, entropy, replicates, factors = [], [], [], [], [], []
-    every = chunks(len(codes), lens.rows_drawn) if until is None else until.chunks(lens.rows_drawn)
+    at_once = lens.engine.rows_uncached
+    every = chunks(len(codes), at_once) if until is None else until.chunks(at_once)
     for start in range(0, plan.units, together):
         group = range(start, min(start + together, plan.units))
         tallies = {
             unit: _Tally(values, 0 if beside is None else len(beside.labels), pixels, outputs, over, seed)
             for unit in group
         }
+        first_row = 0
         for taken, rows in enumerate(every, 1):
-            sizes = _tally(lens, codes[rows], rows, plan, beside, tallies, over, advance, reading)
+            chunk = _Chunk(lens, codes[rows], rows, first_row)
+            first_row += len(chunk.images)
+            sizes = _tally(chunk, plan, beside, tallies, over, advance, reading)
             if until is None or start:
                 continue
             # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
-            others = _sizes(lens, codes[rows], rows, plan, range(group.stop, plan.units))
+            others = [chunk.distances(plan, unit) for unit in range(group.stop, plan.units)]
             until.update(numbers(torch.stack([size.mean(dim=1) for size in sizes + others], dim=1)))
             if until.reached:
                 every = every[:taken]
@@ -121,11 +123,11 @@ def sweep(
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
     """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
-    for rows in chunks(len(codes), lens.rows_drawn):
-        base, taken = lens.draw_rows(codes[rows]), _taken(lens, codes[rows])
+    for rows in chunks(len(codes), lens.engine.rows_uncached):
+        chunk = _Chunk(lens, codes[rows], rows, rows.start)
         for unit, total in enumerate(effect):
-            total.update(_distances(_changed(lens, rows, unit, plan, base, taken), base))
-            advance(len(base) * len(plan.labels))
+            total.update(chunk.distances(plan, unit))
+            advance(len(chunk.images) * len(plan.labels))
     return effect
 
 
@@ -146,10 +148,42 @@ def entropies(change: Array) -> Array:
     return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
 
 
+class _Chunk:
+    """Some images, decoded from their codes, and decoded again from codes that a plan changes.
+
+    Attributes:
+        images: D(z), (c, C, H, W).
+
+    Args:
+        lens: the lens.
+        codes: (c, d, *positions).
+        rows: which of all images they are.
+        first_row: where in the order of the sweep they begin.
+    """
+
+    def __init__(self, lens: Lens, codes: Tensor, rows: Rows, first_row: int):
+        self._engine, self._rows, self._first_row = lens.engine, rows, first_row
+        self.images = self._engine.decode(codes, first_row)
+        self._indices = self._engine.quantise(codes).indices if lens.quantised else None
+
+    def encoded(self, images: Tensor) -> Tensor:
+        """The codes of the chunk's images, changed or not."""
+        return self._engine.encode(images, self._first_row)
+
+    def changed(self, plan: Replacements, unit: int) -> Iterator[Tensor]:
+        """The images D(z̃), one batch for each value of the plan."""
+        # Of few images several values: as much at once as of many.
+        for values in chunks(len(plan.labels), max(1, self._engine.rows_uncached // len(self.images))):
+            codes = [plan.changed(self._rows, unit, k) for k in range(values.start, values.stop)]
+            yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
+
+    def distances(self, plan: Replacements, unit: int) -> Tensor:
+        """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
+        return torch.stack([cells(image - self.images).norm(dim=1) for image in self.changed(plan, unit)], dim=1)
+
+
 def _tally(
-    lens: Lens,
-    codes: Tensor,
-    rows: Rows,
+    chunk: _Chunk,
     plan: Replacements,
     beside: Replacements | None,
     tallies: dict[int, _Tally],
@@ -157,19 +191,19 @@ def _tally(
     advance: Advance,
     reading: Reading | None,
 ) -> list[Tensor]:
-    """Takes some images into the sums; gives ‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
+    """Take a chunk into the sums, and return ‖D(z) − D(z̃)‖₂ of each unit, (c, values)."""
     sizes = []
-    base, taken = lens.draw_rows(codes), _taken(lens, codes)
-    recoded = lens.read_rows(base) if over == "latents" else None
+    base = chunk.images
+    recoded = chunk.encoded(base) if over == "latents" else None
     read = None if reading is None else reading.probabilities(base)
     for unit, tally in tallies.items():
         distances, pixels, outputs = [], torch.zeros_like(base), 0.0
-        for image in _changed(lens, rows, unit, plan, base, taken):
+        for image in chunk.changed(plan, unit):
             change = image - base
             distances.append(cells(change).norm(dim=1))
             pixels += change.abs_()
             if recoded is not None:
-                outputs = outputs + (lens.read_rows(image) - recoded).abs()
+                outputs = outputs + (chunk.encoded(image) - recoded).abs()
             if reading is not None and read is not None:
                 outputs = outputs + reading.distances(reading.probabilities(image), read)
         sizes.append(torch.stack(distances, dim=1))
@@ -178,42 +212,6 @@ def _tally(
         if isinstance(outputs, Tensor):
             tally.outputs.update(outputs.flatten(1) / len(distances))
         if beside is not None:
-            tally.beside.update(_distances(_changed(lens, rows, unit, beside, base, taken), base))
+            tally.beside.update(chunk.distances(beside, unit))
         advance(len(base) * (len(plan.labels) + (0 if beside is None else len(beside.labels))))
     return sizes
-
-
-def _sizes(lens: Lens, codes: Tensor, rows: Rows, plan: Replacements, units: range) -> list[Tensor]:
-    """‖D(z) − D(z̃)‖₂ of each unit, (rows, values)."""
-    if not units:
-        return []
-    base, taken = lens.draw_rows(codes), _taken(lens, codes)
-    return [_distances(_changed(lens, rows, unit, plan, base, taken), base) for unit in units]
-
-
-def _changed(
-    lens: Lens, rows: Rows, unit: int, plan: Replacements, base: Tensor, taken: Tensor | None
-) -> Iterator[Tensor]:
-    """The images D(z̃), one batch for each value; one of which every code is as in the base image is that image."""
-    # Of few images several values: as much at once as of many.
-    for some in chunks(len(plan.labels), max(1, lens.rows_drawn // len(base))):
-        codes = torch.cat([plan.changed(rows, unit, k) for k in range(some.start, some.stop)])
-        if taken is None:
-            yield from lens.draw_rows(codes).split(len(base))
-            continue
-        values = some.stop - some.start
-        images, before = base.repeat(values, 1, 1, 1), taken.repeat(values, *[1] * (taken.ndim - 1))
-        moved = rows_that_differ(lens.quantise_rows(codes).indices, before)
-        if len(moved):
-            images[moved] = lens.draw_rows(codes[moved])
-        yield from images.split(len(base))
-
-
-def _taken(lens: Lens, codes: Tensor) -> Tensor | None:
-    """The codes that embeddings take, (rows, *positions); None where nothing is quantised."""
-    return lens.quantise_rows(codes).indices if lens.quantised else None
-
-
-def _distances(images: Iterable[Tensor], base: Tensor) -> Tensor:
-    """‖image − base‖₂, (rows, images)."""
-    return torch.stack([cells(image - base).norm(dim=1) for image in images], dim=1)

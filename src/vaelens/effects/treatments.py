@@ -11,12 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelens.doubles import doubled
 from vaelens.effects.sweep import chunks
 from vaelens.errors import VaelensError
-from vaelens.lens import Ablate, Intervention, Lens
-from vaelens.lens.interventions import other_images
-from vaelens.lens.sites import Site
+from vaelens.float64 import to_float64
+from vaelens.lens import Ablate, Intervention, Lens, Site, other_images
 
 
 class ChunkedTreatment:
@@ -71,9 +69,9 @@ class ChunkedTreatment:
     def _means(self, sites: set[str]) -> dict[str, Tensor]:
         """The mean activation of some sites over all images without a treatment, (1, units, *positions)."""
         totals: dict[str, Tensor] = {}
-        for rows in chunks(len(self._images), self._lens.rows) if sites else []:
+        for rows in chunks(len(self._images), self._lens.engine.rows) if sites else []:
             for site, values in self._lens.run(self._images[rows], capture=sites).activations.items():
-                total = doubled(values).sum(dim=0, keepdim=True)
+                total = to_float64(values).sum(dim=0, keepdim=True)
                 totals[site] = totals[site] + total if site in totals else total
         return {site: total / len(self._images) for site, total in totals.items()}
 

@@ -7,12 +7,10 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.outcomes import add_rows, cells, changes, products
 from vaelens.effects.reading import Reading
 from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
-from vaelens.effects.worlds import World, add_rows, cells, changes, products
-from vaelens.lens import Lens
-from vaelens.lens.regions import regions
-from vaelens.lens.replay import CODE, IMAGE
+from vaelens.lens import CODE, IMAGE, CachedRun, Lens, SitePatch, regions
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean, ratio_interval
 
@@ -67,39 +65,41 @@ class UnitScores:
         """What each site's effects are measured by."""
         return self._outcome
 
-    def add(self, here: World, there: World | None, given: Mapping[str, Tensor], advance: Advance) -> dict[str, Tensor]:
+    def add(
+        self, base: CachedRun, source_run: CachedRun | None, sources: Mapping[str, Tensor], advance: Advance
+    ) -> dict[str, Tensor]:
         """Take in one chunk of images at some sites; gives their effects, (c, units) by site, where the model is.
 
         Args:
-            here: the base images' world, which can be run again from these sites.
-            there: the source images' world, or None.
-            given: by site the activation that its units take their values from.
+            base: the base images' run, which can be run again from these sites.
+            source_run: the source images' run, or None.
+            sources: by site the activation that its units take their values from.
             advance: told how many images were run, or need not, each once for each unit.
         """
-        kinds = {self._outcome[site] for site in given}
-        starts = {kind: cells(here.outcome(kind)) for kind in kinds}  # (c, cells)
-        totals = {} if there is None else {kind: cells(there.outcome(kind)) - starts[kind] for kind in kinds}
-        self._measured = there is not None
+        kinds = {self._outcome[site] for site in sources}
+        starts = {kind: cells(base.value(kind)) for kind in kinds}  # (c, cells)
+        totals = {} if source_run is None else {kind: cells(source_run.value(kind)) - starts[kind] for kind in kinds}
+        self._measured = source_run is not None
         squares = {kind: products(total, total) for kind, total in totals.items()}
         found: dict[str, Tensor] = {}
-        read = None if self._reading is None else self._reading.probabilities(here.image)
-        for site, source in given.items():
+        read = None if self._reading is None else self._reading.probabilities(base.image)
+        for site, source in sources.items():
             kind, each = self._outcome[site], self._regions[site]
-            effect, shared = (starts[kind].new_zeros(len(here.images), len(each)) for _ in range(2))
-            factors = starts[kind].new_zeros(len(here.images), *self._factors[site].shape)
+            effect, shared = (starts[kind].new_zeros(len(base.images), len(each)) for _ in range(2))
+            factors = starts[kind].new_zeros(len(base.images), *self._factors[site].shape)
             run = 0
             for again in self._kinds[site]:
-                for some in here.again(site, each, source, again):
+                for rows in base.interchange(SitePatch(site, source, each), again):
                     if again == kind:
-                        change = changes(some, starts[kind])  # (m, cells)
-                        add_rows(effect, some, change.norm(dim=1))
+                        change = changes(rows, kind, starts[kind])  # (m, cells)
+                        add_rows(effect, rows, change.norm(dim=1))
                         if totals:
-                            add_rows(shared, some, products(change, totals[kind].index_select(0, some.rows)))
+                            add_rows(shared, rows, products(change, totals[kind].index_select(0, rows.images)))
                     if again == IMAGE and self._reading is not None and read is not None:
-                        other = self._reading.probabilities(some.outcomes)
-                        add_rows(factors, some, self._reading.distances(other, read.index_select(0, some.rows)))
-                    run += len(some.rows)
-                    advance(len(some.rows))
+                        other = self._reading.probabilities(rows.values[IMAGE])
+                        add_rows(factors, rows, self._reading.distances(other, read.index_select(0, rows.images)))
+                    run += len(rows.images)
+                    advance(len(rows.images))
             found[site] = effect
             self._effect[site].update(effect)
             if totals:

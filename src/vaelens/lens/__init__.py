@@ -1,11 +1,63 @@
 """The lens: a trained VAE's sites, the interventions on them, and runs that leave the model as it was.
 
-Nothing here knows a dataset or a metric.
+The rooms above import from here alone. Nothing in it knows a dataset or a metric.
 """
 
-from vaelens.lens.interventions import Ablate, Add, Intervention, Patch, Scale, Set
-from vaelens.lens.lens import Lens
+from vaelens.lens.cached_run import CODE, IMAGE, CachedRun, Counterfactuals
+from vaelens.lens.engine import Engine
+from vaelens.lens.images import checked_images
+from vaelens.lens.interchange import NOTHING, SitePatch
+from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set, other_images
+from vaelens.lens.lens import ImagesLike, Lens
+from vaelens.lens.memory import Whole, halving, in_chunks
+from vaelens.lens.regions import (
+    Group,
+    Region,
+    Regions,
+    checked_unit,
+    has_units,
+    regions,
+    resolve_units,
+    unit_name,
+)
 from vaelens.lens.run import Hit, Run
-from vaelens.lens.sites import Site
+from vaelens.lens.settings import FP32
+from vaelens.lens.sites import LATENT, Site, Sites
 
-__all__ = ["Ablate", "Add", "Hit", "Intervention", "Lens", "Patch", "Run", "Scale", "Set", "Site"]
+__all__ = [
+    "ABLATIONS",
+    "CODE",
+    "FP32",
+    "IMAGE",
+    "LATENT",
+    "NOTHING",
+    "Ablate",
+    "Add",
+    "CachedRun",
+    "Counterfactuals",
+    "Engine",
+    "Group",
+    "Hit",
+    "ImagesLike",
+    "Intervention",
+    "Lens",
+    "Patch",
+    "Region",
+    "Regions",
+    "Run",
+    "Scale",
+    "Set",
+    "Site",
+    "SitePatch",
+    "Sites",
+    "Whole",
+    "checked_images",
+    "checked_unit",
+    "halving",
+    "has_units",
+    "in_chunks",
+    "other_images",
+    "regions",
+    "resolve_units",
+    "unit_name",
+]

@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 
 import torch
 
-from vaelens.lens.parts import Parts
+from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.sites import Sites
 
 # Rows of one chunk: more lose on a CPU, whose caches are the limit; a GPU wants to be filled. Where nothing is kept of
 # them, a CPU takes twice as many.
-ROWS_CPU, DRAWN_CPU = 64, 128
+ROWS_CPU, UNCACHED_CPU = 64, 128
 ROWS_ACCELERATOR = 2048
 _USUAL, _LARGE = 256 * 2**20, 4096 * 2**20
 
@@ -32,16 +32,16 @@ class Budget:
         image_shape: (C, H, W).
     """
 
-    def __init__(self, size: float, parts: Parts, sites: Sites, image_shape: Sequence[int]):
+    def __init__(self, size: float, parts: ModelParts, sites: Sites, image_shape: Sequence[int]):
         self._size, self._parts, self._sites, self._pixels = size, parts, sites, math.prod(image_shape)
 
     def rows(self, sites: Collection[str]) -> int:
         """How many images go through at once where some sites are kept; at least one."""
         return self._most(ROWS_CPU, sites)
 
-    def drawn(self) -> int:
-        """How many codes become images at once, or images codes, where no site is kept; at least one."""
-        return self._most(DRAWN_CPU, ())
+    def rows_uncached(self) -> int:
+        """How many codes become images at once, or images codes, where no site is cached; at least one."""
+        return self._most(UNCACHED_CPU, ())
 
     def groups(self, sites: Sequence[str]) -> list[list[str]]:
         """Sites in order, in groups of which a full chunk of images fits in."""

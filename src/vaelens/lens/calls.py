@@ -13,7 +13,7 @@ _ACTS_ON_LAST = (nn.Linear, nn.Bilinear, nn.Embedding, nn.RNNBase, nn.RNNCellBas
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a module in a traced forward."""
+    """One call of a module in a traced forward, or of functions that follow it."""
 
     module: nn.Module
     number: int  # how often the module had been called before in this forward
@@ -23,30 +23,47 @@ class Call:
     axis: int = SECOND  # where the units lie in the output: 1 or -1
     element: int | None = None  # which of several things returned the activation is; None where it is all
     leaf: bool = True  # False: other modules ran inside it
+    functions: tuple[str, ...] = ()  # names of functions that the module's output went through to become this output
+    used_once: bool = True  # whether nothing but one call was given the output
+    batch: int = 0  # on which axis of the output the images lie
 
     @property
     def activation(self) -> Tensor:
         """The output as (n, units, *positions)."""
-        return units_second(self.output, self.axis)
+        return units_second(self.output.movedim(self.batch, 0), self.axis)
 
 
 @dataclass(frozen=True, eq=False)
 class Stray:
-    """A call of a module that a user named, whose output is no activation."""
+    """A call of a module whose output is no activation."""
 
     module: nn.Module
     number: int
     what: str  # what it returned, in words
 
 
+Shapes = dict[tuple[nn.Module, int], tuple[int, ...]]  # of what the n-th call of a module returned
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A traced forward: its result, and its calls in the order in which they returned."""
+    """A traced forward: its result, and its calls in the order in which they returned.
+
+    Attributes:
+        result: what the part returned.
+        calls: those that returned an activation.
+        strays: those that did not.
+        counts: how often each module was called.
+        shapes: of what every call returned.
+        foreign: whether layers ran that are not the model's.
+    """
 
     result: object
     calls: list[Call]
     strays: list[Stray]
-    counts: dict[nn.Module, int]  # how often each module was called
+    counts: dict[nn.Module, int]
+    shapes: Shapes
+    foreign: bool
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:
@@ -54,16 +71,28 @@ def units_second(output: Tensor, axis: int) -> Tensor:
     return output.movedim(-1, 1) if axis == LAST else output
 
 
-def activation_in(module: nn.Module, output: object, images: int) -> tuple[Tensor, int | None] | None:
-    """The activation that a module returned for some images, and which element it is; None where there is none."""
+def activation_in(output: object) -> tuple[Tensor, int | None] | None:
+    """The tensor that a module returned first, and which element it is; None where it returned none."""
     element = 0 if isinstance(output, tuple | list) and output else None
-    found = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
-    if not isinstance(found, Tensor) or found.ndim < 2 or len(found) != images:
+    tensor = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
+    if not isinstance(tensor, Tensor) or tensor.ndim < 2 or not tensor.is_floating_point():
         return None
-    # Where time comes first, as many steps as images look like a batch.
-    if not getattr(module, "batch_first", True) or (hasattr(module, "batch_first") and found.ndim != 3):
+    return tensor, element
+
+
+def batch_axis(shape: tuple[int, ...], images: int, other: tuple[int, ...] | None, others: int) -> int | None:
+    """The axis that follows the number of images, by the shapes for two numbers; None where there is none.
+
+    Example:
+        >>> batch_axis((2, 3, 4), 3, (2, 5, 4), 5), batch_axis((3, 4), 3, (3, 4), 5)
+        (1, None)
+    """
+    if other is None or len(other) != len(shape):
         return None
-    return found, element
+    sizes = list(zip(shape, other, strict=True))
+    following = [axis for axis, size in enumerate(sizes) if size == (images, others)]
+    same = [axis for axis, (size, other_size) in enumerate(sizes) if size == other_size]
+    return following[0] if len(following) == 1 and len(same) == len(shape) - 1 else None
 
 
 def is_layer(module: nn.Module) -> bool:

@@ -1,135 +1,125 @@
 """Execution by forward hooks: the only file that attaches any.
 
-Every point is resolved before the first hook is attached; hooks, train/eval modes and the global random state
-are put back in `finally`. A run costs one forward of its part; nothing is kept between runs.
+Every hook point is resolved before the first hook is attached, and hooks are removed in `finally`. A run costs one
+forward of its part; nothing is kept between runs.
 """
 
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from vaelens.errors import VaelensError
-from vaelens.lens.calls import Axes, Call, Stray, Trace, activation_in
-from vaelens.lens.points import Point, presented, returned
+from vaelens.lens.calls import SECOND, Axes, Call, Shapes, Stray, Trace, activation_in, batch_axis
+from vaelens.lens.function_calls import FunctionRecorder, FunctionWatcher, belongs
+from vaelens.lens.hook_points import HookPoint, presented, returned
+from vaelens.lens.isolation import is_scripted
 
-Edit = Callable[[Tensor], Tensor]  # takes a site's activation, returns what flows on in its place
-Part = Callable[[Tensor], object]
-
-
-@contextmanager
-def undisturbed(module: nn.Module, seed: int = 0) -> Iterator[None]:
-    """Run a module in eval mode, without gradients and from a fixed random state, and leave no trace.
-
-    The train/eval mode of every submodule and the global random state are the same afterwards, also after an
-    exception.
-    """
-    modes = [(child, child.training) for child in module.modules()]
-    fast = torch.backends.mha.get_fastpath_enabled()
-    cuda = _cuda_devices(module)
-    # A caller's inference mode is left: its tensors have no version, by which in-place operations are found.
-    with torch.random.fork_rng(devices=cuda), torch.inference_mode(False), torch.no_grad(), _uncompiled():
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
-        for device in cuda:
-            torch.cuda.default_generators[device].manual_seed(seed)
-        try:
-            _evaluate(module, modes)
-            # A transformer's layer runs as one kernel, which rounds differently, unless a hook is inside.
-            if any(isinstance(child, nn.TransformerEncoderLayer) for child, _ in modes):
-                torch.backends.mha.set_fastpath_enabled(False)
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
-            for child, training in modes:
-                if child.training != training:
-                    _set_mode(child, training)
+ActivationEdit = Callable[[Tensor], Tensor]  # takes a site's activation, returns what flows on in its place
+PartFunction = Callable[[Tensor], Any]
 
 
-def _uncompiled() -> AbstractContextManager:
-    """What torch.compile has taken over runs as it is written: compiled, it would be so anew for every set of hooks."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+def trace(
+    module: nn.Module,
+    function: PartFunction,
+    inputs: Tensor,
+    also: Collection[nn.Module] = (),
+    other: tuple[Shapes, int] | None = None,
+) -> Trace:
+    """Run one part and record every call that returns an activation, a tensor with an axis of images.
 
-
-def _evaluate(module: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None:
-    """Put a module into eval mode: as it does itself, where one of its submodules has its own way."""
-    if not any(training for _, training in modes):
-        return
-    if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
-        for child, _ in modes:
-            _set_mode(child, False)
-    else:
-        module.eval()
-
-
-def _set_mode(module: nn.Module, training: bool) -> None:
-    """Put one module into train or eval mode, without its own way of setting attributes: that is slow once a batch.
-
-    TorchScript keeps the mode outside of Python, where only its own way reaches.
-    """
-    if is_scripted(module):
-        module.training = training
-    else:
-        object.__setattr__(module, "training", training)
-
-
-def _cuda_devices(module: nn.Module) -> list[int]:
-    if not torch.cuda.is_initialized():
-        return []
-    return sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
-
-
-def trace(module: nn.Module, part: Part, inputs: Tensor, also: Collection[nn.Module] = ()) -> Trace:
-    """Run one part and record every call of a leaf module that gives an activation: a tensor with the batch in front.
+    Recorded are calls of leaf modules and, after them, of the functions that may belong to their stages.
 
     Args:
         module: the model.
-        part: runs modules of it.
+        function: the part; it runs modules of the model.
         inputs: what the part is given.
-        also: further modules whose calls to record, whatever they give.
+        also: further modules whose calls to record, whatever they return.
+        other: the shapes of a trace for another number of images, and that number; without it no call is recorded.
     """
     leaves = dict.fromkeys(leaf_modules(module))
-    seen: list[tuple[Call, int]] = []
+    calls: list[tuple[Call, int | None]] = []
+    last_call: dict[int, Call] = {}  # by the id of an output that a recorded call holds
     strays: list[Stray] = []
     counts: dict[nn.Module, int] = {}
+    shapes: Shapes = {}
+    other_shapes, others = ({}, 0) if other is None else other
     axes = Axes()
 
+    def add(call: Call) -> None:
+        calls.append((call, _version(call.output)))
+        last_call[id(call.output)] = call
+
+    def record_function(name: str, source: Tensor, output: Tensor) -> None:
+        before = last_call.get(id(source))
+        if before is None or not before.leaf or not belongs(name, source, output):
+            return
+        axis = before.axis if source.ndim == output.ndim else SECOND
+        add(replace(before, source=source, output=output, axis=axis, functions=(*before.functions, name)))
+
+    recorder = FunctionRecorder(record_function)
+
+    def enter(child: nn.Module, arguments: tuple) -> None:
+        if child in leaves:
+            if recorder.inside == 0:
+                for argument in arguments:
+                    if isinstance(argument, Tensor):
+                        recorder.use(argument)
+            recorder.inside += 1
+
     def record(child: nn.Module, arguments: tuple, output: object) -> None:
+        leaf = child in leaves
+        recorder.inside -= leaf
         number = counts.get(child, 0)
         counts[child] = number + 1
-        found = activation_in(child, output, len(inputs))
-        if found is None:
+        returned_tensor = activation_in(output)
+        batch = None
+        if returned_tensor is not None:
+            shape = shapes[child, number] = tuple(returned_tensor[0].shape)
+            batch = batch_axis(shape, len(inputs), other_shapes.get((child, number)), others)
+        if returned_tensor is None or batch is None:
             strays.append(Stray(child, number, _in_words(output)))
             return
-        activation, element = found
-        first = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
-        leaf = child in leaves
-        axis = axes.of(child, first, activation, element, leaf)
-        seen.append((Call(child, number, first, activation, False, axis, element, leaf), activation._version))
+        activation, element = returned_tensor
+        source = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
+        axis = axes.of(child, source, activation, element, leaf)
+        add(Call(child, number, source, activation, False, axis, element, leaf, batch=batch))
 
     handles = []
     try:
         for child in leaves | dict.fromkeys(also):
+            handles.append(child.register_forward_pre_hook(enter))
             handles.append(child.register_forward_hook(record))
-        result = part(inputs)
+        with recorder:
+            result = function(inputs)
     finally:
         for handle in handles:
             handle.remove()
     # An in-place activation rewrites its argument and returns the same tensor: same object, same storage.
-    calls = [replace(call, changed_later=call.output._version != version) for call, version in seen]
-    return Trace(result, calls, [stray for stray in strays if stray.module in also], counts)
+    complete = [
+        replace(
+            call,
+            changed_later=version is None or call.output._version != version,
+            used_once=recorder.uses.get(id(call.output), 0) <= 1,
+        )
+        for call, version in calls
+    ]
+    own = {id(parameter) for parameter in module.parameters()}
+    foreign = any(key not in own for key in recorder.parameters)
+    return Trace(result, complete, strays, counts, shapes, foreign)
 
 
 def execute(
-    part: Part,
+    function: PartFunction,
     inputs: Tensor,
-    points: Mapping[str, Point],
-    edits: Mapping[str, Edit],
+    points: Mapping[str, HookPoint],
+    edits: Mapping[str, ActivationEdit],
     capture: Collection[str],
-) -> tuple[object, dict[str, Tensor]]:
+) -> tuple[Any, dict[str, Tensor]]:
     """Run one part with edits at some sites and the activations of others captured (after the edits).
 
     Returns:
@@ -139,19 +129,14 @@ def execute(
         VaelensError: an edit or a capture that the forward never reached.
     """
     wanted = {name: points[name] for name in {*edits, *capture}}
-    by_module: dict[nn.Module, dict[int, str]] = {}
+    by_call: dict[nn.Module, dict[int, list[str]]] = {}
     for name, point in wanted.items():
-        by_module.setdefault(point.module, {})[point.number] = name
+        by_call.setdefault(point.module, {}).setdefault(point.number, []).append(name)
     captured: dict[str, Tensor] = {}
     reached: set[str] = set()
     counts: dict[nn.Module, int] = {}
 
-    def visit(child: nn.Module, arguments: tuple, output: object) -> object:
-        number = counts.get(child, 0)
-        counts[child] = number + 1
-        name = by_module[child].get(number)
-        if name is None:
-            return None
+    def at_site(name: str, output: Any) -> Any:
         reached.add(name)
         point = wanted[name]
         activation = presented(output, point)
@@ -159,17 +144,31 @@ def execute(
             activation = edits[name](activation)
             output = returned(activation, output, point)
         if name in capture:
-            captured[name] = activation.clone() if point.changed_later else activation
+            captured[name] = activation.clone() if point.changed_later or activation.is_inference() else activation
         return output
 
-    handles = []
-    try:
-        for child in by_module:
-            handles.append(child.register_forward_hook(visit))
-        result = part(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    watcher = FunctionWatcher(at_site)
+
+    def visit(child: nn.Module, arguments: tuple, output: object) -> object:
+        number = counts.get(child, 0)
+        counts[child] = number + 1
+        names = by_call[child].get(number, ())
+        for name in names:
+            if not wanted[name].functions:
+                output = at_site(name, output)
+        for name in names:
+            point = wanted[name]
+            if point.functions:
+                followed = output if isinstance(output, Tensor) else output[point.element]  # pyright: ignore
+                watcher.follow(followed, name, point.functions)
+        return output
+
+    with ExitStack() as stack:
+        for child in by_call:
+            stack.callback(child.register_forward_hook(visit).remove)
+        if any(point.functions for point in wanted.values()):
+            stack.enter_context(watcher)
+        result = function(inputs)
     missed = wanted.keys() - reached
     if missed:
         raise VaelensError(
@@ -180,17 +179,42 @@ def execute(
 
 
 @contextmanager
-def passing(modules: Collection[nn.Module], through: Callable[[nn.Module, object], object]) -> Iterator[None]:
-    """Have what some modules return pass through a function of the module and its output."""
-    handles = []
-    try:
+def passing(
+    modules: Collection[nn.Module],
+    points: Mapping[str, HookPoint],
+    through: Callable[[nn.Module | str, object], object],
+) -> Iterator[None]:
+    """Have what some modules return, and what functions after them return at some sites, pass through a function.
+
+    Args:
+        modules: the modules.
+        points: hook points by site, of which those after functions count.
+        through: takes the module or the site's name, and the output.
+    """
+    followed: dict[nn.Module, list[tuple[str, HookPoint]]] = {}
+    for name, point in points.items():
+        if point.functions:
+            followed.setdefault(point.module, []).append((name, point))
+    counts: dict[nn.Module, int] = {}
+    watcher = FunctionWatcher(lambda name, output: through(name, output))  # pyright: ignore[reportArgumentType]
+
+    def visit(child: nn.Module, output: Any) -> Any:
+        number = counts.get(child, 0)
+        counts[child] = number + 1
+        output = through(child, output)
+        for name, point in followed.get(child, ()):
+            if point.number == number and isinstance(output, Tensor):
+                watcher.follow(output, name, point.functions)
+        return output
+
+    with ExitStack() as stack:
         for child in modules:
             # Of the module itself, also where a copy of it runs.
-            handles.append(child.register_forward_hook(lambda _, __, output, child=child: through(child, output)))
+            hook = child.register_forward_hook(lambda _, __, output, child=child: visit(child, output))
+            stack.callback(hook.remove)
+        if followed:
+            stack.enter_context(watcher)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
@@ -213,9 +237,17 @@ def leaf_modules(module: nn.Module) -> list[nn.Module]:
     ]
 
 
-def is_scripted(module: nn.Module) -> bool:
-    """Whether a module is TorchScript, which takes no hooks."""
-    return isinstance(module, torch.jit.ScriptModule)
+def has_hooks(modules: Collection[nn.Module]) -> bool:
+    """Whether a module has hooks of somebody else, or all modules of the process have."""
+    everywhere = torch.nn.modules.module
+    return bool(everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks) or any(
+        module._forward_hooks or module._forward_pre_hooks for module in modules
+    )
+
+
+def _version(tensor: Tensor) -> int | None:
+    """A tensor's version, by which in-place operations are noticed; None of an inference tensor, which has none."""
+    return None if tensor.is_inference() else tensor._version
 
 
 def _in_words(output: object) -> str:

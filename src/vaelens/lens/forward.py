@@ -6,35 +6,35 @@ import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError
-from vaelens.lens.application import Application, edits_for
-from vaelens.lens.execution import Edit
-from vaelens.lens.parts import Parts
+from vaelens.lens.bound_intervention import BoundIntervention, edits_for
+from vaelens.lens.execution import ActivationEdit
+from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.run import Run
 from vaelens.lens.sites import LATENT, Sites
 
 
 @torch.no_grad()
 def forward(
-    parts: Parts,
+    parts: ModelParts,
     sites: Sites,
     images: Tensor,
     rows: int,
-    applications: Sequence[Application],
+    interventions: Sequence[BoundIntervention],
     capture: Collection[str],
     sample: bool,
     seed: int,
 ) -> Run:
-    """Send checked images through a model, `rows` at a time.
+    """Send checked images through a model, `rows` at a time, and return the run.
 
     Args:
         parts: the model.
         sites: its sites.
         images: (n, C, H, W).
         rows: images of a chunk.
-        applications: the interventions.
+        interventions: bound to their sites.
         capture: names of the sites whose activations to keep.
         sample: use a code drawn from q(z|x) instead of its mean.
-        seed: draws the posterior noise, for all images at once.
+        seed: draws the posterior noise, for all images at once, and whatever the model draws, chunk by chunk.
 
     Raises:
         VaelensError: a sample asked of an encoder without variance, an intervention that never took place.
@@ -43,7 +43,7 @@ def forward(
     codes, outputs, activations = [], [], {name: [] for name in capture}
     for start in range(0, len(images), rows):
         chunk = slice(start, min(start + rows, len(images)))
-        edits = edits_for(chunk, applications)
+        edits = edits_for(chunk, interventions)
         encoded = parts.encode(images[chunk], *_inside(sites.of("encoder"), edits, capture), seed=seed + start)
         code = encoded.mean
         if noise is not None:
@@ -52,25 +52,25 @@ def forward(
             code = code + torch.exp(0.5 * encoded.logvar) * noise[chunk].to(code)
         if LATENT in edits:
             code = edits[LATENT](code)
-        decoded = parts.decode(code, *_inside(sites.of("decoder"), edits, capture))
+        decoded = parts.decode(code, *_inside(sites.of("decoder"), edits, capture), seed=seed + start)
         codes.append(code)
         outputs.append(decoded.images)
-        known = {LATENT: code, **encoded.activations, **decoded.activations}
+        chunk_activations = {LATENT: code, **encoded.activations, **decoded.activations}
         for name in capture:
-            activations[name].append(known[name])
+            activations[name].append(chunk_activations[name])
     return Run(
         code=torch.cat(codes),
         reconstruction=torch.cat(outputs),
         activations={name: torch.cat(chunks) for name, chunks in activations.items()},
-        hits=tuple(application.report() for application in applications),
+        hits=tuple(bound.report() for bound in interventions),
     )
 
 
 def _inside(
-    names: Collection[str], edits: Mapping[str, Edit], capture: Collection[str]
-) -> tuple[dict[str, Edit], list[str]]:
+    names: Collection[str], edits: Mapping[str, ActivationEdit], capture: Collection[str]
+) -> tuple[dict[str, ActivationEdit], list[str]]:
     return {name: edit for name, edit in edits.items() if name in names}, [c for c in capture if c in names]
 
 
 def _noise(images: int, sites: Sites, seed: int) -> Tensor:
-    return torch.randn(images, *sites[LATENT].shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(images, *sites[LATENT].shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)

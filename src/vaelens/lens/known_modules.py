@@ -1,10 +1,11 @@
-"""The modules of a model as they were when a part's steps were found: is one another now, or has one got hooks?"""
+"""The modules of a model as they were when a part was traced: is one another now, or is a call of it intercepted?"""
 
 from collections.abc import Iterable
 
 from torch import nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.execution import has_hooks
 
 
 class KnownModules:
@@ -17,14 +18,15 @@ class KnownModules:
 
     def __init__(self, model: nn.Module, paths: Iterable[str]):
         self._name = type(model).__name__
-        self._all = list(model.modules())
+        self._modules = list(model.modules())
+        self._forwards = [vars(module).get("forward") for module in self._modules]
         # Looked at before every chunk of a sweep: dictionaries, not paths.
         self._links: dict[str, tuple[dict[str, nn.Module | None], str, nn.Module]] = {}
         for path in paths:
             self._follow(model, path)
 
-    def hooked(self) -> bool:
-        """Whether a module has hooks of somebody else, which steps would pass by.
+    def interception(self) -> str | None:
+        """Say what steps would pass by: hooks of somebody else, or a forward that was replaced since; else None.
 
         Raises:
             VaelensError: another module has been put in the place of one that steps call.
@@ -34,12 +36,19 @@ class KnownModules:
                 raise VaelensError(
                     f"{path} of {self._name} is another module than when its sites were found; make a new Lens"
                 )
-        return any(module._forward_hooks or module._forward_pre_hooks for module in self._all)
+        if has_hooks(self._modules):
+            return "a module has hooks of its own"
+        if any(
+            vars(module).get("forward") is not forward
+            for module, forward in zip(self._modules, self._forwards, strict=True)
+        ):
+            return "a module's forward has been replaced"
+        return None
 
     def _follow(self, module: nn.Module, path: str) -> None:
         """Note each module on the way, as the one that it is in."""
         names = path.split(".") if path else []
         for k, name in enumerate(names):
-            inside = module.get_submodule(name)
-            self._links[".".join(names[: k + 1])] = module._modules, name, inside
-            module = inside
+            child = module.get_submodule(name)
+            self._links[".".join(names[: k + 1])] = module._modules, name, child
+            module = child

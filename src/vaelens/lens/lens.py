@@ -1,31 +1,37 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import copy
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
-from vaelens.lens.budget import ROWS_CPU
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of
-from vaelens.lens.forward import forward
+from vaelens.lens.engine import Engine
 from vaelens.lens.images import check_channels, checked_images
+from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
+from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.naming import Name, checked_names
-from vaelens.lens.parts import Parts
 from vaelens.lens.run import Run
-from vaelens.lens.settings import FP32, checked_precision, checked_ways
+from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
+from vaelens.lens.site_search import find_sites
 from vaelens.lens.sites import LATENT, Sites
-from vaelens.lens.sweepable import Sweepable
 from vaelens.models.quantiser import Quantised
 from vaelens.progress import check_progress
 
+ImagesLike = Tensor | NDArray[Any]  # (n, C, H, W) in [0, 1]
+SiteNames = Mapping[str, str | nn.Module | tuple[str | nn.Module, int]]
 
-class Lens(Sweepable):
+
+class Lens:
     """Reads and replaces what happens inside a VAE, without changing it.
 
     Whatever runs, the model's weights, train/eval modes and hooks and the global random state are afterwards what
@@ -37,8 +43,8 @@ class Lens(Sweepable):
         encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
             parts of `model`.
         decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
-        example: one or a few images (n, C, H, W) in [0, 1], with which the sites are found at once instead of with
-            the first images that the lens is given.
+        example: one or a few images (n, C, H, W) in [0, 1], with which the sites are found. A model that states the
+            shape of its images needs none.
         memory_mb: what the activations of one chunk may take, in MB; 256 by default, and on a CUDA GPU a quarter of
             its memory, at most 4096.
         codebook: of a latent that is quantised: the codes (K, d), or a function that gives them. The lens then
@@ -63,14 +69,18 @@ class Lens(Sweepable):
     that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
     only where two codes are as near to within the model's rounding).
 
-    A site's activation is what the stage's last module returns. A nonlinearity that `forward` applies as a function
-    rather than a module is not seen: the site then holds the layer's output before it. The units of attention and of
-    recurrent layers are their channels, and the tokens or steps their positions. A module called twice is two sites.
+    A site's activation is what the stage's last nonlinearity or layer returns, be it a module, a function or a
+    tensor's method. The units of attention and of recurrent layers are their channels, and the tokens or steps their
+    positions. A module called twice is two sites.
+
+    Rows that draw random numbers (dropout that stays on, a latent that the decoder samples) share their draws between
+    base and counterfactual run; rows that influence one another are always run in the chunks in which `run` runs them.
+    Calls from several threads wait for each other.
 
     Raises:
         VaelensError: a model of unknown kind without `encode` and `decode`, or one that cannot be taken apart; parts
-            that do not fit together; a name in use, or of what is no submodule, never runs, runs several times or
-            gives no activation.
+            that do not fit together, or hand something over that is not in the code; no example where the model states
+            no shape; a name in use, or of what is no submodule, never runs, runs several times or gives no activation.
 
     Example:
         >>> import torch, vaelens as vl
@@ -82,17 +92,17 @@ class Lens(Sweepable):
 
     def __init__(
         self,
-        model: Any,
+        model: nn.Module,
         encode: Callable[[Tensor], Any] | None = None,
         decode: Callable[[Tensor], Any] | None = None,
-        example: Any = None,
+        example: ImagesLike | None = None,
         memory_mb: float | None = None,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
-        sites: Any = None,
-        precision: Any = FP32,
-        execution: Any = "auto",
-        progress: Any = True,
+        sites: SiteNames | None = None,
+        precision: Precision = FP32,
+        execution: Execution = "auto",
+        progress: Progress = True,
     ):
         if not isinstance(model, nn.Module):
             raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
@@ -100,36 +110,45 @@ class Lens(Sweepable):
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()
-        ways, precision = checked_ways(execution), checked_precision(precision)
+        self._ways, self._progress = checked_ways(execution), progress
         self.module = unwrapped(model)
-        known = adapted(self.module, encode, decode, codebook, quantise)
-        example = known.example if example is None else example
-        self._parts = Parts(self.module, known.encode, known.decode, known.quantisation)
-        self._channels = known.channels
-        self._memory = None if memory_mb is None else memory_mb * 2**20
-        self._precision = precision
-        self._ways, self._progress = ways, progress
-        self._sites: Sites | None = None
-        self._example: Tensor | None = None
+        adapter = adapted(self.module, encode, decode, codebook, quantise)
+        parts = ModelParts(self.module, adapter.encode, adapter.decode, adapter.quantisation)
+        _ = parts.like  # a model without weights is refused before anything else
+        self._channels, self._any_size = adapter.channels, adapter.any_size
         self._names: list[Name] = checked_names({} if sites is None else sites)
-        self.image_shape: tuple[int, ...] | None = None
-        if example is not None:
-            self._find_sites(checked_images(example))
+        if example is None and adapter.example is None:
+            raise VaelensError(
+                f"a {type(self.module).__name__} does not state the shape of its images, and a lens finds its sites by "
+                "running a few: give example=images, one or more of shape (n, C, H, W) in [0, 1]"
+            )
+        images = adapter.example if example is None else checked_images(example)
+        memory = None if memory_mb is None else memory_mb * 2**20
+        self._example = self._small_example(images, parts)
+        self._engine = Engine(
+            parts,
+            self._search(parts, self._example, self._names),
+            tuple(self._example.shape[1:]),
+            checked_precision(precision),
+            memory,
+        )
 
     # What the model is
 
     @property
-    def sites(self) -> Sites:
-        """The sites in the order of the data: an ordered mapping from name to `Site`.
+    def engine(self) -> Engine:
+        """What runs the model for effects; it checks nothing."""
+        return self._engine
 
-        Raises:
-            VaelensError: no image has been seen yet, so nothing is known.
-        """
-        if self._sites is None:
-            raise VaelensError(
-                "this lens has seen no image yet, so it knows no sites; give it one with Lens(..., example=images)"
-            )
-        return self._sites
+    @property
+    def sites(self) -> Sites:
+        """The sites in the order of the data: an ordered mapping from name to `Site`."""
+        return self._engine.sites
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one image, (C, H, W)."""
+        return self._engine.image_shape
 
     @property
     def latents(self) -> int:
@@ -139,17 +158,23 @@ class Lens(Sweepable):
     @property
     def quantised(self) -> bool:
         """Whether codes are quantised before they are decoded."""
-        return self._parts.quantisation is not None
+        return self._engine.parts.quantisation is not None
 
     @property
     def codebook(self) -> Tensor | None:
         """The codes of a quantised latent, (K, d); None for any other."""
-        return None if self._parts.quantisation is None else self._parts.quantisation.codebook
+        quantisation = self._engine.parts.quantisation
+        return None if quantisation is None else quantisation.codebook
 
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self._parts.like.device
+        return self._engine.parts.like.device
+
+    @property
+    def precision(self) -> str:
+        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
+        return self._engine.precision
 
     @property
     def execution(self) -> dict[str, str]:
@@ -157,18 +182,29 @@ class Lens(Sweepable):
 
         "forward hooks" where all of the part does, with the reason.
         """
-        return {"encoder": self._parts.encoder.described, "decoder": self._parts.decoder.described}
+        parts = self._engine.parts
+        return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 
-    def name_sites(self, sites: Any) -> None:
-        """Name sites, as the argument `sites` does; before the first image, they are resolved when it comes.
+    def name_sites(self, sites: SiteNames) -> None:
+        """Name sites, as the argument `sites` does.
 
         Raises:
             VaelensError: see `Lens`; the sites are then as they were.
         """
         names = [*self._names, *checked_names(sites)]
-        if self._example is not None:
-            self._sites = self._parts.find_sites(self._example, names, self._ways, self._progress)
+        engine = self._engine
+        self._engine = replace(engine, sites=self._search(engine.parts, self._example, names))
         self._names = names
+
+    def with_precision(self, precision: Precision) -> "Lens":
+        """This lens, with sweeps in another precision.
+
+        Raises:
+            VaelensError: neither "fp32" nor "bf16".
+        """
+        other = copy.copy(self)
+        other._engine = self._engine.with_precision(precision)
+        return other
 
     def describe(self) -> dict[str, Any]:
         """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
@@ -179,33 +215,28 @@ class Lens(Sweepable):
 
     def __repr__(self) -> str:
         codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        head = f"Lens on {name_of(self.module)}{codes}"
-        if self._sites is None:
-            return f"{head}\nsites: known after the first image"
         ways = "\n".join(f"sweeps run the {part} by {way}" for part, way in self.execution.items())
-        return f"{head}\n{self._sites!r}\n{ways}"
+        return f"Lens on {name_of(self.module)}{codes}\n{self.sites!r}\n{ways}"
 
     # Running it
 
-    def posterior(self, x: Any) -> tuple[Tensor, Tensor | None]:
+    def posterior(self, x: ImagesLike) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        images = self._images(x)
-        return self.posterior_of(self._chunks(images), len(images))
+        return self._engine.posterior(self.check_images(x))
 
-    def encode(self, x: Any) -> Tensor:
+    def encode(self, x: ImagesLike) -> Tensor:
         """The code z = mu(x), (n, d, *positions), of images in [0, 1]."""
         return self.posterior(x)[0]
 
-    def decode(self, z: Any) -> Tensor:
+    def decode(self, z: ArrayLike | Tensor) -> Tensor:
         """The mean images D(z), (n, C, H, W), of codes (n, d, *positions)."""
-        codes = self._codes(z)
-        return torch.cat([self.decode_rows(chunk).images for chunk in self._chunks(codes)])
+        return self._engine.decode_by_hooks(self._codes(z))
 
-    def reconstruct(self, x: Any) -> Tensor:
+    def reconstruct(self, x: ImagesLike) -> Tensor:
         """D(mu(x)), (n, C, H, W)."""
         return self.decode(self.encode(x))
 
-    def representation(self, x: Any) -> Tensor:
+    def representation(self, x: ImagesLike) -> Tensor:
         """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d).
 
         A latent with positions that is not quantised keeps them, (n, d, *positions); scores of disentanglement take
@@ -214,10 +245,10 @@ class Lens(Sweepable):
         code = self.encode(x)
         if not self.quantised:
             return code
-        chosen = self.quantise(code).embedding
-        return chosen.flatten(2).mean(dim=2) if chosen.ndim > 2 else chosen
+        embedding = self.quantise(code).embedding
+        return embedding.flatten(2).mean(dim=2) if embedding.ndim > 2 else embedding
 
-    def quantise(self, z: Any) -> Quantised:
+    def quantise(self, z: ArrayLike | Tensor) -> Quantised:
         """The codes that embeddings (n, d, *positions) take: `embedding`, of the same shape, and `indices`.
 
         Raises:
@@ -225,10 +256,12 @@ class Lens(Sweepable):
         """
         if not self.quantised:
             raise self._continuous()
-        chosen = [self._parts.quantise(chunk) for chunk in self._chunks(self._codes(z))]
-        return Quantised(torch.cat([one.embedding for one in chosen]), torch.cat([one.indices for one in chosen]))
+        chunks = [self._engine.quantise(chunk) for _, chunk in self._engine.chunks(self._codes(z))]
+        return Quantised(
+            torch.cat([chunk.embedding for chunk in chunks]), torch.cat([chunk.indices for chunk in chunks])
+        )
 
-    def code_indices(self, x: Any) -> Tensor:
+    def code_indices(self, x: ImagesLike) -> Tensor:
         """Which code each position takes, int64 (n, *positions), 0 to K − 1.
 
         Raises:
@@ -240,11 +273,11 @@ class Lens(Sweepable):
 
     def run(
         self,
-        x: Any,
-        interventions: Any = (),
+        x: ImagesLike,
+        interventions: Intervention | Sequence[Intervention] = (),
         capture: str | Collection[str] = (),
         sample: bool = False,
-        seed: Any = 0,
+        seed: Seed = 0,
     ) -> Run:
         """Send images through the model with interventions, and capture activations.
 
@@ -253,8 +286,8 @@ class Lens(Sweepable):
             interventions: one, or several: applied in the order of the data; at one site, in the order given.
             capture: names of sites whose activations to keep, patterns such as "decoder.*", or "all".
             sample: use a code drawn from q(z|x) instead of its mean.
-            seed: draws the posterior noise; two runs on n images with the same seed share it, whatever the
-                interventions.
+            seed: draws the posterior noise, and whatever the model draws by itself; two runs on n images with the same
+                seed share it, whatever the interventions.
 
         Returns:
             A `Run` with code, reconstruction, captured activations, and a report for each intervention.
@@ -263,11 +296,10 @@ class Lens(Sweepable):
             VaelensError: images out of range, an unknown site or unit, values that do not fit, or an intervention
                 that never took place.
         """
-        images, seed = self._images(x).to(self._parts.like), check_seed(seed)
+        images, checked_seed = self.check_images(x), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
-        applications = self._applications(images, edits, sample, seed)
         captured = self.sites.select(() if capture is None else capture)
-        return forward(self._parts, self.sites, images, self.rows, applications, captured, sample, seed)
+        return self._engine.run_by_hooks(images, edits, captured, sample, checked_seed)
 
     # Inside
 
@@ -277,21 +309,30 @@ class Lens(Sweepable):
             "one, such as a vq-vae's, has codes"
         )
 
-    def _find_sites(self, example: Tensor) -> None:
-        if self._channels is not None:
-            check_channels(example, self._channels, name_of(self.module))
-        example = example[:2].to(self._parts.like)  # two images are enough to tell the batch axis
-        self._sites = self._parts.find_sites(example, self._names, self._ways, self._progress)
-        self._example, self.image_shape = example, tuple(example.shape[1:])
+    def _search(self, parts: ModelParts, example: Tensor, names: Sequence[Name]) -> Sites:
+        return find_sites(parts, example, names, self._ways, self._progress)
 
-    def _images(self, x: Any) -> Tensor:
-        images = checked_images(x, self.image_shape)
-        if self._sites is None:
-            self._find_sites(images)
+    def _small_example(self, images: Tensor, parts: ModelParts) -> Tensor:
+        if self._channels is not None:
+            check_channels(images, self._channels, name_of(self.module))
+        return images[:3].to(parts.like)  # batches of two and three images are enough to tell the batch axis
+
+    def check_images(self, x: ImagesLike) -> Tensor:
+        """Return images as a tensor (n, C, H, W) in [0, 1] that the model takes.
+
+        Raises:
+            VaelensError: they are none, are of another shape than the model takes, or out of range.
+        """
+        if not self._any_size:
+            return checked_images(x, self.image_shape)
+        images = checked_images(x)
+        if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
+            engine = self._engine
+            example = self._small_example(images, engine.parts)
+            sites = self._search(engine.parts, example, self._names)
+            self._example, self._engine = example, replace(engine, sites=sites, image_shape=tuple(example.shape[1:]))
         return images
 
-    def _codes(self, z: Any) -> Tensor:
-        return checked_codes(z, None if self._sites is None else self.sites[LATENT].shape).to(self._parts.like)
-
-    def _chunks(self, rows: Tensor) -> Iterator[Tensor]:
-        yield from rows.split(self.rows if self._sites is not None else ROWS_CPU)
+    def _codes(self, z: ArrayLike | Tensor) -> Tensor:
+        shape = None if self._any_size else self.sites[LATENT].shape
+        return checked_codes(z, shape).to(self._engine.parts.like)

@@ -13,7 +13,7 @@ from torch import nn
 
 from vaelens.errors import VaelensError
 from vaelens.lens.calls import Call, Trace
-from vaelens.lens.execution import is_scripted
+from vaelens.lens.isolation import is_scripted
 from vaelens.lens.sites import LATENT, PATTERN, Site, site_of
 
 Name = tuple[str, Any]  # a name, and what it was given to
@@ -29,7 +29,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Traced:
+class TracedModel:
     """A model and its two traced parts."""
 
     model: nn.Module
@@ -92,7 +92,7 @@ def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
     return [module for _, module in found if module is not None]
 
 
-def with_names(places: Sequence[Place], names: Sequence[Name], traced: Traced) -> list[Place]:
+def with_names(places: Sequence[Place], names: Sequence[Name], traced: TracedModel) -> list[Place]:
     """The places with names given to them, and the places that were named besides, in the order of the data.
 
     Raises:
@@ -115,7 +115,7 @@ def _renamed(name: str, old: Place) -> tuple[Place, Place]:
     return old, replace(old, site=replace(old.site, name=name))
 
 
-def _named(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> tuple[Place | None, Place]:
+def _named(name: str, given: Any, placed: Sequence[Place], traced: TracedModel) -> tuple[Place | None, Place]:
     """The place of a module that was named, and before it the one whose place it takes."""
     new = _called(name, given, placed, traced)
     old = next((place for place in placed if place.call is new.call), None)
@@ -126,7 +126,7 @@ def _named(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> tu
     return old, new
 
 
-def _called(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> Place:
+def _called(name: str, given: Any, placed: Sequence[Place], traced: TracedModel) -> Place:
     target, number = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     model = traced.model
     if not isinstance(target, str | nn.Module) or not (number is None or type(number) is int):
@@ -158,11 +158,11 @@ def _called(name: str, given: Any, placed: Sequence[Place], traced: Traced) -> P
                 f"site {name!r} is {path}, which gives {stray.what}; expected a tensor with the images in front, "
                 "(n, units, …), alone or as the first of a tuple"
             )
-    call = next(call for call in trace.calls if call.module is module and call.number == here)
+    call = next(call for call in trace.calls if call.module is module and call.number == here and not call.functions)
     return traced.place(name, part, call)
 
 
-def _replaced_output(new: Place, placed: Sequence[Place], traced: Traced) -> Place | None:
+def _replaced_output(new: Place, placed: Sequence[Place], traced: TracedModel) -> Place | None:
     """The output site, where a module that ends later hands its activation over."""
     output = placed[-1]
     assert new.call is not None, "only the latent has no call"

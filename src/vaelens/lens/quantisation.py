@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
+from vaelens.float64 import to_float64
 from vaelens.models.quantiser import Quantised
 
 Rule = Callable[[Tensor], Any]
@@ -92,11 +92,11 @@ def nearest(points: Tensor, codebook: Tensor) -> Tensor:
     Returns:
         (m,) of int64. A point gives the same index whatever the others are.
     """
-    codes = doubled(codebook)
+    codes = to_float64(codebook)
     squares = codes.square().sum(dim=1)
     found = []
     for block in points.split(_BLOCK):
-        filled = functional.pad(doubled(block), (0, 0, 0, _BLOCK - len(block)))
+        filled = functional.pad(to_float64(block), (0, 0, 0, _BLOCK - len(block)))
         # ‖z − e‖² without ‖z‖², which is the same for every code
         found.append(torch.addmm(squares, filled, codes.T, alpha=-2).argmin(dim=1)[: len(block)])
     return torch.cat(found).to(points.device)

@@ -40,8 +40,10 @@ class Region:
     positions: tuple[slice, ...] | None = None
 
     @property
-    def chosen(self) -> slice | list[int]:
+    def index(self) -> slice | list[int]:
         """Its units as an index: a slice where they adjoin, of which indexing gives a view."""
+        if not self.units:
+            return slice(0, 0)
         first, last = self.units[0], self.units[-1]
         return slice(first, last + 1) if self.units == tuple(range(first, last + 1)) else list(self.units)
 
@@ -58,7 +60,7 @@ class Region:
         self.put(into, self.take(source))
 
     def _index(self) -> tuple[Any, ...]:
-        return (slice(None), self.chosen, *(self.positions or ()))
+        return (slice(None), self.index, *(self.positions or ()))
 
 
 @dataclass(frozen=True)

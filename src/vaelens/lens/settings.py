@@ -2,13 +2,16 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from vaelens.errors import unknown
-from vaelens.lens.incremental.found import WAYS
+from vaelens.lens.incremental.traced_part import WAYS
+
+Precision = Literal["fp32", "bf16"]
+Execution = Literal["auto", "torch.fx", "torch.export", "hooks"]
 
 HOOKS = "forward hooks"
 FP32, BF16 = PRECISIONS = ("fp32", "bf16")
@@ -16,7 +19,7 @@ EXECUTIONS = {"auto": WAYS, **{way: (way,) for way in WAYS}, "hooks": ()}
 
 
 @dataclass(frozen=True)
-class Sweeping:
+class SweepSettings:
     """How a sweep runs the model.
 
     Attributes:
@@ -36,7 +39,7 @@ def in_precision(precision: str, inputs: Tensor) -> Any:
 
 
 def checked_ways(execution: Any) -> tuple[str, ...]:
-    """The ways to steps that an execution allows.
+    """The ways to trace that an execution allows.
 
     Raises:
         VaelensError: an unknown execution.

@@ -1,8 +1,7 @@
 """Sites: the named places of a VAE where an activation can be read or replaced.
 
-A site is one stage of the encoder or the decoder (a layer with its nonlinearity), or the latent. Stages are
-found from one traced forward: which leaf modules ran, in which order, with which shapes. Nothing here runs
-a model or attaches a hook.
+A site is one stage of the encoder or the decoder (a layer with its nonlinearity), or the latent. Nothing here runs a
+model or attaches a hook.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens.calls import Call, is_layer, keeps_units
 
 LATENT = "latent"
 PATTERN = frozenset("*?[")  # of a name that selects by pattern
@@ -70,8 +68,11 @@ class Sites(Mapping[str, Site]):
 
     @property
     def output(self) -> str:
-        """The decoder's last stage: its activation is the image, so nothing is left downstream of it."""
-        return self.of("decoder")[-1]
+        """The decoder's last stage: its activation is the image, so nothing is left downstream of it.
+
+        Where the decoder has no site, the latent.
+        """
+        return (self.of("decoder") or (LATENT,))[-1]
 
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
         """Check names and put them in the order of the data; None or "all" is every site.
@@ -89,10 +90,10 @@ class Sites(Mapping[str, Site]):
         return tuple(name for name in self if name in wanted)
 
     def _matching(self, pattern: str) -> list[str]:
-        found = [name for name in self if fnmatchcase(name, pattern)]
-        if not found:
+        names = [name for name in self if fnmatchcase(name, pattern)]
+        if not names:
             raise VaelensError(f"no site matches {pattern!r}; sites: {', '.join(self)}")
-        return found
+        return names
 
     def __repr__(self) -> str:
         header = ("site", "part", "units", "shape", "module")
@@ -100,47 +101,6 @@ class Sites(Mapping[str, Site]):
         widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in [header, *rows]]
         return "\n".join(line.rstrip() for line in lines)
-
-
-def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_output: bool = False) -> list[Call]:
-    """Group a traced forward into stages; returns for each stage the call whose output is the stage's activation.
-
-    A stage opens at a layer with a weight matrix or kernel and takes in what follows it as long as the shape is
-    kept (nonlinearity, normalisation, dropout) or unflattened into channels.
-
-    Args:
-        calls: the calls of one part in order; those of modules that others ran in are passed over.
-        heads: the part's results; a stage that only hands over one of these (the encoder's last dense layer) is
-            left out, and so is one beside it, of the same source and shape (a log-variance that is clamped after).
-        last_is_output: the last stage takes in everything that follows it (a crop, the likelihood's sigmoid).
-    """
-    found: list[Call] = []
-    sources: list[Tensor | None] = []  # what each stage's layer was given
-    opened = False
-    calls = [call for call in calls if call.leaf]
-    for call in calls:
-        if is_layer(call.module):
-            found.append(call)
-            sources.append(call.source)
-            opened = True
-        elif opened and call.source is not None and call.source is found[-1].output and _follows(call, found[-1]):
-            found[-1] = call
-        else:
-            opened = False
-    if last_is_output and found:
-        last = found[-1]
-        for call in calls[calls.index(last) + 1 :]:
-            if call.source is found[-1].output:
-                found[-1] = call
-    storages = {head.untyped_storage()._cdata for head in heads}  # of a stand-in, too, which has no data
-    given = [call.output.untyped_storage()._cdata in storages for call in found]
-    shared = {id(source) for source, head in zip(sources, given, strict=True) if head and source is not None}
-    shapes = {head.shape for head in heads}
-    return [
-        call
-        for call, source, head in zip(found, sources, given, strict=True)
-        if not head and not (id(source) in shared and call.output.shape in shapes)
-    ]
 
 
 def site_of(name: str, part: str, activation: Tensor) -> Site:
@@ -156,8 +116,3 @@ def site_of(name: str, part: str, activation: Tensor) -> Site:
 
 def _call(site: Site) -> str:
     return "" if site.call is None else f", call {site.call}"
-
-
-def _follows(call: Call, last: Call) -> bool:
-    assert call.source is not None, "only calls with a tensor as first argument are asked"
-    return keeps_units(call.module, call.source, call.output, last.axis)

@@ -104,7 +104,7 @@ class WarmUp(Schedule):
 
 @dataclass(eq=False)
 class Cyclical(Schedule):
-    """Again and again a linear rise to the value given, which then holds until the period ends.
+    """Counterfactuals and again a linear rise to the value given, which then holds until the period ends.
 
     `start + (given − start) · min(1, p / rise)` with `p = (t mod period) / period` at step t (the first is 0).
 

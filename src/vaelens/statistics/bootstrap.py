@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit
 from torch import Tensor
 
-from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
+from vaelens.float64 import to_float64
 from vaelens.statistics.weights import BLOCK, generator_of, next_weights
 
 _CELLS = 2**18  # of the replicates that are had at once in blocks: they stay in the cache
@@ -113,7 +113,7 @@ class BootstrapMean:
     def _near(self, values: Tensor) -> Tensor:
         """Values (n, cells) where the sums are, of single precision at least; the first say where that is."""
         if self.count == 0 and len(values):
-            self._origin = doubled(values[0]).clone()
+            self._origin = to_float64(values[0]).clone()
             if self._origin.device != self._sum.device:
                 self._sum = torch.zeros_like(self._origin)
                 self._weighted = torch.zeros(self._weighted.shape, device=self._origin.device)

@@ -86,7 +86,7 @@ def test_images_of_other_channels_are_refused(build_by_hooks):
 def test_a_symbolic_trace_can_follow_the_parts(build_by_hooks):
     """Only calls of modules stand between image and code: no wrapper, and no branch on what the images hold."""
     one = build_by_hooks("autoencoder-kl")
-    encode = one.lens._parts.encoder.function
+    encode = one.lens.engine.parts.encoder.function
 
     class Part(nn.Module):
         def __init__(self):

@@ -139,10 +139,11 @@ class Decoder(BaseDecoder):
         return self.inner(z)
 
 
-def test_a_model_of_unknown_shape_finds_its_sites_with_the_first_images():
-    lens = vl.Lens(VAE(VAEConfig(latent_dim=3), Encoder(), Decoder()))
-    assert repr(lens) == "Lens on VAE\nsites: known after the first image"
-    assert lens.encode(images(2, 1, 8, 8)).shape == (2, 3)
+def test_a_model_of_unknown_shape_needs_an_example():
+    model = VAE(VAEConfig(latent_dim=3), Encoder(), Decoder())
+    with pytest.raises(VaelensError, match=r"a VAE does not state the shape of its images.*give example=images"):
+        vl.Lens(model)
+    assert vl.Lens(model, example=images(1, 1, 8, 8)).encode(images(2, 1, 8, 8)).shape == (2, 3)
 
 
 class OtherLoss(VAE):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.lens.regions import Region
+from vaelens.lens import Region, SitePatch
 
 
 def spread(units, most=12):
@@ -13,12 +13,12 @@ def spread(units, most=12):
     return sorted({round(k) for k in torch.linspace(0, units - 1, min(units, most)).tolist()})
 
 
-def outcomes_of(replay, site, groups, source, kind):
-    """The outcomes of every group and image, (groups, c, …): of skipped rows the replay's own."""
-    start = replay.outcome(kind)
+def outcomes_of(run, site, groups, source, kind):
+    """The outcomes of every group and image, (groups, c, …): of skipped rows the run's own."""
+    start = run.value(kind)
     found = start[None].repeat(len(groups), *[1] * start.ndim)
-    for some in replay.again(site, groups, source, kind):
-        found[some.tasks.groups, some.rows] = some.outcomes.to(start)
+    for rows in run.interchange(SitePatch(site, source, groups), kind):
+        found[rows.rows.groups, rows.images] = rows.values[kind].to(start)
     return found
 
 
@@ -46,14 +46,14 @@ def check_exchanges(lens, x, y, groups_of, sites=None, treatment=()):
     """That exchanges at every site but the output give what patches by hooks give."""
     sites = [site for site in sites or lens.sites if site != lens.sites.output]
     sources = lens.run(y, capture=sites).activations
-    replay = lens.replay(x, sites, treatment)
+    run = lens.engine.cached_run(x, sites, treatment)
     for site in sites:
         groups = groups_of(lens.sites[site])
         expected = [patched(lens, x, site, group, sources[site], treatment) for group in groups]
         for kind in kinds_of(lens, site):
             if not groups:
                 continue
-            found = outcomes_of(replay, site, groups, sources[site], kind)
+            found = outcomes_of(run, site, groups, sources[site], kind)
             close(found, torch.stack([one[kind] for one in expected]), f"{site}, {kind}")
 
 

@@ -104,7 +104,10 @@ def interventions(lens, site, source):
 
 
 def check_treatment(lens, x, treatment, same):
-    replay, run = lens.replay(x, (), treatment, capture=list(lens.sites)), lens.run(x, treatment, capture="all")
+    replay, run = (
+        lens.engine.cached_run(x, (), treatment, capture=list(lens.sites)),
+        lens.run(x, treatment, capture="all"),
+    )
     same(replay.code, run.code, f"{treatment}: code")
     same(replay.image, run.reconstruction, f"{treatment}: image")
     assert replay.activations.keys() == run.activations.keys()

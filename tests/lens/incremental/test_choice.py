@@ -28,11 +28,11 @@ def fresh():
 
 
 def image(lens):
-    return lens.replay(X).image
+    return lens.engine.cached_run(X).image
 
 
 def forms(lens):
-    return [*lens._parts.encoder.forms.values(), *lens._parts.decoder.forms.values()]
+    return [*lens.engine.parts.encoder.forms.values(), *lens.engine.parts.decoder.forms.values()]
 
 
 def forbid(monkeypatch):
@@ -66,7 +66,7 @@ def test_another_process_reads_them(file):
         "torch.set_num_threads(1)\n"
         "if sys.argv[1] == 'read': choice._measured = None\n"
         "lens = vl.Lens(vl.build_model('vae', image_shape=(1, 16, 16), latent_dim=3, seed=1))\n"
-        "print(float(lens.replay(torch.ones(2, 1, 16, 16)).image.double().sum()).hex())\n"
+        "print(float(lens.engine.cached_run(torch.ones(2, 1, 16, 16)).image.double().sum()).hex())\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
@@ -188,8 +188,8 @@ def test_the_form_is_that_of_the_fastest_runs_of_the_layers_that_run_for_every_u
     monkeypatch.setattr(choice, "_times", times)
     lens = fresh()
     image(lens)
-    assert list(lens._parts.decoder.forms.values()) == chosen
-    assert list(lens._parts.encoder.forms.values()) == [PLAIN] * 4  # its only convolutions are early
+    assert list(lens.engine.parts.decoder.forms.values()) == chosen
+    assert list(lens.engine.parts.encoder.forms.values()) == [PLAIN] * 4  # its only convolutions are early
     assert len(rounds) == 2 * 4 * 11  # both parts, four ways, one round that warms up and ten
 
 

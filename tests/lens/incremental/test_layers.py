@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.lens import Region, SitePatch
 from vaelens.lens.incremental.layers import CHANNELS_LAST, FORMS, PLAIN, layer_of
 from vaelens.lens.incremental.steps import Step
 from vaelens.lens.incremental.transposed import SPLIT_FORMS
-from vaelens.lens.regions import Region
 
 CONVOLUTIONS = [
     {"kernel_size": kernel, "stride": stride, "padding": padding}
@@ -180,14 +180,14 @@ def test_changed_weights_are_seen(change, form, monkeypatch, tmp_path):
     )
     lens = vl.Lens(vl.build_model("vae", image_shape=(1, 16, 16), latent_dim=3, seed=1))
     x, y = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    before = lens.replay(x, ["decoder.1"]).image
+    before = lens.engine.cached_run(x, ["decoder.1"]).image
     change(lens.module)
-    replay, run = lens.replay(x, ["decoder.1"]), lens.run(x)
+    replay, run = lens.engine.cached_run(x, ["decoder.1"]), lens.run(x)
     close(replay.image, run.reconstruction)
     assert float((replay.image - before).abs().max()) > 1e-3
     source = lens.run(y, capture=["decoder.1"]).activations["decoder.1"]
-    (some,) = replay.again("decoder.1", [Region((4,))], source, "image")
-    close(some.outcomes, lens.run(x, vl.Patch("decoder.1", 4, source)).reconstruction[some.rows])
+    (rows,) = replay.interchange(SitePatch("decoder.1", source, [Region((4,))]), "image")
+    close(rows.values["image"], lens.run(x, vl.Patch("decoder.1", 4, source)).reconstruction[rows.images])
     if form != PLAIN:
-        forms = {*lens._parts.encoder.forms.values(), *lens._parts.decoder.forms.values()}
+        forms = {*lens.engine.parts.encoder.forms.values(), *lens.engine.parts.decoder.forms.values()}
         assert forms == {PLAIN, CHANNELS_LAST, form}

@@ -18,7 +18,8 @@ class Adapter:
         decode: codes to mean images; where they are quantised, the chosen codes (n, d, *positions) to mean images.
         quantisation: of a quantised latent, else None.
         example: images with which the sites are found, or None.
-        channels: how many channels images must have, where that is known before the first.
+        channels: how many channels images must have, where that is known.
+        any_size: whether images of another height and width than the example's are the same model's.
     """
 
     encode: Callable[[Tensor], Any]
@@ -26,3 +27,4 @@ class Adapter:
     quantisation: Quantisation | None = None
     example: Any = None
     channels: int | None = None
+    any_size: bool = False

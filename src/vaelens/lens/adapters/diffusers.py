@@ -9,6 +9,7 @@ and branch on no image, so that a symbolic trace can follow them.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
@@ -19,6 +20,7 @@ from vaelens.lens.quantisation import Quantisation
 PACKAGE = "diffusers"
 
 _LOGVAR = (-30.0, 20.0)  # the bounds of diffusers' DiagonalGaussianDistribution
+_EXAMPLE_SIZE = 64
 _PATH = ("forward", "encode", "_encode", "decode", "_decode")
 
 
@@ -64,7 +66,7 @@ def _autoencoder_kl(model: Any) -> Adapter:
             codes = model.post_quant_conv(codes)
         return (model.decoder(codes) + 1) / 2
 
-    return Adapter(encode, decode, channels=model.config.in_channels)
+    return Adapter(encode, decode, None, _example(model), model.config.in_channels, any_size=True)
 
 
 def _vq_model(model: Any) -> Adapter:
@@ -78,7 +80,13 @@ def _vq_model(model: Any) -> Adapter:
         return ((model.decoder(codes, chosen) if spatial else model.decoder(codes)) + 1) / 2
 
     quantisation = Quantisation(lambda: model.quantize.embedding.weight)
-    return Adapter(encode, decode, quantisation, channels=model.config.in_channels)
+    return Adapter(encode, decode, quantisation, _example(model), model.config.in_channels, any_size=True)
+
+
+def _example(model: Any) -> Tensor:
+    """An image as small as the model is made for, at most 64×64: it takes larger ones too."""
+    size = min(model.config.sample_size, _EXAMPLE_SIZE)
+    return torch.zeros(1, model.config.in_channels, size, size, dtype=torch.float32)
 
 
 def _check_untiled(tensor: Tensor, largest: int) -> None:

@@ -17,7 +17,7 @@ def own(model: nn.Module) -> Adapter | None:
     if not isinstance(model, VAE):
         return None
     vae = model
-    example = torch.zeros(1, *vae.image_shape)
+    example = torch.zeros(1, *vae.image_shape, dtype=torch.float32)
 
     def encode(x: Any) -> Any:
         if vae.modules_from["encoder"] != STANDARD:

@@ -93,7 +93,7 @@ def _example(model: Any) -> Tensor | None:
             f"this {type(model).__name__} takes data of shape {tuple(shape)}, a lens looks at images (C, H, W); give "
             "encode= and decode= that reshape them"
         )
-    return None if shape is None else torch.zeros(1, *shape)
+    return None if shape is None else torch.zeros(1, *shape, dtype=torch.float32)
 
 
 def _autoregressive(model: Any, codes: Any) -> Any:

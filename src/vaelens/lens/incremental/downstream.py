@@ -1,182 +1,197 @@
-"""What runs again when a site's activation changes: the steps between it and what is wanted, and nothing else.
+"""What runs again when activations change: the steps between them and what is wanted, and nothing else.
 
-A linear layer right behind the site is not even run: a change of a few units adds their columns' part to its value.
+A linear layer right behind a site is not even run: a change of a few units adds their columns' part to its value.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.observation import Kind, Observed, is_by_shape
 from vaelens.lens.incremental.rectified import rectified, rectify
-from vaelens.lens.incremental.steps import Edit, Step, Values, last_uses
+from vaelens.lens.incremental.rows import select_rows
+from vaelens.lens.incremental.steps import Step, ValueEdit, Values, last_uses
 
-_RESHAPES = ("flatten", "view", "reshape")  # of operations, by which their steps' names begin
+_RESHAPES = ("flatten", "view", "reshape", "_unsafe_view")  # functions
+
+
+@runtime_checkable
+class StepChange(Protocol):
+    """A change of one step's value, for the rows that run again."""
+
+    def value(self) -> Any:
+        """What the step's value becomes, where nothing before it changes."""
+
+    def edit(self, value: Any) -> Any:
+        """What flows on in place of the value that these rows have come to."""
+
+    def update(self, layer: Layer, value: Tensor) -> Tensor:
+        """What the value of a layer right behind the step becomes, from that in the cached run."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rerun:
+    """One run again.
+
+    Attributes:
+        cached: the cached run's values of the changed steps, the boundary and the targets.
+        rows: which of its rows, (m,), in any order and number; None for all of them.
+        changes: by step.
+        clamps: by step, what keeps a treatment's values.
+        calls: by step, another way to its value.
+    """
+
+    cached: Mapping[Step, Any]
+    rows: Tensor | None
+    changes: Mapping[Step, StepChange]
+    clamps: Mapping[Step, ValueEdit]
+    calls: Mapping[Step, Callable[[Mapping[Step, Any]], Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Downstream:
-    """The steps to run again after a change at one site, for one target.
+    """The steps to run again after changes at some steps, for some targets.
 
     Attributes:
-        site: the step that changes.
-        target: the step that is wanted.
-        steps: to run again, in order; empty where the site does not reach the target.
-        boundary: steps whose values come from the base run.
-        updates: of the steps to run again, the layers whose value is updated instead.
+        sources: the steps that change by themselves.
+        targets: the steps that are wanted.
+        steps: to run again, in order.
+        boundary: steps whose values come from the cached run.
+        updates: of the steps to run again, the layers whose value is updated instead, with the source before each.
         rectified: ReLUs that are written over what they are given.
-        reads_site: whether a step needs the site's whole activation.
+        begin: sources of which the whole value is needed and nothing before them runs again.
         floats: numbers of the largest value of a step to run again, for one image.
         done: for each step to run again the values that nobody reads after it.
+        kinds: how each step's value depends on the number of images.
     """
 
-    site: Step
-    target: Step
+    sources: tuple[Step, ...]
+    targets: tuple[Step, ...]
     steps: tuple[Step, ...]
     boundary: tuple[Step, ...]
-    updates: Mapping[Step, Layer]
+    updates: Mapping[Step, tuple[Layer, Step]]
     rectified: frozenset[Step]
-    reads_site: bool
+    begin: tuple[Step, ...]
     floats: int
     done: Sequence[Sequence[Step]]
+    kinds: Mapping[Step, Kind]
 
-    def run(
-        self,
-        kept: Mapping[Step, Any],
-        kinds: Mapping[Step, Kind],
-        rows: Tensor | None,
-        activation: Callable[[], Any],
-        update: Callable[[Layer, Tensor], Tensor],
-        calls: Mapping[Step, Callable[[Mapping[Step, Any]], Any]],
-        edits: Mapping[Step, Edit],
-    ) -> Any:
-        """The target's value for some rows.
-
-        Args:
-            kept: the base run's values of the site, the boundary and the target.
-            kinds: of the steps.
-            rows: which of the base run's rows, (m,), in any order and number; None for all of them.
-            activation: gives the site's value for these rows.
-            update: takes a layer and its value in the base run, and gives the value after the change on these rows.
-            calls: by step, another way to its value.
-            edits: by step, what flows on in place of its value.
-        """
-        if self.target is self.site:
-            return activation()
+    def run(self, rerun: Rerun) -> dict[Step, Any]:
+        """Return the targets' values for the rows that run again."""
         values: Values = {}
         for step in self.boundary:
             if step not in self.updates:
-                values[step] = taken(kept[step], rows) if kinds[step] is Kind.ROWS else kept[step]
-        if self.reads_site:
-            values[self.site] = activation()
+                cached = rerun.cached[step]
+                values[step] = select_rows(cached, rerun.rows) if self.kinds[step] is Kind.ROWS else cached
+        for step in self.begin:
+            values[step] = rerun.changes[step].value()
         for k, step in enumerate(self.steps):
             if step in self.updates:
-                values[step] = update(self.updates[step], kept[step])
+                layer, source = self.updates[step]
+                values[step] = rerun.changes[source].update(layer, rerun.cached[step])
             elif step in self.rectified:
                 values[step] = rectify(step, values)
             else:
-                values[step] = calls.get(step, step)(values)
-            if step in edits:
-                values[step] = edits[step](values[step])
-            for done in self.done[k]:  # its memory is warm, and the next step's value takes it
-                values.pop(done, None)
-        return values[self.target]
+                values[step] = rerun.calls.get(step, step)(values)
+            if step in rerun.clamps:
+                values[step] = rerun.clamps[step](values[step])
+            if step in rerun.changes:
+                values[step] = rerun.changes[step].edit(values[step])
+            for finished in self.done[k]:  # its memory is warm, and the next step's value takes it
+                values.pop(finished, None)
+        return {target: values[target] for target in self.targets}
 
 
-def downstream(known: Observed, site: Step, target: Step, layers: Mapping[Step, Layer]) -> Downstream:
-    """Find the steps that a change at a site makes necessary to run again.
+def downstream(
+    known: Observed, sources: Sequence[Step], targets: Sequence[Step], layers: Mapping[Step, Layer]
+) -> Downstream:
+    """Find the steps that changes make necessary to run again.
 
     Args:
         known: the part.
-        site: the step that changes.
-        target: the step that is wanted.
+        sources: the steps that change.
+        targets: the steps that are wanted.
         layers: the linear layers that may be updated rather than run.
     """
-    changed = _changed(known, site)
+    changed = _changed(known, sources)
     updates = {
-        step: layer
+        step: (layer, source)
         for step, layer in layers.items()
-        if step in changed
-        and layer.updatable
-        and (layer.data is site or _reshapes(known, layer.data, site))
-        and len(known.shapes[layer.data]) == layer.axes
+        if step in changed and (source := _updated_from(known, step, layer, sources, changed)) is not None
     }
     again: set[Step] = set()
     boundary: set[Step] = set()
-    reads_site = False
-    pending, seen = [target], {target}
+    begin: set[Step] = set()
+    pending, seen = list(targets), set(targets)
     while pending:
         step = pending.pop()
-        if step is site:
-            reads_site = True
+        if step in sources and not _reached(step, sources, changed):
+            begin.add(step)
             continue
         if step in updates:
             again.add(step)
             boundary.add(step)
             continue
-        if step.state or step in changed or (known.kinds[step] is Kind.COUNT and step not in known.drawn):
+        if step.state or step in changed or (known.kinds[step] is Kind.COUNT):
             again.add(step)
-            fresh = [one for one in step.inputs if one not in seen]
+            fresh = [argument for argument in step.inputs if argument not in seen]
             seen.update(fresh)
             pending += fresh
         else:
             boundary.add(step)
-    order = known.program.order
-    if target not in changed:
-        again, reads_site = set(), False
-    steps = tuple(sorted(again, key=order.__getitem__))
+    order = known.program.order.__getitem__
+    steps = tuple(sorted(again, key=order))
     return Downstream(
-        site,
-        target,
+        tuple(sources),
+        tuple(targets),
         steps,
-        tuple(sorted(boundary, key=order.__getitem__)),
-        {step: layer for step, layer in updates.items() if step in again},
-        rectified(steps, {target}),
-        reads_site,
+        tuple(sorted(boundary, key=order)),
+        {step: update for step, update in updates.items() if step in again},
+        rectified(steps, {*targets, *sources}),
+        tuple(sorted(begin, key=order)),
         max((known.floats[step] for step in steps), default=0),
-        last_uses(steps, [target]),
+        last_uses(steps, targets),
+        known.kinds,
     )
 
 
-def taken(value: Any, rows: Tensor | None) -> Any:
-    """Some rows of a value, in its memory layout; the value itself for all."""
-    if rows is None:
-        return value
-    if isinstance(value, tuple | list):
-        parts = [taken(part, rows) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if layout_of(value) is torch.channels_last:
-        return value.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
-    return value.index_select(0, rows)
-
-
-def layout_of(value: Tensor) -> torch.memory_format:
-    """Whether a value has its channels last in memory, and could not as well have them first."""
-    if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
-        return torch.channels_last
-    return torch.contiguous_format
-
-
-def _changed(known: Observed, site: Step) -> set[Step]:
-    """The steps whose values, not only shapes, hang on the site's."""
-    changed = {site}
+def _changed(known: Observed, sources: Collection[Step]) -> set[Step]:
+    """The steps whose values, not only shapes, depend on the sources'."""
+    changed = set(sources)
     for step in known.program.steps:
-        if step in known.drawn or is_by_shape(step) or not known.floats[step]:
+        if is_by_shape(step) or not known.floats[step]:
             continue
-        if any(one in changed for one in step.inputs):
+        if any(argument in changed for argument in step.inputs):
             changed.add(step)
     return changed
 
 
-def _reshapes(known: Observed, step: Step, site: Step) -> bool:
+def _reached(source: Step, sources: Collection[Step], changed: Collection[Step]) -> bool:
+    """Whether a source is itself changed by what comes before it."""
+    return any(argument in changed for argument in source.inputs)
+
+
+def _updated_from(
+    known: Observed, step: Step, layer: Layer, sources: Collection[Step], changed: Collection[Step]
+) -> Step | None:
+    """The source by whose change alone a layer's value can be updated; None where it must be run."""
+    if step in sources or not layer.updatable or len(known.shapes[layer.data]) != layer.axes:
+        return None
+    for source in sources:
+        if (layer.data is source or _reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
+            return source
+    return None
+
+
+def _reshapes(known: Observed, step: Step, source: Step) -> bool:
     """Whether a step lays out each image's activation in one row, in the order of memory."""
-    plain = step.name.startswith(_RESHAPES) if step.module is None else type(step.module) is nn.Flatten
+    plain = step.function in _RESHAPES if step.module is None else type(step.module) is nn.Flatten
     return (
         plain
-        and [one for one in step.inputs if known.floats[one]] == [site]
-        and known.shapes[step] == (known.floats[site],)
+        and [argument for argument in step.inputs if known.floats[argument]] == [source]
+        and known.shapes[step] == (known.floats[source],)
     )

@@ -1,6 +1,6 @@
 """Linear layers in faster forms: channels last, transposed convolutions split, and the update of a few units.
 
-All are exact but for rounding. Which form wins hangs on the machine; `choice.py` measures it.
+All are exact but for rounding. Which form wins depends on the machine; `choice.py` measures it.
 """
 
 from collections.abc import Callable
@@ -121,11 +121,12 @@ class Layer:
         """What it does in its form, its weights laid out for it anew when the model's own have changed."""
         weight, bias = self.weight(), self.bias()
         state = (self.form, *(_state(tensor) for tensor in (weight, bias)))
-        if self._prepared is None or self._prepared[0] != state:
-            self._prepared = state, self._made(weight, bias)
-        return self._prepared[1]
+        prepared = self._prepared
+        if prepared is None or prepared[0] != state:
+            prepared = self._prepared = state, self._laid_out(weight, bias)
+        return prepared[1]
 
-    def _made(self, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    def _laid_out(self, weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
         if self.form == CHANNELS_LAST:
             last = weight.contiguous(memory_format=torch.channels_last)
             return lambda data: self._operation(data, last, bias)
@@ -153,15 +154,15 @@ def layer_of(step: Step) -> Layer | None:
     if step.call not in _OPERATIONS:
         return None
     kind, names = _OPERATIONS[step.call]
-    given = dict(zip(("input", "weight", "bias", *names), step.args, strict=False)) | step.kwargs
-    data, weight, bias = (given.pop(name, None) for name in ("input", "weight", "bias"))
+    arguments = dict(zip(("input", "weight", "bias", *names), step.args, strict=False)) | step.kwargs
+    data, weight, bias = (arguments.pop(name, None) for name in ("input", "weight", "bias"))
     if not isinstance(data, Step) or not (isinstance(weight, Step) and weight.state):
         return None
     if not (bias is None or (isinstance(bias, Step) and bias.state)) or any(
-        isinstance(v, Step) for v in given.values()
+        isinstance(argument, Step) for argument in arguments.values()
     ):
         return None
-    options = _complete(kind, given)
+    options = _complete(kind, arguments)
     return Layer(kind, data, _read(weight), (lambda: None) if bias is None else _read(bias), options)
 
 
@@ -169,7 +170,9 @@ def _module_layer(module: nn.Module, step: Step) -> Layer | None:
     kind = _MODULES.get(type(module))  # not of a subclass, which may do more
     if kind is None or is_parametrized(module) or len(step.args) != 1 or step.kwargs:
         return None
-    if module._forward_hooks or module._forward_pre_hooks or getattr(module, "padding_mode", "zeros") != "zeros":
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):  # it may do more, too
+        return None
+    if getattr(module, "padding_mode", "zeros") != "zeros":
         return None
     names = next((names for other, names in _OPERATIONS.values() if other == kind), ())
     options = {name: getattr(module, name) for name in names}
@@ -186,11 +189,11 @@ def _tensor(value: Any) -> Tensor:
     return value
 
 
-def _complete(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+def _complete(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
     if kind == LINEAR:
         return {}
     defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    return defaults | ({"output_padding": 0} if kind == TRANSPOSED else {}) | given
+    return defaults | ({"output_padding": 0} if kind == TRANSPOSED else {}) | arguments
 
 
 def _state(tensor: Tensor | None) -> tuple[int, int] | None:

@@ -1,9 +1,9 @@
-"""What a traced part does beyond its graph: which steps write over tensors, draw random numbers, or mix images.
+"""What a traced part does beyond its graph: which steps write over tensors, and which mix images.
 
 Seen by running it once on an example, and, without computing anything, by the shapes for two numbers of images.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -15,16 +15,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaelens.lens.incremental.steps import Program, Step, filled, pruned, references, replaced
 from vaelens.lens.incremental.tracing import Untraceable
+from vaelens.lens.isolation import random_states
 
-# Of a tensor they take only the shape: what they give does not change with its values.
-_BY_SHAPE = ("rand_like", "randn_like", "randint_like", "empty_like", "zeros_like", "ones_like", "full_like", "new_")
+# Functions that take only the shape of a tensor: what they return does not change with its values.
+_BY_SHAPE = frozenset(["empty_like", "zeros_like", "ones_like", "full_like"])
 _PLAIN = (bool, int, float, str, tuple, list, slice, torch.dtype, torch.device, torch.layout, torch.memory_format)
 _SMALL = 2**23  # numbers of all steps' values for one image: below it computing takes less than following shapes
 _SIZES = (5, 7)  # numbers of images that no other axis is likely to have in both runs
 
 
 class Kind(Enum):
-    """How a step's value hangs on the number of images."""
+    """How a step's value depends on the number of images."""
 
     ROWS = "one row an image"
     SAME = "the same for any images"
@@ -40,14 +41,12 @@ class Observed:
         kinds: of every step.
         floats: numbers that a step's value holds for one image.
         shapes: for one image, of the values that are one tensor with a row an image.
-        drawn: steps that draw random numbers.
     """
 
     program: Program
     kinds: Mapping[Step, Kind]
     floats: Mapping[Step, int]
     shapes: Mapping[Step, tuple[int, ...]]
-    drawn: frozenset[Step]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,125 +55,124 @@ class Trial:
 
     Attributes:
         program: the part, with later readers of what a step wrote over reading that step's result.
-        drawn: steps that drew random numbers.
         result: of the part.
         floats: numbers that the values of all steps hold for one image.
     """
 
     program: Program
-    drawn: frozenset[Step]
     result: Any
     floats: int
 
 
-def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None]) -> Trial:
-    """Run a traced part once, and learn what it writes over and where it draws random numbers.
+def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None], keep: Collection[Step] = ()) -> Trial:
+    """Run a traced part once, and learn what it writes over.
 
     Args:
         program: the part.
         example: its input.
+        keep: steps that are wanted, besides those that the result needs.
         watch: told of each step's value, before a later one may write over it; a value is let go after its last use.
 
     Raises:
-        Untraceable: it writes over what other steps still read in another form.
+        Untraceable: it writes over what other steps still read in another form; it draws random numbers.
     """
     values: dict[Step, Any] = {program.input: example}
     stands: dict[Step, Step] = {}  # by a step that was written over, the step whose result it then is
     gone: set[Step] = set()  # written over, and nobody's result
     overwrites: dict[Step, tuple[Step, ...]] = {}
-    drawn: set[Step] = set()
     cells = 0
     for k, step in enumerate(program.steps):
         if k == 0:
             continue
-        unreadable = [one for one in step.inputs if one in gone]
+        unreadable = [argument for argument in step.inputs if argument in gone]
         if unreadable:
             raise Untraceable(f"{step.name} reads {unreadable[0].name} after it was written over")
-        before = {one: _version(value) for one, value in values.items()}
-        state = _random_state(example)
+        before = {earlier: _version(value) for earlier, value in values.items()}
+        state = random_states(example.device)
         try:
             value = values[step] = step(values)
         except Exception as error:  # Python may have gone another way with a stand-in than with a tensor
             raise Untraceable(f"{step.name} does not take what it is given ({type(error).__name__})") from error
-        if not torch.equal(state, _random_state(example)):
-            drawn.add(step)
-        written = [one for one, version in before.items() if _version(values[one]) != version]
-        if any(one.state for one in written):
+        if random_states(example.device) != state:
+            raise Untraceable("it draws random numbers")
+        written = [earlier for earlier, version in before.items() if _version(values[earlier]) != version]
+        if any(target.state for target in written):
             raise Untraceable(f"{step.name} writes to a parameter or buffer")
-        overwrites[step] = tuple(one for one in written if one in step.inputs)
+        overwrites[step] = tuple(target for target in written if target in step.inputs)
         if written and not overwrites[step]:
             raise Untraceable(f"{step.name} writes over {written[0].name}, which it is not given")
-        for one in written:
-            if values[one] is value:
-                stands[one] = step
+        for target in written:
+            if values[target] is value:
+                stands[target] = step
             else:
-                gone.add(one)
+                gone.add(target)
         watch(step, value)
         cells += 0 if step.state else _cells(value)
         del value
-        for done in program.read_last_by(k):
-            del values[done]
-    if any(one in gone for one in references(program.result)):
+        for finished in program.read_last_by(k):
+            del values[finished]
+    if any(step in gone for step in references(program.result)):
         raise Untraceable("it returns what was written over")
     result = filled(program.result, values)
-    rewired, new = _rewired(program, stands, overwrites)
-    return Trial(rewired, frozenset(new[step] for step in drawn), result, cells // len(example))
+    return Trial(_rewired(program, stands, overwrites, keep), result, cells // len(example))
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:
     """What is known of a part's steps from their shapes for two numbers of images.
 
     Raises:
-        Untraceable: a step mixes images, or draws from what it computes; the shapes can't be followed.
+        Untraceable: a step mixes images; the shapes can't be followed.
     """
     program = trial.program
     few, many = (_shapes(program, example[:1], images, trial.floats < _SMALL) for images in _SIZES)
     kinds: dict[Step, Kind] = {}
     floats: dict[Step, int] = {}
-    data = {program.input, *trial.drawn}  # steps whose values hang on more than the number of images
+    data = {program.input}  # steps whose values depend on more than the number of images
     for step in program.steps:
         kinds[step] = _kind(few[step], many[step])
-        if any(one in data for one in step.inputs) and _numel(many[step]):
+        if any(argument in data for argument in step.inputs) and _numel(many[step]):
             data.add(step)
         if kinds[step] is Kind.ROWS and step not in data:
             kinds[step] = Kind.COUNT  # of which image a row is nothing says, such as of indices
-        if kinds[step] is Kind.COUNT and step in trial.drawn:
-            raise Untraceable(f"{step.name} draws random numbers, but not a row an image")
         floats[step] = (_numel(many[step]) - _numel(few[step])) // (_SIZES[1] - _SIZES[0])
-        values_of = [one for one in step.inputs if kinds[one] is not Kind.SAME and _numel(many[one])]
-        if not values_of or is_by_shape(step):
+        reads_images = any(kinds[step_in] is not Kind.SAME and _numel(many[step_in]) for step_in in step.inputs)
+        if not reads_images or is_by_shape(step):
             continue
-        if step in trial.drawn:
-            raise Untraceable(f"{step.name} draws random numbers from what it is given")
         if kinds[step] is Kind.SAME and _numel(many[step]):
             raise Untraceable(f"{step.name} mixes the images of a batch")
     one_image = {s: shape[1:] for s, shape in few.items() if kinds[s] is Kind.ROWS and isinstance(shape, tuple)}
-    return Observed(program, kinds, floats, one_image, trial.drawn)
+    return Observed(program, kinds, floats, one_image)
 
 
 def is_by_shape(step: Step) -> bool:
     """Whether it takes only the shapes of what it is given."""
-    return step.module is None and not step.state and step.name.startswith(_BY_SHAPE)
+    return step.function in _BY_SHAPE or step.function.startswith("new_")
 
 
 def _rewired(
-    program: Program, stands: Mapping[Step, Step], overwrites: Mapping[Step, tuple[Step, ...]]
-) -> tuple[Program, Mapping[Step, Step]]:
-    """The program with readers of what was written over reading what stands for it, and its steps by the old ones."""
+    program: Program,
+    stands: Mapping[Step, Step],
+    overwrites: Mapping[Step, tuple[Step, ...]],
+    keep: Collection[Step],
+) -> Program:
+    """The program with readers of what was written over reading what stands for it."""
     new: dict[Step, Step] = {program.input: program.input}
     now: dict[Step, Step] = {}  # what stands for a step at this point of the order
     for step in program.steps[1:]:
-        read = {one: new[_latest(one, now)] for one in step.inputs}
+        read = {argument: new[_latest(argument, now)] for argument in step.inputs}
         new[step] = replace(
             step,
             args=replaced(step.args, read),
             kwargs=replaced(step.kwargs, read),
-            overwrites=tuple(read[one] for one in overwrites.get(step, ())),
+            overwrites=tuple(read[written] for written in overwrites.get(step, ())),
         )
-        now |= {one: step for one, by in stands.items() if by is step}
-    result = replaced(program.result, {one: new[_latest(one, now)] for one in references(program.result)})
+        now |= {written: step for written, by in stands.items() if by is step}
+    outputs = references(program.result)
+    result = replaced(program.result, {output: new[_latest(output, now)] for output in outputs})
     calls = {call: new[step] for call, step in program.calls.items()}
-    return replace(program, steps=pruned(list(new.values()), result), result=result, calls=calls), new
+    steps = pruned(list(new.values()), [result, *(new[step] for step in keep)])
+    marked = {site: new[step] for site, step in program.marked.items()}
+    return replace(program, steps=steps, result=result, calls=calls, marked=marked)
 
 
 def _latest(step: Step, now: Mapping[Step, Step]) -> Step:
@@ -195,8 +193,8 @@ def _shapes(program: Program, example: Tensor, images: int, computed: bool) -> d
             except Exception as error:  # a leaf module may do anything with what it is given
                 raise Untraceable(f"its shapes can't be followed ({type(error).__name__})") from error
             shapes[step] = _shape(values[step])
-            for done in program.read_last_by(k):
-                del values[done]
+            for finished in program.read_last_by(k):
+                del values[finished]
         return shapes
 
 
@@ -236,8 +234,4 @@ def _cells(value: Any) -> int:
 def _version(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_version(part) for part in value]
-    return value._version if isinstance(value, Tensor) else None
-
-
-def _random_state(like: Tensor) -> Tensor:
-    return torch.cuda.get_rng_state(like.device) if like.is_cuda else torch.random.get_rng_state()
+    return value._version if isinstance(value, Tensor) and not value.is_inference() else None

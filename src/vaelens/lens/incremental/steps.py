@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vaelens.lens.hook_points import HookPoint
+
 Values = dict["Step", Any]
-Edit = Callable[[Any], Any]
+ValueEdit = Callable[[Any], Any]  # takes a step's value, returns what flows on in its place
 
 
 @dataclass(eq=False)
@@ -22,6 +24,7 @@ class Step:
         module: the leaf module that it calls, if it does.
         state: whether it reads a parameter or buffer, and so has no arguments.
         overwrites: the steps whose values it writes over; it is given copies of them.
+        function: the name of the function or method that it calls, such as "relu"; empty for a module.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Step:
     module: nn.Module | None = None
     state: bool = False
     overwrites: tuple["Step", ...] = ()
+    function: str = ""
 
     def __post_init__(self) -> None:
         self.inputs: tuple[Step, ...] = tuple(dict.fromkeys(references((self.args, self.kwargs))))
@@ -39,7 +43,7 @@ class Step:
         """Its value, from those of its inputs."""
         assert self.call is not None, "the input is given, not computed"
         if self.overwrites:
-            values = {**{one: values[one] for one in self.inputs}, **{o: values[o].clone() for o in self.overwrites}}
+            values = {**{step: values[step] for step in self.inputs}, **{o: values[o].clone() for o in self.overwrites}}
         return self.call(*filled(self.args, values), **filled(self.kwargs, values))
 
     def __repr__(self) -> str:
@@ -54,6 +58,7 @@ class Program:
         steps: all of them, the input first, each after its inputs.
         result: what the part returns, in which steps stand for their values.
         calls: the step whose value the n-th call of a module is, by (module, n).
+        marked: the step of a site whose activation functions return, by the site's name, where tracing has marked it.
         paths: where each leaf module that is called lies in the model.
         way: how it was found, "torch.fx" or "torch.export".
     """
@@ -63,6 +68,7 @@ class Program:
     calls: dict[tuple[nn.Module, int], Step]
     paths: dict[str, nn.Module]
     way: str
+    marked: dict[str, Step] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {step: k for k, step in enumerate(self.steps)}
@@ -73,21 +79,33 @@ class Program:
         """The step that stands for what the part is given."""
         return self.steps[0]
 
+    def step_at(self, site: str, point: HookPoint) -> Step | None:
+        """The step whose value a hook point returns; None where the steps do not show it."""
+        step = self.marked.get(site) or self.calls.get((point.module, point.number))
+        if site in self.marked:
+            return step
+        for name in point.functions:
+            readers = [reader for reader in self.steps if step in reader.inputs and reader.function == name]
+            if len(readers) != 1 or readers[0].args[0] is not step:
+                return None
+            step = readers[0]
+        return step
+
     def read_last_by(self, k: int) -> Sequence[Step]:
         """The steps whose values nobody reads after the k-th."""
         return self._users_left[k]
 
     def run(
         self,
-        given: Tensor,
-        edits: Mapping[Step, Edit] | None = None,
+        inputs: Tensor,
+        edits: Mapping[Step, ValueEdit] | None = None,
         keep: Collection[Step] = (),
         calls: Mapping[Step, Callable[[Mapping[Step, Any]], Any]] | None = None,
     ) -> tuple[Any, Values]:
         """The whole part.
 
         Args:
-            given: its input.
+            inputs: what the part is given.
             edits: by step, what flows on in place of its value.
             keep: steps whose values are wanted, after the edits.
             calls: by step, another way to its value.
@@ -100,15 +118,15 @@ class Program:
         values: Values = {}
         kept: Values = {}
         for k, step in enumerate(self.steps):
-            value = given if k == 0 else calls.get(step, step)(values)
+            value = inputs if k == 0 else calls.get(step, step)(values)
             if step in edits:
                 value = edits[step](value)
             values[step] = value
             if step in wanted:
                 kept[step] = value
             del value
-            for done in self.read_last_by(k):
-                del values[done]
+            for finished in self.read_last_by(k):
+                del values[finished]
         return filled(self.result, values), kept
 
 
@@ -162,8 +180,8 @@ def last_uses(steps: Sequence[Step], results: Sequence[Step]) -> list[list[Step]
     """For each step the steps whose values nobody reads after it."""
     last = {step: k for k, step in enumerate(steps)}
     for k, step in enumerate(steps):
-        for one in step.inputs:
-            last[one] = k
+        for argument in step.inputs:
+            last[argument] = k
     ends: list[list[Step]] = [[] for _ in steps]
     for step, k in last.items():
         if step not in results:

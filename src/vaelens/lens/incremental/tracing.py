@@ -15,26 +15,27 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree
 
-from vaelens.lens.execution import is_scripted, passing
+from vaelens.lens.execution import PartFunction, passing
+from vaelens.lens.function_calls import function_name
+from vaelens.lens.hook_points import HookPoint
 from vaelens.lens.incremental.steps import Program, Step
-
-Part = Callable[[Tensor], Any]
+from vaelens.lens.isolation import is_scripted
 
 
 class Untraceable(Exception):
-    """Why a part can't be had as steps: a clause that follows "because"."""
+    """Says why a part can't be traced into steps, in a clause that follows "because"."""
 
 
-class _Part(nn.Module):
+class _PartModule(nn.Module):
     """A part as a module, with the model below it, so that its modules have paths."""
 
-    def __init__(self, model: nn.Module, part: Part):
+    def __init__(self, model: nn.Module, function: PartFunction):
         super().__init__()
         self.model = model
-        self._part = (part,)  # in a tuple: a part that is itself a module is in the model already
+        self._function = (function,)  # in a tuple: a part that is itself a module is in the model already
 
     def forward(self, inputs: Any) -> Any:  # of a stand-in for a tensor too
-        return self._part[0](inputs)
+        return self._function[0](inputs)
 
 
 class _Tracer(fx.Tracer):
@@ -59,13 +60,13 @@ class _Tracer(fx.Tracer):
         return output
 
 
-def symbolic(model: nn.Module, part: Part, leaves: Collection[nn.Module]) -> Program:
+def symbolic(model: nn.Module, function: PartFunction, leaves: Collection[nn.Module]) -> Program:
     """The part as torch.fx sees it.
 
     Raises:
         Untraceable: it can't follow.
     """
-    tracer, root = _Tracer(leaves), _Part(model, part)
+    tracer, root = _Tracer(leaves), _PartModule(model, function)
     try:
         graph = tracer.trace(root)
     except Exception as error:  # whatever a user's code says to a stand-in for a tensor
@@ -86,75 +87,99 @@ def symbolic(model: nn.Module, part: Part, leaves: Collection[nn.Module]) -> Pro
             paths[node.target.removeprefix("model.")] = module
             steps[node] = Step(node.name, module, args, kwargs, module)
         else:
-            call = _method(node.target) if node.op == "call_method" else node.target
-            steps[node] = Step(node.name, call, args, kwargs)
+            method = node.op == "call_method"
+            call = _method(node.target) if method else node.target
+            name = node.target.strip("_") if method else function_name(node.target)
+            steps[node] = Step(node.name, call, args, kwargs, function=name)
     calls = {(m, n): steps[out.node] for m, n, out in tracer.returned if isinstance(out, fx.Proxy)}
     return Program(list(steps.values()), result, calls, paths, "torch.fx")
 
 
-def exported(model: nn.Module, part: Part, example: Tensor) -> Program:
+def exported(model: nn.Module, function: PartFunction, example: Tensor, points: Mapping[str, HookPoint]) -> Program:
     """The part as torch.export sees it, for any number of images.
+
+    Args:
+        model: the model.
+        function: the part; it runs modules of the model.
+        example: two rows of input.
+        points: where the sites are: what functions return at some of them is marked.
 
     Raises:
         Untraceable: it can't follow.
     """
-    root = _Part(model, part)
+    root = _PartModule(model, function)
     paths = {module: path for path, module in model.named_modules() if path and not is_scripted(module)}
+
+    def through(at: nn.Module | str, output: object) -> object:
+        return _marked(output, _MARKED_SITE + at if isinstance(at, str) else paths[at])
+
+    # The graph, in which every module's output passes through a mark.
     try:
-        with _quiet(), passing(paths, lambda module, output: _marked(output, paths[module])):
-            found = torch.export.export(
+        with _quiet(), passing(paths, points, through):
+            program = torch.export.export(
                 root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
             )
-            if not all(_is_pure(node) for node in found.graph.nodes):
-                found = found.run_decompositions({})  # into operations that write nothing; takes as long as the export
+            if not all(_is_pure(node) for node in program.graph.nodes):
+                program = program.run_decompositions(
+                    {}
+                )  # into operations that write nothing; takes as long as the export
     except Exception as error:  # as above
         raise Untraceable(f"torch.export can't follow it ({_line(error)})") from error
-    signature = found.graph_signature
-    held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    signature = program.graph_signature
+    parameters = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     constants = {
         **signature.inputs_to_lifted_tensor_constants,
         **getattr(signature, "inputs_to_lifted_custom_objs", {}),
     }
+    # Its nodes as steps.
     steps: dict[fx.Node, Step] = {}
-    given: list[Step] = []
+    inputs: list[Step] = []
     returned: dict[str, list[Step]] = {}  # by module, what its calls gave
     outputs: Any = ()
-    for node in found.graph.nodes:
+    for node in program.graph.nodes:
         args, kwargs = (_with_steps(part, steps) for part in (node.args, node.kwargs))
         if node.op == "output":
             outputs = args[0]
-        elif node.op == "placeholder" and node.name in held:
-            steps[node] = Step(node.name, _reader(root, held[node.name]), state=True)
+        elif node.op == "placeholder" and node.name in parameters:
+            steps[node] = Step(node.name, _reader(root, parameters[node.name]), state=True)
         elif node.op == "placeholder" and node.name in constants:
-            steps[node] = Step(node.name, _constant(found.constants[constants[node.name]]), state=True)
+            steps[node] = Step(node.name, _constant(program.constants[constants[node.name]]), state=True)
         elif node.op == "placeholder":
             steps[node] = Step(node.name)
-            given.append(steps[node])
+            inputs.append(steps[node])
         elif _is_mark(node):
             steps[node] = args[0]
             returned.setdefault(args[1], []).append(args[0])
         elif node.op == "call_function":
             call = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
-            steps[node] = Step(node.name, call, args, kwargs)
+            steps[node] = Step(node.name, call, args, kwargs, function=function_name(node.target))
         else:
             raise Untraceable(f"torch.export leaves a {node.op} in it")
-    if len(given) != 1:
+    # What cannot be run again from the middle.
+    if len(inputs) != 1:
         raise Untraceable("torch.export finds that its result does not depend on what it is given")
     written = {spec.kind.name for spec in signature.output_specs} - {"USER_OUTPUT"}
     if written:
         to = "over what it is given" if written == {"USER_INPUT_MUTATION"} else "to its own buffers"
         raise Untraceable(f"it writes {to}")
-    assert found.call_spec.out_spec is not None, "an exported program says what it returns"
-    result = _pytree.tree_unflatten(list(outputs), found.call_spec.out_spec)
-    ordered = dict.fromkeys([*given, *steps.values()])
+    # Which step each call of a module is.
+    assert program.call_spec.out_spec is not None, "an exported program says what it returns"
+    result = _pytree.tree_unflatten(list(outputs), program.call_spec.out_spec)
+    ordered = dict.fromkeys([*inputs, *steps.values()])
     calls, called = _module_calls(model, {node: step for node, step in steps.items() if not _is_mark(node)})
-    for path, every in returned.items():
-        calls |= {(model.get_submodule(path), number): step for number, step in enumerate(every)}
+    marked: dict[str, Step] = {}
+    for path, outputs_of in returned.items():
+        if path.startswith(_MARKED_SITE):
+            marked[path.removeprefix(_MARKED_SITE)] = outputs_of[-1]
+            continue
+        calls |= {(model.get_submodule(path), number): step for number, step in enumerate(outputs_of)}
         called[path] = model.get_submodule(path)
-    return Program(list(ordered), result, calls, called, "torch.export")
+    return Program(list(ordered), result, calls, called, "torch.export", marked)
 
 
 # What a module's calls gave is lost in the operations that torch.export leaves: each output passes through a mark.
+
+_MARKED_SITE = "site:"  # what functions returned at a site, in place of a module's path
 
 _library = torch.library.Library("vaelens", "FRAGMENT")
 _library.define("mark(Tensor output, str path) -> Tensor")
@@ -178,8 +203,9 @@ def _is_pure(node: fx.Node) -> bool:
     if not isinstance(node.target, torch._ops.OpOverload):
         return True  # Python's own: an element of several, or arithmetic of shapes
     # Normalisation of a batch in training writes its running means, and does not say so.
-    given = {**dict(zip((one.name for one in node.target._schema.arguments), node.args, strict=False)), **node.kwargs}
-    trains = any(given.get(flag) is True for flag in ("training", "use_input_stats"))
+    names = (argument.name for argument in node.target._schema.arguments)
+    arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    trains = any(arguments.get(flag) is True for flag in ("training", "use_input_stats"))
     quiet = trains and any(word in node.target.name() for word in ("batch_norm", "instance_norm"))
     return not node.target._schema.is_mutable and not quiet
 
@@ -228,7 +254,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 def _view(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A view, or a copy where the layout in memory, which a layer's form may have changed, allows none."""
-    by_type = any(isinstance(one, torch.dtype) for one in (*args, *kwargs.values()))
+    by_type = any(isinstance(argument, torch.dtype) for argument in (*args, *kwargs.values()))
     return tensor.view(*args, **kwargs) if by_type else tensor.reshape(*args, **kwargs)
 
 

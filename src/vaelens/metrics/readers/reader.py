@@ -9,8 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens.images import checked_images
-from vaelens.lens.memory import halving
+from vaelens.lens import checked_images, halving
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import TRUST, FactorScore
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vaelens.effects.contrast import contrast
+from vaelens.effects.reference_distance import reference_distance
 from vaelens.statistics import poisson_weights
 
 
@@ -12,7 +12,7 @@ def all_distances(model):
 
 def test_the_reference_distance_is_over_all_pairs_of_few_images(linear):
     model = linear(d=2, shape=(1, 2, 2), images=40)
-    mean, replicates = contrast(model.lens, model.lens.encode(model.x), seed=1, resamples=300)
+    mean, replicates = reference_distance(model.lens, model.lens.encode(model.x), seed=1, resamples=300)
     distances = all_distances(model)
     assert mean == pytest.approx(distances.mean(), rel=1e-9)
     assert replicates.shape == (300,)
@@ -24,7 +24,7 @@ def test_the_reference_distance_is_over_all_pairs_of_few_images(linear):
 def test_the_reference_distance_of_many_images_is_over_seeded_pairs(linear, images):
     model = linear(d=2, shape=(1, 2, 2), images=images)
     codes = model.lens.encode(model.x)
-    first, again, other = (contrast(model.lens, codes, seed=seed, resamples=2)[0] for seed in (0, 0, 1))
+    first, again, other = (reference_distance(model.lens, codes, seed=seed, resamples=2)[0] for seed in (0, 0, 1))
     distances = all_distances(model)
     assert first == again != other
     # 50,000 of the pairs, among at least 513 images: within five standard errors of the images' mean
@@ -34,13 +34,13 @@ def test_the_reference_distance_of_many_images_is_over_seeded_pairs(linear, imag
 
 def test_512_images_are_still_compared_pair_by_pair(linear):
     model = linear(d=2, shape=(1, 2, 2), images=512)
-    mean = contrast(model.lens, model.lens.encode(model.x), resamples=1)[0]
+    mean = reference_distance(model.lens, model.lens.encode(model.x), resamples=1)[0]
     assert mean == pytest.approx(all_distances(model).mean(), rel=1e-9)
 
 
 def test_one_image_has_no_distance(linear):
     model = linear(images=1)
-    mean, replicates = contrast(model.lens, model.lens.encode(model.x), resamples=3)
+    mean, replicates = reference_distance(model.lens, model.lens.encode(model.x), resamples=3)
     assert np.isnan(mean)
     assert np.isnan(replicates).all()
 
@@ -54,19 +54,21 @@ def test_a_replicate_weighs_a_pair_by_both_its_images(linear):
         pairs = [(w[i] * w[j], np.linalg.norm(images[i] - images[j])) for i in range(6) for j in range(i)]
         total = sum(a for a, _ in pairs)
         expected.append(sum(a * b for a, b in pairs) / total if total else np.nan)
-    np.testing.assert_allclose(contrast(model.lens, model.lens.encode(model.x), seed=2, resamples=5)[1], expected)
+    np.testing.assert_allclose(
+        reference_distance(model.lens, model.lens.encode(model.x), seed=2, resamples=5)[1], expected
+    )
 
 
 @pytest.mark.parametrize("images", [40, 600])
 def test_large_pictures_are_compared_block_by_block(linear, monkeypatch, images):
     model = linear(d=2, shape=(1, 2, 2), images=images)
     codes = model.lens.encode(model.x)
-    expected = contrast(model.lens, codes, seed=1, resamples=30)
+    expected = reference_distance(model.lens, codes, seed=1, resamples=30)
     drawn = []
     draw = model.lens.draw_rows
     monkeypatch.setattr(model.lens, "draw_rows", lambda rows: drawn.append(len(rows)) or draw(rows))
-    monkeypatch.setattr("vaelens.effects.contrast._BYTES", 25 * 4 * 4)
-    mean, replicates = contrast(model.lens, codes, seed=1, resamples=30)
+    monkeypatch.setattr("vaelens.effects.reference_distance._BYTES", 25 * 4 * 4)
+    mean, replicates = reference_distance(model.lens, codes, seed=1, resamples=30)
     assert mean == pytest.approx(expected[0], rel=1e-12)
     np.testing.assert_allclose(replicates, expected[1], rtol=1e-12)
     assert max(drawn) == 12

@@ -1,4 +1,4 @@
-"""The application of interventions: each tied to its site, its values and the rows of a chunk, and counted."""
+"""Bound interventions: each tied to its site, its values and the rows of a chunk, and counted."""
 
 import math
 from collections import Counter
@@ -7,35 +7,35 @@ from typing import Any
 
 from torch import Tensor
 
-from vaelens.doubles import doubled
 from vaelens.errors import VaelensError
-from vaelens.lens.execution import Edit
+from vaelens.float64 import to_float64
+from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.run import Hit
 from vaelens.lens.sites import Site, Sites
 
 
-class Application:
+class BoundIntervention:
     """An intervention tied to a site and to what it takes from elsewhere; counts its hits and its change."""
 
     def __init__(self, intervention: Intervention, site: Site, base: Tensor | None):
         self.site = site.name
         self._intervention = intervention
         self.region = intervention.region(site)
-        given = intervention.gather(site, base)
-        self._given = None if given is None else given.detach()
+        values = intervention.gather(site, base)
+        self._values = None if values is None else values.detach()
         self._hits: Counter[int] = Counter()  # by the chunk's first row
         self._squares = 0.0
 
     def __call__(self, activation: Tensor, rows: slice) -> Tensor:
         """The edited activation of the images `rows`."""
         current = self.region.take(activation)
-        given = self._given
-        if given is not None:
-            given = (given if len(given) == 1 else given[rows]).to(activation)
-        new = self._intervention.apply(current, given)
+        values = self._values
+        if values is not None:
+            values = (values if len(values) == 1 else values[rows]).to(activation)
+        new = self._intervention.apply(current, values)
         self._hits[rows.start] += 1
-        self._squares += float(doubled(new - current).square().sum())
+        self._squares += float(to_float64(new - current).square().sum())
         edited = activation.clone()
         self.region.put(edited, new)
         return edited
@@ -67,18 +67,18 @@ def checked(edits: Sequence[Any], sites: Sites, images: int) -> set[str]:
     return {edit.site for edit in edits if edit.needs_base}
 
 
-def edits_for(rows: slice, applications: Sequence[Application]) -> Mapping[str, Edit]:
-    """One edit for each site, its applications in the order given, for the images `rows` of a run."""
-    grouped: dict[str, list[Application]] = {}
-    for application in applications:
-        grouped.setdefault(application.site, []).append(application)
+def edits_for(rows: slice, interventions: Sequence[BoundIntervention]) -> Mapping[str, ActivationEdit]:
+    """One edit for each site, its interventions in the order given, for the images `rows` of a run."""
+    grouped: dict[str, list[BoundIntervention]] = {}
+    for bound in interventions:
+        grouped.setdefault(bound.site, []).append(bound)
     return {site: _in_order(group, rows) for site, group in grouped.items()}
 
 
-def _in_order(applications: Sequence[Application], rows: slice) -> Edit:
+def _in_order(interventions: Sequence[BoundIntervention], rows: slice) -> ActivationEdit:
     def edit(activation: Tensor) -> Tensor:
-        for application in applications:
-            activation = application(activation, rows)
+        for bound in interventions:
+            activation = bound(activation, rows)
         return activation
 
     return edit

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.lens.points import Point, presented, returned
+from vaelens.lens.hook_points import HookPoint, presented, returned
 
 Pair = namedtuple("Pair", "hidden state")
 OUTPUT = torch.arange(24.0).reshape(2, 3, 4)  # (n, tokens, channels)
@@ -16,7 +16,7 @@ OUTPUT = torch.arange(24.0).reshape(2, 3, 4)  # (n, tokens, channels)
 @pytest.mark.parametrize("axis", [1, -1])
 def test_what_is_presented_goes_back_as_it_came(kind, axis):
     output = OUTPUT if kind is None else kind([OUTPUT, "state"])
-    point = Point(nn.Identity(), 0, False, axis, None if kind is None else 0)
+    point = HookPoint(nn.Identity(), 0, False, axis, None if kind is None else 0)
     seen = presented(output, point)
     assert seen.shape == ((2, 4, 3) if axis == -1 else (2, 3, 4))
     assert (seen[1, 2, 0] == OUTPUT[1, 0, 2]) if axis == -1 else (seen[1, 2, 0] == OUTPUT[1, 2, 0])
@@ -92,7 +92,7 @@ def test_a_transformer_gives_the_same_with_and_without_captures():
     x = torch.rand(3, 1, 4, 4)
     run = lens.run(x, capture="all")
     shapes = {name: tuple(a.shape[1:]) for name, a in run.activations.items()}
-    # d, attention, the two dense layers of the block (the first with its dropout; relu is a function), and o
+    # d, attention, the two dense layers of the block (the first with its relu and dropout), and o
     assert shapes == {
         "latent": (3,),
         "decoder.0": (16,),

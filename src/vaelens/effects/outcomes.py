@@ -1,7 +1,4 @@
-"""Counterfactual worlds: a chunk of images run under a treatment, and run again with regions held at other values.
-
-What levels 3 and 4 are made of: the lens's replays, with what is asked of their outcomes.
-"""
+"""The outcomes of counterfactual rows: how far they are from the cached run's, and along what."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -10,29 +7,37 @@ from torch import Tensor
 
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import Intervention, Lens
-from vaelens.lens.replay import CODE, IMAGE, Again, Replay
+from vaelens.lens import CODE, IMAGE, CachedRun, Counterfactuals, Intervention, Lens
 
-World = Replay
 OUTCOMES = (CODE, IMAGE)
 
 
-def world(
+def run_cached(
     lens: Lens,
     images: Tensor,
+    first_row: int,
     sites: Collection[str],
     treatment: Sequence[Intervention] = (),
     again: bool = False,
     outcomes: Collection[str] = (),
-) -> World:
+) -> CachedRun:
     """Run a chunk and keep the activations of some sites; with `again` also what running again from them needs.
 
     The outcomes named are computed now, where a chunk that does not fit into memory can still be made smaller.
+
+    Args:
+        lens: the lens.
+        images: the chunk.
+        first_row: where in the order of all images it begins.
+        sites: whose activations are kept.
+        treatment: interventions that hold in every run.
+        again: whether it will be run again from the sites.
+        outcomes: "code" or "image".
     """
-    made = lens.replay(images, sites if again else (), treatment, capture=sites)
-    for kind in outcomes:
-        made.outcome(kind)
-    return made
+    run = lens.engine.cached_run(images, sites if again else (), treatment, capture=sites, first_row=first_row)
+    for outcome in outcomes:
+        run.value(outcome)
+    return run
 
 
 def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], known: Collection[str] = OUTCOMES) -> str:
@@ -49,15 +54,21 @@ def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], known: Col
     return outcome
 
 
-def changes(some: Again, start: Tensor, measured: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the world that was changed, (c, cells).
+def changes(
+    counterfactuals: Counterfactuals,
+    outcome: str,
+    start: Tensor,
+    measured: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the run that was intervened on, (c, cells).
 
     Args:
-        some: the rows.
-        start: as `measured` gives it.
+        counterfactuals: the rows.
+        outcome: which of their values Y' is.
+        start: as `measured` returns it.
         measured: what is measured of outcomes, (n, cells); they themselves by default.
     """
-    return (measured or cells)(some.outcomes) - start.index_select(0, some.rows)
+    return (measured or cells)(counterfactuals.values[outcome]) - start.index_select(0, counterfactuals.images)
 
 
 def products(some: Tensor, others: Tensor) -> Tensor:
@@ -70,12 +81,12 @@ def numbers(values: Tensor) -> Array:
     return values.cpu().double().numpy()
 
 
-def add_rows(total: Tensor, some: Again, values: Tensor) -> None:
+def add_rows(total: Tensor, counterfactuals: Counterfactuals, values: Tensor) -> None:
     """Add numbers of counterfactual rows, (m, …), to those of all images and groups, (c, groups, …), where they are.
 
     Every image and group comes once at most.
     """
-    at = some.rows, some.tasks.groups
+    at = counterfactuals.images, counterfactuals.rows.groups
     total[at] = total[at] + values
 
 

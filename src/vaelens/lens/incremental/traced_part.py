@@ -1,4 +1,4 @@
-"""The search for a part's steps: by torch.fx, else by torch.export, each held against what hooks saw of the model."""
+"""A part traced into steps by torch.fx, else by torch.export, each compared with what hooks saw of the model."""
 
 import operator
 from collections.abc import Callable, Collection, Mapping
@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelens.lens.execution import undisturbed
+from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.layers import Layer, layer_of
 from vaelens.lens.incremental.observation import Kind, Observed, observed, tried
 from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import Untraceable, exported, symbolic
-from vaelens.lens.points import Point, presented
+from vaelens.lens.isolation import isolated
 
-TRACED, EXPORTED = "torch.fx", "torch.export"
-WAYS = (TRACED, EXPORTED)
+SYMBOLIC, EXPORTED = "torch.fx", "torch.export"
+WAYS = (SYMBOLIC, EXPORTED)
 _CLOSE = 1e-5
 _ALONE = (
     1e-4  # kernels for one image round otherwise than those for two: by 1e-5 after the 60 layers of a large decoder
@@ -27,7 +27,7 @@ _PLACES = 2**18  # values of an activation that are compared at most
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class TracedPart:
     """A part as steps.
 
     Attributes:
@@ -47,13 +47,13 @@ class Found:
         """The steps."""
         return self.known.program
 
-    def calls(self, left: Collection[Step]) -> dict[Step, Callable[[Mapping[Step, Any]], Any]]:
+    def calls(self, kept: Collection[Step]) -> dict[Step, Callable[[Mapping[Step, Any]], Any]]:
         """The ways to the steps' values that are fast here.
 
         Args:
-            left: steps whose values are wanted, or edited, and so are not to be written over.
+            kept: steps whose values are wanted, or edited, and so are not to be written over.
         """
-        over = (step for step in self.rectified if step.inputs[0] not in left)
+        over = (step for step in self.rectified if step.inputs[0] not in kept)
         return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
 
@@ -66,25 +66,25 @@ class Sample:
 
 
 def sampled(activation: Tensor) -> Sample:
-    """All values of an activation, or, evenly spread, some of a large one, of which not every site's fits in memory."""
-    every = -(-activation.numel() // _PLACES)
-    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, every)].clone())
+    """Sample an activation: all its values, or, evenly spread, some of a large one."""
+    stride = -(-activation.numel() // _PLACES)
+    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone())
 
 
-def find_steps(
+def trace_part(
     model: nn.Module,
-    part: Callable[[Tensor], Any],
+    function: Callable[[Tensor], Any],
     leaves: Collection[nn.Module],
     example: Tensor,
-    points: Mapping[str, Point],
+    points: Mapping[str, HookPoint],
     seen: tuple[Any, Mapping[str, Sample]],
     ways: Collection[str] = WAYS,
-) -> Found | str:
-    """The part as steps, or a clause that says why it can't be had so.
+) -> TracedPart | str:
+    """Trace a part into steps, or say in a clause why that can't be done.
 
     Args:
         model: the model, in eval mode.
-        part: what is traced; it runs modules of the model.
+        function: what is traced; it runs modules of the model.
         leaves: modules that are called as they are.
         example: two rows of input.
         points: where the sites are.
@@ -94,10 +94,17 @@ def find_steps(
     reasons = []
     for way in ways:
         try:
-            program = symbolic(model, part, leaves) if way == TRACED else exported(model, part, example.clone())
-            return _checked(model, program, example, points, seen)
+            with isolated(model, seed=1):  # what it draws is not by chance what the hooks' run drew
+                if way == SYMBOLIC:
+                    program = symbolic(model, function, leaves)
+                else:
+                    program = exported(model, function, example.clone(), points)
+            with isolated(model):
+                return _checked(model, program, example, points, seen)
         except Untraceable as reason:
             reasons.append(str(reason))
+        except Exception as error:  # a user's code may do anything with a stand-in for a tensor
+            reasons.append(f"{way} fails on it ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
     return "; ".join(reasons)
 
 
@@ -105,58 +112,58 @@ def _checked(
     model: nn.Module,
     program: Program,
     example: Tensor,
-    points: Mapping[str, Point],
+    points: Mapping[str, HookPoint],
     seen: tuple[Any, Mapping[str, Sample]],
-) -> Found:
-    calls = {name: (point.module, point.number) for name, point in points.items()}
-    missing = [name for name, call in calls.items() if call not in program.calls]
+) -> TracedPart:
+    """Compare steps with what hooks saw, on two rows together and alone."""
+    steps_at = {name: program.step_at(name, point) for name, point in points.items()}
+    places = {name: step for name, step in steps_at.items() if step is not None}
+    missing = [name for name in points if name not in places]
     if missing:
         raise Untraceable(f"{program.way} does not see {', '.join(missing)}")
     result, activations = seen
     sites: dict[Step, list[str]] = {}
-    for name, call in calls.items():
-        sites.setdefault(program.calls[call], []).append(name)
+    for name, step in places.items():
+        sites.setdefault(step, []).append(name)
 
     def watch(step: Step, value: Any) -> None:
         for name in sites.get(step, ()):
-            one, other = sampled(presented(value, points[name])), activations[name]
-            if one.shape != other.shape:
+            as_step, by_hook = sampled(presented(value, points[name])), activations[name]
+            if as_step.shape != by_hook.shape:
                 raise Untraceable(f"as steps, {name} has another shape")
-            _same(name, one.values, other.values)
+            _same(name, as_step.values, by_hook.values)
 
-    with undisturbed(model):  # from the random state that the hooks' run began with
-        trial = tried(program, example.clone(), watch)
+    with isolated(model):  # from the random state that the hooks' run began with
+        trial = tried(program, example.clone(), watch, tuple(sites))
     _same("the part's result", trial.result, result)
     known = observed(trial, example)
-    if known.drawn:
-        with undisturbed(model):
-            _same("the part's result", known.program.run(example.clone())[0], trial.result)
-    else:
-        for row in range(len(example)):
-            alone = _alone(known.program, example[row : row + 1])
-            _same("one image alone", alone, _row(trial.result, row), _ALONE)
-    places = {name: known.program.calls[call] for name, call in calls.items()}
+    for row in range(len(example)):
+        alone = _alone(known.program, example[row : row + 1])
+        _same("one image alone", alone, _row(trial.result, row), _ALONE)
+    steps = {name: known.program.step_at(name, points[name]) for name in places}
+    places = {name: step for name, step in steps.items() if step is not None}
     for name, step in places.items():
         if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
-    return Found(known, places, layers, rectified(known.program.steps, references(known.program.result)))
+    return TracedPart(known, places, layers, rectified(known.program.steps, references(known.program.result)))
 
 
-def _only_element(known: Observed, step: Step, point: Point) -> bool:
+def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
     """Whether of a tuple that holds a site nothing but the site is read."""
-    readers = [one for one in known.program.steps if step in one.inputs]
-    read = all(one.call is operator.getitem and one.args[1] == point.element for one in readers)
-    return read and step not in references(known.program.result)
+    readers = [reader for reader in known.program.steps if step in reader.inputs]
+    only = all(reader.call is operator.getitem and reader.args[1] == point.element for reader in readers)
+    return only and step not in references(known.program.result)
 
 
-def _same(what: str, one: Any, other: Any, tolerance: float = _CLOSE) -> None:
+def _same(what: str, value: Any, expected: Any, tolerance: float = _CLOSE) -> None:
     """Refuse steps whose values are not the model's."""
-    ones, others = _tensors(one), _tensors(other)
-    close = len(ones) == len(others) and all(
+    tensors, expected_tensors = _tensors(value), _tensors(expected)
+    close = len(tensors) == len(expected_tensors) and all(
         a.shape == b.shape
+        and a.dtype == b.dtype  # an autocast inside would be lost
         and float((a - b).abs().max()) <= max(tolerance, 8 * torch.finfo(b.dtype).eps) * float(b.abs().max())
-        for a, b in zip(ones, others, strict=True)
+        for a, b in zip(tensors, expected_tensors, strict=True)
     )
     if not close:
         raise Untraceable(f"as steps, {what} has other values")
@@ -177,5 +184,5 @@ def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, tuple | list):
-        return [tensor for part in value for tensor in _tensors(part)]
+        return [tensor for element in value for tensor in _tensors(element)]
     return []

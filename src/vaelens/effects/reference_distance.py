@@ -6,12 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.doubles import doubled
+from vaelens.effects.outcomes import cells
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.sweep import chunks
-from vaelens.effects.worlds import cells
+from vaelens.float64 import to_float64
 from vaelens.lens import Lens
-from vaelens.lens.memory import Whole
 from vaelens.statistics import poisson_weights
 
 _ALL_PAIRS = 512
@@ -21,7 +20,7 @@ _BYTES = 256 * 2**20  # what reconstructions may take
 _PIXELS = 4096  # that are compared at once
 
 
-def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
+def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
     """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
 
     All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Where
@@ -47,41 +46,32 @@ def contrast(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLE
         return float("nan"), np.full(resamples, np.nan)
     counted = torch.zeros(len(drawn), len(drawn), dtype=torch.float64)
     counted[tuple(pairs)] = 1
-    apart = _apart(lens, codes[torch.as_tensor(drawn, device=codes.device)], counted)
+    apart = _apart(lens, codes, torch.as_tensor(drawn, device=codes.device), counted)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
     total, weight = ((weights @ one * weights).sum(dim=1) for one in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
     return float(apart.sum() / pairs.shape[1]), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
-def _apart(lens: Lens, codes: Tensor, wanted: Tensor) -> Tensor:
+def _apart(lens: Lens, codes: Tensor, drawn: Tensor, wanted: Tensor) -> Tensor:
     """The distances of some pairs' reconstructions, float64 (m, m); 0 elsewhere.
 
     Args:
         lens: the lens.
-        codes: (m, d, *positions).
+        codes: of all images, (n, d, *positions).
+        drawn: which of them are compared, (m,).
         wanted: 1 for the pairs (i, j), i < j, else 0.
     """
-    assert lens.image_shape is not None, "a lens that gave codes has seen images"
     held = _BYTES // (4 * math.prod(lens.image_shape))
-    blocks = chunks(len(codes), len(codes) if len(codes) <= held else max(1, held // 2))  # two are held at once
+    blocks = chunks(len(drawn), len(drawn) if len(drawn) <= held else max(1, held // 2))  # two are held at once
     apart, origin = torch.zeros_like(wanted), None
     for k, some in enumerate(blocks):
-        ones = _pictures(lens, codes[some])
+        ones = cells(lens.engine.decode_some(codes, drawn[some]))
         origin = ones[0].clone() if origin is None else origin
         for others in blocks[k:]:
             if wanted[some, others].any():
-                twos = ones if others == some else _pictures(lens, codes[others])
+                twos = ones if others == some else cells(lens.engine.decode_some(codes, drawn[others]))
                 apart[some, others] = _distances(ones, twos, origin) * wanted[some, others]
     return apart
-
-
-def _pictures(lens: Lens, codes: Tensor) -> Tensor:
-    """Reconstructions, (m, pixels)."""
-    whole = Whole(len(codes))
-    for some in codes.split(lens.rows_drawn):
-        whole.add(lens.draw_rows(some))
-    assert whole.tensor is not None, "a block has an image at least"
-    return cells(whole.tensor)
 
 
 def _distances(ones: Tensor, others: Tensor, origin: Tensor) -> Tensor:
@@ -92,7 +82,7 @@ def _distances(ones: Tensor, others: Tensor, origin: Tensor) -> Tensor:
     """
     squared = torch.zeros(len(ones), len(others), dtype=torch.float64)
     for some in chunks(len(origin), _PIXELS):
-        one, other = (doubled(pictures[:, some] - origin[some]) for pictures in (ones, others))
+        one, other = (to_float64(pictures[:, some] - origin[some]) for pictures in (ones, others))
         sides = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
         squared += torch.addmm(sides, one, other.T, alpha=-2).cpu()
     return squared.clamp_(min=0).sqrt_()

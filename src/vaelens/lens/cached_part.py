@@ -1,0 +1,55 @@
+"""The cached run of one part on a chunk of rows: what it takes to run the part again from some sites on."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from vaelens.lens.execution import ActivationEdit
+from vaelens.lens.incremental.steps import Step
+from vaelens.lens.regions import Region
+
+
+@dataclass(frozen=True, eq=False)
+class CachedPart:
+    """A chunk through a part, cached so that the part can be run again.
+
+    Attributes:
+        inputs: what went in.
+        result: what the part returned.
+        activations: of the sites that were asked for.
+        clamped: by site the regions that a treatment has set; they stay so.
+        values: of steps; empty under hooks.
+        precision: "fp32" or "bf16".
+        seed: of whatever the part draws on this chunk.
+    """
+
+    inputs: Tensor
+    result: Any
+    activations: Mapping[str, Tensor]
+    clamped: Mapping[str, Sequence[Region]]
+    values: Mapping[Step, Any]
+    precision: str
+    seed: int
+
+    def clamps(self, rows: Tensor) -> dict[str, ActivationEdit]:
+        """By site the edit that keeps what a treatment has set as it is in the cached run, for some rows."""
+        return {
+            name: functools.partial(clamp, self.activations[name].index_select(0, rows), regions)
+            for name, regions in self.clamped.items()
+        }
+
+
+def clamp(values: Tensor, regions: Sequence[Region], activation: Tensor) -> Tensor:
+    """Return an activation in which some regions have other values, those of a tensor of the same shape."""
+    edited, values = activation.clone(), values.to(activation)
+    for region in regions:
+        region.copy(values, edited)
+    return edited
+
+
+def first_result(result: Any) -> Tensor:
+    """Return the posterior mean, of a pair; the result itself of one tensor."""
+    return result[0] if isinstance(result, tuple | list) else result

@@ -1,0 +1,289 @@
+"""A cached run: a chunk of images run once, and run again with units of sites taking their values from elsewhere.
+
+Rows whose values would not change are skipped, exactly; the others go in batches sized for the caches and the memory
+budget, halved when memory runs out.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from vaelens.lens.bound_intervention import BoundIntervention, edits_for
+from vaelens.lens.cached_part import CachedPart, clamp, first_result
+from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
+from vaelens.lens.memory import halving
+from vaelens.lens.model_part import INPUT, RESULT, ModelPart, Sources
+from vaelens.lens.model_parts import ModelParts
+from vaelens.lens.quantisation import rows_that_differ
+from vaelens.lens.regions import Region
+from vaelens.lens.settings import SweepSettings
+from vaelens.lens.sites import LATENT, Sites
+
+CODE, IMAGE = "code", "image"
+
+
+@dataclass(frozen=True, eq=False)
+class Counterfactuals:
+    """Some counterfactual rows.
+
+    Attributes:
+        rows: for each which groups' values were exchanged in which image of the chunk, (m,).
+        values: what was asked for, by target, (m, …).
+    """
+
+    rows: CounterfactualRows
+    values: Mapping[str, Tensor]
+
+    @property
+    def images(self) -> Tensor:
+        """For each row the image of the chunk, (m,), on the device of the values."""
+        return self.rows.rows
+
+
+class CachedRun:
+    """A chunk of images as a treatment leaves it, cached.
+
+    The decoder runs when something of it is asked for: of the encoder's sites the code may be all that matters.
+
+    Attributes:
+        images: what went in, (c, C, H, W), in the model's type and on its device.
+        code: (c, d, *positions).
+
+    Args:
+        parts: the model.
+        sites: its sites.
+        images: the chunk.
+        encoder: the encoder's run.
+        code: the code after the treatment.
+        decode: runs the decoder on the code.
+        settings: how much runs again at once, and in what precision.
+        clamped: the regions of the code that the treatment has set; they stay so.
+    """
+
+    def __init__(
+        self,
+        parts: ModelParts,
+        sites: Sites,
+        images: Tensor,
+        encoder: CachedPart,
+        code: Tensor,
+        decode: Callable[[Tensor], CachedPart],
+        settings: SweepSettings,
+        clamped: Sequence[Region] = (),
+    ):
+        self.images, self.code = images, code
+        self._parts, self._sites, self._settings = parts, sites, settings
+        self._encoder, self._decode, self._clamped = encoder, decode, clamped
+
+    @cached_property
+    def _decoder(self) -> CachedPart:
+        return self._decode(self.code)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """What came out, (c, C, H, W)."""
+        return first_result(self._decoder.result).to(self.images)
+
+    def activation(self, site: str) -> Tensor:
+        """The activation at a site that was captured, (c, units, *positions)."""
+        if site == LATENT:
+            return self.code
+        run = self._encoder if self._sites[site].part == "encoder" else self._decoder
+        return run.activations[site]
+
+    @property
+    def activations(self) -> dict[str, Tensor]:
+        """All activations that were captured, by site."""
+        return {LATENT: self.code, **self._encoder.activations, **self._decoder.activations}
+
+    def value(self, target: str) -> Tensor:
+        """The code, the image, or the activation at a site."""
+        return {CODE: lambda: self.code, IMAGE: lambda: self.image}.get(target, lambda: self.activation(target))()
+
+    def interchange(
+        self, patches: SitePatch | Sequence[SitePatch], targets: str | Collection[str]
+    ) -> Iterator[Counterfactuals]:
+        """Run counterfactuals in which groups of units at some sites take their values from elsewhere.
+
+        The k-th counterfactual exchanges the k-th group of every patch, all at once. Units of a later site that are
+        in no group take the values that they come to; to hold them, exchange them for this run's own activation.
+
+        Args:
+            patches: one site's, or several sites'; of sites that this run was cached for.
+            targets: "code", "image" and sites whose activations are wanted; those were captured.
+
+        Yields:
+            Batches of rows, groups in order. A row of which no exchanged value differs in any bit is never yielded:
+            its values are this run's own. Where rows influence one another, all rows of a group come or none.
+        """
+        patches = [patches] if isinstance(patches, SitePatch) else patches
+        targets = [targets] if isinstance(targets, str) else list(targets)
+        pairs: dict[str, ActivationPair] = {}
+        for patch in patches:
+            base = self.activation(patch.site)
+            pairs[patch.site] = ActivationPair(base, patch.source.to(base), patch.groups)
+        coupled = self._parts.coupled
+        rows = changing_rows(list(pairs.values()), whole_groups=coupled)
+        if not len(rows):
+            return
+        for batch in rows.batches(len(self.images) if coupled else self._rows_together(pairs, targets)):
+            yield Counterfactuals(batch, self._values(pairs, batch, targets))
+
+    # Inside
+
+    def _rows_together(self, pairs: Mapping[str, ActivationPair], targets: Sequence[str]) -> int:
+        """How many rows to run again at once."""
+        by_part = self._by_part(pairs)
+        partial = len(pairs) == 1 and next(iter(pairs.values())).partial
+        device, budget, least = self.images.device, self._settings.budget, self._settings.rows
+        counts: list[int] = []
+        if by_part["encoder"]:
+            counts.append(self._parts.encoder.rows_again(by_part["encoder"], partial, device, budget) or least)
+        if self._needs_decoder(targets):
+            inside = [*([INPUT] if by_part["encoder"] or by_part[LATENT] else []), *by_part["decoder"]]
+            whole = partial and not by_part["encoder"]
+            counts.append(self._parts.decoder.rows_again(inside, whole, device, budget) or least)
+        return min(counts, default=least)
+
+    def _by_part(self, names: Collection[str]) -> dict[str, list[str]]:
+        return {part: [name for name in names if self._sites[name].part == part] for part in _PARTS}
+
+    def _needs_decoder(self, targets: Collection[str]) -> bool:
+        return any(target == IMAGE or (target != CODE and self._sites[target].part == "decoder") for target in targets)
+
+    def _values(
+        self, pairs: Mapping[str, ActivationPair], rows: CounterfactualRows, targets: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """The targets of some rows; on halves of them where memory runs out."""
+        if self._parts.coupled or len(targets) > 1:
+            return self._rerun(Interchange(pairs, rows), targets)
+        target = targets[0]
+        return {target: halving(lambda some: self._rerun(Interchange(pairs, some), targets)[target], rows)}
+
+    def _rerun(self, interchange: Interchange, targets: Sequence[str]) -> dict[str, Tensor]:
+        """Run rows of an interchange through the encoder, the latent and the decoder, each from its first change on."""
+        by_part, rows = self._by_part(interchange.pairs), interchange.rows.rows
+        values: dict[str, Tensor] = {}
+        code = None  # of the rows, where it is not the cached run's own
+
+        # The encoder.
+        if by_part["encoder"]:
+            sources = {site: interchange.at(site) for site in by_part["encoder"]}
+            names = [target for target in targets if target in self._sites and self._sites[target].part == "encoder"]
+            after = self._parts.encoder.rerun(self._encoder, rows, interchange.selection, sources, [*names, RESULT])
+            values |= {name: after[name] for name in names}
+            code = after[RESULT].to(self.code)
+            if self._clamped:
+                code = clamp(self.code.index_select(0, rows), self._clamped, code)
+
+        # The latent.
+        changed: Sources = {}
+        if by_part[LATENT]:
+            at_latent = interchange.at(LATENT)
+            if code is None and self._parts.quantisation is None:
+                changed = {INPUT: at_latent}
+            code = at_latent.activation() if code is None else at_latent.edit(code)
+
+        # The decoder.
+        at_sites = {site: interchange.at(site) for site in by_part["decoder"]}
+        if self._needs_decoder(targets):
+            inside = [target for target in targets if target in self._sites and self._sites[target].part == "decoder"]
+            wanted = [*inside, *([RESULT] if IMAGE in targets else [])]
+            if code is not None and not changed and not at_sites and self._parts.quantisation is not None:
+                after = self._where_codes_move(code, rows, wanted)
+            else:
+                if code is not None and not changed:
+                    changed = {INPUT: self._parts.decodable(code)}
+                sources = {**changed, **at_sites}
+                after = self._parts.decoder.rerun(self._decoder, rows, interchange.selection, sources, wanted)
+            values |= {name: after[name] for name in inside}
+            if RESULT in after:
+                values[IMAGE] = after[RESULT].to(self.images)
+
+        for target in targets:
+            if target not in values:  # nothing that was exchanged comes before it
+                is_code = code is not None and target in (CODE, LATENT)
+                values[target] = code if is_code else self.value(target).index_select(0, rows)  # pyright: ignore
+        return {target: values[target] for target in targets}
+
+    def _where_codes_move(self, code: Tensor, rows: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+        """The decoder on changed codes; where a codebook takes the same codes as before, the cached run's values."""
+        before, after = self._decoder.inputs.index_select(0, rows), self._parts.quantise(code).embedding
+        if self._parts.decoder.rows.coupled:
+            return self._parts.decoder.rerun(self._decoder, rows, None, {INPUT: after}, wanted)
+        moved = rows_that_differ(before, after)
+        own = {name: first_result(self._decoder.result) if name == RESULT else self.activation(name) for name in wanted}
+        values = {name: value.index_select(0, rows) for name, value in own.items()}
+        if len(moved):
+            some = rows[moved]
+            for name, value in self._parts.decoder.rerun(
+                self._decoder, some, some, {INPUT: after[moved]}, wanted
+            ).items():
+                values[name][moved] = value.to(values[name])
+        return values
+
+
+_PARTS = ("encoder", LATENT, "decoder")
+
+
+def cached_run(
+    parts: ModelParts,
+    sites: Sites,
+    images: Tensor,
+    again: Collection[str],
+    capture: Collection[str],
+    treatment: Sequence[BoundIntervention],
+    settings: SweepSettings,
+    first_row: int = 0,
+) -> CachedRun:
+    """Run one chunk of images, and cache what is needed to run it again.
+
+    Args:
+        parts: the model.
+        sites: its sites.
+        images: the chunk.
+        again: sites from which it will be run again; they are captured.
+        capture: further sites to capture.
+        treatment: interventions that hold in every run.
+        settings: how much runs again at once, and in what precision.
+        first_row: where in the order of all images the chunk begins: what a part draws depends on it.
+
+    Raises:
+        VaelensError: an intervention that never took place.
+    """
+    edits = edits_for(slice(0, len(images)), treatment)
+    clamped: dict[str, list[Region]] = {}
+    for bound in treatment:
+        clamped.setdefault(bound.site, []).append(bound.region)
+
+    def cache(part: ModelPart, name: str, inputs: Tensor, also: Collection[str]) -> CachedPart:
+        inside = set(sites.of(name))
+        return part.cache(
+            inputs,
+            [*(site for site in again if site in inside), *also],
+            [site for site in capture if site in inside],
+            {site: edit for site, edit in edits.items() if site in inside},
+            {site: regions for site, regions in clamped.items() if site in inside},
+            settings.precision,
+            first_row,
+        )
+
+    encoder = cache(parts.encoder, "encoder", images, ())
+    code = first_result(encoder.result).to(images)
+    if LATENT in edits:
+        code = edits[LATENT](code)
+    from_code = [INPUT] if any(sites[name].part != "decoder" for name in again) else []
+
+    def decode(code: Tensor) -> CachedPart:
+        return cache(parts.decoder, "decoder", parts.decodable(code), from_code)
+
+    run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()))
+    touched = (*again, *capture, *(bound.site for bound in treatment))
+    latent_again = LATENT in again and parts.quantisation is None
+    if latent_again or any(sites[name].part == "decoder" for name in touched):
+        _ = run.image  # now: every intervention has taken place, and of a chunk too large fewer can be tried
+    for bound in treatment:
+        bound.report()
+    return run

@@ -1,0 +1,233 @@
+"""The engine: runs chunks of unchecked images and codes through a model, within a memory budget and a precision.
+
+Everything that effects are made of is a call of it. `run_by_hooks` is the model's own forward; everything else runs in
+the forms that are fastest here, and agrees with it but for rounding.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelens.lens.bound_intervention import BoundIntervention, checked
+from vaelens.lens.budget import Budget, usual_size
+from vaelens.lens.cached_run import CachedRun, cached_run
+from vaelens.lens.forward import forward
+from vaelens.lens.interventions import Intervention
+from vaelens.lens.memory import Whole, halving
+from vaelens.lens.model_part import ModelPart
+from vaelens.lens.model_parts import ModelParts
+from vaelens.lens.quantisation import rows_that_differ
+from vaelens.lens.run import Run
+from vaelens.lens.settings import SweepSettings, checked_precision
+from vaelens.lens.sites import Sites
+from vaelens.models.quantiser import Quantised
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Runs a model; nothing that it is given is checked.
+
+    Rows of a model that draws random numbers, or whose rows influence one another, are run in the chunks in which
+    `Lens.run` runs them: `first_row` says where in the order of all images a chunk begins.
+
+    Attributes:
+        parts: the model.
+        sites: its sites.
+        image_shape: (C, H, W).
+        precision: what sweeps compute in, "fp32" (the model's own type) or "bf16".
+        memory: the bytes that the activations of one chunk may take; None for the device's usual size.
+    """
+
+    parts: ModelParts
+    sites: Sites
+    image_shape: tuple[int, ...]
+    precision: str
+    memory: float | None
+
+    # How much at once
+
+    @property
+    def coupled(self) -> bool:
+        """Whether rows draw random numbers or influence one another, so that chunks must stay what they are."""
+        return self.parts.coupled
+
+    @property
+    def rows(self) -> int:
+        """How many images go through the model at once, within the memory budget."""
+        return self._budget().rows(self.sites)
+
+    def rows_for(self, sites: Collection[str]) -> int:
+        """How many images go through at once where only some sites are cached."""
+        return self.rows if self.coupled else self._budget().rows(sites)
+
+    @property
+    def rows_uncached(self) -> int:
+        """How many codes become images at once, or images codes, where no site is cached."""
+        return self.rows if self.coupled else self._budget().rows_uncached()
+
+    def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
+        """Sites in order, in groups of which the memory budget holds a full chunk of images."""
+        return self._budget().groups(sites)
+
+    def with_precision(self, precision: str) -> "Engine":
+        """This engine, with sweeps in another precision.
+
+        Raises:
+            VaelensError: neither "fp32" nor "bf16".
+        """
+        return replace(self, precision=checked_precision(precision))
+
+    # Whole runs
+
+    def run_by_hooks(
+        self,
+        images: Tensor,
+        interventions: Sequence[Any] = (),
+        capture: Collection[str] = (),
+        sample: bool = False,
+        seed: int = 0,
+    ) -> Run:
+        """Send images through the model's own forward, with interventions."""
+        images = images.to(self.parts.like)
+        bound = self.bind(images, interventions, sample, seed)
+        return forward(self.parts, self.sites, images, self.rows, bound, capture, sample, seed)
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance (or None) of q(z|x) of images, of which one chunk at a time is encoded under hooks."""
+        means, logvars = Whole(len(images)), Whole(len(images))
+        self.parts.forget_weights()  # a sweep begins by encoding
+        for first_row, chunk in self.chunks(images):
+            encoded = self.parts.encode(chunk.to(self.parts.like, non_blocking=True), {}, (), first_row)
+            means.add(encoded.mean)
+            if encoded.logvar is not None:
+                logvars.add(encoded.logvar)
+        assert means.tensor is not None, "there is at least one image"
+        return means.tensor, logvars.tensor
+
+    def decode_by_hooks(self, codes: Tensor) -> Tensor:
+        """The images of codes, of which one chunk at a time is decoded under hooks."""
+        codes = codes.to(self.parts.like)
+        return torch.cat([self.parts.decode(chunk, {}, (), start).images for start, chunk in self.chunks(codes)])
+
+    def chunks(self, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Consecutive chunks of images or codes, each with the number of its first row."""
+        size = self.rows
+        for start in range(0, len(rows), size):
+            yield start, rows[start : start + size]
+
+    # What sweeps are made of
+
+    def decode(self, codes: Tensor, first_row: int = 0) -> Tensor:
+        """One chunk of codes to images, (n, C, H, W)."""
+        return self._whole_or_halves(
+            lambda rows: self.parts.evaluate_decoder(rows, self.precision, first_row), codes, self.parts.decoder
+        )
+
+    def decode_variants(
+        self, variants: Sequence[Tensor], first_row: int, images: Tensor, indices: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """One chunk of images under several changes of their codes, one batch of images for each change.
+
+        Args:
+            variants: codes of the chunk, (c, d, *positions), after each change.
+            first_row: of the chunk.
+            images: what the chunk's codes decode to without a change.
+            indices: of a quantised latent, the codes that the chunk takes without a change, (c, *positions): where a
+                change takes none to another, nothing is decoded.
+        """
+        if self.parts.decoder.rows.coupled:
+            yield from (self.decode(codes, first_row) for codes in variants)
+            return
+        codes = torch.cat(list(variants))
+        if indices is None:
+            yield from self.decode(codes).split(len(images))
+            return
+        changed, count = images.repeat(len(variants), 1, 1, 1), len(variants)
+        before = indices.repeat(count, *[1] * (indices.ndim - 1))
+        moved = rows_that_differ(self.quantise(codes).indices, before)
+        if len(moved):
+            changed[moved] = self.decode(codes[moved])
+        yield from changed.split(len(images))
+
+    def decode_some(self, codes: Tensor, indices: Tensor) -> Tensor:
+        """The images of some of all codes, by their indices, in chunks."""
+        whole = Whole(len(indices))
+        if not self.parts.decoder.rows.coupled:
+            for chunk in codes[indices].split(self.rows_uncached):
+                whole.add(self.decode(chunk))
+        else:  # each in the chunk that it belongs to
+            size, position = self.rows, indices.argsort()
+            images = Whole(len(indices))
+            for start in range(0, len(codes), size):
+                inside = indices[(indices >= start) & (indices < start + size)].sort().values - start
+                if len(inside):
+                    images.add(self.decode(codes[start : start + size], start)[inside])
+            assert images.tensor is not None, "there is at least one index"
+            whole.add(images.tensor[position.argsort()])
+        assert whole.tensor is not None, "there is at least one index"
+        return whole.tensor
+
+    def encode(self, images: Tensor, first_row: int = 0) -> Tensor:
+        """One chunk of images to codes, (n, d, *positions)."""
+        return self._whole_or_halves(
+            lambda rows: self.parts.evaluate_encoder(rows, self.precision, first_row), images, self.parts.encoder
+        )
+
+    def quantise(self, codes: Tensor) -> Quantised:
+        """The codes of the codebook that one chunk of codes takes."""
+        return self.parts.quantise(codes)
+
+    def decoder_activations(self, codes: Tensor, sites: Collection[str], first_row: int = 0) -> Mapping[str, Tensor]:
+        """The activations of some of the decoder's sites on one chunk of codes, (n, units, *positions)."""
+        return self.parts.decoder_activations(codes, sites, self.precision, first_row)
+
+    def cached_run(
+        self,
+        images: Tensor,
+        sites: Collection[str] = (),
+        treatment: Sequence[Intervention] = (),
+        capture: Collection[str] = (),
+        first_row: int = 0,
+    ) -> CachedRun:
+        """Run one chunk of images, and cache what is needed to run it again from some sites on.
+
+        Args:
+            images: (c, C, H, W).
+            sites: where it will be run again from.
+            treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
+            capture: further sites whose activations are wanted, of this run or of runs again.
+            first_row: of the chunk.
+        """
+        images = images.to(self.parts.like, non_blocking=True)
+        self.parts.forget_weights()
+        bound = self.bind(images, treatment)
+        settings = SweepSettings(self.rows, self._allowed(), self.precision)
+        return cached_run(self.parts, self.sites, images, sites, capture, bound, settings, first_row)
+
+    def bind(
+        self, images: Tensor, interventions: Sequence[Any], sample: bool = False, seed: int = 0
+    ) -> list[BoundIntervention]:
+        """Interventions tied to their sites, with what they take from the run without them."""
+        needed = checked(interventions, self.sites, len(images))
+        base = self.run_by_hooks(images, capture=needed, sample=sample, seed=seed).activations if needed else {}
+        return [
+            BoundIntervention(intervention, self.sites[intervention.site], base.get(intervention.site))
+            for intervention in interventions
+        ]
+
+    # Inside
+
+    def _whole_or_halves(self, work: Callable[[Tensor], Tensor], rows: Tensor, part: ModelPart) -> Tensor:
+        """The work on some rows, in halves where memory runs out, unless its rows belong together."""
+        if part.rows.coupled:
+            return work(rows)
+        return halving(work, rows)
+
+    def _budget(self) -> Budget:
+        return Budget(self._allowed(), self.parts, self.sites, self.image_shape)
+
+    def _allowed(self) -> float:
+        return usual_size(self.parts.like.device) if self.memory is None else self.memory

@@ -1,0 +1,61 @@
+"""Hook points: where a site's activation can be read or replaced, and how it is turned to (n, units, *positions)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaelens.lens.calls import LAST, Call, units_second
+
+
+@dataclass(frozen=True)
+class HookPoint:
+    """Where a site's activation can be read or replaced: what the n-th call of a module in one forward returns.
+
+    Attributes:
+        module: the module.
+        number: how often it has been called before in the forward.
+        changed_later: whether the model writes over the activation afterwards.
+        axis: where the units lie in what the module returns, 1 or -1.
+        element: which element of a tuple or list the activation is; None where the module returns it alone.
+        batch: on which axis of what the module returns the images lie.
+        functions: names of functions that follow the module's call and belong to its stage, in order: the activation
+            is what the last of them returns.
+    """
+
+    module: nn.Module
+    number: int
+    changed_later: bool
+    axis: int = 1
+    element: int | None = None
+    functions: tuple[str, ...] = ()
+    batch: int = 0
+
+
+def hook_point(call: Call) -> HookPoint:
+    """The hook point at which a call was traced."""
+    return HookPoint(call.module, call.number, call.changed_later, call.axis, call.element, call.functions, call.batch)
+
+
+def presented(output: Any, point: HookPoint) -> Tensor:
+    """The activation in what a hook point returned, as (n, units, *positions): a view of it."""
+    activation = output if _alone(point) else output[point.element]
+    return units_second(activation.movedim(point.batch, 0), point.axis)
+
+
+def returned(activation: Tensor, output: Any, point: HookPoint) -> Any:
+    """What flows on in place of a hook point's `output`, of the same type and layout, with the activation in it."""
+    if point.axis == LAST:
+        activation = activation.movedim(1, -1)
+        if presented(output, point).movedim(1, -1).is_contiguous():
+            activation = activation.contiguous()  # kernels round by the layout in memory
+    activation = activation.movedim(0, point.batch)
+    if _alone(point):
+        return activation
+    items = [activation if k == point.element else item for k, item in enumerate(output)]
+    return type(output)._make(items) if hasattr(output, "_make") else type(output)(items)
+
+
+def _alone(point: HookPoint) -> bool:
+    """Whether the activation is all that is returned: functions after a module are given it without what is beside."""
+    return point.element is None or bool(point.functions)

@@ -1,0 +1,25 @@
+"""Rows of values, selected in the memory layout that the values have."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def select_rows(value: Any, rows: Tensor | None) -> Any:
+    """Select rows of a tensor, or of every tensor in a tuple, in its memory layout; None selects all."""
+    if rows is None:
+        return value
+    if isinstance(value, tuple | list):
+        parts = [select_rows(part, rows) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if memory_layout(value) is torch.channels_last:
+        return value.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
+    return value.index_select(0, rows)
+
+
+def memory_layout(value: Tensor) -> torch.memory_format:
+    """Tell whether a value has its channels last in memory, and could not as well have them first."""
+    if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
+        return torch.channels_last
+    return torch.contiguous_format

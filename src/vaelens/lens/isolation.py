@@ -1,0 +1,123 @@
+"""Isolation of a model while it runs: eval mode, no gradients, a random state of its own, and no trace afterwards.
+
+One model runs at a time in a process: the random state, which every run sets, belongs to all threads.
+"""
+
+import random
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+import numpy as np
+import torch
+from torch import nn
+
+from vaelens.lens.module_state import ModuleState
+
+_lock = threading.RLock()
+
+
+@contextmanager
+def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[ModuleState]:
+    """Run a model in eval mode, without gradients and from a fixed random state, and leave no trace.
+
+    What its modules hold, the train/eval mode of each, and the random states of torch, NumPy and Python are the same
+    afterwards, also after an exception. Another thread waits. A caller's autocast and inference mode do not reach in.
+
+    Args:
+        model: the model.
+        seed: of the random states inside.
+        copies: as of `ModuleState`.
+
+    Yields:
+        The state to which the model returns.
+    """
+    with _lock, ExitStack() as stack:
+        cuda = _cuda_devices(model)
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        stack.enter_context(_python_random_states())
+        # In a caller's inference mode tensors have no version, by which in-place operations are noticed.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(_uncompiled())
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
+        for device in cuda:
+            torch.cuda.default_generators[device].manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 — what a model draws from the global state
+        random.seed(seed)
+        modes = [(child, child.training) for child in model.modules()]
+        state = ModuleState(model, copies)
+        fast = torch.backends.mha.get_fastpath_enabled()
+        try:
+            _evaluate(model, modes)
+            # A transformer's layer runs as one kernel, which rounds differently, unless a hook is inside.
+            if any(isinstance(child, nn.TransformerEncoderLayer) for child, _ in modes):
+                torch.backends.mha.set_fastpath_enabled(False)
+            yield state
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+            state.restore()
+            for child, training in modes:
+                if child.training != training:
+                    _set_mode(child, training)
+
+
+@contextmanager
+def _python_random_states() -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def random_states(device: torch.device) -> tuple[object, ...]:
+    """The random states that a forward may draw from: two are equal where nothing was drawn between them."""
+    torch_state = torch.random.get_rng_state().numpy().tobytes()
+    on_device = torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b""
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002
+    assert isinstance(numpy, dict), "the state of NumPy's own generator is a record"
+    return torch_state, on_device, random.getstate(), numpy["state"]["key"].tobytes(), numpy["state"]["pos"]
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Whether a module is TorchScript, which takes no hooks."""
+    return isinstance(module, torch.jit.ScriptModule)
+
+
+def _uncompiled() -> AbstractContextManager:
+    """What torch.compile has taken over runs as it is written: compiled, it would be so anew for every set of hooks."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+
+
+def _evaluate(model: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None:
+    """Put a model into eval mode: as it does itself, where one of its submodules has its own way."""
+    if not any(training for _, training in modes):
+        return
+    if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
+        for child, _ in modes:
+            _set_mode(child, False)
+    else:
+        model.eval()
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    """Put one module into train or eval mode, without its own way of setting attributes: that is slow once a batch.
+
+    TorchScript keeps the mode outside of Python, where only its own way reaches.
+    """
+    if is_scripted(module):
+        module.training = training
+    else:
+        object.__setattr__(module, "training", training)
+
+
+def _cuda_devices(model: nn.Module) -> list[int]:
+    if not torch.cuda.is_initialized():
+        return []
+    return sorted({p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"})

@@ -1,0 +1,383 @@
+"""One part of a model, encoder or decoder: run whole, and run again from some sites on.
+
+Traced into steps, only what lies after the sites runs again, in the forms that are fastest here; under hooks, all of
+the part does.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.cached_part import CachedPart, first_result
+from vaelens.lens.calls import LAST
+from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
+from vaelens.lens.hook_points import HookPoint, presented, returned
+from vaelens.lens.incremental.choice import choose
+from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
+from vaelens.lens.incremental.layers import Layer
+from vaelens.lens.incremental.observation import Kind
+from vaelens.lens.incremental.rows import select_rows
+from vaelens.lens.incremental.steps import Step, ValueEdit, references
+from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, sampled, trace_part
+from vaelens.lens.interchange import SiteInterchange
+from vaelens.lens.isolation import isolated
+from vaelens.lens.known_modules import KnownModules
+from vaelens.lens.regions import Region
+from vaelens.lens.row_independence import Rows, rows_of
+from vaelens.lens.settings import FP32, HOOKS, in_precision
+from vaelens.progress import Advance
+
+# Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
+# filled.
+_CELLS_CPU = 2**21
+_CELLS_ACCELERATOR = 2**27
+_TRUST, _SHARE = 2.0, 20  # seconds for which steps that were compared with the model are believed; times what it took
+_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
+INPUT, RESULT = "the part's input", "the part's result"
+
+Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interchange, or the rows' new values
+
+
+class ModelPart:
+    """A part of a model and its sites.
+
+    Args:
+        model: the model.
+        function: what the part does with its input; runs modules of the model.
+    """
+
+    def __init__(self, model: nn.Module, function: Callable[[Tensor], Any]):
+        self.model, self.function = model, function
+        self.points: Mapping[str, HookPoint] = {}
+        self.reason = "its sites are not known yet"
+        self.rows = Rows()
+        self._traced: TracedPart | None = None
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...], bool], Downstream] = {}
+        self._forms: dict[Any, list[str]] = {}
+        self._modules = KnownModules(model, ())
+        self._trusted_until = -math.inf
+
+    # How it runs
+
+    def prepare(
+        self,
+        points: Mapping[str, HookPoint],
+        example: Tensor,
+        ways: Collection[str] = WAYS,
+        advance: Advance = lambda _: None,
+    ) -> Any:
+        """Trace the part into steps, or note why it must run under hooks; returns its result on the example.
+
+        Args:
+            points: where the part's sites are.
+            example: two rows of input.
+            ways: the ways to trace that are tried.
+            advance: is told when a third, and when two thirds, of it are done.
+        """
+        self.points, self._traced, self._plans, self._forms = points, None, {}, {}
+        self._trusted_until = -math.inf
+        samples: dict[str, Sample] = {}
+
+        def sample(name: str, activation: Tensor) -> Tensor:
+            samples[name] = sampled(activation)
+            return activation
+
+        edits = {name: partial(sample, name) for name in points}
+        with isolated(self.model, copies=True):
+            original, _ = execute(self.function, example.clone(), points, edits, ())
+            result = _fresh(original, copied=True)
+        self.rows = rows_of(self.model, self.function, example, original, result)
+        advance(1 / 3)
+        traced: TracedPart | str = "they were asked for"
+        if self.rows.coupled:
+            traced = self.rows.reason
+        elif ways:
+            leaves = leaf_modules(self.model)
+            traced = trace_part(self.model, self.function, leaves, example, points, (result, samples), ways)
+        advance(1 / 3)
+        if isinstance(traced, str):
+            self.reason = traced
+        else:
+            self._traced, self.reason = traced, ""
+            self._modules = KnownModules(self.model, traced.program.paths)
+        return result
+
+    @property
+    def way(self) -> str:
+        """`torch.fx` or `torch.export` where it runs as steps, else `forward hooks`."""
+        return HOOKS if self._traced is None else self._traced.program.way
+
+    @property
+    def described(self) -> str:
+        """The way, with the reason where it is the last that is left."""
+        if self._traced is not None and (interception := self._modules.interception()) is not None:
+            return f"{HOOKS}, because {interception}"
+        return self.way if self._traced is not None else f"{HOOKS}, because {self.reason}"
+
+    @property
+    def forms(self) -> Mapping[str, str]:
+        """The form of each linear layer, by the name of its step."""
+        return {} if self._traced is None else {step.name: layer.form for step, layer in self._traced.layers.items()}
+
+    # Running it whole
+
+    def run(
+        self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int = 0
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """The part's result and some activations after the edits, by the model's own forward under hooks."""
+        with isolated(self.model, seed):
+            return self._by_hooks(inputs.clone(), edits, capture)  # it may begin in place
+
+    # Running it as sweeps do: in the forms that are fastest here, and again from some sites on
+
+    def evaluate(self, inputs: Tensor, precision: str = FP32, seed: int = 0) -> Any:
+        """The part's result, whole, as `rerun` would give it."""
+        return self.cache(inputs, (), precision=precision, seed=seed).result
+
+    def cache(
+        self,
+        inputs: Tensor,
+        sites: Collection[str],
+        capture: Collection[str] = (),
+        edits: Mapping[str, ActivationEdit] | None = None,
+        clamped: Mapping[str, Sequence[Region]] | None = None,
+        precision: str = FP32,
+        seed: int = 0,
+    ) -> CachedPart:
+        """Run the part on a chunk, and keep what is needed to run it again from some sites on.
+
+        Args:
+            inputs: the chunk.
+            sites: where it will be run again from, which are captured; INPUT for the input itself.
+            capture: further sites to capture.
+            edits: as of `run`; their sites are captured too.
+            clamped: by site the regions that the edits set.
+            precision: "fp32" or "bf16".
+            seed: of whatever the part draws on this chunk.
+        """
+        edits, clamped, traced = edits or {}, clamped or {}, self._as_steps()
+        names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
+        with isolated(self.model, seed), in_precision(precision, inputs):
+            if traced is None:
+                result, captured = self._by_hooks(inputs.clone(), edits, names)
+                return CachedPart(inputs, result, captured, clamped, {}, precision, seed)
+            self._compare(traced, inputs)
+            self._choose_forms(traced, inputs, precision)
+            targets = (RESULT, *capture)
+            ways = product(sites, targets, (True, False))
+            plans = [self._plan((site,), (target,), partial) for site, target, partial in ways]
+            places = {name: traced.places[name] for name in names}
+            keep = {step for plan in plans for step in (*plan.sources, *plan.targets, *plan.boundary)}
+            keep |= set(places.values())
+            steps = self._at_steps(edits)
+            result, values = traced.program.run(inputs, steps, keep, traced.calls({*keep, *steps}))
+        activations = {name: presented(values[step], self.points[name]) for name, step in places.items()}
+        return CachedPart(inputs, result, activations, clamped, values, precision, seed)
+
+    def rerun(
+        self, cached: CachedPart, rows: Tensor, selection: Tensor | None, sources: Sources, targets: Collection[str]
+    ) -> dict[str, Tensor]:
+        """Run some rows again after changes at some sites, and return what is wanted of them.
+
+        Args:
+            cached: the chunk, cached for these sites.
+            rows: for each row the row of the chunk, (m,).
+            selection: the same; None where they are all of the chunk's, each once and in order.
+            sources: the changes, by site or INPUT.
+            targets: RESULT (the first of several results), and sites that were captured.
+        """
+        traced = self._as_steps()
+        with isolated(self.model, cached.seed), in_precision(cached.precision, cached.inputs):
+            if traced is None or not cached.values:
+                return self._rerun_by_hooks(cached, rows, sources, targets)
+            self._choose_forms(traced, cached.inputs, cached.precision)
+            partial = len(sources) == 1 and all(
+                isinstance(source, SiteInterchange) and source.pair.partial for source in sources.values()
+            )
+            plan = self._plan(tuple(sources), tuple(targets), partial)
+            changes: dict[Step, StepChange] = {}
+            for site, source in sources.items():
+                step = self._step(traced, site)
+                kind, value = traced.known.kinds[step], cached.values.get(step)
+                changes[step] = _SourceChange(source, self.points.get(site), rows, value, kind)
+            clamps = self._at_steps(cached.clamps(rows)) if cached.clamped else {}
+            values = plan.run(Rerun(cached.values, selection, changes, clamps, traced.layers))
+            return {target: self._target_value(traced, target, values) for target in targets}
+
+    def forget_weights(self) -> None:
+        """Have weights put in form anew where a sweep begins: a change through `.data` leaves no trace on them."""
+        for layer in [] if self._traced is None else self._traced.layers.values():
+            layer.forget()
+
+    def floats(self, sites: Collection[str]) -> tuple[int, int]:
+        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way."""
+        if self._traced is None:
+            return 0, 0
+        plans = [self._plan((site,), (RESULT,), partial) for site in sites for partial in (True, False)]
+        kept = {step for plan in plans for step in (*plan.sources, *plan.targets, *plan.boundary)}
+        floats = self._traced.known.floats
+        return sum(floats[step] for step in kept), max(floats.values())
+
+    def rows_again(self, sites: Sequence[str], partial: bool, device: torch.device, budget: float) -> int | None:
+        """How many rows to run again at once from some sites; None where hooks leave nothing to choose."""
+        if self._traced is None:
+            return None
+        largest = max(1, self._plan(tuple(sites), (RESULT,), partial).floats)
+        cells = _CELLS_CPU if device.type == "cpu" else _CELLS_ACCELERATOR
+        # A value, what it is made of, and what comes of it, in fp32.
+        return max(1, int(min(cells, budget / (3 * 4)) / largest))
+
+    # Inside
+
+    def _as_steps(self) -> TracedPart | None:
+        """The steps, where they still are what the model does."""
+        if self._traced is None or self._modules.interception() is not None:
+            return None
+        return self._traced
+
+    def _by_hooks(
+        self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """Run the model's own forward; what it returned is copied where the model would write over it later."""
+        result, captured = execute(self.function, inputs, self.points, edits, capture)
+        if self.rows.reuses_memory:
+            captured = {name: activation.clone() for name, activation in captured.items()}
+        return _fresh(result, self.rows.reuses_memory), captured
+
+    def _compare(self, traced: TracedPart, inputs: Tensor) -> None:
+        """Compare the steps with the model now and then: Python may take another path than when they were traced.
+
+        Raises:
+            VaelensError: it does.
+        """
+        began = time.monotonic()
+        if began < self._trusted_until:
+            return
+        row = inputs[:1]
+        by_model = first_result(self.function(row.clone()))
+        as_steps = first_result(traced.program.run(row.clone())[0])
+        drift = max(_DRIFT, 8 * torch.finfo(as_steps.dtype).eps)
+        if by_model.shape != as_steps.shape or (
+            float((by_model - as_steps).abs().max()) > drift * float(by_model.abs().max())
+        ):
+            raise VaelensError(
+                f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
+                "another path now; make a new Lens"
+            )
+        ended = time.monotonic()
+        self._trusted_until = ended + max(_TRUST, _SHARE * (ended - began))
+
+    def _step(self, traced: TracedPart, name: str) -> Step:
+        """The step of a site, of INPUT or of RESULT."""
+        if name == INPUT:
+            return traced.program.input
+        return references(traced.program.result)[0] if name == RESULT else traced.places[name]
+
+    def _target_value(self, traced: TracedPart, target: str, values: Mapping[Step, Any]) -> Tensor:
+        value = values[self._step(traced, target)]
+        return first_result(value) if target == RESULT else presented(value, self.points[target])
+
+    def _plan(self, sources: tuple[str, ...], targets: tuple[str, ...], partial: bool) -> Downstream:
+        traced = self._traced
+        assert traced is not None, "plans are of steps"
+        key = sources, targets, bool(partial)
+        if key not in self._plans:
+            steps = [self._step(traced, source) for source in sources]
+            wanted = list(dict.fromkeys(self._step(traced, target) for target in targets))
+            # Columns are counted with the units first.
+            updated = partial and all(source == INPUT or self.points[source].axis != LAST for source in sources)
+            self._plans[key] = downstream(traced.known, steps, wanted, traced.layers if updated else {})
+        return self._plans[key]
+
+    def _choose_forms(self, traced: TracedPart, inputs: Tensor, precision: str) -> None:
+        """Measure the forms once for each kind of chunk; a sweep's last, smaller chunk takes those of the others."""
+        kind, layers = (inputs.device, inputs.dtype, precision), list(traced.layers.values())
+        if kind not in self._forms:
+            with isolated(self.model):  # what the measured runs draw is not to move what comes after
+                choose(traced.program, traced.layers, inputs, precision)
+            self._forms[kind] = [layer.form for layer in layers]
+        for layer, form in zip(layers, self._forms[kind], strict=True):  # another kind may have been run since
+            layer.form = form
+
+    def _at_steps(self, edits: Mapping[str, ActivationEdit]) -> dict[Step, ValueEdit]:
+        assert self._traced is not None, "steps are edited where there are steps"
+        return {self._traced.places[name]: _at_point(self.points[name], edit) for name, edit in edits.items()}
+
+    def _rerun_by_hooks(
+        self, cached: CachedPart, rows: Tensor, sources: Sources, targets: Collection[str]
+    ) -> dict[str, Tensor]:
+        edits = cached.clamps(rows)
+        for site, source in sources.items():
+            if site != INPUT:
+                edit = source.edit if isinstance(source, SiteInterchange) else partial(_replaced, source)
+                edits[site] = edit if site not in edits else partial(_both, edits[site], edit)
+        source = sources.get(INPUT)
+        if source is None:
+            inputs = cached.inputs.index_select(0, rows)
+        else:
+            inputs = source.activation() if isinstance(source, SiteInterchange) else source.clone()
+        capture = [target for target in targets if target != RESULT]
+        result, captured = self._by_hooks(inputs, edits, capture)
+        return {target: first_result(result) if target == RESULT else captured[target] for target in targets}
+
+
+@dataclass(frozen=True, eq=False)
+class _SourceChange:
+    """The change of a source's step in a rerun: an interchange at its site, or values for all rows."""
+
+    source: SiteInterchange | Tensor
+    point: HookPoint | None
+    rows: Tensor
+    cached: Any
+    kind: Kind
+
+    def value(self) -> Any:
+        """What the step's value becomes, where nothing before it changes."""
+        changed = self.source if isinstance(self.source, Tensor) else self.source.activation()
+        if self.point is None:
+            return changed
+        whole: Any = changed
+        if self.point.element is not None and not self.point.functions:
+            # Of a value without rows nothing but the site is read.
+            whole = select_rows(self.cached, self.rows) if self.kind is Kind.ROWS else self.cached
+        return returned(changed, whole, self.point)
+
+    def edit(self, value: Any) -> Any:
+        """What flows on in place of the value that these rows have come to."""
+        assert self.point is not None, "nothing comes before a part's input"
+        assert isinstance(self.source, SiteInterchange), "only inputs are replaced as a whole"
+        return returned(self.source.edit(presented(value, self.point)), value, self.point)
+
+    def update(self, layer: Layer, value: Tensor) -> Tensor:
+        """What the value of a layer right behind the site becomes, from that in the cached run."""
+        assert isinstance(self.source, SiteInterchange), "only single units' changes are updated"
+        return self.source.update(layer, value)
+
+
+def _at_point(point: HookPoint, edit: ActivationEdit) -> ValueEdit:
+    return lambda value: returned(edit(presented(value, point)), value, point)
+
+
+def _replaced(values: Tensor, activation: Tensor) -> Tensor:
+    return values.to(activation)
+
+
+def _both(first: ActivationEdit, second: ActivationEdit, activation: Tensor) -> Tensor:
+    return second(first(activation))
+
+
+def _fresh(result: Any, copied: bool = False) -> Any:
+    """What a part returned, out of inference mode, and in memory of its own where that is asked for."""
+    if isinstance(result, Tensor):
+        return result.clone() if copied or result.is_inference() else result
+    if isinstance(result, tuple | list):
+        return type(result)(_fresh(element, copied) for element in result)
+    return result

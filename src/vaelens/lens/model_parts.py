@@ -1,0 +1,167 @@
+"""A VAE as its parts, encoder, codebook and decoder, each run a chunk at a time."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.cached_part import first_result
+from vaelens.lens.execution import ActivationEdit
+from vaelens.lens.isolation import isolated
+from vaelens.lens.model_part import ModelPart
+from vaelens.lens.quantisation import Quantisation
+from vaelens.lens.settings import FP32
+from vaelens.models.quantiser import Quantised
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A chunk through the encoder: posterior mean (n, d, *positions), log-variance or None, captured activations."""
+
+    mean: Tensor
+    logvar: Tensor | None
+    activations: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A chunk through the decoder: mean images (n, C, H, W) and captured activations."""
+
+    images: Tensor
+    activations: Mapping[str, Tensor]
+
+
+class ModelParts:
+    """Runs a module's encoder and decoder with edits and captures; its sites are found by `site_search`.
+
+    With a codebook, codes are quantised before they are decoded.
+
+    Each run gets a copy of its inputs: a model may begin with an in-place operation.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        encode: Callable[[Tensor], Any],
+        decode: Callable[[Tensor], Any],
+        quantisation: Quantisation | None = None,
+    ):
+        self.module, self.quantisation = module, quantisation
+        self.encoder, self.decoder = ModelPart(module, encode), ModelPart(module, decode)
+
+    @property
+    def like(self) -> Tensor:
+        """A weight: what is on the model's device and of its type is like it.
+
+        Raises:
+            VaelensError: there is none, or it has no values.
+        """
+        for tensor in chain(self.module.parameters(), self.module.buffers()):
+            if tensor.is_meta:
+                raise VaelensError(
+                    f"the weights of this {type(self.module).__name__} are on the meta device and have no values; "
+                    "load them before a lens looks at it"
+                )
+            if tensor.is_floating_point():
+                return tensor
+        raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
+
+    @property
+    def coupled(self) -> bool:
+        """Whether rows of a part draw random numbers or influence one another."""
+        return self.encoder.rows.coupled or self.decoder.rows.coupled
+
+    def forget_weights(self) -> None:
+        """Have the weights read anew."""
+        self.encoder.forget_weights()
+        self.decoder.forget_weights()
+
+    def encode(
+        self, images: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int
+    ) -> Encoded:
+        """One chunk through the encoder, under hooks; `seed` fixes whatever it draws by itself."""
+        result, captured = self.encoder.run(images, edits, capture, seed)
+        mean, logvar = posterior_in(result, len(images))
+        return Encoded(mean.to(images), None if logvar is None else logvar.to(images), captured)
+
+    def decode(
+        self, codes: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int
+    ) -> Decoded:
+        """One chunk through the decoder, under hooks."""
+        result, captured = self.decoder.run(self.decodable(codes), edits, capture, seed)
+        return Decoded(images_in(result, len(codes)).to(codes), captured)
+
+    def evaluate_decoder(self, codes: Tensor, precision: str = FP32, seed: int = 0) -> Tensor:
+        """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
+        return first_result(self.decoder.evaluate(self.decodable(codes), precision, seed)).to(codes)
+
+    def decoder_activations(
+        self, codes: Tensor, sites: Collection[str], precision: str = FP32, seed: int = 0
+    ) -> Mapping[str, Tensor]:
+        """The activations of some of the decoder's sites on one chunk of codes, as sweeps compute them."""
+        inputs = self.decodable(codes)
+        return self.decoder.cache(inputs, (), capture=sites, precision=precision, seed=seed).activations
+
+    def evaluate_encoder(self, images: Tensor, precision: str = FP32, seed: int = 0) -> Tensor:
+        """The codes of one chunk of images, as sweeps compute them."""
+        return first_result(self.encoder.evaluate(images, precision, seed)).to(images)
+
+    def row_floats(self, parts: Mapping[str, str]) -> tuple[int, int]:
+        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way.
+
+        Args:
+            parts: the part of each site, by name.
+        """
+        by_part = {"encoder": self.encoder, "decoder": self.decoder}
+        floats = [
+            part.floats([site for site, where in parts.items() if where == name]) for name, part in by_part.items()
+        ]
+        return sum(kept for kept, _ in floats), max(largest for _, largest in floats)
+
+    def quantise(self, codes: Tensor) -> Quantised:
+        """The codes of the codebook that one chunk takes."""
+        assert self.quantisation is not None, "a lens asks only where there is a codebook"
+        with isolated(self.module):
+            return self.quantisation(codes)
+
+    def decodable(self, codes: Tensor) -> Tensor:
+        """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
+        return codes if self.quantisation is None else self.quantise(codes).embedding
+
+
+def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
+    """Mean and log-variance (or None) in what an encoder returned for some images.
+
+    Raises:
+        VaelensError: it is neither a code nor a pair of such.
+    """
+    pair = tuple(result) if isinstance(result, tuple | list) else (result, None)
+    fits = len(pair) == 2 and isinstance(pair[0], Tensor) and pair[0].ndim >= 2 and len(pair[0]) == images
+    if not fits or not (pair[1] is None or (isinstance(pair[1], Tensor) and pair[1].shape == pair[0].shape)):
+        returned = pair if isinstance(result, tuple | list) else (result,)
+        shapes = [tuple(p.shape) if isinstance(p, Tensor) else type(p).__name__ for p in returned]
+        raise VaelensError(
+            f"encode gave {shapes} for {images} images; expected a code (n, d) or (n, d, height, width), or a pair "
+            "(mean, log-variance) of that shape"
+        )
+    if not pair[0].is_floating_point():
+        raise VaelensError(
+            f"encode gave a code of type {pair[0].dtype}; expected floats: of a quantised latent what comes before the "
+            "quantisation, with the codes as codebook="
+        )
+    return pair[0], pair[1]
+
+
+def images_in(result: Any, codes: int) -> Tensor:
+    """The images that a decoder returned for some codes.
+
+    Raises:
+        VaelensError: it returned something else.
+    """
+    if not isinstance(result, Tensor) or result.ndim != 4 or len(result) != codes:
+        what = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise VaelensError(f"decode gave {what} for {codes} codes; expected images (n, C, H, W)")
+    return result

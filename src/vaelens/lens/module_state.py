@@ -1,0 +1,185 @@
+"""The state of a model's modules: what a forward may assign, noted before it and put back after it.
+
+Noted are the attributes of every module, the buffers and parameters it holds, and whatever lies inside lists,
+dictionaries, sets and plain objects of the model's own package. Of tensors only those that are known to be written in
+place are copied; whether another one was written is told by its version counter.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+_INTERNAL = frozenset(vars(nn.Module())) - {"training"}
+_DEPTH = 4  # of containers inside containers
+
+# Tensors that a forward of a model was seen to write in place, which are copied before each run.
+_written: WeakKeyDictionary[nn.Module, WeakTensorKeyDictionary] = WeakKeyDictionary()
+
+
+class ModuleState:
+    """What the modules of a model hold at one moment.
+
+    Args:
+        model: the model.
+        copies: whether to copy every buffer and tensor attribute, so that one that is written in place can be
+            restored although nothing is known of it yet; a model's first run needs it.
+    """
+
+    def __init__(self, model: nn.Module, copies: bool = False):
+        self._model = model
+        self._modules = [
+            (module, dict(vars(module)), dict(module._parameters), dict(module._buffers))
+            for module in model.modules()
+            if not isinstance(module, torch.jit.ScriptModule)
+        ]
+        self._packages = {type(module).__module__.partition(".")[0] for module, *_ in self._modules}
+        self._containers: list[tuple[Any, Any]] = []  # each with a shallow copy of what is in it
+        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        self._versions: list[tuple[Tensor, int]] = []
+        self._copies: dict[int, tuple[Tensor, Tensor]] = {}
+        written = _written.get(model)
+        seen: set[int] = set()
+        for _, attributes, parameters, buffers in self._modules:
+            for tensor in (*parameters.values(), *buffers.values()):
+                self._note_tensor(tensor)
+            for name, value in attributes.items():
+                if name not in _INTERNAL:
+                    self._note(value, seen, _DEPTH)
+        if copies:
+            for tensor, _ in self._versions:
+                if not isinstance(tensor, nn.Parameter):
+                    self._copy(tensor)
+        for tensor in () if written is None else list(written.keys()):
+            self._copy(tensor)
+
+    def restore(self) -> None:
+        """Put everything back as it was."""
+        for module, attributes, parameters, buffers in self._modules:
+            _restore_mapping(module._parameters, parameters)
+            _restore_mapping(module._buffers, buffers)
+            _restore_mapping(vars(module), attributes)
+        for container, content in self._containers:
+            _restore_container(container, content)
+        for generator, state in self._generators:
+            generator.set_state(state)
+        for tensor, version in self._versions:
+            if tensor._version != version:
+                self._restore_values(tensor)
+
+    def changed_names(self) -> list[str]:
+        """The dotted names of attributes and buffers that hold another object than they did."""
+        paths = {module: path for path, module in self._model.named_modules()}
+        names = []
+        for module, attributes, _, buffers in self._modules:
+            prefix = f"{paths[module]}." if paths.get(module) else ""
+            for now, before in ((vars(module), attributes), (module._buffers, buffers)):
+                changed = [name for name, value in now.items() if name not in before or before[name] is not value]
+                names += [f"{prefix}{name}" for name in changed if name != "training"]
+        changed_inside = [
+            next((k for k, value in attributes.items() if value is container), "")
+            for container, content in self._containers
+            if not _same_content(container, content)
+            for _, attributes, *_ in self._modules
+        ]
+        return list(dict.fromkeys([*names, *filter(None, changed_inside)]))
+
+    def _note(self, value: Any, seen: set[int], depth: int) -> None:
+        if value is None or isinstance(value, str | int | float | nn.Module) or id(value) in seen:
+            return
+        if isinstance(value, Tensor):
+            self._note_tensor(value)
+        elif isinstance(value, torch.Generator):
+            self._generators.append((value, value.get_state()))
+        elif depth and (content := _content(value, self._packages)) is not None:
+            seen.add(id(value))
+            self._containers.append((value, content))
+            for inside in content.values() if isinstance(content, dict) else content:
+                self._note(inside, seen, depth - 1)
+
+    def _note_tensor(self, tensor: Tensor | None) -> None:
+        if isinstance(tensor, Tensor) and not tensor.is_inference():
+            self._versions.append((tensor, tensor._version))
+
+    def _copy(self, tensor: Tensor) -> None:
+        with torch.no_grad():
+            self._copies[id(tensor)] = tensor, tensor.detach().clone()
+
+    def _restore_values(self, tensor: Tensor) -> None:
+        """Write a tensor's values back, and remember to copy it before the next run."""
+        _written.setdefault(self._model, WeakTensorKeyDictionary())[tensor] = True
+        if id(tensor) in self._copies:
+            with torch.no_grad():
+                tensor.copy_(self._copies[id(tensor)][1])
+
+
+def tensors_of(model: nn.Module) -> Iterator[Tensor]:
+    """The tensors that a model holds as plain attributes, and its buffers."""
+    for module in model.modules():
+        yield from (buffer for buffer in module.buffers(recurse=False))
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
+def _content(value: Any, packages: set[str]) -> Any:
+    """A shallow copy of what a container or a plain object holds; None for anything else."""
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, list | deque):
+        return list(value)
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, set):
+        return set(value)
+    kind = type(value)
+    own = kind.__module__.partition(".")[0] in packages or kind.__module__ == "types"
+    if own and hasattr(value, "__dict__") and not isinstance(value, type | Callable):
+        return dict(vars(value))
+    return None
+
+
+def _same_content(container: Any, content: Any) -> bool:
+    if isinstance(container, dict):
+        return _same_mapping(container, content)
+    if isinstance(container, list | deque):
+        return len(container) == len(content) and all(a is b for a, b in zip(container, content, strict=True))
+    if isinstance(container, tuple):
+        return True
+    if isinstance(container, set):
+        return container == content
+    return _same_mapping(vars(container), content)
+
+
+def _same_mapping(mapping: dict, content: dict) -> bool:
+    if len(mapping) != len(content):
+        return False
+    return all(a is b for a, b in zip(mapping.values(), content.values(), strict=True)) and mapping.keys() == (
+        content.keys()
+    )
+
+
+def _restore_container(container: Any, content: Any) -> None:
+    if _same_content(container, content):
+        return
+    if isinstance(container, dict):
+        _restore_mapping(container, content)
+    elif isinstance(container, list):
+        list.__setitem__(container, slice(None), content)
+    elif isinstance(container, deque):
+        deque.clear(container)
+        deque.extend(container, content)
+    elif isinstance(container, set):
+        set.clear(container)
+        set.update(container, content)
+    else:
+        _restore_mapping(vars(container), content)
+
+
+def _restore_mapping(mapping: dict, content: dict) -> None:
+    if _same_mapping(mapping, content):
+        return
+    dict.clear(mapping)  # past whatever a subclass refuses
+    dict.update(mapping, content)

@@ -1,0 +1,95 @@
+"""Whether the rows of a part are independent: no random draw, and no row that influences another.
+
+Rows that are not are run in the chunks in which `lens.run` runs them, every row of a chunk at once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.cached_part import first_result
+from vaelens.lens.isolation import isolated, random_states
+
+_CLOSE = 1e-4  # of the largest value: kernels for one row round otherwise than those for two
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the rows of a part depend on each other.
+
+    Attributes:
+        reason: a clause that says why they are not independent; empty where they are.
+        reuses_memory: whether a run writes over what an earlier one returned.
+    """
+
+    reason: str = ""
+    reuses_memory: bool = False
+
+    @property
+    def coupled(self) -> bool:
+        """Whether a row's result depends on the others, or on its place among them."""
+        return bool(self.reason)
+
+
+def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor, original: Any, result: Any) -> Rows:
+    """Find out how the rows of a part depend on each other, by running it again, whole and row by row.
+
+    Args:
+        model: the model.
+        function: the part; runs modules of the model.
+        example: its input, of two rows or more.
+        original: what it returned for them, in its own memory.
+        result: a copy of it.
+
+    Raises:
+        VaelensError: from the same random state it returns something else.
+    """
+    with isolated(model):
+        before = random_states(example.device)
+        repeated = function(example.clone())
+        draws = random_states(example.device) != before
+        reuses_memory = _shares_memory(original, repeated)
+        expected = first_result(result)
+        differs = not _close(first_result(repeated), expected)
+    if differs:
+        raise VaelensError(
+            f"{type(model).__name__} gives other values each time it is given the same images, although torch's, "
+            "NumPy's and Python's random states are the same; a lens compares runs, so fix what it draws from"
+        )
+    if draws:
+        return Rows("it draws random numbers", reuses_memory)
+    for row in range(len(example)):
+        try:
+            with isolated(model):
+                alone = first_result(function(example[row : row + 1].clone()))
+                matches = alone.shape == expected[row : row + 1].shape and _close(alone[0], expected[row])
+        except Exception:  # a model may count on more than one
+            return Rows("it does not take one image alone", reuses_memory)
+        if not matches:
+            return Rows("what it makes of an image depends on the others of its batch", reuses_memory)
+    return Rows("", reuses_memory)
+
+
+def _close(values: Tensor, expected: Tensor) -> bool:
+    if values.shape != expected.shape:
+        return False
+    tolerance = max(_CLOSE, 8 * torch.finfo(expected.dtype).eps)
+    return torch.allclose(values, expected, rtol=0, atol=tolerance * float(expected.abs().max()), equal_nan=True)
+
+
+def _shares_memory(original: Any, repeated: Any) -> bool:
+    """Whether two runs returned the same memory, the first of which is still held."""
+    ends = [{tensor.untyped_storage().data_ptr() for tensor in _tensors(run)} for run in (original, repeated)]
+    return bool(ends[0] & ends[1])
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for element in value:
+            yield from _tensors(element)

@@ -1,0 +1,160 @@
+"""The search for a model's sites: two small batches are traced, and both parts told where their sites are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from vaelens.arguments import Progress
+from vaelens.errors import VaelensError
+from vaelens.lens.cached_part import first_result
+from vaelens.lens.calls import Shapes, Trace
+from vaelens.lens.execution import trace
+from vaelens.lens.hook_points import HookPoint, hook_point
+from vaelens.lens.incremental.traced_part import WAYS
+from vaelens.lens.isolation import isolated
+from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
+from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_names
+from vaelens.lens.sites import LATENT, Sites, site_of
+from vaelens.lens.stages import stages
+from vaelens.progress import Report, reporting
+
+_LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
+_BATCHES = (2, 3)  # numbers of images that tell the batch axis
+
+
+def find_sites(
+    parts: ModelParts,
+    example: Tensor,
+    names: Sequence[Name] = (),
+    ways: Collection[str] = WAYS,
+    progress: Progress = False,
+) -> Sites:
+    """Trace small batches and resolve every site: those that are found, and those that a user names.
+
+    Args:
+        parts: the model; both parts are told their sites, and are traced.
+        example: one image or more.
+        names: the user's names.
+        ways: the ways to trace a part into steps that are tried.
+        progress: whether to show a bar: a large model is run several times.
+
+    Raises:
+        VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
+            for nothing; a decoder that reads what the encoder left on the model.
+    """
+    with reporting(progress, 3, "finding the sites") as report:
+        sites, points = _resolved(parts, example, names)
+        report.advance(1)
+        _prepare(parts, sites, points, example, ways, report)
+    return sites
+
+
+def _resolved(parts: ModelParts, example: Tensor, names: Sequence[Name]) -> tuple[Sites, Mapping[str, HookPoint]]:
+    """Every site and where it is; what was traced for it, all activations at once, is released."""
+    also = modules_in(names, parts.module)
+    batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
+    _check_hidden_state(parts, batches[0])
+    encoder_again, decoder_again, *_ = _traced(parts, batches[1], also)
+    encoder, decoder, mean, logvar = _traced(parts, batches[0], also, (encoder_again.shapes, decoder_again.shapes))
+    if encoder.foreign or decoder.foreign:
+        raise VaelensError(
+            f"{'encode' if encoder.foreign else 'decode'} runs layers that are no part of the "
+            f"{type(parts.module).__name__} given; give the lens the module that holds encoder and decoder"
+        )
+    image = images_in(decoder.result, len(batches[0]))
+    if image.shape[1:] != example.shape[1:]:
+        raise VaelensError(
+            f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
+            f"{tuple(example.shape[1:])}; expected the same"
+        )
+    model = TracedModel(parts.module, encoder, decoder)
+    heads = [mean] if logvar is None else [mean, logvar]
+    before, after = stages(model.encoder.calls, heads=heads), stages(model.decoder.calls, last_is_output=True)
+    found_places = [
+        *(model.place(f"encoder.{k}", "encoder", call) for k, call in enumerate(before)),
+        Place(site_of(LATENT, LATENT, mean), None),
+        *(model.place(f"decoder.{k}", "decoder", call) for k, call in enumerate(after)),
+    ]
+    places = with_names(found_places, names, model)
+    points = {place.site.name: hook_point(place.call) for place in places if place.call is not None}
+    return Sites([place.site for place in places]), points
+
+
+def _traced(
+    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], shapes: tuple[Shapes, Shapes] = ({}, {})
+) -> tuple[Trace, Trace, Tensor, Tensor | None]:
+    """Encoder and decoder on a batch, and the posterior between them; a large batch as its shapes alone."""
+    if batch.numel() > _LARGE:
+        fake = FakeTensorMode(allow_non_fake_inputs=True)
+        with suppress(Exception), isolated(parts.module, copies=True), fake:
+            return _run_traced(parts, fake.from_tensor(batch), also, shapes)
+    try:
+        with isolated(parts.module, copies=True):
+            return _run_traced(parts, batch, also, shapes)
+    except VaelensError:
+        raise
+    except Exception as error:  # a user's code may want another number of images, or of channels
+        raise VaelensError(
+            f"encode and decode do not run on {len(batch)} images of shape {tuple(batch.shape[1:])} "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:160]}); a lens runs them on any number of "
+            "images, so nothing else that they are given may depend on it"
+        ) from error
+
+
+def _run_traced(
+    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], shapes: tuple[Shapes, Shapes]
+) -> tuple[Trace, Trace, Tensor, Tensor | None]:
+    of_encoder, of_decoder = ((of_part, _BATCHES[1]) for of_part in shapes)
+    encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, of_encoder)
+    mean, logvar = posterior_in(encoder.result, len(batch))
+    # Of half precision inside, the code is of the model's type outside.
+    codes = parts.decodable(mean.to(batch))
+    return encoder, trace(parts.module, parts.decoder.function, codes, also, of_decoder), mean, logvar
+
+
+def _check_hidden_state(parts: ModelParts, batch: Tensor) -> None:
+    """Refuse a decoder that reads what the encoder left on the model: each part is run by itself.
+
+    Raises:
+        VaelensError: what it reads is named.
+    """
+    with isolated(parts.module, copies=True) as state:
+        mean, _ = posterior_in(parts.encoder.function(batch.clone()), len(batch))
+        names = state.changed_names()
+        codes = parts.decodable(mean.to(batch)).clone()
+        together = images_in(parts.decoder.function(codes.clone()), len(batch)) if names else None
+    if together is None:
+        return
+    try:
+        with isolated(parts.module):
+            alone = first_result(parts.decoder.function(codes.clone()))
+        same = together.shape == alone.shape and torch.allclose(alone, together, rtol=1e-4, atol=1e-4, equal_nan=True)
+    except Exception:  # what it reads is not there
+        same = False
+    if not same:
+        raise VaelensError(
+            f"decode reads what encode left on the {type(parts.module).__name__} ({', '.join(names)}), and a lens runs "
+            "each by itself: give encode= and decode= that hand it over in the code"
+        )
+
+
+def _prepare(
+    parts: ModelParts,
+    sites: Sites,
+    points: Mapping[str, HookPoint],
+    example: Tensor,
+    ways: Collection[str],
+    report: Report,
+) -> None:
+    """Tell both parts their sites, and let them be traced into steps on two made-up images."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, *example.shape[1:], generator=generator, dtype=torch.float32).to(example)
+    of_part = {part: {name: points[name] for name in sites.of(part)} for part in ("encoder", "decoder")}
+    result: Any = parts.encoder.prepare(of_part["encoder"], images, ways, report.advance)
+    mean, _ = posterior_in(result, len(images))
+    report.advance(1 / 3)
+    parts.decoder.prepare(of_part["decoder"], parts.decodable(mean.to(images)), ways, report.advance)
