@@ -4,7 +4,7 @@ Specificity and modularity are read off effects (`latent_effects`, `decoder_resp
 too. Memory grows with the number of images by their codes alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from vaelens.arguments import Progress, Seed
 from vaelens.effects import decoder_responses, latent_effects
 from vaelens.effects.reading import ReadsFactors
 from vaelens.effects.strength import strength
@@ -24,8 +25,6 @@ from vaelens.metrics.response_modularity import (
     response_modularity,
 )
 from vaelens.metrics.unit_spread import with_unit_spread
-
-Progress = Callable[[float, float], None] | bool
 
 __all__ = [
     "causal_effect_strength",
@@ -42,7 +41,7 @@ def causal_effect_strength(
     x: Tensor | np.ndarray,
     mode: str = "range",
     values: ArrayLike | None = None,
-    seed: SupportsIndex = 0,
+    seed: Seed = 0,
     positions: str | Sequence[SupportsIndex] = "all",
     progress: Progress = True,
     tolerance: float | None = None,
@@ -99,7 +98,7 @@ def intervention_specificity(
     over: str = "pixels",
     mode: str = "range",
     values: ArrayLike | None = None,
-    seed: SupportsIndex = 0,
+    seed: Seed = 0,
     positions: str | Sequence[SupportsIndex] = "all",
     progress: Progress = True,
     reader: ReadsFactors | None = None,

@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from vaelens.doubles import doubled
+from vaelens.float64 import to_float64
 from vaelens.lens import Lens
 
 _ROWS = 64  # images whose activations are held at once
@@ -61,7 +61,7 @@ def _activations(lens: Lens, x: Tensor | np.ndarray, sites: Sequence[str]) -> It
     for start in range(0, len(x) if sites else 0, _ROWS):
         captured = lens.run(x[start : start + _ROWS], capture=sites).activations
         # A dense unit is one with a single position.
-        yield [doubled(captured[site]).reshape(*captured[site].shape[:2], -1) for site in sites]
+        yield [to_float64(captured[site]).reshape(*captured[site].shape[:2], -1) for site in sites]
 
 
 def _mean_activations(lens: Lens, x: Tensor | np.ndarray, sites: Sequence[str]) -> list[Tensor]:
