@@ -135,10 +135,13 @@ def test_the_page_of_metrics_has_the_place():
 
 def test_intervals_cover_and_the_table_says_so(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["coverage", "--repetitions", "150", "--images", "60"])
+    monkeypatch.setattr(coverage, "BEST_OF", 20)
+    monkeypatch.setattr(coverage, "significant", lambda study, repetitions, seed: (0.05, 0.05, 0.3))
     coverage.main()
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
-    assert len(rows) == len(coverage.EFFECTS)
-    for _, images, *shares, sequence in rows:
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    others = [row[0].strip("| ") for row in rows[len(coverage.EFFECTS) + 1 :]]
+    assert others == ["candidates", *coverage.CANDIDATES, "true correlation", *coverage.STUDIES]
+    for _, images, *shares, sequence in rows[1 : len(coverage.EFFECTS) + 1]:
         assert images == "60"
         # 150 repetitions of a share of 0.95 have a standard deviation of 1.8 points.
         assert all(95 - 4 * 1.8 <= float(share.rstrip(" %|")) <= 100 for share in shares)

@@ -59,7 +59,7 @@ def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
     xr.testing.assert_identical(analysis.effects["patching"], vl.patching_effects(lens, x[:10], x[10:], seed=3))
     xr.testing.assert_identical(analysis.effects["input"], vl.input_effects(lens, with_factors, n=20, seed=3))
     assert analysis.scores.value["CES"] == vl.causal_effect_strength(lens, x, seed=3).mean()
-    assert analysis.scores.value["circuit modularity"] == vl.circuit_modularity(lens, x)
+    assert analysis.scores.value["circuit modularity"] == vl.circuit_modularity(lens, x, form="paper")
     error = (lens.reconstruct(x) - x).double().square().mean()
     assert analysis.scores.value["reconstruction error"] == pytest.approx(float(error), rel=1e-6)
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import varying_factors
 from vaelens.metrics.disentanglement.classes import logistic_regression
+from vaelens.metrics.disentanglement.labels import labelled, varying_factors
 from vaelens.metrics.disentanglement.split import check_split
 
 
@@ -65,8 +65,12 @@ def explicitness(
     codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
     scores = []
     for k in varying_factors(factors, "the training images"):
-        model = logistic_regression(codes, factors[:, k], "explicitness")
-        areas = _areas(model.predict_proba(test_codes.astype(np.float64)), model.classes_, test_factors[:, k])
+        train, test = labelled(factors)[:, k], labelled(test_factors)[:, k]
+        model = logistic_regression(codes[train], factors[train, k], "explicitness")
+        areas = []
+        if test.any():
+            probabilities = model.predict_proba(test_codes[test].astype(np.float64))
+            areas = _areas(probabilities, model.classes_, test_factors[test, k])
         if not areas:
             raise VaelensError(
                 f"factor {k} has one value, or none of the training images' values, in the test images; expected at "

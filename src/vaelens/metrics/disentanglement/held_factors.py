@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, check_codes
+from vaelens.metrics.disentanglement.labels import MISSING, labelled
+from vaelens.metrics.disentanglement.pairs import warn_of_missing
 from vaelens.metrics.latent_means import latent_means
 from vaelens.progress import reporting
 
@@ -24,7 +26,7 @@ class HeldFactors:
 
     All images are equally likely, and so are all that share the value: on a full grid of factors, the other factors
     are then drawn uniformly. In a table of labels they follow the table. A value that one image alone has cannot be
-    held while the image changes; it is never drawn.
+    held while the image changes; it is never drawn. Nor is an image whose label of the held factor is missing.
 
     Args:
         ds: a dataset with factors.
@@ -34,6 +36,9 @@ class HeldFactors:
 
     Raises:
         VaelensError: if it is no such dataset, fewer than 2 factors vary, or no two images share a factor's value.
+
+    Warns:
+        VaelensWarning: labels are missing.
     """
 
     def __init__(self, ds: Any) -> None:
@@ -47,8 +52,12 @@ class HeldFactors:
                 f"{ds.name} has no factors; this score holds one factor while the others change; give the images' "
                 "factor values, or use a score that needs none, such as gaussian_total_correlation"
             )
-        values = ds.factor_values(np.arange(len(ds)))  # (N, K)
-        self.factors = np.flatnonzero(np.ptp(values.astype(np.int64), axis=0))
+        values = ds.factor_values(np.arange(len(ds))).astype(np.int64)  # (N, K)
+        have = labelled(values)
+        missing = dict(zip(map(repr, ds.factors.names), (~have).sum(axis=0).tolist(), strict=True))
+        warn_of_missing(missing, len(ds), ds.name, stacklevel=4)
+        columns = [values[have[:, k], k] for k in range(values.shape[1])]
+        self.factors = np.flatnonzero([len(column) > 0 and np.ptp(column) > 0 for column in columns])
         if len(self.factors) < 2:
             raise VaelensError(
                 f"{ds.name} has {len(self.factors)} factor that varies; expected at least 2: this score tells which "
@@ -86,9 +95,13 @@ class _Groups:
     """The images grouped by their value of one factor."""
 
     def __init__(self, values: np.ndarray, ds: FactorDataset, factor: int) -> None:
-        self._value, counts = np.unique(values, return_inverse=True, return_counts=True)[1:]
+        have = labelled(values)
+        numbers, counts = np.unique(values[have], return_inverse=True, return_counts=True)[1:]
+        self._value = np.full(len(values), MISSING)
+        self._value[have] = numbers
         self._count, self._start = counts, np.cumsum(counts) - counts
-        self._order = np.argsort(self._value, kind="stable")  # the images of value 0, those of value 1, …
+        # The images of value 0, those of value 1, …, without those whose label is missing.
+        self._order = np.argsort(self._value, kind="stable")[len(values) - len(numbers) :]
         self._shared = self._order if counts.min() > 1 else self._order[np.repeat(counts > 1, counts)]
         if len(self._shared) == 0:
             raise VaelensError(

@@ -6,14 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import (
-    check_continuous,
-    check_pair_of_kinds,
-    check_two_latents,
-    varying_factors,
-)
-from vaelens.metrics.disentanglement.information import entropy
-from vaelens.metrics.disentanglement.latent_information import binned, latent_information
+from vaelens.metrics.disentanglement.arrays import check_two_latents
+from vaelens.metrics.disentanglement.labels import check_continuous, varying_factors
+from vaelens.metrics.disentanglement.latent_information import binned, label_entropy, latent_information
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
 
 
 def mig(
@@ -85,4 +81,4 @@ def mig(
         )
     information = latent_information(codes, factors, kinds, estimator, bins, neighbours, seed)
     second, best = np.sort(information, axis=0)[-2:]  # (d, varying factors)
-    return float(np.mean((best - second) / entropy(binned(factors, kinds, bins))))
+    return float(np.mean((best - second) / label_entropy(binned(factors, kinds, bins))))

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import check_continuous, check_pair_of_kinds, varying_factors
+from vaelens.metrics.disentanglement.labels import check_continuous, varying_factors
 from vaelens.metrics.disentanglement.latent_information import latent_information
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
 
 _ROUNDING = 1e-12  # nats: information that counting leaves between independent columns
 

@@ -10,19 +10,15 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 
-from vaelens.metrics.disentanglement.arrays import (
-    CodeArray,
-    FactorArray,
-    HeldOutCodeArray,
-    HeldOutFactorArray,
-    ValueArray,
-    check_continuous,
-    check_pair_of_kinds,
-    check_two_latents,
-    varying_factors,
-)
+from vaelens.errors import VaelensError
+from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_two_latents
 from vaelens.metrics.disentanglement.classes import values_as_classes
-from vaelens.metrics.disentanglement.split import check_split
+from vaelens.metrics.disentanglement.labels import check_continuous, labelled, varying_factors
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
+from vaelens.metrics.disentanglement.split import split
+
+Labels = Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
+HeldOutLabels = Int[np.ndarray, " m"] | Float[np.ndarray, " m"]
 
 _LEAST_VARIANCE = 1e-12  # the reference's: below it a latent counts as constant
 
@@ -80,34 +76,37 @@ def sap(
         >>> round(sap(codes, factors, codes, factors), 6), round(sap(codes, factors, continuous=True), 6)
         (0.5, 1.0)
     """
-    every, values = check_pair_of_kinds(codes, factors, continuous)
-    check_two_latents(every, "use dci's informativeness for a single latent")
-    kinds = check_continuous(continuous, values.shape[1])
-    varying = varying_factors(values)
-    numbers = varying[kinds[varying]]
-    predictability = _squared_correlation(every, values[:, numbers].astype(np.float64))  # (d, varying factors)
+    all_codes, all_factors = check_pair_of_kinds(codes, factors, continuous)
+    check_two_latents(all_codes, "use dci's informativeness for a single latent")
+    kinds = check_continuous(continuous, all_factors.shape[1])
+    predictability = [
+        _squared_correlation(all_codes, all_factors[:, k]) for k in varying_factors(all_factors) if kinds[k]
+    ]
     if not kinds.all():
-        train, values, test, test_values = check_split(codes, factors, test_codes, test_factors, seed, continuous)
+        train, values, test, test_values = split(all_codes, all_factors, test_codes, test_factors, seed, continuous)
         varying = varying_factors(values, "the training images")
-        classes = varying[~kinds[varying]]
-        accuracy = _accuracy(train, values[:, classes].astype(int), test, test_values[:, classes].astype(int))
-        predictability = np.hstack([predictability, accuracy])
-    second, best = np.sort(predictability, axis=0)[-2:]
+        predictability += [
+            _accuracy(train, values[:, k], test, test_values[:, k], k) for k in varying.tolist() if not kinds[k]
+        ]
+    second, best = np.sort(predictability, axis=1)[:, -2:].T
     return float(np.mean(best - second))
 
 
 def _accuracy(
-    codes: CodeArray, factors: FactorArray, test_codes: HeldOutCodeArray, test_factors: HeldOutFactorArray
-) -> Float[np.ndarray, "d k"]:
-    """Test accuracy of a support vector machine for every latent and factor."""
+    codes: CodeArray, factor: Labels, test_codes: HeldOutCodeArray, test_factor: HeldOutLabels, k: int
+) -> Float[np.ndarray, " d"]:
+    """Test accuracy of a support vector machine from every latent, over the images that have the label."""
+    have, test_have = labelled(factor), labelled(test_factor)
+    if not test_have.any():
+        raise VaelensError(
+            f"no test image has a label of factor {k}; expected some to test its predictor on; give more test images"
+        )
+    values, test_values = factor[have].astype(np.int64), test_factor[test_have].astype(np.int64)
     with values_as_classes():
         return np.array(
             [
-                [
-                    _accuracy_of_one(latent, values, test_latent, test_values)
-                    for values, test_values in zip(factors.T, test_factors.T, strict=True)
-                ]
-                for latent, test_latent in zip(codes.T, test_codes.T, strict=True)
+                _accuracy_of_one(latent, values, test_latent, test_values)
+                for latent, test_latent in zip(codes[have].T, test_codes[test_have].T, strict=True)
             ]
         )
 
@@ -123,13 +122,14 @@ def _accuracy_of_one(
     return float(np.mean(machine.predict(test_latent[:, None]) == test_values))
 
 
-def _squared_correlation(codes: CodeArray, values: ValueArray) -> Float[np.ndarray, "d k"]:
-    """Cov(z_j, v_k)² / (Var(z_j) Var(v_k)), 0 for a constant latent."""
-    deviations = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
-    value_deviations = values - values.mean(axis=0)
-    variance = np.sum(deviations**2, axis=0) / (len(codes) - 1)
-    explained = (deviations.T @ value_deviations) ** 2 / np.sum(value_deviations**2, axis=0)
+def _squared_correlation(codes: CodeArray, factor: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+    """Cov(z_j, v)² / (Var(z_j) Var(v)) over the images that have the label, 0 for a constant latent."""
+    have = labelled(factor)
+    z, v = codes[have].astype(np.float64), factor[have].astype(np.float64)
+    deviations, value_deviations = z - z.mean(axis=0), v - v.mean()
+    variance = np.sum(deviations**2, axis=0) / (len(z) - 1)
+    explained = (value_deviations @ deviations) ** 2 / np.sum(value_deviations**2)
     shares = np.zeros_like(explained)
     varying = variance > _LEAST_VARIANCE
-    shares[varying] = explained[varying] / (variance[varying, None] * (len(codes) - 1))
+    shares[varying] = explained[varying] / (variance[varying] * (len(z) - 1))
     return shares
