@@ -56,8 +56,18 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
     assert printed[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert vl.Analysis.load(out).provenance["dataset"]["name"] == "digits"
-    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 1
-    assert "--overwrite" in capsys.readouterr().err
+    report = (out / "report.html").read_bytes()
+    command = ("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out)
+    assert run(*command) == 1
+    assert "holds this very analysis and its report already; give another --out, or --over" in capsys.readouterr().err
+    assert run(*command, "--seed", 1) == 1
+    assert "holds another analysis, with seed 0, not 1; give another folder" in capsys.readouterr().err
+    (out / "report.html").unlink()  # as if it had been cut off before the report
+    assert run(*command) == 0
+    assert (out / "report.html").read_bytes() == report
+    next((out / "effects").glob("pictures-*.nc")).unlink()
+    assert run(*command) == 0
+    assert (out / "report.html").read_bytes() == report
 
 
 def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_path, capsys, monkeypatch):

@@ -30,6 +30,7 @@ def without_factors():
 def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors):
     analysis = vl.analyse(lens, with_factors, n=20, seed=3, progress=False)
     assert list(analysis.effects) == [
+        "reconstruction",
         "latent",
         "modes",
         "recoded",
@@ -58,10 +59,10 @@ def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
     xr.testing.assert_identical(analysis.effects["latent"], vl.latent_effects(lens, x, seed=3))
     xr.testing.assert_identical(analysis.effects["patching"], vl.patching_effects(lens, x[:10], x[10:], seed=3))
     xr.testing.assert_identical(analysis.effects["input"], vl.input_effects(lens, with_factors, n=20, seed=3))
-    assert analysis.scores.value["CES"] == vl.causal_effect_strength(lens, x, seed=3).mean()
-    assert analysis.scores.value["circuit modularity"] == vl.circuit_modularity(lens, x)
+    assert analysis.scores.value["ces"] == vl.causal_effect_strength(lens, x, seed=3).mean()
+    assert analysis.scores.value["circuit_modularity"] == vl.circuit_modularity(lens, x)
     error = (lens.reconstruct(x) - x).double().square().mean()
-    assert analysis.scores.value["reconstruction error"] == pytest.approx(float(error), rel=1e-6)
+    assert analysis.scores.value["reconstruction_error"] == pytest.approx(float(error), rel=1e-6)
 
 
 def test_the_same_seed_gives_the_same_analysis(lens, with_factors):
@@ -76,7 +77,7 @@ def test_without_factors_what_needs_them_is_left_out(lens, without_factors):
     analysis = vl.analyse(lens, without_factors, progress=False)  # 512 images asked for, 12 there
     assert analysis.provenance["images"] == 12
     assert "importance" not in analysis.effects
-    assert "MIG" not in analysis.scores.index
+    assert "mig" not in analysis.scores.index
     assert "manipulation" in analysis.effects["input"].dims
     assert analysis.effects["mediation"].treatment.values.tolist() == ["another image"]
 
@@ -106,5 +107,7 @@ def test_a_decoder_of_one_layer_has_no_circuits_to_compare_and_that_is_said(with
     decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
     lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
     scores = vl.analyse(lens, with_factors, n=8, progress=False).scores
-    assert np.isnan(scores.value["circuit modularity"])
-    assert scores.made["circuit modularity"] == "the decoder has no unit between the latent and its output"
+    assert np.isnan(scores.value["circuit_modularity"])
+    assert (
+        scores.made["circuit_modularity"] == "not computed: the decoder has no unit between the latent and its output"
+    )
