@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from vaelens.analysis.cost import Cost
 
+_CHEAP = 0.02  # of the time, up to which a part is done whole
 _HALVINGS = 40  # of the span in which the common fraction of the images is looked for
 
 
@@ -44,8 +45,8 @@ class Share:
 def choose(needs: Mapping[str, Need], seconds: float) -> dict[str, Share]:
     """Chooses the largest shares that a time suffices for.
 
-    All parts take the same fraction of their images, but none fewer than it needs. Where that is still too long, pieces
-    are left out, and the images that there is time for then are taken.
+    What costs next to nothing is done whole. All others take the same fraction of their images, but none fewer than it
+    needs. Where that is still too long, pieces are left out, and the images that there is time for then are taken.
 
     Args:
         needs: of each part.
@@ -56,19 +57,23 @@ def choose(needs: Mapping[str, Need], seconds: float) -> dict[str, Share]:
         {'a': Share(images=50, pieces=1), 'b': Share(images=25, pieces=1)}
     """
     pieces = {name: len(need.pieces) for name, need in needs.items()}
+    fewest = {
+        name: need.full if need.seconds(need.whole) <= _CHEAP * seconds else need.fewest for name, need in needs.items()
+    }
 
     def shares(fraction: float) -> dict[str, Share]:
         return {
-            name: Share(min(need.full, max(need.fewest, int(fraction * need.full + 1e-9))), pieces[name])
+            name: Share(min(need.full, max(fewest[name], int(fraction * need.full + 1e-9))), pieces[name])
             for name, need in needs.items()
         }
 
     over = total(needs, shares(0.0)) - seconds
-    for name, need in sorted(needs.items(), key=lambda item: -item[1].seconds(Share(item[1].fewest, pieces[item[0]]))):
+    least = {name: need.seconds(Share(fewest[name], pieces[name])) for name, need in needs.items()}
+    for name in sorted(needs, key=lambda name: -least[name]):
         if over <= 0:
             break
         # What is spared by leaving out the last piece, the last two, … but never the first.
-        spared = list(accumulate(cost.seconds(need.fewest) for cost in reversed(need.pieces[1:])))
+        spared = list(accumulate(cost.seconds(fewest[name]) for cost in reversed(needs[name].pieces[1:])))
         dropped = next((k + 1 for k, saving in enumerate(spared) if saving >= over), len(spared))
         pieces[name] -= dropped
         over -= spared[dropped - 1] if dropped else 0.0

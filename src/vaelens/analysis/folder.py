@@ -151,9 +151,10 @@ class AnalysisFolder:
     def _clear(self, parts: Iterable[KeptPart]) -> None:
         """Removes what belongs to an analysis that was replaced; a file that can't be removed does no harm."""
         ours = {self.path / part.file for part in parts}
-        others = [path for path in (self.path / _EFFECTS).glob("*-*.nc*") if path not in ours]
+        replaced = [path for path in (self.path / _EFFECTS).glob("*-*.nc*") if path not in ours]
+        names = (*_BEFORE, *(f"{name}.unfinished" for name in (_FINISHED, _SCORES, _UNFINISHED)), _UNFINISHED)
         with suppress(OSError):
-            for path in (*others, *(self.path / name for name in (*_BEFORE, _UNFINISHED))):
+            for path in (*replaced, *(self.path / name for name in names)):
                 path.unlink(missing_ok=True)
 
 
