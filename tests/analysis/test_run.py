@@ -4,6 +4,9 @@ import torch
 import xarray as xr
 
 import vaelens as vl
+from vaelens.analysis.parts import spread
+from vaelens.analysis.run import selected_parts
+from vaelens.report import sentences
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,68 @@ def test_a_decoder_of_one_layer_has_no_circuits_to_compare_and_that_is_said(with
     assert (
         scores.made["circuit_modularity"] == "not computed: the decoder has no unit between the latent and its output"
     )
+
+
+def test_parts_are_chosen_by_name(lens, with_factors):
+    analysis = vl.analyse(lens, with_factors, n=8, progress=False, only=["pictures", "latent"])
+    assert list(analysis.effects) == ["latent", "pictures"]
+    assert analysis.provenance["left_out"]["patching"] == "it was not asked for"
+    assert analysis.provenance["left_out"]["swap"] == "the latent has no codebook"
+    assert list(analysis.scores.index)[:3] == ["active_latents", "kl", "ces"]
+    assert "mig" not in analysis.scores.index
+    few = vl.analyse(lens, with_factors, n=8, progress=False, only="latent")
+    xr.testing.assert_identical(few.effects["latent"], analysis.effects["latent"])
+    assert "importance" not in selected_parts(None, "importance")
+
+
+def test_unknown_parts_are_refused_before_the_work(lens, with_factors):
+    with pytest.raises(vl.VaelensError, match=r"unknown part of an analysis in only 'latnt'; .* did you mean 'latent'"):
+        vl.analyse(lens, with_factors, only="latnt")
+    with pytest.raises(
+        vl.VaelensError, match=r"unknown part of an analysis in skip 'patch'; .* did you mean 'patching'"
+    ):
+        vl.analyse(lens, with_factors, skip=["patch"])
+    with pytest.raises(vl.VaelensError, match="only and skip leave no part"):
+        vl.analyse(lens, with_factors, only="latent", skip="latent")
+    with pytest.raises(
+        vl.VaelensError, match=r"no part that was asked for can be made .swap: the latent has no codebook"
+    ):
+        vl.analyse(lens, with_factors, only="swap", progress=False)
+    for minutes in (0, -1, float("inf"), float("nan"), True):
+        with pytest.raises(vl.VaelensError, match="expected how long the analysis may take, a number above 0"):
+            vl.analyse(lens, with_factors, minutes=minutes)
+
+
+def test_sites_to_patch_are_spread_over_the_model():
+    names = ["encoder.0", "encoder.1", "latent", "decoder.0", "decoder.1", "decoder.2"]
+    order = spread(names)
+    assert sorted(order) == sorted(names)
+    assert order[:3] == ["latent", "encoder.0", "decoder.2"]
+    assert spread(["latent"]) == ["latent"]
+
+
+def test_reconstructions_that_are_all_alike_are_said_to_be(with_factors):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        decoder[0].weight.zero_()
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    analysis = vl.analyse(lens, with_factors, n=8, progress=False, skip="importance")
+    assert analysis.scores.made["ces_relative"] == "not computed: all reconstructions are alike"
+    assert any(sentence.startswith("All reconstructions are alike") for sentence in sentences(analysis))
+
+
+def test_one_latent_is_compared_with_nothing(with_factors, tmp_path):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+    decoder = torch.nn.Sequential(torch.nn.Linear(1, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    analysis = vl.analyse(lens, with_factors, n=16, progress=False)
+    found = sentences(analysis)
+    assert any("there is no other to compare it with" in sentence for sentence in found)
+    assert any(sentence.startswith("Setting its latent moves the image: CES ") for sentence in found)
+    assert any(sentence.startswith("Changing level moves latent 0 by ") for sentence in found)
+    of_latents = [sentence for sentence in found if "unit" not in sentence]
+    assert not any(word in " ".join(of_latents) for word in (" most ", "most,", "largest", "least:"))
+    assert analysis.scores.made["circuit_modularity"].startswith("not computed: ")
+    assert analysis.scores.made["specificity_normalised_latents"].startswith("not computed: one latent alone")
+    analysis.report(tmp_path / "report.html")

@@ -193,7 +193,7 @@ def _patching(subject: Subject, full: int) -> Part:
     """Patching every unit, site by site: the latent first, then sites spread over encoder and decoder."""
     lens, x, seed = subject.lens, subject.x, subject.seed
     in_order = [name for name in lens.sites if name != lens.sites.output]
-    sites = _spread(in_order)
+    sites = spread(in_order)
 
     def patched(pairs: int, names: Sequence[str], moved: Moved) -> xr.Dataset:
         return patching_effects(lens, *_two_halves(x, pairs), names, seed=seed, progress=moved)
@@ -220,7 +220,7 @@ def _patching(subject: Subject, full: int) -> Part:
     return Part("patching", full, run, "pairs", sites, cost)
 
 
-def _spread(names: Sequence[str]) -> list[str]:
+def spread(names: Sequence[str]) -> list[str]:
     """Orders names so that every beginning is spread over all: the latent, both ends, the middle, the quarters."""
     order, gap = [names.index(LATENT), 0, len(names) - 1], len(names) - 1
     while gap > 1:
