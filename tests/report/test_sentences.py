@@ -171,3 +171,51 @@ def test_a_failed_check_comes_first(made):
 def test_something_else_is_refused():
     with pytest.raises(VaelensError, match=r"expected an Analysis, got a dict; make one with vl\.analyse"):
         sentences({})
+
+
+def test_a_score_stands_beside_chance_and_one_not_above_it_is_no_finding(made):
+    analysis = made()
+    analysis.scores.loc["dci_disentanglement", ["low", "high", "chance"]] = [0.3, 0.35, 0.01]
+    analysis.scores.loc["mig", ["low", "high", "chance"]] = [0.04, 0.05, 0.042]
+    found = sentences(analysis)
+    assert (
+        "Against the factors, each from 0 to 1: DCI disentanglement 0.321 [0.300, 0.350] (by chance 0.0100)." in found
+    )
+    assert "Not told from what chance alone gives: MIG 0.046 [0.040, 0.050] (by chance 0.0420)." in found
+    analysis.scores.loc["circuit_modularity", "chance"] = 0.75
+    assert about(analysis, "Circuit").startswith(
+        "Circuit modularity is 0.625, where units that are shuffled within each site have 0.750 (3 active latents, 20 "
+        "images): 1 when"
+    )
+
+
+def test_all_reconstructions_alike_are_said_to_be(made):
+    analysis = made()
+    analysis.effects["latent"].attrs["reference_distance"] = 0.0
+    assert about(analysis, "All reconstructions are alike").endswith("that a latent or a unit could carry.")
+    assert not any("alike:" in sentence for sentence in sentences(made()))
+
+
+def test_one_latent_has_nothing_to_be_compared_with(made):
+    found = sentences(made(ces=[7.0]))
+    assert "Its one latent is active (KL above 0.01 nat); there is no other to compare it with." in found
+    assert any(sentence.startswith("Setting its latent moves the image: CES 7.00") for sentence in found)
+    assert any(
+        sentence == "Changing shape moves latent 0 by 0.50 [0.40, 0.60] standard deviations." for sentence in found
+    )
+    assert not any("concentrated" in sentence or "indirect" in sentence for sentence in found)
+
+
+def test_the_only_active_latent_is_said_to_be_so(made):
+    assert about(made(active=[False, True, False]), "Latent 1").startswith(
+        "Latent 1, the only one that is active, moves the image: CES 7.00"
+    )
+
+
+def test_of_parts_that_are_missing_nothing_is_said(made):
+    analysis = made()
+    for name in ("latent", "modes", "recoded", "input", "importance"):
+        del analysis.effects[name]
+    found = sentences(analysis)
+    assert not any("moves" in sentence or "Against" in sentence for sentence in found)
+    assert any(sentence.startswith("Of 7 units after the encoder") for sentence in found)

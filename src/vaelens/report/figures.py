@@ -35,6 +35,7 @@ _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
 _WRITTEN_GRID = 8  # the same of each of three beside each other
 _SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
+_TITLE = 310  # pixels that the longest title of a matrix takes
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
 _BESIDE = ("recovered_low", "recovered_high", "recovered_chance", "effect")  # what pointing at a unit tells besides
 _TEMPLATE = go.layout.Template(layout=LAYOUT)
@@ -170,7 +171,7 @@ def associations(
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
     narrowest = 110 + (34 if written else latent_width(len(names))) * len(names) * across
-    return _styled(plot, inside + 77, max(420, narrowest), left=room(rows))
+    return _styled(plot, inside + 77, max(narrowest, 110 + _TITLE * across), left=room(rows))
 
 
 def recovered_fractions(effects: xr.Dataset) -> Figure:

@@ -216,9 +216,11 @@ def _modularity(analysis: Analysis) -> list[str]:
     modularity, made = spoken_score(analysis, "circuit_modularity"), analysis.scores["made"]["circuit_modularity"]
     if modularity is None:
         return [f"Circuit modularity is not defined here: {_reason(made)}."]
+    chance = float(analysis.scores["chance"]["circuit_modularity"])
+    beside = f", where units that are shuffled within each site have {number(chance)}" if np.isfinite(chance) else ""
     return [
-        f"Circuit modularity is {modularity} ({made}): 1 when latents drive unrelated sets of decoder units, 0 "
-        "when they drive them in the same proportions."
+        f"Circuit modularity is {modularity}{beside} ({made.partition('; chance')[0]}): 1 when latents drive unrelated "
+        "sets of decoder units, 0 when they drive them in the same proportions."
     ]
 
 
@@ -229,9 +231,18 @@ def _scores(analysis: Analysis) -> list[str]:
     keys = [key for key in analysis.scores.index if METRICS[key].is_fraction and key in analysis.effects["importance"]]
     scored = {key: spoken_score(analysis, key) for key in keys}
     said = []
-    fractions = [f"{METRICS[key].label} {value}" for key, value in scored.items() if value is not None]
-    if fractions:
-        said.append(f"Against the factors, each from 0 to 1: {listed(fractions)}.")
+    above: list[str] = []
+    below: list[str] = []
+    for key, value in scored.items():
+        if value is None:
+            continue
+        low, chance = (float(analysis.scores[column][key]) for column in ("low", "chance"))
+        beside = f" (by chance {number(chance)})" if np.isfinite(chance) else ""
+        (below if low <= chance else above).append(f"{METRICS[key].label} {value}{beside}")
+    if above:
+        said.append(f"Against the factors, each from 0 to 1: {listed(above)}.")
+    if below:
+        said.append(f"Not told from what chance alone gives: {listed(below)}.")
     reasons: dict[str, list[str]] = {}
     for key, value in scored.items():
         if value is None:
