@@ -23,7 +23,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def scored(data):
-    return disentanglement(*data, ["one", "two"], 200, seed=1, made="400 codes")
+    return disentanglement(*data, ["one", "two"], 200, seed=1, origin="400 codes")
 
 
 def test_the_scores_are_those_of_the_public_functions(data, scored):
@@ -57,7 +57,7 @@ def test_chance_lies_far_below_codes_that_are_the_factors(scored):
 
 def test_a_score_that_is_not_defined_is_nan_and_says_why(data):
     codes, factors = data
-    scored = disentanglement(codes[:, :1], factors[:, :1], ["one"], 100, seed=0, made="codes")
+    scored = disentanglement(codes[:, :1], factors[:, :1], ["one"], 100, seed=0, origin="codes")
     for key in ("mig", "sap", "modularity", "dci_disentanglement", "dci_completeness"):
         assert np.isnan([scored[f"{key}{end}"] for end in ("", "_low", "_high")]).all(), key
         assert scored.attrs[f"{key}_made"].startswith("not computed: "), key
@@ -72,7 +72,7 @@ def test_a_score_that_is_not_defined_is_nan_and_says_why(data):
 
 def test_factors_of_one_value_leave_every_score_of_them_uncomputed(data):
     codes, factors = data
-    scored = disentanglement(codes, np.zeros_like(factors), ["one", "two"], 100, seed=0, made="codes")
+    scored = disentanglement(codes, np.zeros_like(factors), ["one", "two"], 100, seed=0, origin="codes")
     for key in (*DCI_SCORES, *SCORERS):
         if key != "total_correlation":
             assert np.isnan(scored[key]), key
@@ -83,7 +83,7 @@ def test_factors_of_one_value_leave_every_score_of_them_uncomputed(data):
 def test_its_steps_add_up_to_what_it_announces(data):
     steps = []
     disentanglement(
-        *data, ["one", "two"], 100, seed=0, made="codes", progress=lambda done, total: steps.append((done, total))
+        *data, ["one", "two"], 100, seed=0, origin="codes", progress=lambda done, total: steps.append((done, total))
     )
     assert steps[-1][0] == steps[-1][1]
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})

@@ -4,8 +4,10 @@ import torch
 import xarray as xr
 
 import vaelens as vl
-from vaelens.analysis.parts import spread
+from vaelens.analysis.choice import Share
+from vaelens.analysis.parts import Late, parts_of, spread
 from vaelens.analysis.run import selected_parts
+from vaelens.analysis.subject import Subject
 from vaelens.report import sentences
 
 
@@ -179,3 +181,24 @@ def test_one_latent_is_compared_with_nothing(with_factors, tmp_path):
     assert analysis.scores.made["circuit_modularity"].startswith("not computed: ")
     assert analysis.scores.made["specificity_normalised_latents"].startswith("not computed: one latent alone")
     analysis.report(tmp_path / "report.html")
+
+
+def test_patching_that_is_cut_short_has_whole_sites_as_they_would_be_alone(lens, with_factors):
+    x, labels = with_factors.sample(20, seed=0)
+    parts, _ = parts_of(Subject(lens, with_factors, x, labels, None, 0), {})
+    patching = parts["patching"]
+    assert patching.pieces[0] == "latent"
+    steps = []
+
+    def late(done, total):
+        steps.append(done / total)
+        if len(steps) > 5:
+            raise Late
+
+    cut = patching.run_until(Share(6, len(patching.pieces)), late)
+    sites = list(dict.fromkeys(cut.site.values.tolist()))
+    assert 1 < len(sites) < len(patching.pieces)
+    assert steps == sorted(steps)
+    xr.testing.assert_identical(cut, vl.patching_effects(lens, x[:6], x[6:12], sites, progress=False))
+    whole = patching.run_until(patching.whole, lambda *_: None)
+    xr.testing.assert_identical(whole, patching.run(patching.whole, lambda *_: None))

@@ -25,7 +25,7 @@ class Need:
     pieces: tuple[Cost, ...]
 
     def seconds(self, share: "Share") -> float:
-        """How long a share takes."""
+        """Estimates how long a share takes."""
         return sum(cost.seconds(share.images) for cost in self.pieces[: share.pieces])
 
     @property
@@ -36,7 +36,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Share:
-    """What a part takes: so many images, and the first so many of its pieces."""
+    """So many images for a part, and the first so many of its pieces."""
 
     images: int
     pieces: int
@@ -90,5 +90,5 @@ def choose(needs: Mapping[str, Need], seconds: float) -> dict[str, Share]:
 
 
 def total(needs: Mapping[str, Need], shares: Mapping[str, Share]) -> float:
-    """How long all shares take, in seconds."""
+    """Adds up how long all shares take, in seconds."""
     return sum(need.seconds(shares[name]) for name, need in needs.items())

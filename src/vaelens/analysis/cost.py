@@ -28,7 +28,7 @@ class Cost:
     is_cut: bool = False
 
     def seconds(self, images: int) -> float:
-        """How long so many images take."""
+        """Estimates how long so many images take."""
         return self.fixed + self.each * images
 
 

@@ -29,13 +29,13 @@ class _Scorer:
 
     Attributes:
         score: computes it from codes, factors and a seed.
-        made: how.
+        method: how.
         halves: of the codes, on which it is computed again for its interval.
         shuffles: of the images against the factors, whose mean is its level of chance.
     """
 
     score: Callable[[Array, Array, int], float]
-    made: str
+    method: str
     halves: int = _HALVES
     shuffles: int = 5
 
@@ -64,7 +64,7 @@ def disentanglement(
     names: Sequence[str],
     predicted: int,
     seed: int,
-    made: str,
+    origin: str,
     progress: Callable[[float, float], None] | bool = False,
 ) -> xr.Dataset:
     """Scores codes against factors, each score with an interval and its level of chance.
@@ -80,7 +80,7 @@ def disentanglement(
         names: of the factors.
         predicted: how many of the codes, the first, DCI's predictors are given.
         seed: of halves, shuffles and splits.
-        made: what the codes are.
+        origin: what the codes are.
         progress: as in `latent_effects`.
 
     Returns:
@@ -92,7 +92,7 @@ def disentanglement(
     attributes: dict[str, Any] = {"images": len(codes)}
     with reporting(progress, _STEPS, "disentanglement") as report:
         for key, scorer in SCORERS.items():
-            score, attributes[f"{key}_made"] = _score(key, scorer, codes, factors, seed, generator, f"{made}, ")
+            score, attributes[f"{key}_made"] = _score(key, scorer, codes, factors, seed, generator, f"{origin}, ")
             variables |= score
             report.advance(1 + scorer.halves + scorer.shuffles)
         few = min(predicted, len(codes))
@@ -135,9 +135,9 @@ def disentanglement_seconds(codes: Array, factors: Array, n: int, predicted: int
 
 
 def _score(
-    key: str, scorer: _Scorer, codes: Array, factors: Array, seed: int, generator: np.random.Generator, made: str
+    key: str, scorer: _Scorer, codes: Array, factors: Array, seed: int, generator: np.random.Generator, origin: str
 ) -> tuple[dict[str, Any], str]:
-    """Computes a score of all codes with its interval and, with shuffles, the level of chance; and says how."""
+    """Computes a score of all codes with its interval and level of chance, and says how."""
 
     def score(rows: Array, partners: Array) -> float:
         return _or_reason(lambda: scorer.score(codes[rows], factors[partners], seed))[0]
@@ -150,13 +150,13 @@ def _score(
     if scorer.shuffles:
         shuffled = [score(np.arange(len(codes)), generator.permutation(len(codes))) for _ in range(scorer.shuffles)]
         variables[f"{key}_chance"] = ((), np.mean(shuffled))
-    return variables, f"{made}{scorer.made}" if np.isfinite(value) else f"not computed: {reason}"
+    return variables, f"{origin}{scorer.method}" if np.isfinite(value) else f"not computed: {reason}"
 
 
 def _dci(
     codes: Array, factors: Array, seed: int, generator: np.random.Generator, advance: Callable[[float], None]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Computes DCI by the reference, its intervals and chance by the fast estimator; and says how."""
+    """Computes DCI by the reference, its intervals and chance by the fast estimator, and says how."""
 
     def fast(rows: Array, partners: Array) -> Array:
         advance(1)
@@ -184,8 +184,8 @@ def _dci(
     for k, key in enumerate(DCI_SCORES):
         variables |= with_interval(key, (), value[k], _within(key, low[k], high[k]))
         variables[f"{key}_chance"] = chance[k]
-    made = f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}; interval and "
-    how = dict.fromkeys((*DCI_SCORES, "importance"), f"{made}chance by {_FAST}")
+    method = f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}; interval and "
+    how = dict.fromkeys((*DCI_SCORES, "importance"), f"{method}chance by {_FAST}")
     if np.isnan(scored.disentanglement):
         how["dci_disentanglement"] = "not computed: it compares factors, and only 1 varies"
     if np.isnan(scored.completeness):
@@ -194,20 +194,20 @@ def _dci(
 
 
 def _within(key: str, low: Any, high: Any) -> Interval:
-    """An interval cut at the ends of the score's range."""
+    """Cuts an interval at the ends of the score's range."""
     least, most = METRICS[key].range
     return np.asarray(np.maximum(low, least)), np.asarray(np.minimum(high, most))
 
 
 def _standardised(codes: Array) -> Array:
-    """Each latent with mean 0 and standard deviation 1; one that is constant 0."""
+    """Gives each latent mean 0 and standard deviation 1, and makes a constant one 0."""
     codes = np.asarray(codes, dtype=np.float64)
     spread = codes.std(axis=0)
     return (codes - codes.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
 def _or_reason(score: Callable[[], float]) -> tuple[float, str]:
-    """A score; or NaN where it is not defined, as for one latent alone, and why."""
+    """Computes a score, or says why it is not defined, as for one latent alone."""
     try:
         return score(), "it is not defined for these codes and factors"
     except VaelensError as error:
@@ -215,5 +215,5 @@ def _or_reason(score: Callable[[], float]) -> tuple[float, str]:
 
 
 def _reason(error: VaelensError) -> str:
-    """What came and what was expected, without what to do: an analysis can't do it."""
+    """Takes from an error what came and what was expected, without what to do."""
     return "; ".join(str(error).split("; ")[:2])

@@ -25,7 +25,7 @@ class Done:
 
     @property
     def parts(self) -> Mapping[str, KeptPart]:
-        """The parts that are done; each has a note on how much it was measured."""
+        """The parts that are done, each with a note on how much it was measured."""
         return self._manifest.parts
 
     @property
@@ -44,7 +44,7 @@ class Done:
         return self._manifest.provenance
 
     def resume(self, overwrite: bool) -> Analysis | None:
-        """Takes up what the folder keeps of this analysis; returns it where it is there whole.
+        """Takes up what the folder keeps of this analysis, and returns it where it is there whole.
 
         Raises:
             VaelensError: the folder holds another analysis, and it is not to be replaced; a file is damaged.
@@ -114,7 +114,7 @@ class Done:
 def _unless(
     overwrite: bool, read: Callable[[AnalysisFolder], Manifest | None], folder: AnalysisFolder
 ) -> Manifest | None:
-    """A manifest; None where it can't be read and is to be replaced."""
+    """Reads a manifest, or None where it can't be read and is to be replaced."""
     try:
         return read(folder)
     except VaelensError:

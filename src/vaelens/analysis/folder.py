@@ -85,7 +85,7 @@ class AnalysisFolder:
         return KeptPart(file, checksum)
 
     def has(self, part: KeptPart) -> bool:
-        """Whether a part's file is there."""
+        """Tells whether a part's file is there."""
         return (self.path / part.file).exists()
 
     def load(self, part: KeptPart) -> xr.Dataset:
@@ -141,7 +141,7 @@ class AnalysisFolder:
             )
 
     def has_scores(self) -> bool:
-        """Whether the table of scores is there."""
+        """Tells whether the table of scores is there."""
         return (self.path / _SCORES).exists()
 
     def write_scores(self, manifest: Manifest) -> None:
@@ -149,7 +149,7 @@ class AnalysisFolder:
         write_whole(self.path / _SCORES, _csv(manifest.scores))
 
     def _clear(self, parts: Iterable[KeptPart]) -> None:
-        """Removes what belongs to an analysis that was replaced; a file that can't be removed does no harm."""
+        """Removes what belongs to an analysis that was replaced, where it can."""
         ours = {self.path / part.file for part in parts}
         replaced = [path for path in (self.path / _EFFECTS).glob("*-*.nc*") if path not in ours]
         names = (*_BEFORE, *(f"{name}.unfinished" for name in (_FINISHED, _SCORES, _UNFINISHED)), _UNFINISHED)
@@ -159,12 +159,12 @@ class AnalysisFolder:
 
 
 def score_records(scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The table of an `Analysis` as records by key."""
+    """Turns the table of an `Analysis` into records by key."""
     return {str(key): {str(name): score[name] for name in score.index} for key, score in scores.iterrows()}
 
 
 def score_frame(scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Scores by key as the table of an `Analysis`."""
+    """Turns records by key into the table of an `Analysis`."""
     table = pd.DataFrame.from_dict(dict(scores), orient="index", columns=list(COLUMNS))
     numbers = dict.fromkeys(("value", "low", "high", "chance"), np.float64)
     return table.astype(numbers).rename_axis(index="score")

@@ -52,7 +52,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """Reads a manifest; None where there is none.
+    """Reads a manifest, or None where there is none.
 
     Raises:
         VaelensError: it is damaged, or of another version.
@@ -82,12 +82,12 @@ def read_manifest(path: Path) -> Manifest | None:
 
 
 def digest(record: Any) -> str:
-    """The SHA-256 of a record of plain values, in whatever order it was filled."""
+    """Computes the SHA-256 of a record of plain values, in whatever order it was filled."""
     return hashlib.sha256(json.dumps(plain(record), sort_keys=True).encode()).hexdigest()
 
 
 def differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """What of a kept configuration is not as asked for, in words; nothing where all is.
+    """Says what of a kept configuration is not as asked for.
 
     Example:
         >>> differences({"seed": 0, "model": {"model": "vae", "weights_sha256": "a"}}, {
@@ -123,7 +123,7 @@ def _damaged(path: Path) -> VaelensError:
 
 
 def plain(value: Any) -> Any:
-    """Makes a value what JSON returns of it: tuples lists, NumPy's numbers Python's, and NaN, which it lacks, None."""
+    """Turns a value into what JSON returns of it, and NaN, which JSON lacks, into None."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -136,7 +136,7 @@ def plain(value: Any) -> Any:
 
 
 def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
-    """A score with its numbers as they were."""
+    """Gives a score its numbers back as they were."""
     numbers = ("value", "low", "high", "chance")
     return {
         name: (math.nan if value is None else float(value)) if name in numbers else value

@@ -1,6 +1,7 @@
 """The parts of an analysis: what each measures, on how many images where there is time for all, and what it costs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,6 +45,10 @@ _TIMED_SITES = 5  # on which patching is timed; the cost of others is read off b
 _HUNDREDTHS = 100  # that a treatment's progress is told in
 
 
+class Late(Exception):
+    """Ends a part that can be ended, because the time is over."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of an analysis.
@@ -55,6 +60,7 @@ class Part:
         counted: what is counted, in the plural.
         pieces: what it can be divided into; sites in the order in which they are taken up, or one piece.
         cost: what each piece costs, from a trial of so many seconds; timed on a run by default.
+        run_until: like `run`, piece by piece until what it tells how far it is raises `Late`; where there are pieces.
         fewest: images that it needs at least.
         trial: images that it is first timed on.
     """
@@ -65,11 +71,12 @@ class Part:
     counted: str = "images"
     pieces: Sequence[str] = ("",)
     cost: Callable[[float, Clock], tuple[Cost, ...]] | None = None
+    run_until: Callable[[Share, Moved], xr.Dataset] | None = None
     fewest: int = LEAST
     trial: int = 2
 
     def need(self, patience: float, clock: Clock) -> Need:
-        """What the part costs, from a trial of about so many seconds."""
+        """Measures what the part costs, in a trial of about so many seconds."""
         if self.cost is not None:
             costs = self.cost(patience, clock)
         else:
@@ -84,7 +91,7 @@ class Part:
 
 
 def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict[str, Part], dict[str, str]]:
-    """The parts that an analysis of this subject can have, and why it can't have the others.
+    """Lists the parts that an analysis of this subject can have, and why it can't have the others.
 
     Args:
         subject: what is analysed.
@@ -171,7 +178,7 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
 
 
 def _recoded(lens: Any, x: Tensor, seed: int, moved: Moved) -> xr.Dataset:
-    """Specificity over the re-encoded latents."""
+    """Measures specificity over the re-encoded latents."""
     scores = [
         f"{name}{of}" for name in ("specificity", "specificity_normalised") for of in ("", "_mean", "_active_mean")
     ]
@@ -185,12 +192,12 @@ def _read(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
 
 
 def _two_halves(x: Tensor, pairs: int) -> tuple[Tensor, Tensor]:
-    """So many images and as many others."""
+    """Takes so many images and as many others."""
     return x[:pairs], x[pairs : 2 * pairs]
 
 
 def _patching(subject: Subject, full: int) -> Part:
-    """Patching every unit, site by site: the latent first, then sites spread over encoder and decoder."""
+    """Patches every unit, the latent first, then of sites spread over encoder and decoder."""
     lens, x, seed = subject.lens, subject.x, subject.seed
     in_order = [name for name in lens.sites if name != lens.sites.output]
     sites = spread(in_order)
@@ -201,6 +208,17 @@ def _patching(subject: Subject, full: int) -> Part:
     def run(share: Share, moved: Moved) -> xr.Dataset:
         taken = set(sites[: share.pieces])
         return patched(share.images, [name for name in in_order if name in taken], moved)
+
+    def run_until(share: Share, moved: Moved) -> xr.Dataset:
+        parts: dict[str, xr.Dataset] = {}
+        with suppress(Late):
+            for k, name in enumerate(sites[: share.pieces]):
+                # The first is measured in any case: without it there is nothing.
+                within = _between(moved, k / share.pieces, (k + 1) / share.pieces) if parts else lambda *_: None
+                parts[name] = patched(share.images, [name], within)
+        in_place = [parts[name] for name in in_order if name in parts]
+        joined = xr.concat(in_place, "unit", combine_attrs="override")
+        return joined.assign_attrs(outcomes=[outcome for part in in_place for outcome in part.attrs["outcomes"]])
 
     def seconds_a_unit(names: Sequence[str], patience: float, clock: Clock) -> tuple[float, bool]:
         """Seconds for a unit of a pair, and whether that was judged by a run that was ended early."""
@@ -217,11 +235,16 @@ def _patching(subject: Subject, full: int) -> Part:
         seconds = {name: each[k] * lens.sites[name].units for k, name in enumerate(in_order)}
         return tuple(Cost(0.0, float(seconds[name])) for name in sites)
 
-    return Part("patching", full, run, "pairs", sites, cost)
+    return Part("patching", full, run, "pairs", sites, cost, run_until)
+
+
+def _between(moved: Moved, begin: float, end: float) -> Moved:
+    """Tells the progress of a piece as that of the whole, of which it is what lies between two fractions."""
+    return lambda done, total: moved(begin + (end - begin) * done / total, 1.0)
 
 
 def spread(names: Sequence[str]) -> list[str]:
-    """Orders names so that every beginning is spread over all: the latent, both ends, the middle, the quarters."""
+    """Orders names so that every beginning of the order is spread over all, the latent first."""
     order, gap = [names.index(LATENT), 0, len(names) - 1], len(names) - 1
     while gap > 1:
         gap = -(-gap // 2)
@@ -230,7 +253,7 @@ def spread(names: Sequence[str]) -> list[str]:
 
 
 def _mediation(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
-    """The fraction of each treatment's effect on the image that passes through each latent."""
+    """Measures the fraction of each treatment's effect on the image that passes through each latent."""
     lens, ds, seed = subject.lens, subject.ds, subject.seed
     treatments: dict[str, tuple[Tensor, Tensor]] = {"another image": _two_halves(subject.x, share.images)}
     if len(ds.factors):
@@ -247,7 +270,7 @@ def _mediation(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
 
 
 def _importance(subject: Subject, full: int, predicted: int) -> Part:
-    """The disentanglement scores, DCI's with its importance matrix, of the first `predicted` codes."""
+    """Scores the codes against the factors, by DCI the first `predicted` of them."""
     lens, ds, seed = subject.lens, subject.ds, subject.seed
     what = "codes chosen" if lens.quantised else "means of the posterior"
     spatial = "means over positions of the " if len(lens.sites[LATENT].shape) > 1 else ""
@@ -257,14 +280,14 @@ def _importance(subject: Subject, full: int, predicted: int) -> Part:
         return latent_means(lens, images).numpy(), factors.numpy()
 
     def run(share: Share, moved: Moved) -> xr.Dataset:
-        made = f"{share.images} codes, {spatial}{what}"
-        return disentanglement(*codes(share.images), ds.factors.names, predicted, seed, made, moved)
+        origin = f"{share.images} codes, {spatial}{what}"
+        return disentanglement(*codes(share.images), ds.factors.names, predicted, seed, origin, moved)
 
     def cost(patience: float, clock: Clock) -> tuple[Cost, ...]:
         few = min(full, _LEAST_CODES)
         begin = clock()
-        some = codes(few)
+        sample = codes(few)
         encoded = (clock() - begin) / few
-        return (Cost(0.0, encoded + disentanglement_seconds(*some, full, predicted, seed) / full),)
+        return (Cost(0.0, encoded + disentanglement_seconds(*sample, full, predicted, seed) / full),)
 
     return Part("importance", full, run, "codes", cost=cost, fewest=_LEAST_CODES)

@@ -13,7 +13,7 @@ _NAMED = 4  # of the parts that take longest
 
 @dataclass(frozen=True)
 class Told:
-    """Plain lines on standard error, for who asked for progress; each is there at once, also in a file.
+    """Plain lines on standard error, for who asked for progress, each there at once also in a file.
 
     Attributes:
         progress: what the user gave: True for lines, anything else for none.
@@ -51,7 +51,7 @@ def amount(part: Part, share: Share) -> str:
 
 
 def described(part: Part, share: Share) -> dict[str, Any]:
-    """How much of a part was done, in types that JSON holds."""
+    """Records how much of a part was done, in types that JSON holds."""
     record: dict[str, Any] = {"counted": part.counted, "taken": share.images, "of": part.full}
     if len(part.pieces) > 1:
         record |= {"sites": share.pieces, "of_sites": len(part.pieces)}
@@ -59,7 +59,7 @@ def described(part: Part, share: Share) -> dict[str, Any]:
 
 
 def shortened(taken: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The parts that were not done as far as they would be with time for all, and how far they were.
+    """Lists the parts that were cut short, and how far they were done.
 
     Args:
         taken: of each part as `described` gives it.
@@ -81,7 +81,7 @@ def shortened(taken: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def more_time(taken: Mapping[str, Mapping[str, Any]], seconds: float) -> str:
-    """Says what more time would bring; nothing where every part is whole.
+    """Says what more time would bring, if anything.
 
     Args:
         taken: of each part as `described` gives it.
@@ -94,7 +94,7 @@ def more_time(taken: Mapping[str, Mapping[str, Any]], seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as it is spoken of.
+    """Writes a time as it is spoken of.
 
     Example:
         >>> duration(0.31), duration(42.4), duration(300), duration(5500)

@@ -43,11 +43,11 @@ class Analysis:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """All that its numbers depend on: the same configuration gives the same analysis."""
+        """All that its numbers depend on, so that the same configuration makes the same analysis."""
         return {name: self.provenance[name] for name in _CONFIGURATION if name in self.provenance}
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
-        """Writes the analysis into a folder: manifest.json, effects/ and scores.csv.
+        """Writes the analysis into a folder, as manifest.json, effects/ and scores.csv.
 
         An analysis that is there is replaced when the new one is whole. `vl.analyse(..., folder=folder)` saves each
         part as it ends instead.

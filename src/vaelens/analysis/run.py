@@ -48,7 +48,7 @@ def analyse(
     folder: str | Path | None = None,
     overwrite: bool = False,
 ) -> Analysis:
-    """Runs everything on one model: the four levels, the causal metrics, the disentanglement metrics, and pictures.
+    """Runs the four levels, the causal metrics and the disentanglement metrics on one model, and makes pictures.
 
     What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
     an image with another image. Where labels are missing, DCI and MIG take the images that have all of them, and are
@@ -123,7 +123,7 @@ def analyse(
 
 
 def selected_parts(only: str | Sequence[str] | None, skip: str | Sequence[str] | None) -> list[str]:
-    """The names of the parts to run, in their order.
+    """Lists the names of the parts to run, in their order.
 
     Raises:
         VaelensError: an unknown part, or none left.
@@ -132,15 +132,15 @@ def selected_parts(only: str | Sequence[str] | None, skip: str | Sequence[str] |
         >>> selected_parts(["swap", "latent"], None)
         ['latent', 'swap']
     """
-    taken, left = (_names(option, given) for option, given in (("only", only), ("skip", skip)))
+    taken, left = (_names(option, names) for option, names in (("only", only), ("skip", skip)))
     names = [name for name in PARTS if (only is None or name in taken) and name not in left]
     if not names:
         raise VaelensError("only and skip leave no part of the analysis; leave one of them out")
     return names
 
 
-def _names(option: str, given: str | Sequence[str] | None) -> list[str]:
-    names = [] if given is None else [given] if isinstance(given, str) else list(given)
+def _names(option: str, asked: str | Sequence[str] | None) -> list[str]:
+    names = [] if asked is None else [asked] if isinstance(asked, str) else list(asked)
     for name in names:
         if name not in PARTS:
             raise unknown(f"part of an analysis in {option}", name, PARTS)

@@ -35,7 +35,7 @@ class Effects:
     seed: int
 
     def images(self, part: str) -> str:
-        """How many images a part was measured on, in words."""
+        """Says on how many images a part was measured."""
         return f"{self.parts[part].attrs['images']} images"
 
     @property
@@ -82,18 +82,18 @@ def score_table(parts: Mapping[str, xr.Dataset], seed: int) -> pd.DataFrame:
 
 
 def _of_factors(effects: Effects, key: str) -> Score | None:
-    """A score of codes and factors."""
+    """Reads off a score of codes and factors."""
     scored = effects.parts.get("importance")
     return None if scored is None or key not in scored else _read_off(scored, key, scored.attrs[f"{key}_made"])
 
 
-def _read_off(dataset: xr.Dataset, variable: str, made: str, undefined: str = "") -> Score:
-    """A score that a Dataset has, with its interval and level of chance.
+def _read_off(dataset: xr.Dataset, variable: str, how: str, undefined: str = "") -> Score:
+    """Reads a score off a Dataset, with its interval and level of chance.
 
     Args:
         dataset: where it stands.
         variable: what it is called there.
-        made: how.
+        how: it was made.
         undefined: what is said in place of it where the value is NaN.
     """
     low, high, chance = (
@@ -101,7 +101,7 @@ def _read_off(dataset: xr.Dataset, variable: str, made: str, undefined: str = ""
         for end in (f"{variable}_{end}" for end in ("low", "high", "chance"))
     )
     value = float(dataset[variable])
-    return Score(value, undefined if undefined and np.isnan(value) else made, low, high, chance)
+    return Score(value, undefined if undefined and np.isnan(value) else how, low, high, chance)
 
 
 def _scorer(function: Scorer) -> Scorer:
@@ -112,7 +112,7 @@ def _scorer(function: Scorer) -> Scorer:
 
 @_scorer
 def reconstruction_error(effects: Effects) -> Score | None:
-    """Mean squared error of a pixel."""
+    """Reads the mean squared error of a pixel."""
     if "reconstruction" not in effects.parts:
         return None
     return _read_off(effects.parts["reconstruction"], "error", f"mean over {effects.images('reconstruction')}")
@@ -120,7 +120,7 @@ def reconstruction_error(effects: Effects) -> Score | None:
 
 @_scorer
 def active_latents(effects: Effects) -> Score | None:
-    """How many latents are active."""
+    """Counts the active latents."""
     if "latent" not in effects.parts:
         return None
     latent = effects.parts["latent"]
@@ -130,7 +130,7 @@ def active_latents(effects: Effects) -> Score | None:
 
 @_scorer
 def kl(effects: Effects) -> Score | None:
-    """KL from the prior, where the encoder gives a variance."""
+    """Reads KL from the prior, where the encoder gives a variance."""
     if "latent" not in effects.parts or "kl_total" not in effects.parts["latent"]:
         return None
     return _read_off(effects.parts["latent"], "kl_total", f"KL(q(z|x) || N(0, I)), {effects.images('latent')}")
@@ -138,7 +138,7 @@ def kl(effects: Effects) -> Score | None:
 
 @_scorer
 def ces(effects: Effects) -> Score | None:
-    """CES, the mean over all latents."""
+    """Averages CES over all latents."""
     if "latent" not in effects.parts:
         return None
     mode = effects.parts["latent"].attrs["mode"]
@@ -149,31 +149,31 @@ def ces(effects: Effects) -> Score | None:
 
 @_scorer
 def ces_relative(effects: Effects) -> Score | None:
-    """CES over the mean distance between two reconstructions."""
+    """Averages CES over the mean distance between two reconstructions."""
     return _over_active(effects, "latent", "ces_relative", _ALIKE if effects.are_alike else _NO_EFFECT)
 
 
 @_scorer
 def ces_posterior(effects: Effects) -> Score | None:
-    """CES of mode "posterior"."""
+    """Averages CES of mode "posterior"."""
     return _over_active(effects, "latent", "ces_posterior")
 
 
 @_scorer
 def specificity(effects: Effects) -> Score | None:
-    """Specificity over pixels."""
+    """Averages specificity over pixels."""
     return _over_active(effects, "latent", "specificity")
 
 
 @_scorer
 def specificity_normalised(effects: Effects) -> Score | None:
-    """Normalised specificity over pixels."""
+    """Averages normalised specificity over pixels."""
     return _over_active(effects, "latent", "specificity_normalised")
 
 
 @_scorer
 def specificity_normalised_latents(effects: Effects) -> Score | None:
-    """Normalised specificity over the latents of the changed image."""
+    """Averages normalised specificity over the latents of the changed image."""
     undefined = _NO_EFFECT
     if "recoded" in effects.parts and effects.parts["recoded"].sizes["latent"] == 1:
         undefined = "not computed: one latent alone has no others to leave unchanged"
@@ -182,7 +182,7 @@ def specificity_normalised_latents(effects: Effects) -> Score | None:
 
 @_scorer
 def specificity_normalised_factors(effects: Effects) -> Score | None:
-    """Normalised specificity over the factors that a reader reads."""
+    """Averages normalised specificity over the factors that a reader reads."""
     if "read" not in effects.parts:
         return None
     factors = effects.parts["read"]["factor"].values.tolist()
@@ -192,60 +192,60 @@ def specificity_normalised_factors(effects: Effects) -> Score | None:
 
 @_scorer
 def circuit_modularity(effects: Effects) -> Score | None:
-    """Circuit modularity of the decoder's units but its output."""
+    """Computes circuit modularity over the decoder's units but its output."""
     if "responses" not in effects.parts:
         return None
     responses = effects.parts["responses"]
     modularity, compared = response_modularity(responses)
     if responses.sizes["unit"] == 0:
-        made = "not computed: the decoder has no unit between the latent and its output"
+        how = "not computed: the decoder has no unit between the latent and its output"
     elif np.isnan(modularity):
         driving = "only 1 active latent drives" if compared == 1 else f"{compared} active latents drive"
-        made = f"not computed: it compares latents, and {driving} units"
+        how = f"not computed: it compares latents, and {driving} units"
     else:
-        made = f"{compared} active latents, {effects.images('responses')}; chance: units shuffled within each site"
+        how = f"{compared} active latents, {effects.images('responses')}; chance: units shuffled within each site"
     interval = modularity_interval(responses, effects.seed)
-    return Score(modularity, made, *interval, chance_modularity(responses, effects.seed))
+    return Score(modularity, how, *interval, chance_modularity(responses, effects.seed))
 
 
 @_scorer
 def ces_relative_one_position(effects: Effects) -> Score | None:
-    """Relative CES where a latent is set at one position."""
+    """Averages relative CES where a latent is set at one position."""
     if "one_position" not in effects.parts:
         return None
-    made = f"mean over active latents, each set at one position an image, mode range, {effects.images('one_position')}"
+    how = f"mean over active latents, each set at one position an image, mode range, {effects.images('one_position')}"
     ranged = effects.parts["one_position"].sel(mode="range")
     undefined = _ALIKE if effects.are_alike else _NO_EFFECT
-    return _read_off(ranged, "ces_relative_active_mean", made, undefined)
+    return _read_off(ranged, "ces_relative_active_mean", how, undefined)
 
 
 @_scorer
 def ces_swap(effects: Effects) -> Score | None:
-    """CES of swaps of codes."""
+    """Averages CES of swaps of codes."""
     return _of_swaps(effects, "ces_mean")
 
 
 @_scorer
 def ces_relative_swap(effects: Effects) -> Score | None:
-    """CES of swaps over the mean distance between two reconstructions."""
+    """Averages CES of swaps over the mean distance between two reconstructions."""
     return _of_swaps(effects, "ces_relative_mean", _ALIKE)
 
 
 @_scorer
 def codes_used(effects: Effects) -> Score | None:
-    """How many codes the images take, and how many any number of images would at most."""
+    """Counts the codes that the images take, and bounds how many any number of images would."""
     use = _code_use(effects)
     if use is None:
         return None
-    made = (
+    how = (
         f"of {use['codes']}, at any position of {use['images']} images; upper end: of any number of images, by Chao's "
     )
-    return Score(float(use["codes_used"]), f"{made}estimate", float(use["codes_used"]), float(use["codes_used_high"]))
+    return Score(float(use["codes_used"]), f"{how}estimate", float(use["codes_used"]), float(use["codes_used_high"]))
 
 
 @_scorer
 def code_perplexity(effects: Effects) -> Score | None:
-    """The exponential of the entropy of the codes taken."""
+    """Reads the exponential of the entropy of the codes taken."""
     use = _code_use(effects)
     if use is None:
         return None
@@ -256,26 +256,26 @@ def code_perplexity(effects: Effects) -> Score | None:
 def _over_active(
     effects: Effects, part: str, variable: str, undefined: str = _NO_EFFECT, more: str = ""
 ) -> Score | None:
-    """The mean of a variable over the active latents."""
+    """Reads the mean of a variable over the active latents."""
     if part not in effects.parts:
         return None
-    made = f"mean over active latents, {effects.images(part)}{more}"
-    return _read_off(effects.parts[part], f"{variable}_active_mean", made, undefined)
+    how = f"mean over active latents, {effects.images(part)}{more}"
+    return _read_off(effects.parts[part], f"{variable}_active_mean", how, undefined)
 
 
 def _of_swaps(effects: Effects, variable: str, undefined: str = "") -> Score | None:
-    """A score of swaps; NaN where the images take one code alone."""
+    """Reads a score of swaps, NaN where the images take one code alone."""
     if "swap" in effects.parts:
         swap = effects.parts["swap"]
-        made = (
+        how = (
             f"mean over {swap.sizes['position']} positions, {swap.sizes['value']} swaps each, {effects.images('swap')}"
         )
-        return _read_off(swap, variable, made, undefined)
+        return _read_off(swap, variable, how, undefined)
     use = _code_use(effects)
     return Score(_NONE, _ONE_CODE) if use is not None and use["codes_used"] == 1 else None
 
 
 def _code_use(effects: Effects) -> Mapping[str, Any] | None:
-    """How the codebook is used, by the part that was measured on most images; None without a codebook."""
+    """Finds how the codebook is used, by the part that was measured on most images."""
     parts = [effects.parts[name] for name in ("swap", "latent") if name in effects.parts]
     return next((part.attrs for part in parts if "codes_used" in part.attrs), None)

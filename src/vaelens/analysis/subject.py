@@ -39,15 +39,15 @@ class Subject:
 
     @cached_property
     def positions(self) -> int:
-        """How many positions the latent has; 1 where it has none."""
+        """How many positions the latent has, 1 where it has none."""
         return int(np.prod(self.lens.encode(self.x[:1]).shape[2:]))
 
     def describe(self) -> dict[str, Any]:
-        """All that the numbers of an analysis depend on but what was asked for, in types that JSON holds."""
+        """Describes all that the numbers depend on but what was asked for, in types that JSON holds."""
         reader = {}
         if self.reader is not None:
-            known = {"factors": list(self.reader.factors), "accuracy": dict(self.reader.accuracy)}
-            reader = {"reader": known | {"identity": getattr(self.reader, "identity", "")}}
+            described = {"factors": list(self.reader.factors), "accuracy": dict(self.reader.accuracy)}
+            reader = {"reader": described | {"identity": getattr(self.reader, "identity", "")}}
         return {
             "versions": _versions(),
             "seed": self.seed,
@@ -60,7 +60,7 @@ class Subject:
         }
 
     def checks(self) -> dict[str, bool]:
-        """The engine's own laws on this model: patching with itself changes no bit, the whole latent hands over all."""
+        """Checks that patching with itself changes no bit, and that the whole latent hands over all, on this model."""
         base = self.lens.run(self.x[:4], capture="all")
         source = self.lens.run(self.x[4:8], capture=["latent"])
         unchanged = [

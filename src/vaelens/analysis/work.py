@@ -5,11 +5,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vaelens.analysis.choice import Need, choose
-from vaelens.analysis.cost import Clock
+from vaelens.analysis.choice import Need, Share, choose
+from vaelens.analysis.cost import Clock, Moved
 from vaelens.analysis.done import Done
 from vaelens.analysis.manifest import plain
-from vaelens.analysis.parts import PARTS, Part, parts_of
+from vaelens.analysis.parts import PARTS, Late, Part, parts_of
 from vaelens.analysis.plan import Told, amount, described, duration, estimate_line, more_time
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
@@ -72,7 +72,11 @@ class Work:
                         self._told.say(estimate_line(left, needs, shares))
                 moved = report.part(_HUNDREDTHS, f"analysing: {name}")
                 started = clock()
-                dataset = part.run(share, moved)
+                if minutes is None or part.run_until is None:
+                    dataset = part.run(share, moved)
+                else:
+                    dataset = part.run_until(share, self._limited(moved, begin + seconds))
+                    share = Share(share.images, len(set(dataset["site"].values.tolist())))
                 moved(1, 1)  # some parts say nothing of their progress
                 took = clock() - started
                 longer = needs[name].seconds(part.whole) / max(needs[name].seconds(share), 1e-9) if needs else 1.0
@@ -81,15 +85,25 @@ class Work:
                 so_far = f"{len(done.parts)} of {len(self._parts)} parts"
                 self._told.step(f"{name}: {amount(part, share)}, {duration(took)}; {so_far}")
 
+    def _limited(self, moved: Moved, end: float) -> Moved:
+        """Tells how far a part is, and ends it at a time."""
+
+        def told(done: float, total: float) -> None:
+            moved(done, total)
+            if self._clock() > end:
+                raise Late
+
+        return told
+
     def _measured(self, parts: Mapping[str, Part], seconds: float) -> dict[str, Need]:
-        """What each part costs."""
+        """Measures what each part costs."""
         patience = _SHORT_TRIAL if math.isinf(seconds) else max(_TRIAL * seconds, 1.0) / max(len(parts), 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is warned of here is warned of again when it counts
             return {name: part.need(patience, self._clock) for name, part in parts.items()}
 
     def finish(self) -> Analysis:
-        """The whole analysis, kept."""
+        """Makes the whole analysis of its parts, and keeps it."""
         done = self._done
         effects = {name: done.effects[name] for name in self._parts}
         notes = {name: done.parts[name].note for name in self._parts}
@@ -109,7 +123,7 @@ class Work:
 
 
 def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], minutes: float | None) -> list[str]:
-    """The order of the parts: within a time the longest last, which is then cut to the time that is really left."""
+    """Orders the parts, within a time the longest last, which is then cut to the time that is really left."""
     if minutes is None:
         return list(parts)
     # Pictures show what the swaps were.

@@ -14,7 +14,7 @@ LOCK = ".lock"
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Keeps others from writing an analysis into the folder during a `with`; the folder is made where there is none.
+    """Keeps others from writing an analysis into the folder, which is made where there is none, during a `with`.
 
     Raises:
         VaelensError: another is writing there, or the folder can't be made or written to.

@@ -12,7 +12,7 @@ from vaelens.report.ranking import estimates, front, position_names
 
 
 def codebook_sentences(analysis: Analysis) -> list[str]:
-    """Says what was found about the codebook, most general first; nothing where the latent is continuous."""
+    """Says what was found about the codebook of a quantised latent, most general first."""
     if "swap" in analysis.effects:
         return [*_use(analysis), *_swaps(analysis), *_beside_continuous(analysis)]
     use = code_use(analysis)
@@ -25,7 +25,7 @@ def codebook_sentences(analysis: Analysis) -> list[str]:
 
 
 def code_use(analysis: Analysis) -> Mapping[str, Any]:
-    """Finds how the codebook is used, by the part with most images; nothing where there is none."""
+    """Finds how the codebook is used, by the part with most images."""
     parts = [analysis.effects[name] for name in ("swap", "latent") if name in analysis.effects]
     return next((part.attrs for part in parts if "codes" in part.attrs), {})
 

@@ -49,12 +49,12 @@ class Figure:
     narrowest: int
 
     def html(self, name: str) -> str:
-        """The figure as a div with the id `name`; the page holds `library` once, before it."""
+        """Writes the figure as a div with the id `name`, for a page that holds `library` before it."""
         return to_html(self.plot, _CONFIG, include_plotlyjs=False, full_html=False, div_id=name)
 
 
 def library() -> str:
-    """The plotting library's own script."""
+    """Reads the plotting library's own script."""
     return get_plotlyjs()
 
 
@@ -175,7 +175,7 @@ def associations(
 
 
 def recovered_fractions(effects: xr.Dataset) -> Figure:
-    """Draws what each patched unit recovers: a cell for each unit, one block for each outcome."""
+    """Draws what each patched unit recovers, as a cell for each unit in one block for each outcome."""
     kinds = outcomes(effects)
     grids = {}
     for kind, title in (("code", "Fraction of the code's change"), ("image", "Fraction of the image's change")):
@@ -211,7 +211,7 @@ def recovered_fractions(effects: xr.Dataset) -> Figure:
 
 
 def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
-    """Draws how much of each treatment's effect goes through each latent: indirect, interaction and direct parts."""
+    """Draws the indirect, interaction and direct parts of each treatment's effect through each latent."""
     names, order = latents.names, latents.order
     treatments = [literal(name) for name in effects["treatment"].values]
     columns = 2 if len(names) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
@@ -280,7 +280,7 @@ def position_maps(swap: xr.Dataset) -> Figure:
 
 
 def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
-    """A colour bar beside its subplot."""
+    """Places a colour bar beside its subplot."""
     subplot = plot.get_subplot(row, column)
     assert subplot is not None, "a colour bar stands beside a subplot that there is"
     bottom, top = subplot[1].domain  # of its y axis

@@ -38,7 +38,7 @@ class Latents:
 
 
 def latents_of(effects: Mapping[str, xr.Dataset]) -> Latents:
-    """The latents that an analysis's effects are of; none where no part is of latents."""
+    """Finds the latents that an analysis's effects are of, if any part is of latents."""
     if "latent" in effects:
         latent = effects["latent"]
         return Latents(by_strength(latent), latent["active"].values, measured=True)

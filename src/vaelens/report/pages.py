@@ -154,7 +154,7 @@ def _tables(analysis: Analysis, latents: Latents) -> dict[str, Any]:
 
 
 def _codebook(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
-    """What is shown of swaps; nothing where none were made."""
+    """Shows swaps of codes, where some were made."""
     if "swap" not in effects:
         return {}
     swap = effects["swap"]

@@ -12,7 +12,7 @@ NAMED = 8  # so many of a list are named, more are only counted
 
 
 def spoken_score(analysis: Analysis, key: str) -> str | None:
-    """Writes a score with its interval; None where there is none, or it is NaN."""
+    """Writes a score with its interval, or None where there is none or it is NaN."""
     if key not in analysis.scores.index:
         return None
     value, low, high = (float(analysis.scores[column][key]) for column in ("value", "low", "high"))
@@ -27,7 +27,7 @@ def active_latents(effects: xr.Dataset, variable: str, analysis: Analysis) -> li
 
 
 def not_told_apart(ranked: Front, noun: str = "latent") -> str:
-    """Says what the intervals leave open; nothing where they leave nothing open."""
+    """Says what the intervals leave open, if anything."""
     rivals = [rival.name for rival in ranked.tied]
     if not rivals:
         return ""

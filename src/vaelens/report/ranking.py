@@ -65,13 +65,13 @@ def ordered(effects: xr.Dataset, variable: str, order: Sequence[int]) -> list[np
 
 
 def grid_of(swap: xr.Dataset) -> tuple[int, int]:
-    """Counts rows and columns of the positions; one row where they don't lie in a plane."""
+    """Counts rows and columns of the positions, one row where they don't lie in a plane."""
     rows = int(swap["row"].max()) + 1 if "row" in swap.coords else 1
     return rows, swap.sizes["position"] // rows
 
 
 def position_names(swap: xr.Dataset) -> list[str]:
-    """Names each position as it is spoken of: "position (1, 3)", by row and column, or "position 7"."""
+    """Names each position as it is spoken of, such as "position (1, 3)", by row and column, or "position 7"."""
     if "row" not in swap.coords:
         return [f"position {k}" for k in range(swap.sizes["position"])]
     where = zip(swap["row"].values.tolist(), swap["column"].values.tolist(), strict=True)
@@ -86,7 +86,7 @@ def outcomes(patching: xr.Dataset) -> dict[str, str]:
 
 
 def unit_names(effects: xr.Dataset) -> list[str]:
-    """Names each unit as it is spoken of: "latent 3", "decoder.2 unit 17"."""
+    """Names each unit as it is spoken of, such as "latent 3" or "decoder.2 unit 17"."""
     where = zip(effects["site"].values.astype(str), effects["index"].values.tolist(), strict=True)
     return [f"{site} {index}" if site == "latent" else f"{site} unit {index}" for site, index in where]
 

@@ -14,7 +14,7 @@ _POOR = 0.5  # of its accuracy on the dataset, below which a factor is hardly re
 
 
 def reading_sentences(analysis: Analysis) -> list[str]:
-    """Says how far the reader can be trusted, and which latent changes each factor most; nothing without a reader."""
+    """Says how far the reader can be trusted, and which latent changes each factor most."""
     if "read" not in analysis.effects:
         return []
     read = analysis.effects["read"]

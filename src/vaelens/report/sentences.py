@@ -155,7 +155,7 @@ def _moved(analysis: Analysis) -> list[str]:
 
 
 def _passed_on(analysis: Analysis, treatment: str, effect: str, before: str = "") -> str:
-    """Says which latent carries most of a treatment's effect; nothing where it was not given, or has none."""
+    """Says which latent carries most of a treatment's effect, where it was given and has one."""
     if "mediation" not in analysis.effects:
         return ""
     effects = analysis.effects["mediation"]
@@ -213,13 +213,13 @@ def _units(analysis: Analysis) -> list[str]:
 def _modularity(analysis: Analysis) -> list[str]:
     if "circuit_modularity" not in analysis.scores.index:
         return []
-    modularity, made = spoken_score(analysis, "circuit_modularity"), analysis.scores["made"]["circuit_modularity"]
+    modularity, how = spoken_score(analysis, "circuit_modularity"), analysis.scores["made"]["circuit_modularity"]
     if modularity is None:
-        return [f"Circuit modularity is not defined here: {_reason(made)}."]
+        return [f"Circuit modularity is not defined here: {_reason(how)}."]
     chance = float(analysis.scores["chance"]["circuit_modularity"])
     beside = f", where units that are shuffled within each site have {number(chance)}" if np.isfinite(chance) else ""
     return [
-        f"Circuit modularity is {modularity}{beside} ({made.partition('; chance')[0]}): 1 when latents drive unrelated "
+        f"Circuit modularity is {modularity}{beside} ({how.partition('; chance')[0]}): 1 when latents drive unrelated "
         "sets of decoder units, 0 when they drive them in the same proportions."
     ]
 
@@ -253,8 +253,8 @@ def _scores(analysis: Analysis) -> list[str]:
     return said
 
 
-def _reason(made: str) -> str:
-    return made.removeprefix(_UNDEFINED)
+def _reason(how: str) -> str:
+    return how.removeprefix(_UNDEFINED)
 
 
 def _told_from_zero(best: Estimate) -> bool:

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def latent_rows(latent: xr.Dataset | None, latents: Latents) -> list[Row]:
-    """Lists every latent's numbers, in order; "—" for what was not measured."""
+    """Lists every latent's numbers, in order, with "—" for what was not measured."""
     names = [str(k) for k in range(len(latents))]
     columns = ("ces", "ces_relative", "ces_posterior", "specificity_normalised")
     measured = {} if latent is None else {name: estimates(latent, name, names) for name in columns}
@@ -62,7 +62,7 @@ def change_rows(effects: xr.Dataset, active: np.ndarray) -> list[Row]:
 
 
 def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
-    """Lists the units with the largest recovered fractions; those without a fraction are left out."""
+    """Lists the units with the largest recovered fractions, without those that have none."""
     kinds = outcomes(effects)
     sites, names = effects["site"].values.astype(str).tolist(), unit_names(effects)
     recovered, effect = (estimates(effects, variable, names) for variable in ("recovered", "effect"))
@@ -80,7 +80,7 @@ def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
 
 
 def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
-    """Lists relative CES of every mode by what it changes: a latent at all positions or at one, or a whole code."""
+    """Lists relative CES of every mode by what it changes, a latent at all positions or at one, or a whole code."""
     swap = effects["swap"]
 
     def over_latents(part: str, mode: str) -> str:
@@ -110,7 +110,7 @@ def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
 
 
 def score_rows(scores: pd.DataFrame) -> list[Row]:
-    """Lists the scores; "—" for an interval, a level of chance, a direction or a value that there is not."""
+    """Lists the scores, with "—" for whatever a score has not."""
     rows = []
     for key, score in scores.iterrows():
         value, interval = estimate(*(float(score[column]) for column in ("value", "low", "high")))

@@ -46,7 +46,7 @@ def title(provenance: Mapping[str, Any]) -> str:
 
 
 def source(dataset: Mapping[str, Any]) -> str:
-    """Names the data: the dataset, and the folder or file of the user's own."""
+    """Names the dataset, and the folder or file of the user's own data."""
     options = dataset.get("options") or {}
     place = next((str(options[name]) for name in ("folder", "file") if options.get(name)), "")
     return f"{dataset['name']} {PurePath(place).name}".rstrip()
