@@ -14,7 +14,7 @@ import torch
 from elsewhere import ELSEWHERE, Held, reachable, waits
 
 import vaelens as vl
-from vaelens import doubles
+from vaelens import float64
 from vaelens.lens import part
 
 X, Y = torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -71,7 +71,7 @@ def difference(found, expected):
 def main():
     if "--without-doubles" in sys.argv:
         Held.without_doubles = True
-        doubles.WITHOUT.add("elsewhere")
+        float64.WITHOUT.add("elsewhere")
     part._TRUST = float("inf")  # seconds until the steps are held against the model again, which waits
     found = {}
     for name in ("vae", "vq-vae"):

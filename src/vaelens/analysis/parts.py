@@ -20,7 +20,7 @@ from vaelens.analysis.shares import shares
 from vaelens.analysis.subject import Subject
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
 from vaelens.effects.ces_by_mode import ces_by_mode
-from vaelens.lens.sites import LATENT
+from vaelens.lens import LATENT
 from vaelens.metrics.latent_means import latent_means
 from vaelens.progress import reporting
 

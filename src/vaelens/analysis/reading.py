@@ -50,7 +50,8 @@ def _read_right(
     """Counts the fraction of each factor that is read right, with the ends of its interval."""
     columns = [list(names).index(factor) if factor in names else None for factor in reader.factors]
     tallies = [BootstrapMean((), seed=seed) for _ in columns]
-    for chunk, labelled in zip(x.split(lens.rows), np.split(labels, range(lens.rows, len(x), lens.rows)), strict=True):
+    rows = lens.engine.rows
+    for chunk, labelled in zip(x.split(rows), np.split(labels, range(rows, len(x), rows)), strict=True):
         read = reader.read(lens.reconstruct(chunk).clamp(0, 1))
         for factor, column, tally in zip(reader.factors, columns, tallies, strict=True):
             if column is not None:

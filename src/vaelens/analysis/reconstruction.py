@@ -27,7 +27,7 @@ def reconstruction(
     """
     error = BootstrapMean((), seed=seed)
     with reporting(progress, len(x), "reconstructions") as report:
-        for chunk in x.split(lens.rows):
+        for chunk in x.split(lens.engine.rows):
             squared = (lens.reconstruct(chunk).cpu() - chunk.cpu()).double().square()
             error.update(squared.flatten(1).mean(dim=1).numpy())
             report.advance(len(chunk))

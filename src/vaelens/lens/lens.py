@@ -13,7 +13,7 @@ from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
 from vaelens.lens.codes import checked_codes
-from vaelens.lens.description import describe, name_of
+from vaelens.lens.description import describe, name_of, printed
 from vaelens.lens.engine import Engine
 from vaelens.lens.images import check_channels, checked_images
 from vaelens.lens.interventions import Intervention
@@ -214,14 +214,7 @@ class Lens:
         return describe(self.module, None if self.codebook is None else len(self.codebook))
 
     def __repr__(self) -> str:
-        codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        lines = [f"sweeps run the {part} by {way}" for part, way in self.execution.items()]
-        lines += [
-            f"no layer that takes hooks runs in the {part}, so it has no sites"
-            for part in ("encoder", "decoder")
-            if not self.sites.of(part)
-        ]
-        return "\n".join([f"Lens on {name_of(self.module)}{codes}", repr(self.sites), *lines])
+        return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
 
     # Running it
 

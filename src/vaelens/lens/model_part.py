@@ -7,7 +7,6 @@ the part does.
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
@@ -16,23 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
-from vaelens.lens.cached_part import CachedPart, first_result
+from vaelens.lens.cached_part import CachedPart, first_result, in_own_memory
 from vaelens.lens.calls import LAST
 from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
-from vaelens.lens.hook_points import HookPoint, presented, returned
+from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
-from vaelens.lens.incremental.layers import Layer
-from vaelens.lens.incremental.observation import Kind
-from vaelens.lens.incremental.rows import select_rows
 from vaelens.lens.incremental.steps import Step, ValueEdit, references
-from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, sampled, trace_part
+from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, keep_sample, trace_part
 from vaelens.lens.interchange import SiteInterchange
 from vaelens.lens.isolation import isolated
 from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.regions import Region
 from vaelens.lens.row_independence import Rows, rows_of
 from vaelens.lens.settings import FP32, HOOKS, in_precision
+from vaelens.lens.source_change import SourceChange, at_point, both, replaced
 from vaelens.progress import Advance
 
 # Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
@@ -40,7 +37,6 @@ from vaelens.progress import Advance
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
 _TRUST, _SHARE = 2.0, 20  # seconds for which steps that were compared with the model are believed; times what it took
-_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
 INPUT, RESULT = "the part's input", "the part's result"
 
 Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interchange, or the rows' new values
@@ -85,15 +81,10 @@ class ModelPart:
         self.points, self._traced, self._plans, self._forms = points, None, {}, {}
         self._trusted_until = -math.inf
         samples: dict[str, Sample] = {}
-
-        def sample(name: str, activation: Tensor) -> Tensor:
-            samples[name] = sampled(activation)
-            return activation
-
-        edits = {name: partial(sample, name) for name in points}
+        edits = {name: partial(keep_sample, samples, name) for name in points}
         with isolated(self.model, copies=True):
             original, _ = execute(self.function, example.clone(), points, edits, ())
-            result = _fresh(original, copied=True)
+            result = in_own_memory(original, copied=True)
         self.rows = rows_of(self.model, self.function, example, original, result)
         advance(1 / 3)
         traced: TracedPart | str = "they were asked for"
@@ -125,7 +116,7 @@ class ModelPart:
     @property
     def forms(self) -> Mapping[str, str]:
         """The form of each linear layer, by the name of its step."""
-        return {} if self._traced is None else {step.name: layer.form for step, layer in self._traced.layers.items()}
+        return {step.name: layer.form for step, layer in self._layers.items()}
 
     # Running it whole
 
@@ -207,14 +198,14 @@ class ModelPart:
             for site, source in sources.items():
                 step = self._step(traced, site)
                 kind, value = traced.known.kinds[step], cached.values.get(step)
-                changes[step] = _SourceChange(source, self.points.get(site), rows, value, kind)
+                changes[step] = SourceChange(source, self.points.get(site), rows, value, kind)
             clamps = self._at_steps(cached.clamps(rows)) if cached.clamped else {}
             values = plan.run(Rerun(cached.values, selection, changes, clamps, traced.layers))
             return {target: self._target_value(traced, target, values) for target in targets}
 
     def forget_weights(self) -> None:
         """Have weights put in form anew where a sweep begins: a change through `.data` leaves no trace on them."""
-        for layer in [] if self._traced is None else self._traced.layers.values():
+        for layer in self._layers.values():
             layer.forget()
 
     def floats(self, sites: Collection[str]) -> tuple[int, int]:
@@ -237,6 +228,10 @@ class ModelPart:
 
     # Inside
 
+    @property
+    def _layers(self) -> Mapping[Step, Layer]:
+        return {} if self._traced is None else self._traced.layers
+
     def _as_steps(self) -> TracedPart | None:
         """The steps, where they still are what the model does."""
         if self._traced is None or self._modules.interception() is not None:
@@ -250,7 +245,7 @@ class ModelPart:
         result, captured = execute(self.function, inputs, self.points, edits, capture)
         if self.rows.reuses_memory:
             captured = {name: activation.clone() for name, activation in captured.items()}
-        return _fresh(result, self.rows.reuses_memory), captured
+        return in_own_memory(result, self.rows.reuses_memory), captured
 
     def _compare(self, traced: TracedPart, inputs: Tensor) -> None:
         """Compare the steps with the model now and then: Python may take another path than when they were traced.
@@ -261,13 +256,7 @@ class ModelPart:
         began = time.monotonic()
         if began < self._trusted_until:
             return
-        row = inputs[:1]
-        by_model = first_result(self.function(row.clone()))
-        as_steps = first_result(traced.program.run(row.clone())[0])
-        drift = max(_DRIFT, 8 * torch.finfo(as_steps.dtype).eps)
-        if by_model.shape != as_steps.shape or (
-            float((by_model - as_steps).abs().max()) > drift * float(by_model.abs().max())
-        ):
+        if traced.differs_from(self.function, inputs[:1]):
             raise VaelensError(
                 f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
                 "another path now; make a new Lens"
@@ -309,7 +298,7 @@ class ModelPart:
 
     def _at_steps(self, edits: Mapping[str, ActivationEdit]) -> dict[Step, ValueEdit]:
         assert self._traced is not None, "steps are edited where there are steps"
-        return {self._traced.places[name]: _at_point(self.points[name], edit) for name, edit in edits.items()}
+        return {self._traced.places[name]: at_point(self.points[name], edit) for name, edit in edits.items()}
 
     def _rerun_by_hooks(
         self, cached: CachedPart, rows: Tensor, sources: Sources, targets: Collection[str]
@@ -317,8 +306,8 @@ class ModelPart:
         edits = cached.clamps(rows)
         for site, source in sources.items():
             if site != INPUT:
-                edit = source.edit if isinstance(source, SiteInterchange) else partial(_replaced, source)
-                edits[site] = edit if site not in edits else partial(_both, edits[site], edit)
+                edit = source.edit if isinstance(source, SiteInterchange) else partial(replaced, source)
+                edits[site] = edit if site not in edits else partial(both, edits[site], edit)
         source = sources.get(INPUT)
         if source is None:
             inputs = cached.inputs.index_select(0, rows)
@@ -327,58 +316,3 @@ class ModelPart:
         capture = [target for target in targets if target != RESULT]
         result, captured = self._by_hooks(inputs, edits, capture)
         return {target: first_result(result) if target == RESULT else captured[target] for target in targets}
-
-
-@dataclass(frozen=True, eq=False)
-class _SourceChange:
-    """The change of a source's step in a rerun: an interchange at its site, or values for all rows."""
-
-    source: SiteInterchange | Tensor
-    point: HookPoint | None
-    rows: Tensor
-    cached: Any
-    kind: Kind
-
-    def value(self) -> Any:
-        """What the step's value becomes, where nothing before it changes."""
-        changed = self.source if isinstance(self.source, Tensor) else self.source.activation()
-        if self.point is None:
-            return changed
-        whole: Any = changed
-        if self.point.element is not None and not self.point.functions:
-            # Of a value without rows nothing but the site is read.
-            whole = select_rows(self.cached, self.rows) if self.kind is Kind.ROWS else self.cached
-        return returned(changed, whole, self.point)
-
-    def edit(self, value: Any) -> Any:
-        """What flows on in place of the value that these rows have come to."""
-        assert self.point is not None, "nothing comes before a part's input"
-        assert isinstance(self.source, SiteInterchange), "only inputs are replaced as a whole"
-        return returned(self.source.edit(presented(value, self.point)), value, self.point)
-
-    def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """What the value of a layer right behind the site becomes, from that in the cached run."""
-        assert isinstance(self.source, SiteInterchange), "only single units' changes are updated"
-        return self.source.update(layer, value)
-
-
-def _at_point(point: HookPoint, edit: ActivationEdit) -> ValueEdit:
-    return lambda value: returned(edit(presented(value, point)), value, point)
-
-
-def _replaced(values: Tensor, activation: Tensor) -> Tensor:
-    return values.to(activation)
-
-
-def _both(first: ActivationEdit, second: ActivationEdit, activation: Tensor) -> Tensor:
-    return second(first(activation))
-
-
-def _fresh(result: Any, copied: bool = False) -> Any:
-    """What a part returned, out of inference mode, and in memory of its own where that is asked for."""
-    if isinstance(result, Tensor):
-        return result.clone() if copied or result.is_inference() else result
-    if isinstance(result, tuple | list):
-        elements = [_fresh(element, copied) for element in result]
-        return type(result)._make(elements) if hasattr(result, "_make") else type(result)(elements)
-    return result
