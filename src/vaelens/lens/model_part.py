@@ -21,6 +21,7 @@ from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
 from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
+from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.steps import Step, ValueEdit, references
 from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, keep_sample, trace_part
 from vaelens.lens.interchange import SiteInterchange
