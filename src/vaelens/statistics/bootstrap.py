@@ -75,7 +75,7 @@ class BootstrapMean:
         self._origin = torch.zeros(cells, dtype=torch.float64)
         self._sum = torch.zeros_like(self._origin)
         self._weights = np.zeros(resamples)  # Σ_i w_ri
-        self._weighted = torch.zeros(resamples, cells)  # Σ_i w_ri (v_i - origin)
+        self._weighted = torch.zeros(resamples, cells, dtype=torch.float32)  # Σ_i w_ri (v_i - origin)
 
     def update(self, values: ArrayLike | Tensor) -> None:
         """Adds the values of n images.
@@ -116,7 +116,7 @@ class BootstrapMean:
             self._origin = to_float64(values[0]).clone()
             if self._origin.device != self._sum.device:
                 self._sum = torch.zeros_like(self._origin)
-                self._weighted = torch.zeros(self._weighted.shape, device=self._origin.device)
+                self._weighted = torch.zeros(self._weighted.shape, dtype=torch.float32, device=self._origin.device)
         return values.to(self._origin.device, torch.promote_types(values.dtype, torch.float32))
 
     @property
