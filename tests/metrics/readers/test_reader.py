@@ -55,7 +55,7 @@ def test_a_decoder_that_moves_the_square_is_specific_to_its_place(trained, joine
             torch.nn.Unflatten(1, (1, 16, 16)),
         ),
     )
-    lens = vl.Lens(model, model.encoder, model.decoder)
+    lens = vl.Lens(model, model.encoder, model.decoder, example=squares[:1, None])
     effects = vl.latent_effects(
         lens, squares[:1, None], values=[1.0], over="factors", reader=trained[0].only(["row", "column"])
     )
