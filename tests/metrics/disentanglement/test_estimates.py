@@ -68,20 +68,20 @@ def test_everything_is_finite_and_in_range_or_says_why_not(arrays):
 def test_value_interval_and_chance_are_of_one_scorer(arrays):
     seen = []
 
-    def score(given, seed):
-        seen.append((len(given.codes), len(given.test_codes), seed, given.factors[:, 0]))
-        return (given.codes[:, 0].mean(), float(np.mean(given.factors[:, 0] == (given.codes[:, 0] > 0.5))))
+    def score(parts, seed):
+        seen.append((len(parts.codes), len(parts.test_codes), seed, parts.factors[:, 0]))
+        return (parts.codes[:, 0].mean(), float(np.mean(parts.factors[:, 0] == (parts.codes[:, 0] > 0.5))))
 
     scorer = Scorer(("first", "second"), "plain", score, tested=True, halves=7, shuffles=3)
-    given = ScoredArrays(*arrays)
-    first, second = estimate_score(scorer, given, seed=5)
+    parts = ScoredArrays(*arrays)
+    first, second = estimate_score(scorer, parts, seed=5)
     assert [entry[:3] for entry in seen] == [(400, 200, 5)] + 7 * [(200, 100, 5)] + 3 * [(400, 200, 5)]
     assert first.estimator == second.estimator == "plain"
     values = [arrays[0][:, 0].mean(), np.mean(arrays[1][:, 0] == (arrays[0][:, 0] > 0.5))]
     assert [first.value, second.value] == pytest.approx(values)
     generator = np.random.default_rng(5)
-    halves = [score(given.half(generator), 5) for _ in range(7)]
-    chance = np.mean([score(given.shuffled(generator), 5) for _ in range(3)], axis=0)
+    halves = [score(parts.half(generator), 5) for _ in range(7)]
+    chance = np.mean([score(parts.shuffled(generator), 5) for _ in range(3)], axis=0)
     low, high = half_sample_interval(values, halves, doublings=np.log2(60_000 / 400))
     assert (first.low, first.high) == pytest.approx((max(low[0], 0), min(high[0], 1)))
     assert (second.low, second.high) == pytest.approx((max(low[1], 0), min(high[1], 1)))
@@ -101,11 +101,11 @@ def test_information_is_counted_in_bins_where_codes_are_many():
 
 def test_total_correlation_may_be_of_some_latents(arrays):
     dead = np.column_stack([arrays[0], 1e-6 * arrays[0][:, 0]])
-    given = ScoredArrays(dead, arrays[1], dead[:0], arrays[1][:0])
-    (everything,) = estimate_score(scorers(400)["total_correlation"], given)
+    parts = ScoredArrays(dead, arrays[1], dead[:0], arrays[1][:0])
+    (everything,) = estimate_score(scorers(400)["total_correlation"], parts)
     assert np.isnan([everything.value, everything.low]).all()
     assert everything.reason == "infinite: a latent is a linear function of others"
-    (live,) = estimate_score(scorers(400, latents=range(4))["total_correlation"], given)
+    (live,) = estimate_score(scorers(400, latents=range(4))["total_correlation"], parts)
     assert live.value == gaussian_total_correlation(arrays[0])
     assert live.low < live.value < live.high
 
@@ -123,8 +123,8 @@ def test_a_score_that_cannot_be_computed_says_why():
 
 
 def test_a_half_without_a_score_leaves_no_interval(arrays):
-    def score(given, seed):
-        if len(given.codes) < 400:
+    def score(parts, seed):
+        if len(parts.codes) < 400:
             raise VaelensError("too few codes for this one")
         return (0.5,)
 
