@@ -184,11 +184,11 @@ def shares(effects: Effects, images: int, repetitions: int, seed: int) -> list[f
         cells = min(_TOGETHER, repetitions - start)
         values = effects.draw(rng, (images, cells))
         # The reference distance of a relative effect: it moves with the image's own effect, and has a mean of 5.
-        others = 5 + 0.5 * (values - effects.mean) + rng.normal(size=values.shape)
+        denominators = 5 + 0.5 * (values - effects.mean) + rng.normal(size=values.shape)
         mean, reference = (BootstrapMean((cells,), seed=seed + start) for _ in range(2))
         sequence, missed = ConfidenceSequence((cells,), (0.0, BOUND), LEVEL), np.zeros(cells, bool)
         mean.update(values)
-        reference.update(others)
+        reference.update(denominators)
         for end in range(LOOK, images + 1, LOOK):
             sequence.update(values[end - LOOK : end])
             missed |= ~covered(sequence.interval(), effects.mean)

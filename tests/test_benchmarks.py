@@ -115,6 +115,28 @@ def test_the_metrics_script_prints_ours_beside_plain_ones_that_agree(capsys, mon
         assert float(ours) == pytest.approx(float(plain), abs=0.011), name
 
 
+def test_the_table_of_intervals_holds_every_score_that_has_one(monkeypatch):
+    monkeypatch.setattr(metrics, "MANY", 900)
+    lines = metrics.intervals_table(codes=300, tests=150, repetitions=dict.fromkeys(metrics.scorers(300), 2))
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "---" not in line][1:]
+    scores = [key.replace("_", " ") for s in metrics.scorers(300).values() for key in s.keys if not s.no_interval]
+    assert [row[1] for row in rows] == 2 * scores
+    assert {row[0] for row in rows} == {"aligned", "entangled"}
+    for _, score, _, truth, value, half, _, sets in rows:
+        assert abs(float(truth) - float(value)) < 0.35, score
+        assert 0 < float(half) < 1, score
+        assert sets == "2"
+
+
+def test_populations_are_what_they_are_called():
+    for kind, apart in (("aligned", 0.9), ("entangled", 0.0)):
+        codes, factors = metrics.population(kind, 4000, np.random.default_rng(0))
+        assert [len(np.unique(column)) for column in factors.T] == list(metrics.DSPRITES)
+        strongest = np.abs(np.corrcoef(codes, factors, rowvar=False)[:10, 10:]).max(axis=0)
+        assert (strongest > apart).all()
+        assert (strongest < 0.99).all()
+
+
 def test_code_sets_hold_what_they_are_called():
     for sizes in (metrics.SMALL, metrics.DSPRITES):
         factors, sets = metrics.code_sets(600, sizes)

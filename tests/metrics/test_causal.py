@@ -121,9 +121,9 @@ def test_no_hidden_site_of_a_vae_has_a_scale_that_matters():
     papers = []
     for site in range(len([name for name in plain.sites if name.startswith("decoder.")]) - 1):
         torch.manual_seed(0)
-        other = rescaled(site)
-        assert vl.circuit_modularity(other, x) == pytest.approx(normalised, rel=1e-4)
-        papers.append(vl.circuit_modularity(other, x, form="paper"))
+        scaled_site = rescaled(site)
+        assert vl.circuit_modularity(scaled_site, x) == pytest.approx(normalised, rel=1e-4)
+        papers.append(vl.circuit_modularity(scaled_site, x, form="paper"))
     assert max(abs(value - paper) for value in papers) > 0.01
 
 

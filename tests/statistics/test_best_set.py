@@ -31,9 +31,9 @@ def test_sets_are_those_of_slow_stepping(seed):
     rng = np.random.default_rng(seed)
     estimates = np.sort(rng.normal(size=7))
     replicates = estimates + rng.normal(size=(80, 1)) + rng.uniform(0.1, 0.5) * rng.normal(size=(80, 7))
-    found = best_set(estimates, replicates, 0.9)
-    np.testing.assert_array_equal(found, slow(estimates, replicates, 0.9))
-    np.testing.assert_array_equal(best_set(-estimates, -replicates, 0.9, largest=False), found)
+    chosen = best_set(estimates, replicates, 0.9)
+    np.testing.assert_array_equal(chosen, slow(estimates, replicates, 0.9))
+    np.testing.assert_array_equal(best_set(-estimates, -replicates, 0.9, largest=False), chosen)
 
 
 def test_two_candidates_are_a_two_sided_test_of_their_difference():
@@ -77,9 +77,9 @@ def test_many_candidates_take_little_time_and_the_set_does_not_depend_on_those_f
     rng = np.random.default_rng(0)
     means = np.concatenate([[1.0, 0.99], np.full(1500, -5.0)])
     replicates = means + 0.1 * rng.normal(size=(1000, len(means)))
-    found = best_set(means, replicates)
-    assert np.flatnonzero(found).tolist() == [0, 1]
-    np.testing.assert_array_equal(best_set(means[:2], replicates[:, :2]), found[:2])
+    chosen = best_set(means, replicates)
+    assert np.flatnonzero(chosen).tolist() == [0, 1]
+    np.testing.assert_array_equal(best_set(means[:2], replicates[:, :2]), chosen[:2])
 
 
 @pytest.mark.parametrize("name", ["two, tied", "ten, all tied", "ten, all tied, skewed", "ten, two tied far ahead"])

@@ -83,11 +83,11 @@ def test_a_cell_that_is_missing_is_missing_wherever_it_moves():
 
 def test_many_architectures_are_drawn_by_the_seed():
     table = runs(architectures=8)
-    first, again, other = (cell_mean_correlation(table, "x", "y", permutations=500, seed=s) for s in (0, 0, 1))
+    first, again, reseeded = (cell_mean_correlation(table, "x", "y", permutations=500, seed=s) for s in (0, 0, 1))
     assert first == again
     assert not first.exact
     assert first.permutations == 500
-    assert first.p != other.p
+    assert first.p != reseeded.p
     assert abs(first.p - cell_mean_correlation(table, "x", "y", permutations=50_000).p) < 0.1
 
 

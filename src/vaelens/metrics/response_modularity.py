@@ -108,17 +108,17 @@ def chance_modularity(responses: xr.Dataset, seed: int = 0, form: str = "paper")
     moved = spread > 0
     comparable = np.where(moved, response / np.where(moved, spread, 1), 0)
     groups = [columns[moved[columns]] for columns in _sites(responses)]
-    ones = np.where(moved, 1.0, 0.0)
+    unit_spread = np.where(moved, 1.0, 0.0)
     shuffles = []
     for _ in range(_SHUFFLES):
         for columns in groups:
             comparable[:, columns] = generator.permuted(comparable[:, columns], axis=1)
-        shuffles.append(_measured(responses, form, comparable, ones)[0])
+        shuffles.append(_measured(responses, form, comparable, unit_spread)[0])
     return float(np.mean(shuffles))
 
 
 def _measured(responses: xr.Dataset, form: str, response: Responses, spread: Spread | None = None) -> tuple[float, int]:
-    """M of other responses of the same latents and units, and how many latents it compares."""
+    """Measures M of other responses of the same latents and units, and how many latents it compares."""
     spread = _spread(responses, form) if spread is None else spread
     active = response[responses["active"].values]
     return FORMS[form](active, spread, _sites(responses))

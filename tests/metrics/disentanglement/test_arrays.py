@@ -77,9 +77,9 @@ def test_a_factor_is_continuous_or_not():
     np.testing.assert_array_equal(check_continuous(np.True_, 2), [True, True])
     np.testing.assert_array_equal(check_continuous((False, True, False), 3), [False, True, False])
     # Numbers of factors, too few, neither true nor false, a word.
-    for given in ([0, 1], [True], [[True, False]], 1, None, "all"):
+    for continuous in ([0, 1], [True], [[True, False]], 1, None, "all"):
         with pytest.raises(VaelensError, match=r"continuous is .*; expected True or False, or one of them for each of"):
-            check_continuous(given, 2)
+            check_continuous(continuous, 2)
 
 
 def test_discrete_factors_stay_whole_beside_continuous_ones():

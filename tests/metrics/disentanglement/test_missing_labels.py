@@ -60,8 +60,8 @@ def test_images_without_any_label_are_left_out(metric, images, marker):
     holed = factors.copy()
     holed[gap] = marker
     counts = rf"{gap.sum()} of 500 of factor 0, {gap.sum()} of 500 of factor 1; .* number the classes from 0"
-    found = refuses_nothing(metric, codes, holed, missing=counts)
-    np.testing.assert_array_equal(found, metric(codes[~gap], factors[~gap]))
+    scored = refuses_nothing(metric, codes, holed, missing=counts)
+    np.testing.assert_array_equal(scored, metric(codes[~gap], factors[~gap]))
 
 
 @pytest.mark.parametrize("metric", CONTINUOUS.values(), ids=CONTINUOUS)
@@ -91,9 +91,9 @@ def test_scores_without_any_label_are_refused(metric, images):
 def test_a_factor_without_labels_is_left_out_like_one_with_one_value(metric, images):
     codes, factors, _ = images
     empty = np.full(len(codes), -1.0)
-    found = refuses_nothing(metric, codes, np.column_stack([factors, empty]), missing="500 of 500 of factor 2; each")
+    scored = refuses_nothing(metric, codes, np.column_stack([factors, empty]), missing="500 of 500 of factor 2; each")
     expected = metric(codes, np.column_stack([factors, np.zeros(len(codes))]))
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(scored, expected)
 
 
 def test_each_factor_is_scored_over_the_images_that_have_its_label(images):
@@ -103,22 +103,22 @@ def test_each_factor_is_scored_over_the_images_that_have_its_label(images):
     # Of both factors the mean gap, each over its own images: MIG is a mean over factors.
     alone = [factors[:, :1], np.where(gap, np.nan, factors[:, 1])[:, None]]
     edges = np.column_stack([np.linspace(z.min(), z.max(), 21) for z in codes.T])  # cut over all images
-    found = refuses_nothing(mig, codes, holed, missing=f"{gap.sum()} of 500 of factor 1; each")
+    scored = refuses_nothing(mig, codes, holed, missing=f"{gap.sum()} of 500 of factor 1; each")
     gaps = []
     for column in alone:
         have = ~np.isnan(column[:, 0])
         cells = np.column_stack([np.digitize(z, e[:-1]) for z, e in zip(codes.T, edges.T, strict=True)])[have]
         gaps.append(mig(cells, column[have].astype(int), bins=400))
-    assert found == pytest.approx(np.mean(gaps), abs=1e-12)
+    assert scored == pytest.approx(np.mean(gaps), abs=1e-12)
 
 
 def test_sap_of_one_holed_factor_is_the_mean_of_each_alone(images):
     codes, factors, gap = images
     holed = factors.copy()
     holed[gap, 1] = np.nan
-    found = refuses_nothing(of(sap, continuous=True), codes, holed)
+    scored = refuses_nothing(of(sap, continuous=True), codes, holed)
     each = [sap(codes, factors[:, :1], continuous=True), sap(codes[~gap], factors[~gap, 1:], continuous=True)]
-    assert found == pytest.approx(np.mean(each), abs=1e-12)
+    assert scored == pytest.approx(np.mean(each), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["sap", "explicitness", "dci"])
@@ -126,8 +126,8 @@ def test_missing_labels_of_test_images_are_left_out_too(name, images):
     codes, factors, gap = images
     holed = factors.copy()
     holed[gap] = -1
-    found = refuses_nothing(DISCRETE[name], codes, factors, codes, holed)
-    np.testing.assert_array_equal(found, DISCRETE[name](codes, factors, codes[~gap], factors[~gap]))
+    scored = refuses_nothing(DISCRETE[name], codes, factors, codes, holed)
+    np.testing.assert_array_equal(scored, DISCRETE[name](codes, factors, codes[~gap], factors[~gap]))
     holed[:, 1], holed[:, 0] = -1, factors[:, 0]
     with (
         pytest.warns(VaelensWarning, match="test_factors hold missing labels"),

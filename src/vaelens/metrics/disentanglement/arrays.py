@@ -20,7 +20,9 @@ Kinds = Bool[np.ndarray, " k"]  # True: the factor is continuous
 
 
 def check_codes(codes: ArrayLike, name: str = "codes") -> CodeArray:
-    """Returns the codes as a float array; float32 and float64 keep their precision, the rest becomes float64.
+    """Returns the codes as a float array.
+
+    float32 and float64 keep their precision, the rest becomes float64.
 
     Args:
         codes: `(N, d)` finite numbers, one row for each image.

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.utils.parallel import Parallel, delayed
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Seed, check_seed
 from vaelens.errors import VaelensError, unknown
 from vaelens.metrics.disentanglement.classes import values_as_classes
 from vaelens.metrics.disentanglement.labels import check_continuous, labelled, varying_factors
@@ -44,13 +44,13 @@ def dci(
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
     estimator: str = "gradient-boosting",
-    seed: Any = 0,
+    seed: Seed = 0,
     jobs: int = -1,
-    continuous: Any = False,
+    continuous: ArrayLike = False,
 ) -> DCI:
-    """Disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
+    """Measures disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
 
-    For each factor k a predictor of its value from the code gives the importance R_jk ≥ 0 of each latent j.
+    A predictor of factor k from the code has an importance R_jk ≥ 0 for each latent j.
     With p_jk = R_jk / Σ_k R_jk, latent j has the disentanglement D_j = 1 + Σ_k p_jk log_K p_jk, and
     D = Σ_j ρ_j D_j with ρ_j = Σ_k R_jk / Σ R. With q_jk = R_jk / Σ_j R_jk, factor k has the completeness
     C_k = 1 + Σ_j q_jk log_d q_jk, and C is their mean weighted by Σ_j R_jk / Σ R. The informativeness is how well the
@@ -74,8 +74,8 @@ def dci(
 
     Args:
         codes: `(N, d)` codes of the training images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite numbers
-            where a factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.

@@ -3,13 +3,12 @@
 Costs one logistic regression for each factor.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.classes import logistic_regression
 from vaelens.metrics.disentanglement.labels import labelled, varying_factors
@@ -21,9 +20,9 @@ def explicitness(
     factors: ArrayLike,
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
-    seed: Any = 0,
+    seed: Seed = 0,
 ) -> float:
-    """Explicitness of codes with respect to known factors: every value can be read off the code, linearly.
+    """Measures how well every value of known factors can be read off the code linearly.
 
     For each factor k a multinomial logistic regression from the whole code (scikit-learn's defaults: L2 with
     C = 1) is fitted to the training images. With A_kv the area under the ROC curve on the test images of the
@@ -37,7 +36,8 @@ def explicitness(
 
     Args:
         codes: `(N, d)` codes of the training images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN
+            where it is missing.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from vaelens.arguments import Progress
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, check_codes
 from vaelens.metrics.disentanglement.labels import MISSING, labelled
 from vaelens.metrics.disentanglement.pairs import warn_of_missing
-from vaelens.metrics.latent_means import latent_means
+from vaelens.metrics.latent_means import Represents, latent_means
 from vaelens.progress import reporting
 
 _IMAGES_AT_ONCE = 1024  # 50 MB of 64 × 64 RGB
@@ -41,7 +42,7 @@ class HeldFactors:
         VaelensWarning: labels are missing.
     """
 
-    def __init__(self, ds: Any) -> None:
+    def __init__(self, ds: FactorDataset | Any) -> None:
         if not isinstance(ds, FactorDataset):
             raise VaelensError(
                 f"ds is a {type(ds).__name__}; expected a dataset, from vl.load_dataset or vl.ArrayDataset: this score "
@@ -68,7 +69,7 @@ class HeldFactors:
     def draw(
         self, batches: int, size: int, rng: np.random.Generator, paired: bool
     ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n b"], Int[np.ndarray, "n b"]]:
-        """Batches of images, each with one factor held.
+        """Draws batches of images, each with one factor held.
 
         Args:
             batches: how many, n.
@@ -110,11 +111,11 @@ class _Groups:
             )
 
     def images(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Images drawn uniformly among those whose value another image has too."""
+        """Draws images uniformly among those whose value another image has too."""
         return rng.choice(self._shared, size=shape)
 
     def sharing(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """For each image one drawn uniformly among those that share its value."""
+        """Draws for each image one that shares its value, uniformly."""
         value = self._value[images]
         return self._order[self._start[value] + rng.integers(self._count[value])]
 
@@ -135,7 +136,9 @@ class DrawnCodes:
         VaelensError: if the lens is none, or a code is not finite.
     """
 
-    def __init__(self, lens: Any, ds: FactorDataset, progress: Any, *drawn: Int[np.ndarray, "..."]) -> None:
+    def __init__(
+        self, lens: Represents | Any, ds: FactorDataset, progress: Progress, *drawn: Int[np.ndarray, "..."]
+    ) -> None:
         wanted = np.zeros(len(ds), dtype=bool)
         for indices in drawn:
             wanted[indices] = True
@@ -149,9 +152,9 @@ class DrawnCodes:
         self._row = np.cumsum(wanted) - 1
 
     def at(self, indices: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes d"]:
-        """The codes (…, d) of images that were drawn."""
+        """Returns the codes (…, d) of images that were drawn."""
         return self.table[self._row[indices]]
 
 
-def _codes(lens: Any, ds: FactorDataset, images: np.ndarray) -> CodeArray:
+def _codes(lens: Represents | Any, ds: FactorDataset, images: np.ndarray) -> CodeArray:
     return check_codes(latent_means(lens, ds.images_at(images)).numpy(), "the lens's representations")

@@ -18,7 +18,7 @@ from vaelens.metrics.disentanglement.pairs import check_pair
 
 
 def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 20) -> float:
-    """Interventional robustness score (IRS) of codes with respect to known factors.
+    """Measures how far latents stay where they are while a factor is held and the others change (IRS).
 
     Let E_jk be the mean over the values v of factor k of the `quantile` (over images with v_k = v) of
     |z_j − E[z_j | v_k = v]|: how far the other factors move latent j while factor k is held. With
@@ -35,7 +35,8 @@ def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 
 
     Args:
         codes: `(N, d)` codes of N images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each image.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each image, −1 or NaN where it is
+            missing.
         quantile: above 0, at most 1 (the paper's maximum).
         bins: of a factor with more values, at least 2; None takes every factor value by value.
 

@@ -4,7 +4,6 @@ A missing label is −1 or NaN in a discrete factor and NaN in a continuous one.
 scored over the images that have its label.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from vaelens.metrics.disentanglement.arrays import FactorArray, Kinds, ValueArra
 
 MISSING = -1
 
-Continuous = bool | np.bool_ | Sequence[bool] | Bool[np.ndarray, " k"]
-
 
 def check_factors(factors: ArrayLike, name: str = "factors") -> FactorArray:
-    """Returns the factors as an int64 array, −1 where a label is missing; whole numbers in floats pass.
+    """Returns the factors as an int64 array, −1 where a label is missing.
+
+    Whole numbers in floats pass.
 
     Args:
         factors: `(N, K)` whole numbers, one row for each image: the index of each factor's value; −1 or NaN where it
@@ -74,7 +73,7 @@ def check_values(factors: ArrayLike, name: str = "factors") -> ValueArray:
 
 
 def check_continuous(continuous: Any, factors: int) -> Kinds:
-    """Returns which factors are continuous: numbers with an order and distances, rather than classes.
+    """Returns which factors are continuous, numbers with an order and distances rather than classes.
 
     Args:
         continuous: True or False for all factors, or one of them for each.
@@ -97,7 +96,7 @@ def check_continuous(continuous: Any, factors: int) -> Kinds:
     return kinds
 
 
-def check_kinds(factors: ArrayLike, continuous: Any, name: str = "factors") -> FactorArray | ValueArray:
+def check_kinds(factors: ArrayLike, continuous: ArrayLike, name: str = "factors") -> FactorArray | ValueArray:
     """Returns the factors as an int64 array where all are discrete, else as a float64 array.
 
     Args:
@@ -135,7 +134,7 @@ def labelled(factors: Shaped[np.ndarray, "*any"]) -> Bool[np.ndarray, "*any"]:
 
 
 def varying_factors(factors: FactorArray | ValueArray, where: str = "these images") -> Int[np.ndarray, " v"]:
-    """Returns the factors with more than one value: the columns that scores are computed over.
+    """Returns the factors with more than one value, which scores are computed over.
 
     Raises:
         VaelensError: if there is none.

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 
-from vaelens.arguments import whole_number
+from vaelens.arguments import Seed, whole_number
 from vaelens.errors import VaelensError, unknown
 from vaelens.metrics.disentanglement.arrays import CodeArray, FactorArray, Kinds, ValueArray
 from vaelens.metrics.disentanglement.classes import values_as_classes
@@ -27,7 +27,7 @@ def latent_information(
     estimator: str,
     bins: int,
     neighbours: Any,
-    seed: Any,
+    seed: Seed,
 ) -> Float[np.ndarray, "d k"]:
     """Estimates the mutual information between every latent and every factor.
 
@@ -70,7 +70,7 @@ def label_entropy(labels: FactorArray) -> Float[np.ndarray, " k"]:
 
 
 def binned(factors: FactorArray | ValueArray, continuous: Kinds, bins: int) -> FactorArray:
-    """Returns the factors as whole numbers: the continuous ones in equal-width bins, the discrete ones as they are.
+    """Returns the factors as whole numbers, the continuous ones in equal-width bins.
 
     Example:
         >>> binned(np.array([[0.1, 7], [0.2, 9], [0.8, 9]]), np.array([True, False]), bins=2)
@@ -92,7 +92,7 @@ def neighbour_information(
     factors: FactorArray | ValueArray,
     continuous: Kinds,
     neighbours: Any,
-    seed: Any,
+    seed: Seed,
 ) -> Float[np.ndarray, "d k"]:
     """Estimates the mutual information between every latent and every factor by distances to nearest neighbours.
 

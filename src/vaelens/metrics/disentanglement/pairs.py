@@ -36,7 +36,11 @@ def check_pair(
 
 
 def check_pair_of_kinds(
-    codes: ArrayLike, factors: ArrayLike, continuous: Any, codes_name: str = "codes", factors_name: str = "factors"
+    codes: ArrayLike,
+    factors: ArrayLike,
+    continuous: ArrayLike,
+    codes_name: str = "codes",
+    factors_name: str = "factors",
 ) -> tuple[CodeArray, FactorArray | ValueArray]:
     """Returns codes and factors as `check_pair` does, for factors of which some or all may be continuous.
 
@@ -74,7 +78,7 @@ def warn_of_missing(missing: dict[str, int], images: int, name: str, stacklevel:
 def _with_labels(
     codes: Float[np.ndarray, "rows d"], factors: Shaped[np.ndarray, "pairs k"], codes_name: str, factors_name: str
 ) -> tuple[CodeArray, Any]:
-    """The same of the images with a label of any factor."""
+    """Leaves out the images without any label."""
     if len(codes) != len(factors):
         raise VaelensError(
             f"{codes_name} hold {len(codes)} images and {factors_name} {len(factors)}; expected the same images in "

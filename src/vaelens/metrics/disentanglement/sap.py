@@ -3,13 +3,12 @@
 Costs one linear support vector machine for each latent and factor, or one correlation for continuous factors.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_two_latents
 from vaelens.metrics.disentanglement.classes import values_as_classes
@@ -28,10 +27,10 @@ def sap(
     factors: ArrayLike,
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
-    continuous: Any = False,
-    seed: Any = 0,
+    continuous: ArrayLike = False,
+    seed: Seed = 0,
 ) -> float:
-    """Separated attribute predictability (SAP) of codes with respect to known factors.
+    """Measures how much better the best latent alone predicts each factor than the second best (SAP).
 
     SAP = 1/K Σ_k (S_j(k)k − max_{j ≠ j(k)} S_jk), with S_jk how well latent j alone predicts factor k, and j(k)
     the latent that does so best.
@@ -43,13 +42,13 @@ def sap(
 
     A factor with one value in the training images cannot be predicted and is left out of the mean; K counts the
     others. A constant latent stays, as in the reference: its support vector machine guesses one value for all
-    images, and may be the second best by it; where all values are equally frequent, the guess hangs on their
+    images, and may be the second best by it; where all values are equally frequent, the guess depends on their
     numbering. Its squared correlation is 0 (for that a latent is constant up to a variance of 1e-12).
 
     Args:
         codes: `(N, d)` codes of the training images, d at least 2.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite
-            numbers where a factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.

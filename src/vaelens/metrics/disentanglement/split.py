@@ -1,11 +1,10 @@
 """The images that a predictor is fitted to, and the others that it is tested on."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Shaped
 from numpy.typing import ArrayLike
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import (
     CodeArray,
@@ -24,13 +23,13 @@ def check_split(
     factors: ArrayLike,
     test_codes: ArrayLike | None,
     test_factors: ArrayLike | None,
-    seed: int,
-    continuous: Any = False,
+    seed: Seed,
+    continuous: ArrayLike = False,
 ) -> tuple[CodeArray, FactorArray | ValueArray, HeldOutCodeArray, HeldOutFactorArray | HeldOutValueArray]:
     """Returns the training and the test images, without a test set by a seeded random split of the images.
 
-    The split gives two thirds of the images (rounded up) to training and the rest to the test: training
-    decides the importances of DCI, so it gets the larger part. Images without any label are left out of both.
+    Two thirds of the images (rounded up) go to training and the rest to the test: training decides the
+    importances of DCI, so it takes the larger part. Images without any label are left out of both.
 
     Args:
         codes: `(N, d)`, see `check_codes`.
@@ -60,8 +59,8 @@ def split(
     factors: Shaped[np.ndarray, "all k"],
     test_codes: ArrayLike | None,
     test_factors: ArrayLike | None,
-    seed: int,
-    continuous: Any = False,
+    seed: Seed,
+    continuous: ArrayLike = False,
 ) -> tuple[CodeArray, FactorArray | ValueArray, HeldOutCodeArray, HeldOutFactorArray | HeldOutValueArray]:
     """Splits codes and factors that are checked already, as `check_split` does."""
     if not 0 <= seed < 2**32:
