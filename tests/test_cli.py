@@ -173,6 +173,8 @@ def test_a_wrong_argument_of_analyse_is_one_sentence_and_writes_nothing(trained,
         printed = capsys.readouterr().err
         assert message in printed
         assert len(printed.splitlines()) == 1
+    assert run("analyse", trained, "--dataset", "digits", "--out", "") == 2
+    assert "it is empty; give a folder" in capsys.readouterr().err
     assert not (trained / "analysis").exists()
 
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     _Lens: TypeAlias = Lens
     _Dataset: TypeAlias = FactorDataset
     _Reader: TypeAlias = ReadsFactors
+    _Progress: TypeAlias = Progress
 else:  # anything else is refused in a sentence, which a type that is checked at run time would forestall
-    _Lens = _Dataset = _Reader = Any
+    _Lens = _Dataset = _Reader = _Progress = Any
 
 
 def analyse(
@@ -39,7 +40,7 @@ def analyse(
     ds: _Dataset,
     n: int = 512,
     seed: int = 0,
-    progress: Progress = True,
+    progress: _Progress = True,
     reader: _Reader | None = None,
     *,
     minutes: float | None = None,

@@ -21,6 +21,7 @@ Progress = bool | Callable[[int, int], Any]
 
 _HUNDREDTHS = 100  # that a part's progress is told in
 _TRIAL = 0.1  # of the time, for finding out what the parts cost
+_REST = 0.05  # of the time, for the scores and the report
 _SHORT_TRIAL = 0.3  # seconds for a part, where no time is given
 
 
@@ -58,7 +59,7 @@ class Work:
             self._told.say(f"going on: {len(done.parts)} of {len(self._parts)} parts are done")
         if "checks" not in done.provenance:
             done.checked(self._subject.checks())
-        seconds = math.inf if minutes is None else 60 * minutes - before
+        seconds = math.inf if minutes is None else (1 - _REST) * 60 * minutes - before
         needs = self._measured(left, seconds) if minutes is not None or progress is True else {}
         with reporting(progress, _HUNDREDTHS * max(len(left), 1), "analysing") as report:
             order = _order(left, needs, minutes)

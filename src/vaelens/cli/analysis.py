@@ -39,12 +39,18 @@ _READER_HELP = (
 )
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("it is empty; give a folder")
+    return Path(text).expanduser()
+
+
 def analyse(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)],
     dataset: Dataset,
     root: Root = None,
     dataset_option: DatasetOptions = None,
-    out: Annotated[Path | None, typer.Option(help=_OUT_HELP)] = None,
+    out: Annotated[Path | None, typer.Option(help=_OUT_HELP, parser=_folder, metavar="DIR")] = None,
     images: Annotated[int, typer.Option(help="Images to measure on, at most.")] = 512,
     seed: Seed = 0,
     minutes: Annotated[float | None, typer.Option(help=_MINUTES_HELP)] = None,
@@ -61,7 +67,7 @@ def analyse(
     from vaelens.analysis.writing import writing
 
     options = parse_options(dataset_option)
-    target = _default_out(model) if out is None else out.expanduser()
+    target = _default_out(model) if out is None else out
     with writing(target):  # before anything that takes time
         import vaelens as vl
         from vaelens.analysis.run import selected_parts
