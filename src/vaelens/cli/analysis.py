@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
 from vaelens.cli.sources import load_lens, name_of_source
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
@@ -50,6 +50,7 @@ def analyse(
 
     target = _default_out(model) if out is None else out
     ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
+    print_notes(ds)
     lens = load_lens(model, device)
     _check_fit(lens, ds)
     _check_free(target, overwrite)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelens.cli.hyperparameters import LATENT_DIM_HELP, MODEL_HELP, takes_hyperparameters
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
 from vaelens.cli.schedules import CosineDecays, Cycles, WarmUps, parse_schedules
 from vaelens.errors import VaelensError
 from vaelens.version import __version__
@@ -49,6 +49,7 @@ def train(
     schedules = parse_schedules(warm_up, cyclical, cosine_decay)
     given = {name: value for name, value in hyperparameters.items() if value is not None}
     ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
+    print_notes(ds)
     vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **given)
     result = vl.train(
         vae,
