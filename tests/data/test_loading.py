@@ -55,6 +55,7 @@ def test_options_as_texts(tmp_path):
     np.savez(file, images=IMAGES, factors=np.stack([np.arange(8) % 2, np.arange(8) // 4], 1))
     assert load_dataset("array", root=file, names="a,b").factors.names == ("a", "b")
     assert load_dataset("array", root=file, names=[1, 2]).factors.names == ("1", "2")
+    assert load_dataset("folder", **options, links="No").factors.names == ("n", "age", "key")
     with pytest.raises(VaelensError, match="kinds must map names of columns to kinds, got 'age'"):
         load_dataset("folder", **options, kinds="age")
     with pytest.raises(VaelensError, match=r"crop is '0,0,x,8'; expected None, 'center', or"):

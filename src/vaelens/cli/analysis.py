@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
 from vaelens.cli.sources import load_lens, name_of_source
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
@@ -76,8 +76,9 @@ def analyse(
         selected_parts(**parts)
         lens = load_lens(model, device)
         ds = vl.load_dataset(dataset, root=root, **options)
+        print_notes(ds)
         _check_fit(lens, ds)
-        reads = vl.factor_reader(ds) if reader else None
+        reads = vl.factor_reader(ds, device=device) if reader else None
         if reads is not None:
             print(reads, flush=True)
         asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}

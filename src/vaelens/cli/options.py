@@ -3,12 +3,15 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
+
+if TYPE_CHECKING:
+    from vaelens.data import FactorDataset
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: a name that vaelens data list has.")]
@@ -62,4 +65,14 @@ def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
             options[name] = json.loads(value)
         except ValueError:
             options[name] = value
+        except RecursionError as error:
+            raise VaelensError(
+                f"--dataset-option {name} nests too deeply; expected a number, a text or a list"
+            ) from error
     return options
+
+
+def print_notes(ds: "FactorDataset") -> None:
+    """Print what of the user's files was taken and what was passed over; nothing of a dataset that is built in."""
+    for note in ds.notes:
+        print(note)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelens.cli.hyperparameters import LATENT_DIM_HELP, MODEL_HELP, takes_hyperparameters
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Overwrite, Root, Seed, given_root, parse_options
+from vaelens.cli.options import (
+    Dataset,
+    DatasetOptions,
+    Device,
+    Overwrite,
+    Root,
+    Seed,
+    given_root,
+    parse_options,
+    print_notes,
+)
 from vaelens.cli.schedules import CosineDecays, Cycles, WarmUps, parse_schedules
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
@@ -56,6 +66,7 @@ def train(
     with run_folder(folder, resume, overwrite) as place:
         schedules = parse_schedules(warm_up, cyclical, cosine_decay)
         ds = vl.load_dataset(dataset, root=given_root(root), **parse_options(dataset_option))
+        print_notes(ds)
         vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **given)
         fit(
             vae,

@@ -1,4 +1,4 @@
-"""Images with known generative factors: built in, from official files, or the user's own."""
+"""Images with known generative factors, built in, from official files, or the user's own."""
 
 from vaelens.data.catalogue import DATASETS
 from vaelens.data.causal.dataset import CausalDataset

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     ArrayLike = np.ndarray | Tensor | Sequence[Any]
     Count = int
     Name = str
+    Flag = bool
     Number = float
     Seed = int
     PathLike = str | os.PathLike[str]
@@ -54,5 +55,5 @@ if TYPE_CHECKING:
     Camera = Literal[0, 1]
     MPI3DVariant = Literal["toy", "realistic", "real", "real_complex"]
 else:
-    ArrayLike = Count = Name = Number = Seed = PathLike = DatasetName = Names = Kinds = LabelTableLike = Any
+    ArrayLike = Count = Name = Flag = Number = Seed = PathLike = DatasetName = Names = Kinds = LabelTableLike = Any
     Items = Size = Crop = Channels = CelebASplit = SmallNORBSplit = Camera = MPI3DVariant = Any

@@ -106,6 +106,17 @@ def checked_names(argument: str, value: Names | None) -> list[str] | None:
     return listed
 
 
+def checked_flag(argument: str, value: Any) -> bool:
+    """Checks an argument that is True or False, which a command line may have left a text.
+
+    Raises:
+        VaelensError: If it is neither.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise VaelensError(f"{argument} is {_shortened(repr(value))}; expected True or False")
+    return bool(value)
+
+
 def listed_names(names: Sequence[str]) -> str:
     """Lists names as an error does, and of many the first twenty."""
     return ", ".join(names[:20]) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")

@@ -32,7 +32,7 @@ class Entry:
 
 
 DATASETS: dict[str, Entry] = {
-    "sprites": Entry(Sprites, "2-D shapes at all scales, orientations and positions, drawn as dSprites draws them"),
+    "sprites": Entry(Sprites, "2-D shapes at all scales, orientations and positions, rendered as dSprites has them"),
     "room": Entry(Room, "an object in a coloured room at all hues, scales, shapes and angles, as in 3DShapes"),
     "pendulum": Entry(Pendulum, "a pendulum, a light and the shadow they cause: a structural causal model"),
     "garden": Entry(Garden, "cloud, rain, pond, sun and flower: a causal model with a fork, a chain and a collider"),

@@ -1,4 +1,4 @@
-"""What every dataset is, images in [0, 1] with known factors: by index, by factor values, at random, in pairs.
+"""What every dataset is, images in [0, 1] with known factors, by index, by factor values, at random, or in pairs.
 
 A dataset declares its name, factors, image shape and length, and returns images and factor values at an array of
 indices; all else is here. Nothing is kept in memory but the factor values, and those only once images are looked up by

@@ -9,6 +9,8 @@ from vaelens.errors import VaelensError
 
 MOST_BYTES = 2**29  # that a small file may unpack to, unless more is asked for
 MOST_PIXELS = 2**25  # of one picture, unless more is asked for; a larger one takes above half a GB to decode
+MOST_CELLS = 10**7  # of a table of labels in a file
+MOST_ROWS = 2 * 10**6
 MOST_TABLE_BYTES = 2**26  # of a table of labels as a file
 MOST_COLUMNS = 1000  # of a table of labels
 IMAGES_AT_ONCE = 2**33  # bytes of images in one call

@@ -54,7 +54,7 @@ def _kept(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    """Reads names from a text, parted by commas; names that look like numbers are texts too."""
+    """Reads names from a text, parted by commas, or from numbers that are names."""
     if isinstance(value, str):
         return [name.strip() for name in value.split(",")]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -72,8 +72,17 @@ def _kinds(value: Any) -> Any:
     return {name.strip(): kind.strip() for name, colon, kind in parts} if all(colon for _, colon, _ in parts) else value
 
 
+def _flag(value: Any) -> Any:
+    """Reads a truth value from a text, and leaves any other as it is."""
+    return (
+        {"true": True, "yes": True, "false": False, "no": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
+
+
 def _sides(value: Any) -> Any:
-    """Reads whole numbers from a text such as "0,0,100,100"; any other text stays."""
+    """Reads whole numbers from a text such as "0,0,100,100", and leaves any other as it is."""
     parts = value.split(",") if isinstance(value, str) else ()
     return (
         [int(part) for part in parts] if len(parts) > 1 and all(part.strip().isdecimal() for part in parts) else value
@@ -87,4 +96,6 @@ TEXTS: dict[str, Callable[[Any], Any]] = {
     "kinds": _kinds,
     "size": _sides,
     "crop": _sides,
+    "links": _flag,
+    "channels_last": _flag,
 }

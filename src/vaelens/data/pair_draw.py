@@ -1,4 +1,4 @@
-"""Pairs of images that were chosen but not made: thousands cost a few numbers each, and any part can be made."""
+"""Pairs of images that were chosen but not made, so that thousands cost a few numbers each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

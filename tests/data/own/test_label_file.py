@@ -114,6 +114,10 @@ def test_one_sentence(tmp_path, case):
         (' file , n \n"a.png","x"\n"b.png","z"\n"c.png","z"\n"d.png","x"\n', ["x", "z", "z", "x"]),
         ("n,file\nx,./a.png\nz,B.PNG\nz,c.png\nx,d.png\n", ["x", "z", "z", "x"]),
         ("file,n\na.png,x\nb.png\n\nc.png,z\nd.png,x\n", ["x", None, "z", "x"]),
+        ("file,n\ra.png,x\rb.png,z\rc.png,z\rd.png,x\r", ["x", "z", "z", "x"]),
+        ("file,n\na.png,007\nb.png,7\nc.png,7\nd.png,007\n", ["007", "7", "7", "007"]),
+        ("file,n\na.png,01\nb.png,02\nc.png,02\nd.png,01\n", [1, 2, 2, 1]),
+        ("file,n,\na.png,1,\nb.png,2,\nc.png,2,\nd.png,1,\n", [1, 2, 2, 1]),
         ("file,n\na.png,18446744073709551615\nb.png,1\nc.png,1\nd.png,9\n", [18446744073709551615, 1, 1, 9]),
     ],
 )
@@ -163,3 +167,23 @@ def test_an_index_is_no_factor_however_few_rows_there_are(tmp_path, head):
     assert ds.factors.names == ("n",)
     assert ds.left_out == (head or "Unnamed: 0",)
     assert f"left out: {head or 'Unnamed: 0'} (all 4 of its values differ)" in str(ds)
+
+
+def test_a_table_larger_than_the_bound(tmp_path, monkeypatch):
+    for bound, what in (("MOST_ROWS", "4 rows"), ("MOST_CELLS", "8 cells")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"vaelens.data.own.label_file.{bound}", 3)
+            with pytest.raises(VaelensError, match=f"it has {what}, the bound is 3: read it with pandas"):
+                named(tmp_path, "file,n\na.png,1\nb.png,2\nc.png,1\nd.png,2\n")
+
+
+def test_likely_misspellings_are_told_of_and_a_part_of_a_table_is_not(tmp_path):
+    rows = "file,n\na.png,1\nb.png,2\nc.jpg,1\nd.png,2\n"
+    with pytest.warns(VaelensWarning, match=r"1 rows .* no picture .such as 'c.jpg'., and 1 pictures have no row"):
+        assert labelled(named(tmp_path, rows)) == [(1,), (2,), (None,), (2,)]
+    ds = named(tmp_path, "file,n\na.png,1\nb.png,2\nc.png,1\nelsewhere-1.png,1\nelsewhere-2.png,2\n")
+    assert ds.missing == {"n": 1}
+    assert str(ds).splitlines()[2:] == [
+        "  labels: 3 of 4 pictures have a row of the table, 2 rows name no picture",
+        "  missing labels: n in 1 of 4 images",
+    ]

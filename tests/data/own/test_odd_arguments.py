@@ -168,6 +168,28 @@ REFUSED = {
         lambda d: CollectionDataset([(IMAGES[0], torch.zeros(2, device="meta"))]),
         "labels of item 0 must ha",
     ),
+    # options that would do nothing, or the opposite
+    "columns without a table": (
+        lambda d: FolderDataset(folder(d), columns=["n"]),
+        "columns is of a table",
+    ),
+    "a file column without a table": (lambda d: FolderDataset(folder(d), file_column="n"), "file_column is of a table"),
+    "links that are a word": (
+        lambda d: FolderDataset(folder(d), links="never"),
+        "links is 'never'; expected True",
+    ),
+    "a set of names": (
+        lambda d: ArrayDataset(IMAGES, np.arange(8) % 2, {"a"}),
+        "names must be a list of names",
+    ),
+    "an npz called npy": (
+        lambda d: (
+            np.savez(d / "x.npz", images=IMAGES),
+            (d / "x.npz").rename(d / "x.npy"),
+            load_dataset("array", root=d / "x.npy"),
+        ),
+        "x.npy' is an .npz file by what it holds; give it that ending",
+    ),
     # absurd requests
     "a billion pendulums": (
         lambda d: Pendulum(length=10**9),

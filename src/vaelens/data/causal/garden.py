@@ -65,7 +65,7 @@ class Garden(CausalDataset):
         super().__init__(MODEL, length, seed)
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders levels int64 (n, 6): float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders levels int64 (n, 6) as float32 (n, 3, 64, 64) in [0, 1]."""
         images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
         brightness = np.linspace(0.3, 1, LEVELS, dtype=np.float32)[factors[:, SKY]]
         images[:] = brightness[:, None, None, None] * np.array([0.50, 0.72, 0.95], dtype=np.float32)[:, None, None]

@@ -148,7 +148,7 @@ class Pendulum(CausalDataset):
         return {"noise": self._noise, **super().options}
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders levels int64 (n, 4): float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders levels int64 (n, 4) as float32 (n, 3, 64, 64) in [0, 1]."""
         images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
         images[:] = np.array(SKY, dtype=np.float32)[:, None, None]
         for layer in _layers():

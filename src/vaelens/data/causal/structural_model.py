@@ -12,10 +12,12 @@ from vaelens.data.causal.variable import Variable
 from vaelens.data.factors import Factor, Factors
 from vaelens.errors import VaelensError, unknown
 
+ROWS = 2**16  # individuals sampled at once
+
 
 @dataclass(frozen=True, repr=False)
 class StructuralModel:
-    """A structural causal model; printing it lists its equations.
+    """A structural causal model, whose equations `print` lists.
 
     Args:
         variables: The variables, causes before effects.
@@ -50,14 +52,14 @@ class StructuralModel:
 
     @cached_property
     def factors(self) -> Factors:
-        """The variables as factors, with the causal edges."""
+        """Lists the variables as factors, with the causal edges."""
         items = tuple(Factor(variable.name, variable.size) for variable in self.variables)
         edges = tuple((parent, variable.name) for variable in self.variables for parent in variable.parents)
         return Factors(items, edges)
 
     @property
     def graph(self) -> nx.DiGraph:
-        """The causal graph over the variables' names; frozen."""
+        """Returns the causal graph over the variables' names, frozen."""
         return self.factors.graph
 
     def __getitem__(self, name: Name) -> Variable:
@@ -74,14 +76,22 @@ class StructuralModel:
         Returns:
             Levels, int64 (n, K).
         """
-        uniform = np.random.default_rng(check_seed(seed)).random((whole_number("n", n, low=1), len(self.variables)))
+        rng, count = np.random.default_rng(check_seed(seed)), whole_number("n", n, low=1)
+        sampled = np.empty((count, len(self.variables)), dtype=np.int64)
+        for start in range(0, count, ROWS):
+            block = sampled[start : start + ROWS]
+            block[:] = self._levels(rng.random(block.shape))
+        return sampled
+
+    def _levels(self, uniform: np.ndarray) -> np.ndarray:
+        """Turns uniform noise in [0, 1), (n, K), into levels (n, K)."""
         levels: dict[str, np.ndarray] = {}
         for variable, u in zip(self.variables, uniform.T, strict=True):
             at = np.searchsorted(np.cumsum(variable.noise), u, side="right")
             # The last probability may be 0, or the sum a rounding error below 1.
             noise = variable.support[np.minimum(at, np.flatnonzero(variable.noise)[-1])]
             levels[variable.name] = variable.levels([levels[parent] for parent in variable.parents], noise)
-        return np.stack(list(levels.values()), axis=1).astype(np.int64)
+        return np.stack(list(levels.values()), axis=1)
 
     def do(self, **values: Count) -> "StructuralModel":
         """Returns the model in which variables are set, each cut off from its parents.

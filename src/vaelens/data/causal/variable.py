@@ -60,7 +60,7 @@ class Variable:
 
     @property
     def support(self) -> np.ndarray:
-        """The values that the noise takes, one for each of its probabilities."""
+        """Lists the values that the noise takes, one for each of its probabilities."""
         return np.arange(len(self.noise)) - (len(self.noise) // 2 if self.parents else 0)
 
     def __str__(self) -> str:

@@ -63,7 +63,7 @@ class Source:
 
     @property
     def size(self) -> str:
-        """How much there is to download, as far as that is known, in a few words."""
+        """Says how much there is to download, as far as that is known, in a few words."""
         files = [need.forms[0] for need in self.needs]
         total = sum(file.size or 0 for file in files)
         if total:
@@ -76,11 +76,11 @@ class Source:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants it comes in; none if there is only one."""
+        """Lists the variants it comes in, none if there is only one."""
         return tuple(need.variant for need in self.needs if need.variant)
 
     def needed(self, variant: Name | None = None) -> tuple[Need, ...]:
-        """What a variant is read from; all variants where none is named.
+        """Lists what a variant is read from, or all variants where none is named.
 
         Raises:
             VaelensError: If there is no such variant.

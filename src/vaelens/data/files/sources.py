@@ -1,4 +1,4 @@
-"""The official files of the benchmarks by dataset: names, addresses, sizes, hashes, licences, citations.
+"""The official files of the benchmarks by dataset, with addresses, sizes, hashes, licences and citations.
 
 Plain records and nothing else: no file is read here, and nothing heavy is imported.
 """

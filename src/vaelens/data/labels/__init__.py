@@ -1,1 +1,1 @@
-"""Labels of images: a column, a frame of columns as the user has it, their ranks, and the search for images by them."""
+"""Labels of images, as columns of the user's table, as ranks, and in the search for images by them."""

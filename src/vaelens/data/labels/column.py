@@ -28,14 +28,14 @@ class LabelColumn:
     no_factor: str = ""
 
     @classmethod
-    def ranked(cls, name: str, kind: str, labels: np.ndarray, known: np.ndarray | None = None) -> "LabelColumn":
+    def ranked(cls, name: str, kind: str, labels: np.ndarray, has_label: np.ndarray | None = None) -> "LabelColumn":
         """Ranks labels among those that occur.
 
         Args:
             name: The column's name.
             kind: The factor's kind.
             labels: The labels that are there, in the order of the rows.
-            known: Which rows have one, bool (N,); all by default.
+            has_label: Which rows have one, bool (N,); all by default.
 
         Example:
             >>> column = LabelColumn.ranked("size", "ordinal", np.array([9, 5, 9]), np.array([True, True, False, True]))
@@ -44,9 +44,9 @@ class LabelColumn:
         """
         values, ranks = np.unique(labels, return_inverse=True)
         narrow = ranks.astype(np.min_scalar_type(-max(1, len(values))))  # the narrowest type that holds -1 too
-        if known is None:
+        if has_label is None:
             return cls(name, kind, narrow, values)
-        return cls(name, kind, spread(narrow, known), values)
+        return cls(name, kind, spread(narrow, has_label), values)
 
     @classmethod
     def excluded(cls, name: str, length: int, reason: str) -> "LabelColumn":
@@ -59,8 +59,8 @@ class LabelColumn:
         return int((self.ranks < 0).sum())
 
 
-def spread(ranks: np.ndarray, known: np.ndarray) -> np.ndarray:
+def spread(ranks: np.ndarray, has_label: np.ndarray) -> np.ndarray:
     """Puts the ranks of rows that have a label among all rows, with -1 in those that lack it."""
-    everywhere = np.full(len(known), -1, dtype=ranks.dtype)
-    everywhere[known] = ranks
+    everywhere = np.full(len(has_label), -1, dtype=ranks.dtype)
+    everywhere[has_label] = ranks
     return everywhere

@@ -75,11 +75,11 @@ def read_labels(
 
 
 def _read(name: str, column: pd.Series, kind: str | None, levels: int) -> LabelColumn:
-    known = ~column.isna().to_numpy(dtype=bool)
-    present = column[known]
+    has_label = ~column.isna().to_numpy(dtype=bool)
+    present = column[has_label]
     if isinstance(present.dtype, pd.CategoricalDtype):
         if present.dtype.ordered and kind in (None, "ordinal", "circular"):
-            return _ordered(name, present, known, kind or "ordinal")
+            return _ordered(name, present, has_label, kind or "ordinal")
         present = present.astype(present.dtype.categories.dtype)
     present = present.infer_objects()
     if pd.api.types.is_bool_dtype(present):
@@ -101,15 +101,15 @@ def _read(name: str, column: pd.Series, kind: str | None, levels: int) -> LabelC
     elif kind != "categorical" and not is_number:
         raise VaelensError(f"label {name!r} holds no numbers, so it can't be {kind}; number its values in their order")
     if kind == CONTINUOUS:
-        return _binned(name, labels, known, levels)
-    read = LabelColumn.ranked(name, kind, labels, known)
+        return _binned(name, labels, has_label, levels)
+    read = LabelColumn.ranked(name, kind, labels, has_label)
     if labels.dtype == object:
         _warn_of_likenesses(name, read.values)
         read = LabelColumn(name, kind, read.ranks, read.values.astype(np.str_))
     return read
 
 
-def _ordered(name: str, present: pd.Series, known: np.ndarray, kind: str) -> LabelColumn:
+def _ordered(name: str, present: pd.Series, has_label: np.ndarray, kind: str) -> LabelColumn:
     """Ranks ordered categories among those that occur."""
     occurring, ranks = np.unique(present.cat.codes, return_inverse=True)
     categories = present.cat.categories[occurring]
@@ -118,18 +118,18 @@ def _ordered(name: str, present: pd.Series, known: np.ndarray, kind: str) -> Lab
         if pd.api.types.is_numeric_dtype(categories)
         else np.array(categories.astype(str), dtype=np.str_)
     )
-    return LabelColumn(name, kind, spread(ranks.astype(np.min_scalar_type(-max(1, len(values)))), known), values)
+    return LabelColumn(name, kind, spread(ranks.astype(np.min_scalar_type(-max(1, len(values)))), has_label), values)
 
 
-def _binned(name: str, labels: np.ndarray, known: np.ndarray, levels: int) -> LabelColumn:
+def _binned(name: str, labels: np.ndarray, has_label: np.ndarray, levels: int) -> LabelColumn:
     """Bins the numbers of a continuous column at their quantiles."""
-    ranks = np.full(len(known), -1, dtype=np.int64)
-    raw = np.full(len(known), np.nan)
-    raw[known] = labels
-    if not known.any():
+    ranks = np.full(len(has_label), -1, dtype=np.int64)
+    raw = np.full(len(has_label), np.nan)
+    raw[has_label] = labels
+    if not has_label.any():
         return LabelColumn(name, "ordinal", ranks, np.zeros(0), raw)
-    cuts = np.unique(np.quantile(raw[known], np.linspace(0, 1, levels + 1)[1:-1]))
-    occupied, ranks[known] = np.unique(np.searchsorted(cuts, raw[known], side="right"), return_inverse=True)
+    cuts = np.unique(np.quantile(raw[has_label], np.linspace(0, 1, levels + 1)[1:-1]))
+    occupied, ranks[has_label] = np.unique(np.searchsorted(cuts, raw[has_label], side="right"), return_inverse=True)
     medians = np.array([np.median(raw[ranks == rank]) for rank in range(len(occupied))])
     return LabelColumn(name, "ordinal", ranks, medians, raw, tuple(cuts[occupied[1:] - 1].tolist()))
 
@@ -159,7 +159,7 @@ def _texts(name: str, present: pd.Series) -> list[str]:
 
 
 def _tells_apart(name: str, labels: np.ndarray) -> bool:
-    """Says whether labels tell images apart rather than label them: all differ, in many rows or in an index."""
+    """Says whether labels tell images apart, since all differ, in many rows or in what is called an index."""
     if labels.dtype.kind == "b" or len(labels) < 2 or len(np.unique(labels)) < len(labels):
         return False
     return len(labels) > FEW or INDEX_NAMES.fullmatch(name.strip()) is not None

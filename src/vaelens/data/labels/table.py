@@ -145,7 +145,7 @@ class LabelTable:
 
 
 def _steps(factors: Factors | None, column: int) -> np.ndarray | None:
-    """Tabulates the distance of two values by their difference, -(size - 1) … size - 1; None if they have no order."""
+    """Tabulates the distance of two values by their difference, -(size - 1) … size - 1, if they have an order."""
     if factors is None or factors.kinds[column] == "categorical":
         return None
     size = factors.sizes[column]

@@ -1,4 +1,4 @@
-"""CelebA's tables of text: a row for every picture, whatever the blanks and line ends between its entries."""
+"""CelebA's tables of text, with a row for every picture, whatever the blanks and line ends between its entries."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SmallNORB's own binary matrices, plain or gzipped: a little-endian header, then the values, last index fastest.
+"""SmallNORB's own binary matrices, a little-endian header, then the values, last index fastest, plain or gzipped.
 
 The header is a magic number for the type, the number of dimensions, and at least three lengths.
 """
@@ -26,7 +26,7 @@ MOST_DIMENSIONS = 8
 
 
 class BinaryMatrix(StoredArray):
-    """A matrix in a file, not read yet; gzipped if the file's name ends in .gz."""
+    """A matrix in a file, not read yet, gzipped if the file's name ends in .gz."""
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yields the rows in order, some megabytes at a time, and refuses more bytes than promised."""

@@ -1,4 +1,4 @@
-"""CelebA's aligned pictures with their 40 attributes; a part of the pictures will do.
+"""CelebA's aligned pictures, or a part of them, with their 40 attributes.
 
 Pictures are cropped and resized once, then mapped: some minutes and 2.5 GB for all of them at 64 × 64.
 """
@@ -19,7 +19,7 @@ SPLITS = {"all": None, "train": 0, "valid": 1, "test": 2}
 
 
 class CelebA(LabelledImages):
-    """CelebA: 202,599 aligned faces with 40 attributes, each 0 or 1, (3, 64, 64) by default.
+    """CelebA, 202,599 aligned faces with 40 attributes, each 0 or 1, (3, 64, 64) by default.
 
     The attributes stand in place of factors: they are correlated and noisy, and form no grid. Pictures that are
     listed but not there are passed over, so a part of them will do; an attribute that is the same for all of those
@@ -59,6 +59,7 @@ class CelebA(LabelledImages):
         rows = np.array([row for row, picture in enumerate(listed) if picture in stored], dtype=np.int64)
         if not len(rows):
             raise VaelensError(f"{str(folder)!r} has none of the {len(listed):,} pictures that {table.name} lists")
+        self._listed = len(listed)
         pictures = [listed[row] for row in rows]
         self._kept = np.arange(len(rows))  # of the pictures there; all of them are converted, whatever the split
         if SPLITS[split] is not None:
@@ -80,12 +81,17 @@ class CelebA(LabelledImages):
 
     @property
     def options(self) -> dict[str, object]:
-        """Split, crop and size."""
+        """Lists split, crop and size."""
         return {"split": self.split, "crop": self.crop, "size": self.size}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
         """Looks up the images at indices, uint8."""
         return self._pixels[self._kept[indices]]
+
+    @property
+    def notes(self) -> list[str]:
+        """Says how many of the listed pictures are there, and which attributes were left out."""
+        return [f"pictures: {len(self._pixels):,} of the {self._listed:,} that are listed are there", *super().notes]
 
     def describe(self) -> dict[str, object]:
         """Describes the dataset as every dataset does, and its files and preprocessing."""

@@ -9,7 +9,7 @@ from vaelens.errors import VaelensError
 # No compression in use here makes data more than 1,032 times smaller (deflate's limit), so that a header which
 # promises more than that of its file's bytes lies, and is refused before anything is allocated for it.
 MOST_PACKED = 1032
-LABELS_LIMIT = 2**28  # bytes; labels are held in memory, unlike images
+LABELS_LIMIT = 2**27  # bytes; labels are held in memory, unlike images
 
 
 @contextmanager
@@ -40,6 +40,12 @@ def check_promise(path: Path, promised: int, packed: int) -> None:
     """Refuses a header that promises more bytes than a file of its size can hold."""
     if promised > MOST_PACKED * packed + 2**16:
         raise damaged(path, f"its header promises {promised:,} bytes, more than {packed:,} packed bytes can hold")
+
+
+def check_rows(path: Path, count: int, most: int) -> None:
+    """Refuses more rows than the official file has, so that what is converted is no larger than its images."""
+    if count > most:
+        raise damaged(path, f"it has {count:,} images, the official file {most:,}")
 
 
 def check_labels_size(path: Path, promised: int) -> None:

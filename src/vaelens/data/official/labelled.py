@@ -12,7 +12,7 @@ from vaelens.data.official.damage import damaged
 
 
 class LabelledImages(RankedDataset):
-    """Images of official files with a label for every factor; a subclass looks images up.
+    """Images of official files with a label for every factor, which a subclass looks up.
 
     Factors are ranked as in every `RankedDataset`. Where every combination of labels occurs once, pairs are exact.
 

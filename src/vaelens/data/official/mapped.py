@@ -1,4 +1,4 @@
-"""Images of official files, mapped into memory: converted once from a slow format, then as fast as an array.
+"""Images of official files, mapped into memory after they were converted once from a slow format.
 
 They are kept (see `kept_array`) in the folder `converted` beside the official file or, where that can't be written, in
 the cache folder. When a source changes, its size or its time of change makes another version.

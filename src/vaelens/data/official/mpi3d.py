@@ -1,4 +1,4 @@
-"""MPI3D from its official .npz files, which carry no labels: an image's factors follow from its row.
+"""MPI3D from its official .npz files, which carry no labels, since an image's factors follow from its row.
 
 A file stored uncompressed is mapped where it lies, at no cost; a compressed one is converted once, then mapped.
 """
@@ -32,7 +32,7 @@ SIZES = {  # by the number of rows, the last factor running fastest
 
 
 class MPI3D(GridDataset):
-    """MPI3D: an object on a robot's arm, by seven factors, simulated or photographed, (3, 64, 64).
+    """MPI3D, an object on a robot's arm, by seven factors, simulated or photographed, (3, 64, 64).
 
     Args:
         root: The folder that holds `mpi3d_<variant>.npz` or a folder `mpi3d` with it; see `load_dataset`.
@@ -74,7 +74,7 @@ class MPI3D(GridDataset):
 
     @property
     def options(self) -> dict[str, object]:
-        """The variant."""
+        """Lists the variant."""
         return {"variant": self.variant}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Arrays inside an .npz file, without pickle: rows are streamed, or mapped where they were stored uncompressed.
+"""Arrays inside an .npz file, without pickle, whose rows are streamed, or mapped where they are not compressed.
 
 Headers are compared with the file's real size before anything is allocated. Nothing is read but the array asked for.
 """

@@ -37,8 +37,12 @@ class Pictures:
         self.path = path
         self.stamp = ""
         if path.is_dir():
-            with os.scandir(path) as entries:
-                statuses = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".jpg")}
+            statuses = {}
+            with reading(path, "a folder"), os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".jpg"):
+                        with contextlib.suppress(FileNotFoundError):  # a broken link is a picture that is not there
+                            statuses[entry.name] = entry.stat()
             lines = (f"{name} {statuses[name].st_size} {statuses[name].st_mtime_ns}\n" for name in sorted(statuses))
             self.stamp = hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
             self._members = {name: name for name in statuses}

@@ -1,4 +1,4 @@
-"""SmallNORB from its official binary matrices, plain or gzipped: one camera's pictures, resized once, then mapped."""
+"""SmallNORB from its official binary matrices, one camera's pictures, resized once, then mapped."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +11,13 @@ from vaelens.data.annotations import Camera, Count, PathLike, SmallNORBSplit
 from vaelens.data.files.places import data_root, find
 from vaelens.data.files.sources import SMALLNORB
 from vaelens.data.official.binary_matrix import BinaryMatrix, open_binary_matrix
-from vaelens.data.official.damage import damaged
+from vaelens.data.official.damage import check_rows, damaged
 from vaelens.data.official.labelled import LabelledImages
 from vaelens.data.official.mapped import mapped
 from vaelens.errors import unknown
 
 SIDE = 96
+ROWS = 24_300  # of each of the two sets
 CAMERAS = 2
 SPLITS = {"both": ("train", "test"), "train": ("train",), "test": ("test",)}
 FACTORS = (
@@ -29,7 +30,7 @@ FACTORS = (
 
 
 class SmallNORB(LabelledImages):
-    """SmallNORB: 50 toys photographed by elevation, azimuth and lighting, (1, 64, 64) by default.
+    """SmallNORB, 50 toys photographed by elevation, azimuth and lighting, (1, 64, 64) by default.
 
     A toy is a category (animal, human, airplane, truck, car) and an instance of it. The rows of the files are
     shuffled; every row gets its own labels. Of 24,300 images each, the training set has instances 4, 6, 7, 8, 9 and
@@ -85,7 +86,7 @@ class SmallNORB(LabelledImages):
 
     @property
     def options(self) -> dict[str, object]:
-        """Split, camera, and size."""
+        """Lists split, camera, and size."""
         return {"split": self.split, "camera": self.camera, "size": self.size}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
@@ -100,6 +101,7 @@ class SmallNORB(LabelledImages):
 def _checked(path: Path, dtype: str, *row: int) -> BinaryMatrix:
     matrix = open_binary_matrix(path)
     matrix.check(dtype, *row)
+    check_rows(path, matrix.shape[0], ROWS)
     return matrix
 
 

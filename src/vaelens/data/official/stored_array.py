@@ -35,7 +35,7 @@ class StoredArray(ABC):
 
     @property
     def row_bytes(self) -> int:
-        """How many bytes a row takes."""
+        """Counts the bytes that a row takes."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:

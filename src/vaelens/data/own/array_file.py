@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from vaelens.arguments import whole_number
-from vaelens.data.annotations import Count, Kinds, Name, Names, PathLike
-from vaelens.data.arguments import brief, checked_path, listed_names
+from vaelens.data.annotations import Count, Flag, Kinds, Name, Names, PathLike
+from vaelens.data.arguments import brief, checked_flag, checked_path, listed_names
 from vaelens.data.limits import MOST_BYTES, as_bytes
 from vaelens.data.own.arrays import ArrayDataset
 from vaelens.data.own.npz_contents import npz_contents
@@ -47,7 +47,7 @@ class ArrayFile(ArrayDataset):
         factors: Name | None = None,
         names: Names | None = None,
         kinds: Kinds | None = None,
-        channels_last: bool = False,
+        channels_last: Flag = False,
         levels: Count = 10,
         leave_out: Names | None = None,
         most_bytes: Count = MOST_BYTES,
@@ -62,7 +62,7 @@ class ArrayFile(ArrayDataset):
         arrays = stored.read(wanted, whole_number("most_bytes", most_bytes, low=1))
         self._unused = [name for name in stored.names if name not in wanted]
         pixels = arrays[images]
-        if channels_last and pixels.ndim in (3, 4):
+        if checked_flag("channels_last", channels_last) and pixels.ndim in (3, 4):
             pixels = np.moveaxis(pixels[..., None] if pixels.ndim == 3 else pixels, -1, 1)
         values = arrays[labels] if labels else None
         if names is None and values is not None:
@@ -90,9 +90,13 @@ class _Npy:
 
     def read(self, wanted: list[str], most: int) -> dict[str, np.ndarray]:
         try:
-            return {wanted[0]: np.load(self._path, mmap_mode="r", allow_pickle=False)}
+            array = np.load(self._path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # of damaged bytes a parser raises almost anything
             raise _unreadable(self._path, error) from error
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise VaelensError(f"{str(self._path)!r} is an .npz file by what it holds; give it that ending")
+        return {wanted[0]: array}
 
 
 class _Npz:

@@ -1,6 +1,6 @@
 """The user's own arrays as a dataset. They are checked once and kept as they are, not copied."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 import pandas as pd
@@ -131,7 +131,7 @@ def _checked_names(names: Names | None, count: int) -> list[str]:
         raise VaelensError(f"factors have {count:,} columns, the bound is {MOST_COLUMNS:,}; give those that matter")
     if names is None:
         return [f"factor_{k}" for k in range(count)]
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    if isinstance(names, (str, Mapping, Set)) or not isinstance(names, Iterable):
         raise VaelensError(f"names must be a list of names, got {names!r}")
     listed = list(names)
     if len(listed) != count:

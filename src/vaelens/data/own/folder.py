@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vaelens.data.annotations import Channels, Count, Crop, Kinds, LabelTableLike, Name, Names, PathLike, Size
-from vaelens.data.arguments import checked_path
+from vaelens.data.annotations import Channels, Count, Crop, Flag, Kinds, LabelTableLike, Name, Names, PathLike, Size
+from vaelens.data.arguments import checked_flag, checked_path
 from vaelens.data.limits import MOST_PIXELS
 from vaelens.data.own.arrays import ArrayDataset
 from vaelens.data.own.framing import GREY, Framing, check_same_size, checked_channels, checked_crop, checked_size
@@ -74,14 +74,17 @@ class FolderDataset(ArrayDataset):
         kinds: Kinds | None = None,
         levels: Count = 10,
         leave_out: Names | None = None,
-        links: bool = False,
+        links: Flag = False,
         most_pixels: Count = MOST_PIXELS,
     ) -> None:
         folder = _checked_folder(root)
         framing_size, framing_crop, wanted = checked_size(size), checked_crop(crop), checked_channels(channels)
         self._most_pixels = checked_most_pixels(most_pixels)
         table, source = _read_table(labels, folder, file_column)
-        self._listing = list_pictures(folder, pattern, source, links)
+        for option, value in (("columns", columns), ("file_column", file_column), ("leave_out", leave_out)):
+            if table is None and value is not None:
+                raise VaelensError(f"{option} is of a table of labels, and none is given; name it with labels=")
+        self._listing = list_pictures(folder, pattern, source, checked_flag("links", links))
         self.files = self._listing.files
         _warn_of_losses(self._listing, folder)
         colours = [self._has_colour(folder / file) for file in self.files]  # all are looked into before any is decoded

@@ -13,13 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from vaelens.data.arguments import brief
-from vaelens.data.limits import MOST_BYTES, MOST_COLUMNS, MOST_TABLE_BYTES, as_bytes
+from vaelens.data.limits import MOST_BYTES, MOST_CELLS, MOST_COLUMNS, MOST_ROWS, MOST_TABLE_BYTES, as_bytes
 from vaelens.errors import VaelensError
 
+ADVICE = "read it with pandas and give the DataFrame"
 TEXT_ENDINGS = (".csv", ".tsv")
 SEPARATORS = (",", ";", "\t")
 NO_NUMBER = {"nan", "-nan", "na", "n/a", "<na>", "null", "none", "missing"}  # missing, among numbers alone
 TRUTHS = {"true": True, "false": False}
+LEADING_ZERO = r"[+-]?0\d"
 DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 
 
@@ -40,8 +42,8 @@ def read_label_file(path: Path, file_columns: Collection[str]) -> pd.DataFrame:
     size = path.stat().st_size
     if size > MOST_TABLE_BYTES:
         raise VaelensError(
-            f"the table of labels {str(path)!r} has {as_bytes(size)}, the bound is {as_bytes(MOST_TABLE_BYTES)}; read "
-            "it with pandas and give the DataFrame"
+            f"the table of labels {str(path)!r} has {as_bytes(size)}, the bound is {as_bytes(MOST_TABLE_BYTES)}; "
+            f"{ADVICE}"
         )
     try:
         return _read_parquet(path) if ending == ".parquet" else _read_text(path, file_columns)
@@ -65,6 +67,7 @@ def _read_text(path: Path, file_columns: Collection[str]) -> pd.DataFrame:
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else ""
     header, separator = _header(path, text, separator, file_columns)
+    _check_size(path, text.rstrip().count("\n"), len(header))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # cells without a column would be lost
         try:
@@ -98,7 +101,7 @@ def _decoded(path: Path) -> str:
         raise _unreadable(path, "it has NUL characters in it")
     if not text.strip():
         raise _unreadable(path, "it is empty")
-    return text.lstrip("\r\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
 
 
 def _header(path: Path, text: str, separator: str, file_columns: Collection[str]) -> tuple[list[str], str]:
@@ -110,12 +113,21 @@ def _header(path: Path, text: str, separator: str, file_columns: Collection[str]
 
     candidates = [(parted(by), by) for by in ((separator,) if separator else SEPARATORS)]
     header, by = max(candidates, key=lambda parts: (any(name in file_columns for name in parts[0]), len(parts[0])))
-    if len(header) > MOST_COLUMNS:
-        raise _unreadable(path, f"it has {len(header):,} columns, the bound is {MOST_COLUMNS:,}: read it with pandas")
     repeated = [name for name in header if name and header.count(name) > 1]
     if repeated:
         raise _unreadable(path, f"it names the column {repeated[0]!r} more than once")
     return header, by
+
+
+def _check_size(path: Path, rows: int, columns: int) -> None:
+    """Refuses more rows, columns or cells than memory should be spent on."""
+    for count, most, what in (
+        (rows, MOST_ROWS, "rows"),
+        (columns, MOST_COLUMNS, "columns"),
+        (rows * columns, MOST_CELLS, "cells"),
+    ):
+        if count > most:
+            raise _unreadable(path, f"it has {count:,} {what}, the bound is {most:,}: {ADVICE}")
 
 
 def _typed(cells: pd.Series, decimal_comma: bool) -> pd.Series:
@@ -127,7 +139,8 @@ def _typed(cells: pd.Series, decimal_comma: bool) -> pd.Series:
     if decimal_comma and rest.str.contains(",").any() and rest.str.fullmatch(DECIMAL_COMMA).all():
         rest = rest.str.replace(",", ".")
     numbers = pd.to_numeric(rest, errors="coerce")
-    if len(rest) and numbers.notna().all():
+    codes = rest.str.match(LEADING_ZERO).any() and rest.nunique() > numbers.nunique()  # 007 and 7 are two classes
+    if len(rest) and numbers.notna().all() and not codes:
         return numbers if len(rest) == len(cells) else numbers.astype(float).reindex(cells.index)
     if (~empty).any() and folded[~empty].isin(TRUTHS).all():
         return folded.map(TRUTHS)
@@ -137,9 +150,8 @@ def _typed(cells: pd.Series, decimal_comma: bool) -> pd.Series:
 def _read_parquet(path: Path) -> pd.DataFrame:
     stored = importlib.import_module("pyarrow.parquet").ParquetFile(path)
     told = stored.metadata
+    _check_size(path, told.num_rows, told.num_columns)
     packed = sum(told.row_group(k).total_byte_size for k in range(told.num_row_groups))
-    size = max(packed, 8 * told.num_rows * told.num_columns)
-    if size > MOST_BYTES or told.num_columns > MOST_COLUMNS:
-        columns = f"{told.num_rows:,} rows of {told.num_columns:,} columns, {as_bytes(size)}"
-        raise _unreadable(path, f"it unpacks to {columns}; the bound is {as_bytes(MOST_BYTES)}: read it with pandas")
+    if packed > MOST_BYTES:
+        raise _unreadable(path, f"it unpacks to {as_bytes(packed)}, the bound is {as_bytes(MOST_BYTES)}: {ADVICE}")
     return stored.read().to_pandas()

@@ -62,7 +62,8 @@ def label_rows(
     if named is None or named not in present:
         what = f"no column {named!r}" if named else f"no column of file names ({', '.join(FILE_COLUMNS)})"
         raise VaelensError(f"the table of labels has {what}, only {listed_names(present)}; name it with file_column=")
-    wanted = checked_names("columns", columns) or [name for name in present if name != named]
+    chosen = checked_names("columns", columns)
+    wanted = [name for name in present if name != named] if chosen is None else chosen
     for name in wanted:
         if name not in present:
             raise VaelensError(f"the table of labels has no column {name!r}, only {listed_names(present)}")

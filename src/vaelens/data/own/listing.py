@@ -1,4 +1,4 @@
-"""The files of a folder that are to be pictures, and what is passed over: hidden files, and links that lead elsewhere.
+"""The files of a folder that are to be pictures, and what is passed over, such as links that lead elsewhere.
 
 A file costs no look at its status, so that fifty thousand names are listed in a moment.
 """
@@ -34,7 +34,7 @@ class Listing:
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def passed_over_in_words(self, kinds: tuple[str, ...] | None = None) -> str:
-        """Lists what was passed over, with how many of each; empty if nothing was.
+        """Lists what was passed over, with how many of each.
 
         Example:
             >>> Listing((), Counter({BROKEN: 2, HIDDEN: 1})).passed_over_in_words()
@@ -129,7 +129,7 @@ def _entries(path: str) -> list[os.DirEntry[str]]:
 
 
 def _target(link: str) -> tuple[str, int]:
-    """Finds what a link leads to, and its kind; nothing if it leads nowhere."""
+    """Finds what a link leads to, and its kind, or nothing."""
     try:
         target = os.path.realpath(link, strict=True)
         return target, os.stat(target).st_mode  # noqa: PTH116

@@ -1,4 +1,4 @@
-"""What the arrays of an .npz file unpack to, from their headers alone: nothing is unpacked."""
+"""What the arrays of an .npz file unpack to, from their headers alone."""
 
 import math
 import zipfile

@@ -55,7 +55,7 @@ def checked_images(images: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _span(images: np.ndarray, enough: int | None = None) -> tuple[float, float]:
-    """Finds the lowest and highest value, NaN if any is; looks no further once one is as high as enough."""
+    """Finds the lowest and highest value, looking no further once one is as high as enough, or at a NaN."""
     lowest, highest = np.inf, -np.inf
     for block in _blocks(images):
         low, high = float(block.min()), float(block.max())

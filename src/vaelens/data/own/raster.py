@@ -1,4 +1,4 @@
-"""Pictures in files: only the raster formats named here are ever opened, and none larger than a bound.
+"""Pictures in files, of which only the raster formats named here are ever opened, and none larger than a bound.
 
 Pillow would also run what is a program (PostScript), whatever its file is called.
 """
@@ -15,7 +15,7 @@ from vaelens.arguments import whole_number
 from vaelens.data.annotations import Count
 from vaelens.errors import VaelensError
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")  # tried in this order
 PILLOW_MOST = 178_956_970  # pixels, above which Pillow itself refuses
 
 

@@ -56,7 +56,7 @@ def inside_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 class Sprites(GridDataset):
-    """A square, an ellipse or a heart at 6 scales, 40 orientations and 32 × 32 positions: 737,280 images.
+    """A square, an ellipse or a heart at 6 scales, 40 orientations and 32 × 32 positions, 737,280 images.
 
     The factors, their values, their order and the sampling (one hard sample a pixel) are those of dSprites; the
     outlines were fitted to its published frames. On 46 frames of each shape the renderings differ from the real
