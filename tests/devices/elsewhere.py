@@ -21,29 +21,32 @@ _MEETS = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_i
 _FINDS_OUT = {"nonzero", "masked_select", "_unique2", "unique_dim", "_local_scalar_dense", "is_nonzero", "equal"}
 
 
-class Held(torch.Tensor):
+class ElsewhereTensor(torch.Tensor):
     """A tensor that lies elsewhere."""
 
     without_doubles = False
 
     @staticmethod
-    def __new__(cls, held):
-        if cls.without_doubles and held.dtype == torch.float64:
+    def __new__(cls, contents):
+        if cls.without_doubles and contents.dtype == torch.float64:
             raise TypeError("there is no double precision elsewhere")
-        made = torch.Tensor._make_wrapper_subclass(
+        wrapper = torch.Tensor._make_wrapper_subclass(
             cls,
-            held.size(),
-            strides=held.stride(),
-            storage_offset=held.storage_offset(),
-            dtype=held.dtype,
+            contents.size(),
+            strides=contents.stride(),
+            storage_offset=contents.storage_offset(),
+            dtype=contents.dtype,
             device=ELSEWHERE,
         )
-        made.held = held
-        return made
+        wrapper.contents = contents
+        return wrapper
 
     @classmethod
     def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
         return _carried_out(operation, args, kwargs or {})
+
+    def untyped_storage(self):
+        return self.contents.untyped_storage()
 
     __torch_function__ = torch._C._disabled_torch_function_impl
 
@@ -55,14 +58,14 @@ class _Everywhere(TorchDispatchMode):
         return _carried_out(operation, args, kwargs or {})
 
 
-def _held(value):
-    return value.held if isinstance(value, Held) else value
+def _contents(value):
+    return value.contents if isinstance(value, ElsewhereTensor) else value
 
 
 def _mapped(function, value):
     """A value, or what a list or tuple holds, mapped."""
     if isinstance(value, list | tuple):
-        return type(value)(_mapped(function, one) for one in value)
+        return type(value)(_mapped(function, element) for element in value)
     return function(value)
 
 
@@ -77,51 +80,53 @@ def _tensors(values):
 def _carried_out(operation, args, kwargs):
     name = operation.overloadpacket.__name__
     tensors = list(_tensors((*args, *kwargs.values())))
-    there = [one for one in tensors if isinstance(one, Held)]
-    here = [one for one in tensors if not isinstance(one, Held) and one.ndim > 0]
-    if there and here and name not in _MEETS:
+    elsewhere = [tensor for tensor in tensors if isinstance(tensor, ElsewhereTensor)]
+    on_cpu = [tensor for tensor in tensors if not isinstance(tensor, ElsewhereTensor) and tensor.ndim > 0]
+    if elsewhere and on_cpu and name not in _MEETS:
         raise RuntimeError(f"{operation}: tensors of elsewhere beside tensors of the CPU")
     device = kwargs.get("device")
-    leaves = bool(there) and device is not None and torch.device(device).type != "elsewhere"
+    leaves = bool(elsewhere) and device is not None and torch.device(device).type != "elsewhere"
     if device is not None and torch.device(device).type == "elsewhere":
         kwargs = kwargs | {"device": torch.device("cpu")}
         stays = True
     else:
-        stays = bool(there) and not leaves and name not in ("_local_scalar_dense", "is_nonzero", "equal")
-    if _waits(name, args, kwargs, there, here, leaves, stays):
+        stays = bool(elsewhere) and not leaves and name not in ("_local_scalar_dense", "is_nonzero", "equal")
+    if _waits(name, args, kwargs, elsewhere, on_cpu, leaves, stays):
         waits[name] += 1
-    made = operation(*_mapped(_held, args), **{key: _mapped(_held, value) for key, value in kwargs.items()})
+    result = operation(*_mapped(_contents, args), **{key: _mapped(_contents, value) for key, value in kwargs.items()})
     if name == "copy_":
         return args[0]
     if not stays:
-        return made
-    given = {id(one.held): one for one in there}  # what is changed in place stays the tensor that it is
+        return result
+    arguments = {id(tensor.contents): tensor for tensor in elsewhere}  # changed in place: the tensor that it was
 
-    def brought(one):
-        return (given[id(one)] if id(one) in given else Held(one)) if isinstance(one, torch.Tensor) else one
+    def wrapped(value):
+        if not isinstance(value, torch.Tensor):
+            return value
+        return arguments[id(value)] if id(value) in arguments else ElsewhereTensor(value)
 
-    return _mapped(brought, made)
+    return _mapped(wrapped, result)
 
 
-def _waits(name, args, kwargs, there, here, leaves, stays):
+def _waits(name, args, kwargs, elsewhere, on_cpu, leaves, stays):
     """Whether the host waits until a GPU has come so far."""
     if name == "_to_copy":
-        return leaves or (stays and not there and not kwargs.get("non_blocking"))
+        return leaves or (stays and not elsewhere and not kwargs.get("non_blocking"))
     if name == "copy_":
-        return bool(there) and (bool(here) and not (len(args) > 2 and args[2]))
-    masks = [one for one in (*there, *here) if one.dtype == torch.bool]
-    if name in ("index", "index_put_", "_index_put_impl_") and there:
+        return bool(elsewhere) and (bool(on_cpu) and not (len(args) > 2 and args[2]))
+    masks = [tensor for tensor in (*elsewhere, *on_cpu) if tensor.dtype == torch.bool]
+    if name in ("index", "index_put_", "_index_put_impl_") and elsewhere:
         return any(mask is not args[0] for mask in masks)
-    return bool(there) and name in _FINDS_OUT
+    return bool(elsewhere) and name in _FINDS_OUT
 
 
 def _empty(size, stride, dtype=None, layout=None, device=None, pin_memory=None):
-    return Held(torch.empty_strided(size, stride, dtype=dtype))
+    return ElsewhereTensor(torch.empty_strided(size, stride, dtype=dtype))
 
 
 def _copy(source, into, non_blocking=False):
     waits["copy_"] += not non_blocking
-    _held(into).copy_(_held(source))
+    _contents(into).copy_(_contents(source))
     return into
 
 
@@ -137,13 +142,13 @@ def reachable():
     tensor, as_tensor, new_tensor = torch.tensor, torch.as_tensor, torch.Tensor.new_tensor
 
     def placed(make):
-        def made(data, *args, device=None, **kwargs):
-            if isinstance(data, Held):
+        def placing(data, *args, device=None, **kwargs):
+            if isinstance(data, ElsewhereTensor):
                 return data.to(device or data.device, kwargs.get("dtype") or data.dtype)
-            found = make(data, *args, **kwargs)
-            return found if device is None else found.to(device)
+            tensor = make(data, *args, **kwargs)
+            return tensor if device is None else tensor.to(device)
 
-        return made
+        return placing
 
     torch.tensor, torch.as_tensor = placed(tensor), placed(as_tensor)
     torch.Tensor.new_tensor = lambda self, data: tensor(data, dtype=self.dtype).to(self.device)

@@ -11,11 +11,11 @@ import warnings
 
 import numpy as np
 import torch
-from elsewhere import ELSEWHERE, Held, reachable, waits
+from elsewhere import ELSEWHERE, ElsewhereTensor, reachable, waits
 
 import vaelens as vl
 from vaelens import float64
-from vaelens.lens import part
+from vaelens.lens import model_part
 
 X, Y = torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 LABELS = np.stack(np.unravel_index(np.arange(48) % 12, (3, 4)), axis=1)
@@ -70,9 +70,9 @@ def difference(found, expected):
 
 def main():
     if "--without-doubles" in sys.argv:
-        Held.without_doubles = True
+        ElsewhereTensor.without_doubles = True
         float64.WITHOUT.add("elsewhere")
-    part._TRUST = float("inf")  # seconds until the steps are held against the model again, which waits
+    model_part._TRUST = float("inf")  # seconds until the steps are held against the model again, which waits
     found = {}
     for name in ("vae", "vq-vae"):
         here = vl.Lens(model(name), execution="torch.fx")

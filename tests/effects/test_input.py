@@ -160,12 +160,6 @@ def test_manipulations_are_chosen_by_name_and_strength(linear, grid):
     np.testing.assert_allclose(half.output_effect, expected, rtol=1e-5)
 
 
-def test_sites_of_a_lens_are_found_on_the_way(linear, grid):
-    module = linear().lens.module
-    lens = vl.Lens(module, module.encoder, module.decoder)
-    assert vl.input_effects(lens, grid, n=3).sizes["latent"] == 3
-
-
 # Errors
 
 

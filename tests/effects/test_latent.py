@@ -126,8 +126,8 @@ def test_a_latent_with_positions_is_set_at_all_of_them(joined):
         encoder.bias.copy_(torch.tensor([0.5, 1.0]))
         decoder.weight.copy_(torch.tensor([1.5, -0.25]).reshape(1, 2, 1, 1))
     model = joined(encoder, decoder)
-    lens = vl.Lens(model, encoder, decoder)
     x = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    lens = vl.Lens(model, encoder, decoder, example=x)
     z = np.stack([2 * x[:, 0] + 0.5, -3 * x[:, 0] + 1], axis=1)  # (n, d, h, w)
     effects = vl.latent_effects(lens, x, values=[-1, 2])
     for k, v in enumerate([-1, 2]):

@@ -147,12 +147,6 @@ def test_one_image_gives_means_without_intervals(chain):
     assert np.isnan(effects.recovered_high).all()
 
 
-def test_sites_of_a_lens_are_found_on_the_way(chain):
-    m = chain()
-    lens = vl.Lens(m.lens.module, m.lens.module.encoder, m.lens.module.decoder)
-    assert vl.patching_effects(lens, m.x, m.y).sizes["unit"] == 14
-
-
 # Paths
 
 

@@ -142,8 +142,8 @@ def test_the_mean_over_all_images_is_covered(lens, model):
 def test_sites_that_do_not_fit_into_memory_together_stop_as_those_that_do(lens, model, same):
     x, y = pictures(900), pictures(900, seed=1)
     narrow = lens_on(model, memory_mb=0.06)
-    assert [len(group) for group in narrow.site_groups(SITES)] == [2, 1]
-    assert min(narrow.rows_for([site]) for site in SITES) == 64  # as many as are looked at together
+    assert [len(group) for group in narrow.engine.site_groups(SITES)] == [2, 1]
+    assert min(narrow.engine.rows_for([site]) for site in SITES) == 64  # as many as are looked at together
     same(patched(narrow, x, y, tolerance=0.15), patched(lens, x, y, tolerance=0.15))
 
 

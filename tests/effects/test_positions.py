@@ -54,7 +54,7 @@ def test_each_mode_sets_its_value_there(mode, positions):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         encoder, decoder = (torch.nn.Conv2d(*width, 1, dtype=torch.float64) for width in ((1, 3), (3, 1)))
-    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder, example=spatial_images(1))
     x, seed = spatial_images(), 4
     z = lens.encode(x)
     at = find_positions(positions, z, seed).at

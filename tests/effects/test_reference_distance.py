@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vaelens.effects.reference_distance import reference_distance
+from vaelens.lens import Engine
 from vaelens.statistics import poisson_weights
 
 
@@ -64,12 +65,16 @@ def test_large_pictures_are_compared_block_by_block(linear, monkeypatch, images)
     model = linear(d=2, shape=(1, 2, 2), images=images)
     codes = model.lens.encode(model.x)
     expected = reference_distance(model.lens, codes, seed=1, resamples=30)
-    drawn = []
-    draw = model.lens.draw_rows
-    monkeypatch.setattr(model.lens, "draw_rows", lambda rows: drawn.append(len(rows)) or draw(rows))
+    decoded, decode_some = [], Engine.decode_some
+
+    def counted(engine, codes, indices):
+        decoded.append(len(indices))
+        return decode_some(engine, codes, indices)
+
+    monkeypatch.setattr(Engine, "decode_some", counted)
     monkeypatch.setattr("vaelens.effects.reference_distance._BYTES", 25 * 4 * 4)
     mean, replicates = reference_distance(model.lens, codes, seed=1, resamples=30)
     assert mean == pytest.approx(expected[0], rel=1e-12)
     np.testing.assert_allclose(replicates, expected[1], rtol=1e-12)
-    assert max(drawn) == 12
-    assert images < sum(drawn) <= images * (images / 12 + 2) / 2 + images
+    assert max(decoded) == 12
+    assert images < sum(decoded) <= images * (images / 12 + 2) / 2 + images

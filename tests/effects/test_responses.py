@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.lens import Engine
 from vaelens.statistics import BootstrapMean
 
 
@@ -163,8 +164,13 @@ def test_images_of_which_no_code_changes_are_not_decoded_again(monkeypatch):
     between = float(z[:, 0].flatten(1).amax(dim=1).sort().values[2:4].mean())
     with torch.no_grad():  # along the second latent all codes are alike; along the first three images take one alone
         model.quantiser.codebook.copy_(torch.tensor([[between - 1, 0.0], [between + 1, 0.0]]))
-    decoded, original = [], lens.responding_rows
-    monkeypatch.setattr(lens, "responding_rows", lambda c, sites: decoded.append(len(c)) or original(c, sites))
+    decoded, original = [], Engine.decoder_activations
+
+    def counted(engine, codes, *arguments):
+        decoded.append(len(codes))
+        return original(engine, codes, *arguments)
+
+    monkeypatch.setattr(Engine, "decoder_activations", counted)
     responses = vl.decoder_responses(lens, x, values=[between - 0.1])
     assert decoded == [6, 3], "the base run, and the three images that take the other code somewhere"
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
