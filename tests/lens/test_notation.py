@@ -32,9 +32,7 @@ def by_modules(w):
     encoder = nn.Sequential(
         w["c1"], w["silu"], w["c2"], w["norm"], w["relu"], nn.MaxPool2d(2), nn.Flatten(), w["l1"], w["tanh"]
     )
-    decoder = nn.Sequential(
-        w["l2"], nn.ReLU(), nn.Unflatten(1, (4, 4, 4)), w["t1"], w["leaky"], w["t2"], nn.Sigmoid()
-    )
+    decoder = nn.Sequential(w["l2"], nn.ReLU(), nn.Unflatten(1, (4, 4, 4)), w["t1"], w["leaky"], w["t2"], nn.Sigmoid())
     model = nn.ModuleDict({"encoder": encoder, "decoder": decoder, "weights": w})
 
     def encode(x):

@@ -287,9 +287,7 @@ def test_runs_in_two_threads_are_those_of_one():
     before, wrong = torch.get_rng_state(), []
 
     def work(k):
-        wrong.extend(
-            k for _ in range(60) if not torch.equal(lenses[k].run(x, edits[k]).reconstruction, expected[k])
-        )
+        wrong.extend(k for _ in range(60) if not torch.equal(lenses[k].run(x, edits[k]).reconstruction, expected[k]))
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
     for thread in threads:

@@ -244,9 +244,9 @@ def test_callbacks_see_the_terms_of_each_step():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (IMAGES * 255, r"values from 0\.\d+ to 25\d\.\d+; expected \[0, 1\]: scale them"),
-        (IMAGES - 0.5, r"values from -0\.\d+ to 0\.\d+; expected \[0, 1\]"),
-        (torch.full_like(IMAGES, math.nan), "hold NaN or infinity"),
+        (IMAGES * 255, r"range from 0\.\d+ to 25\d(\.\d+)?, expected \[0, 1\]; for 0\.\.255 use x / 255"),
+        (IMAGES - 0.5, r"range from -0\.\d+ to 0\.\d+, expected \[0, 1\]"),
+        (torch.full_like(IMAGES, math.nan), "contain NaN or infinite values"),
         (IMAGES.double(), "images of torch.float64; expected torch.float32"),
         (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 3, 16, 16\)"),
         (IMAGES[:0], "data holds no images"),

@@ -175,7 +175,7 @@ def latent_effects(
         **_scored(scores, unit, known["active"][1], n),
         **({} if until is None else with_interval("ces", (unit,), ces, until.interval)),
         **known,
-        "effect_map": ((unit, "channel", "height", "width"), swept.pictures),
+        "effect_map": ((unit, *lens.observation.axes), swept.pictures),
     }
     coords = {unit: np.arange(plan.units), "value": plan.labels, **position_coords(codes, unit)}
     made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}

@@ -15,7 +15,7 @@ from vaelens.lens.adapters import adapted, unwrapped
 from vaelens.lens.codes import checked_codes
 from vaelens.lens.description import describe, name_of, printed
 from vaelens.lens.engine import Engine
-from vaelens.lens.images import check_channels, checked_images
+from vaelens.lens.images import check_channels
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts
@@ -25,6 +25,7 @@ from vaelens.lens.settings import FP32, Execution, Precision, checked_precision,
 from vaelens.lens.site_search import find_sites
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
+from vaelens.observation import Observation, checked_images
 from vaelens.progress import check_progress
 
 ImagesLike = Tensor | NDArray[Any]  # (n, C, H, W) in [0, 1]
@@ -144,6 +145,11 @@ class Lens:
     def sites(self) -> Sites:
         """The sites in the order of the data: an ordered mapping from name to `Site`."""
         return self._engine.sites
+
+    @property
+    def observation(self) -> Observation:
+        """What goes into the model and comes out: shape, axes, range."""
+        return Observation.image(self._engine.image_shape)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -322,7 +328,7 @@ class Lens:
             VaelensError: they are none, are of another shape than the model takes, or out of range.
         """
         if not self._any_size:
-            return checked_images(x, self.image_shape)
+            return self.observation.checked(x)
         images = checked_images(x)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
             engine = self._engine

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 from vaelens.shapes import Images
 
 LARGEST_BATCH = 2**30  # bytes of its images
@@ -140,10 +141,4 @@ def check_images(images: Any, shape: tuple[int, ...]) -> None:
             "image_shape of the data"
         )
     low, high = (bound.item() for bound in torch.aminmax(images))
-    if not (low >= 0 and high <= 1):  # false for NaN too
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise VaelensError("the images hold NaN or infinity; expected values in [0, 1]")
-        raise VaelensError(
-            f"the images have values from {low:g} to {high:g}; expected [0, 1]: scale them, for example by dividing "
-            "8-bit images by 255"
-        )
+    Observation.image(shape[1:]).check_range(low, high)

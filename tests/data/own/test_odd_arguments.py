@@ -121,7 +121,7 @@ REFUSED = {
     "objects": (lambda d: ArrayDataset(np.full((4, 1, 8, 8), None)), "must be uint8 or floating point"),
     "structured arrays": (lambda d: ArrayDataset(np.zeros((4, 1, 8, 8), [("a", "u1")])), "must be uint8 or floating"),
     "masked images": (lambda d: ArrayDataset(np.ma.masked_equal(IMAGES, 0)), "images must not have masked values"),
-    "NaN in half precision": (lambda d: ArrayDataset(torch.full((2, 1, 4, 4), torch.nan).half()), "must not hold NaN"),
+    "NaN in half precision": (lambda d: ArrayDataset(torch.full((2, 1, 4, 4), torch.nan).half()), "contain NaN"),
     "tensors of several sizes": (
         lambda d: ArrayDataset([torch.zeros(1, 2, 2), torch.zeros(1, 3, 3)]),
         "images must be",

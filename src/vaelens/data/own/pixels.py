@@ -6,6 +6,7 @@ import numpy as np
 
 from vaelens.data.warning import warn
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 
 DARK = 16  # of 255; images whose brightest pixel is below are hardly meant so
 BLOCK = 2**24  # values looked at at once
@@ -40,11 +41,7 @@ def checked_images(images: np.ndarray) -> tuple[np.ndarray, bool]:
             return images.view(np.bool_), True
     else:
         lowest, highest = _span(images)
-        if np.isnan(lowest):
-            raise VaelensError("images must not hold NaN; replace it or leave those images out")
-        if lowest < 0 or highest > 1:
-            message = f"images must lie in [0, 1], got values from {lowest:g} to {highest:g}"
-            raise VaelensError(f"{message}; scale them, or give 0..255 as uint8")
+        Observation.image(images.shape[1:]).check_range(lowest, highest)
         lowest, highest = 255 * lowest, 255 * highest
     if lowest < highest < DARK:
         warn(

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import checked_images, halving
+from vaelens.lens import halving
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import TRUST, FactorScore
+from vaelens.observation import checked_images
 
 ROWS = 256  # images read at once
 
