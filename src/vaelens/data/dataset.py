@@ -216,10 +216,10 @@ class FactorDataset(ABC):
     def control_pairs(self, factor: Name, n: Count, seed: Seed = 0) -> Pairs:
         """Makes pairs of images with the same value of one factor, chosen in all else as `pairs` chooses.
 
-        What an effect comes to between such pairs is due to the other factors, and to what no factor says. The first
-        images are those of `pairs` with the same n and seed (another one takes the place of an image whose value no
-        other image has), the second ones the nearest of the other images with the same value. On a full factor grid,
-        and where images are rendered from a causal model, the two images are one: nothing else differs.
+        What changes between them is due to the other factors, and to what no factor says. The first images are those of
+        `pairs` with the same n and seed (another one takes the place of an image whose value no other image has), the
+        second ones the nearest of the other images with the same value; where few share a value they lie farther apart
+        than pairs do, so compare `distance` too. On a full grid, and of a causal model, the two images are one.
 
         Args:
             factor: The name of the factor that is the same.

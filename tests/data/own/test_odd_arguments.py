@@ -190,6 +190,18 @@ REFUSED = {
         ),
         "x.npy' is an .npz file by what it holds; give it that ending",
     ),
+    "a file column that is a number": (
+        lambda d: FolderDataset(folder(d), labels=pd.DataFrame({"file": ["a.png"], "n": [1]}), file_column=3),
+        "the table of labels has no column 3, only file, n",
+    ),
+    "an image column that is a number": (
+        lambda d: CollectionDataset([{"image": IMAGES[0]}], image_column=3),
+        "item 0 has no column 3, only image",
+    ),
+    "arrays that are called by numbers": (
+        lambda d: (np.savez(d / "x.npz", images=IMAGES), load_dataset("array", root=d / "x.npz", images=3, factors=[])),
+        r"x.npz has no array \[\], only images; name it with factors=",
+    ),
     # absurd requests
     "a billion pendulums": (
         lambda d: Pendulum(length=10**9),

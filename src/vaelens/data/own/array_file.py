@@ -144,7 +144,7 @@ def _checked_file(root: PathLike | None) -> Path:
     return path
 
 
-def _labels_name(names: tuple[str, ...], factors: str | None, path: Path) -> str | None:
+def _labels_name(names: tuple[str, ...], factors: Name | None, path: Path) -> str | None:
     if factors is None:
         return next((name for name in FACTOR_NAMES if name in names), None)
     if factors not in names:
@@ -171,6 +171,6 @@ def _table(values: np.ndarray | None, path: Path) -> np.ndarray | pd.DataFrame |
     return pd.DataFrame(columns, columns=[f"factor_{k}" for k in range(columns.shape[1])])
 
 
-def _no_array(path: Path, name: str, names: tuple[str, ...], option: str) -> VaelensError:
+def _no_array(path: Path, name: Name, names: tuple[str, ...], option: str) -> VaelensError:
     only = listed_names(names) or "nothing"
     return VaelensError(f"{path.name} has no array {name!r}, only {only}; name it with {option}=")

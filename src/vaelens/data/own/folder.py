@@ -156,7 +156,7 @@ def _checked_folder(root: PathLike | None) -> Path:
 
 
 def _read_table(
-    labels: LabelTableLike | None, folder: Path, file_column: str | None
+    labels: LabelTableLike | None, folder: Path, file_column: Name | None
 ) -> tuple[pd.DataFrame | None, Path | None]:
     """Reads the table, and finds the file it came from."""
     if labels is None or isinstance(labels, pd.DataFrame):

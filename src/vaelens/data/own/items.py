@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vaelens.data.annotations import Name
 from vaelens.data.arguments import as_array, brief
 from vaelens.data.own.raster import check_format
 from vaelens.errors import VaelensError
@@ -29,7 +30,7 @@ def item_at(items: Any, place: int) -> Any:
         ) from error
 
 
-def parted(item: Any, place: int, image_column: str | None) -> tuple[Any, dict[str, Any], dict[str, str]]:
+def parted(item: Any, place: int, image_column: Name | None) -> tuple[Any, dict[str, Any], dict[str, str]]:
     """Takes an item apart into its image, its labels by name, and the types of what is no label, by name."""
     if isinstance(item, Mapping):
         column = image_column or next((name for name in IMAGE_COLUMNS if name in item), None)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
-from vaelens.data.annotations import Names
+from vaelens.data.annotations import Name, Names
 from vaelens.data.arguments import checked_names, listed_names
 from vaelens.data.limits import MOST_COLUMNS
 from vaelens.data.warning import warn
@@ -36,7 +36,7 @@ class LabelRows:
 
 
 def label_rows(
-    table: pd.DataFrame, files: Sequence[str], file_column: str | None = None, columns: Names | None = None
+    table: pd.DataFrame, files: Sequence[str], file_column: Name | None = None, columns: Names | None = None
 ) -> LabelRows:
     """Finds the row of each picture.
 
