@@ -1,4 +1,4 @@
-"""The paths that users name, resolved in one place: for options of the command line and arguments of functions."""
+"""The paths that users name, as options of the command line or arguments of functions, resolved in one place."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writing that loses nothing: one process a folder, files that are replaced only by whole ones.
+"""Writing that loses nothing, by one process a folder and files that only whole ones replace.
 
 A process that is killed leaves at most a folder `.unfinished-…`, which the next to write there removes, and a lock that
 goes with the process.
@@ -96,7 +96,7 @@ def written_whole(folder: Path, kept: Container[str] = ()) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what processes that were killed have left unfinished in a folder; only its sole writer may."""
+    """Removes what killed processes have left unfinished in a folder. Only its sole writer may."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -105,7 +105,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def put_aside(path: Path) -> None:
-    """Takes a file or folder, where there is one, out of the way in one move: `remove_unfinished` then removes it."""
+    """Takes a file or folder, where there is one, out of the way in one move, for `remove_unfinished` to remove."""
     aside = path.parent / f"{_UNFINISHED}{path.name}"
     if path.exists() or path.is_symlink():
         if aside.exists():

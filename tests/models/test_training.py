@@ -251,6 +251,9 @@ def test_callbacks_see_the_terms_of_each_step():
         (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 3, 16, 16\)"),
         (IMAGES[:0], "data holds no images"),
         ([1, 2], "data is of type list; expected a float32 tensor"),
+        (IMAGES.to_sparse(), "data is a tensor of torch.float32, torch.sparse_coo; expected a dense float32 tensor"),
+        (IMAGES.to("meta"), r"data is a tensor without values \(meta\); expected a dense"),
+        (torch.tensor(1.0), "expected a dense float32 tensor"),
     ],
 )
 def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_path):
@@ -270,6 +273,7 @@ def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_pa
         ({"lr": 0}, "lr is 0; expected a learning rate above 0 and at most 1"),
         ({"lr": math.nan}, "lr is nan; expected"),
         ({"lr": "fast"}, "lr is 'fast'; expected"),
+        ({"lr": 10**400}, "lr is 1000000.*; expected"),
         ({"seed": -1}, "seed is -1; expected"),
         ({"device": "tpu"}, "device 'tpu' was asked for; this machine has cpu"),
         ({"resume": True}, "resume=True needs the folder"),
@@ -349,6 +353,24 @@ def test_a_module_of_the_user_s_own_that_divides_by_zero_is_named():
         VaelensError, match=r"lost at step 1 .*learning rate is not the cause: your encoder, .*Careless"
     ):
         train(model, halves, **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: model.to("meta"), "encoder.conv0.weight is on the meta device, without values"),
+        (
+            lambda model: model.to(torch.float8_e4m3fn),
+            r"encoder.conv0.weight is of torch.float8_e4m3fn; expected weights",
+        ),
+    ],
+)
+def test_weights_that_nothing_computes_with_are_neither_trained_nor_saved(change, message, tmp_path):
+    with pytest.raises(VaelensError, match=message):
+        train(change(new_model()), IMAGES, **SHORT, folder=tmp_path / "run")
+    with pytest.raises(VaelensError, match=r"without values; there is nothing to write|does not compute with"):
+        change(new_model()).save_pretrained(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_that_are_not_finite_are_refused_and_nothing_is_written(tmp_path):

@@ -46,8 +46,8 @@ def given_root(root: str | None) -> Path | None:
     return None if root is None else user_path("--root", root)
 
 
-def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
-    """The dataset's options: numbers, true, false, null and lists as JSON writes them, everything else as text.
+def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Parses the dataset's options, which are read as JSON where they are JSON, and as text otherwise.
 
     Raises:
         VaelensError: if one is not of the form NAME=VALUE, or given twice.
@@ -57,7 +57,7 @@ def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
         {'size': 64, 'crop': [0, 0, 100, 100], 'split': 'train'}
     """
     options: dict[str, Any] = {}
-    for text in given or ():
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not name or not equals or name in options:
             raise VaelensError(f"--dataset-option is {text!r}; expected NAME=VALUE, each name once, such as size=64")

@@ -1,4 +1,4 @@
-"""`vaelens quickstart`: train, explain and report on built-in data, in minutes."""
+"""`vaelens quickstart` trains, explains and reports on built-in data, in minutes."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from vaelens.cli.analysis import analyse
 from vaelens.cli.options import Overwrite, Seed
-from vaelens.cli.training import fit
+from vaelens.cli.training import fit, print_terms
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
 
@@ -26,26 +26,29 @@ def quickstart(
     A run that was interrupted goes on where it stopped.
     """
     import vaelens as vl
-    from vaelens.models.run_folder import is_begun, run_folder
+    from vaelens.models.run_folder import is_begun, is_replaced, run_folder
 
     folder = user_path("--out", out)
-    _check_analysis(folder / "analysis", seed, overwrite)
     resume = is_begun(folder) and not overwrite
+    if not (overwrite or is_replaced(folder)):
+        _check_analysis(folder / "analysis", seed)
     with run_folder(folder, resume, overwrite) as place:
         ds = vl.load_dataset(_DATASET)
         vae = vl.build_model("vae", ds.image_shape, seed=seed)
-        fit(vae, ds, place, "by the same command", steps=_STEPS, seed=seed, resume=resume)
+        without = " without --overwrite" if overwrite else ""
+        result = fit(vae, ds, place, f"by the same command{without}", steps=_STEPS, seed=seed, resume=resume)
+    print_terms(vae, result)
     analyse(str(folder), dataset=_DATASET, images=_IMAGES, seed=seed, overwrite=True)
 
 
-def _check_analysis(folder: Path, seed: int, overwrite: bool) -> None:
+def _check_analysis(folder: Path, seed: int) -> None:
     """Refuses to replace an analysis that is not this command's own."""
     record = folder / "provenance.json"
-    if overwrite or not record.is_file():
+    if not record.is_file():
         return
     try:
-        made = json.loads(record.read_text(encoding="utf-8"))
-        own = (made["seed"], made["images"], made["dataset"]["name"]) == (seed, _IMAGES, _DATASET)
+        provenance = json.loads(record.read_text(encoding="utf-8"))
+        own = (provenance["seed"], provenance["images"], provenance["dataset"]["name"]) == (seed, _IMAGES, _DATASET)
     except (ValueError, LookupError, TypeError):
         own = False
     if not own:

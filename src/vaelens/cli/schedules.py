@@ -1,4 +1,4 @@
-"""The options of `vaelens train` for schedules: NAME=STEPS, an option for each kind."""
+"""The options of `vaelens train` for schedules, one for each kind, as NAME=STEPS."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -35,17 +35,17 @@ CosineDecays = Annotated[
 def parse_schedules(
     warm_ups: Sequence[str] | None, cycles: Sequence[str] | None, cosine_decays: Sequence[str] | None
 ) -> list["Schedule"]:
-    """The schedules that the options ask for.
+    """Makes the schedules that the options ask for.
 
     Raises:
         VaelensError: if one is not of the form NAME=STEPS.
     """
-    given = [
+    options = [
         *(("--warm-up", "WarmUp", text) for text in warm_ups or ()),
         *(("--cyclical", "Cyclical", text) for text in cycles or ()),
         *(("--cosine-decay", "CosineDecay", text) for text in cosine_decays or ()),
     ]
-    return [_parse(*one) for one in given]
+    return [_parse(*option) for option in options]
 
 
 def _parse(option: str, kind: str, text: str) -> "Schedule":

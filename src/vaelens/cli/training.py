@@ -1,4 +1,4 @@
-"""`vaelens train`: a model from a dataset, in a folder."""
+"""`vaelens train` makes a model from a dataset, in a folder."""
 
 import json
 from pathlib import Path
@@ -62,13 +62,13 @@ def train(
     from vaelens.models.run_folder import run_folder
 
     folder = user_path("--out", out)
-    given = {name: value for name, value in hyperparameters.items() if value is not None}
+    values: dict[str, Any] = {name: value for name, value in hyperparameters.items() if value is not None}
     with run_folder(folder, resume, overwrite) as place:
         schedules = parse_schedules(warm_up, cyclical, cosine_decay)
         ds = vl.load_dataset(dataset, root=given_root(root), **parse_options(dataset_option))
         print_notes(ds)
-        vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **given)
-        fit(
+        vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **values)
+        result = fit(
             vae,
             ds,
             place,
@@ -82,10 +82,11 @@ def train(
             logger=_tensorboard(place) if tensorboard else None,
             callbacks=schedules,
         )
+    print_terms(vae, result)
     print(f"model: {folder}")
 
 
-def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: Any) -> None:
+def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: Any) -> "TrainingResult":
     """Trains a model in the folder of a run, and leaves it there with a record of how it was made.
 
     Args:
@@ -127,10 +128,11 @@ def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: An
     }
     with written_whole(place) as unfinished:
         (unfinished / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    _print_terms(vae, result)
+    return result
 
 
-def _print_terms(vae: "VAE", result: "TrainingResult") -> None:
+def print_terms(vae: "VAE", result: "TrainingResult") -> None:
+    """Prints what came of a training."""
     terms = dict(result.terms)
     error, active, perplexity = (terms.pop(name, None) for name in ("squared_error", "active_latents", "perplexity"))
     print(f"{result.steps} steps; at the end: {', '.join(f'{name} {value:.4g}' for name, value in terms.items())}")

@@ -28,7 +28,7 @@ HIDDEN = 256
 
 
 def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """The shape (channels, height, width), if the backbone builds for it.
+    """Returns the shape (channels, height, width), if the backbone builds for it.
 
     Raises:
         VaelensError: if it does not.
@@ -56,7 +56,7 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
 
 
 def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = False) -> nn.Sequential:
-    """The encoder: images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
+    """Builds the encoder, from images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
 
     Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense `outputs`: twice the number of
     latents, for the posterior's means and then its log-variances. Spatial: 1×1 convolutions in place of the dense
@@ -97,7 +97,7 @@ def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = Fal
 
 
 def decoder(image_shape: tuple[int, int, int], latent_dim: int, spatial: bool = False) -> nn.Sequential:
-    """The decoder: codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to the likelihood's parameters `(n, c, h, w)`.
+    """Builds the decoder, from codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to pixels' parameters `(n, c, h, w)`.
 
     The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4 (spatial: 1×1
     convolutions to 256 and to 64 channels), then transposed convolutions 4×4 with stride 2 and ReLUs between (for a

@@ -1,4 +1,4 @@
-"""The batches a model is trained on: batch t depends on the seed and on t alone, so training can go on anywhere."""
+"""The batches a model is trained on. Batch t depends on the seed and on t alone, so training can go on anywhere."""
 
 import math
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ LARGEST_BATCH = 2**30  # bytes of its images
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Anything that knows how many images it has and gives those asked for."""
+    """Anything that knows how many images it has and returns those asked for."""
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Returns how many images there are."""
         ...
 
     def images_at(self, indices: NDArray[np.int64], /) -> Tensor:
-        """The images at the indices, float32 `(n, c, h, w)` in [0, 1]."""
+        """Returns the images at the indices, float32 `(n, c, h, w)` in [0, 1]."""
         ...
 
 
@@ -41,17 +41,20 @@ class TensorImages:
         return len(self.images)
 
     def images_at(self, indices: NDArray[np.int64]) -> Tensor:
-        """The images at the indices."""
+        """Returns the images at the indices."""
         return self.images[torch.from_numpy(indices).to(self.images.device)]
 
 
 def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
-    """The data as a source.
+    """Wraps the data as a source of images.
 
     Raises:
         VaelensError: if it is neither a source nor a tensor of images, or holds none.
     """
     if isinstance(data, Tensor):
+        if data.is_meta or data.is_nested or data.layout != torch.strided or data.ndim == 0 or data.is_quantized:
+            what = "without values (meta)" if data.is_meta else f"of {data.dtype}, {data.layout}"
+            raise VaelensError(f"data is a tensor {what}; expected a dense float32 tensor (n, c, h, w) in [0, 1]")
         data = TensorImages(data)
     if not isinstance(data, ImageSource):
         shape = ", ".join(map(str, image_shape))
@@ -112,7 +115,7 @@ class Batches:
         return (self.at(step) for step in range(self.start, self.stop))
 
     def at(self, step: int) -> Batch:
-        """The batch of that step (the first step is 0).
+        """Returns the batch of that step (the first step is 0).
 
         Raises:
             VaelensError: if the images' type, shape or range is wrong.

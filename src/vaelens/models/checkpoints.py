@@ -1,4 +1,4 @@
-"""A training run's checkpoint: weights, optimisers and record in one safetensors file, replaced in one move.
+"""A training run's checkpoint, with weights, optimisers and record in one safetensors file, replaced in one move.
 
 A run killed at any moment leaves the last checkpoint whole. Nothing in it is a pickle.
 """
@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint; the one before is replaced once the new one is whole.
+    """Writes the checkpoint, and replaces the one before once the new one is whole.
 
     Raises:
         VaelensError: if it cannot be written.
@@ -130,7 +130,7 @@ def check_same_run(checkpoint: Checkpoint, run: Mapping[str, Any], path: Path) -
 
 
 def _short(value: Any) -> str:
-    """A value in words, a hash by its beginning."""
+    """Writes a value in words, and a hash by its beginning."""
     return f"of the hash {value[:12]}" if isinstance(value, str) and len(value) == 64 else repr(value)
 
 
@@ -184,7 +184,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _is_adam(moments: Mapping[str, Tensor], parameter: Tensor) -> bool:
-    """Whether these are what Adam keeps of a parameter."""
+    """Says whether these are what Adam keeps of a parameter."""
     shapes = {"step": torch.Size([]), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
     numbers = all(tensor.is_floating_point() and torch.isfinite(tensor).all() for tensor in moments.values())
     return _shapes(moments) == shapes and numbers and bool((moments["exp_avg_sq"] >= 0).all())

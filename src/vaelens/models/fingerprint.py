@@ -16,7 +16,7 @@ _TWICE = 4  # images asked for again, to see whether they are the same
 
 
 def fingerprint(source: ImageSource) -> str:
-    """Returns a hash of the data: its own, if it describes itself as vaelens' datasets do, else that of a few images.
+    """Returns a hash of the data, its own where it describes itself as vaelens' datasets do, or that of a few images.
 
     Images that differ from one call to the next (a random augmentation) have none, and a warning says what follows.
     """

@@ -1,4 +1,4 @@
-"""An interrupted training: how far it came and where it goes on, in the words of whoever was asked for it."""
+"""An interrupted training, how far it came, and where it goes on."""
 
 from dataclasses import dataclass
 from pathlib import Path

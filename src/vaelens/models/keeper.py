@@ -1,4 +1,4 @@
-"""The keeper of a run: a Lightning callback that keeps ledger, loggers, progress bar and checkpoint.
+"""The keeper of a run, a Lightning callback that keeps ledger, loggers, progress bar and checkpoint.
 
 It knows when a step is whole, and so where the run can stop and go on.
 """
@@ -30,7 +30,7 @@ from vaelens.writing import unwritten
 
 @dataclass(frozen=True)
 class Plan:
-    """What one call of `train` is to do, checked."""
+    """The work of one call of `train`, checked."""
 
     batches: Batches
     lr: float
@@ -112,7 +112,7 @@ class Keeper(Callback):
                 self.save(trainer)
 
     def end_step(self) -> None:
-        """From here on Ctrl-C need not wait; one that has waited takes effect."""
+        """Ends the step, so that Ctrl-C takes effect."""
         self.busy = False
         if self.stopping:
             raise KeyboardInterrupt
@@ -139,7 +139,7 @@ class Keeper(Callback):
             raise Diagnosis(self.step.model, self.plan.lr).lost_weights(self.ledger.step, name)
 
     def save(self, trainer: Trainer) -> None:
-        """Writes the checkpoint, if the run has a folder; never one whose loss or weights are lost."""
+        """Writes the checkpoint, if the run has a folder. One whose loss or weights are lost is never written."""
         if self.plan.folder is None:
             return
         self.check_weights()
@@ -174,7 +174,7 @@ class Keeper(Callback):
         raise SystemExit(str(stopped)) from stopped
 
     def name_checkpoint(self, error: VaelensError) -> VaelensError:
-        """The error, saying where the last good checkpoint is."""
+        """Adds to the error where the last good checkpoint is."""
         if self.plan.folder is None or not self.saved:
             return error
         path = checkpoint_path(self.plan.folder)
@@ -182,13 +182,13 @@ class Keeper(Callback):
 
 
 def terms(row: Row) -> dict[str, Any]:
-    """A row without its step."""
+    """Returns a row without its step."""
     return {name: value for name, value in row.items() if name != "step"}
 
 
 @contextmanager
 def whole_steps(keeper: Keeper) -> Iterator[None]:
-    """Inside, the first Ctrl-C lets the step at hand end, so that nothing done is lost; the second does not wait.
+    """Lets the first Ctrl-C wait, inside a `with`, until the step has ended. The second does not.
 
     An application's own handler is left alone, and threads but the main one have none.
     """

@@ -1,4 +1,4 @@
-"""A saved model's folder, here or on the Hugging Face Hub: `config.json` and `model.safetensors`.
+"""The folder of a saved model, of `config.json` and `model.safetensors`, on disk or on the Hugging Face Hub.
 
 Read with errors that say what is missing. The network is reached for names that start with `hf://` alone, so that
 a mistyped path never is; weights are safetensors, never a pickle.
@@ -39,7 +39,7 @@ model = vl.VAE.from_pretrained("this folder, or hf://owner/name")
 
 
 def find_folder(name: Any, **hub_options: Any) -> Path:
-    """The local folder of a saved model; one on the Hub is downloaded into the Hub's cache first.
+    """Finds the local folder of a saved model. One on the Hub is downloaded into the Hub's cache first.
 
     Args:
         name: a path, or `hf://owner/name`.
@@ -108,6 +108,7 @@ def write_weights(folder: Path, weights: Mapping[str, Tensor], config: Mapping[s
 
     Raises:
         OSError: if it cannot be written.
+        VaelensError: if there is nothing to write.
     """
     write_tensors(folder / SAFETENSORS_SINGLE_FILE, weights, {_CONFIG: config})
 
@@ -139,7 +140,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Pa
 
 
 def check_finite(weights: Mapping[str, Tensor], origin: Path) -> None:
-    """Refuses weights that are not finite. (Buffers may be: masks hold infinity.)
+    """Refuses weights that are not finite. (Buffers may hold infinity, as masks do.)
 
     Raises:
         VaelensError: naming the first.
@@ -167,6 +168,19 @@ def check_one_type(weights: Mapping[str, Tensor], folder: Path) -> None:
         raise VaelensError(
             f"the weights in {str(folder)!r} are of several types, {first_name} of {first} and {second_name} of "
             f"{second}; convert all to one, as model.float() does, and save the model again"
+        )
+
+
+def check_one_saving(config: Mapping[str, Any], saved_with: Any, folder: Path) -> None:
+    """Refuses a config that is not the one that the weights were saved with, where they say which.
+
+    Raises:
+        VaelensError: if they differ.
+    """
+    if saved_with not in (None, config):
+        raise VaelensError(
+            f"config.json and model.safetensors in {str(folder)!r} are not of one saving, or one was edited; save the "
+            "model again"
         )
 
 

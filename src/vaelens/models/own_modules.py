@@ -1,4 +1,4 @@
-"""Users' own encoders and decoders: what a model asks of them, checked on two black images when it is built."""
+"""Users' own encoders and decoders, which are checked on two black images when a model is built."""
 
 import itertools
 import operator
@@ -27,7 +27,7 @@ def check_modules(encoder: Any, decoder: Any) -> None:
 
 
 def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """The shape (channels, height, width), whatever its sizes.
+    """Returns the shape (channels, height, width), whatever its sizes.
 
     Raises:
         VaelensError: if it is not three positive whole numbers.
@@ -46,30 +46,30 @@ def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
 
 
 def name_of(module: nn.Module | None) -> str:
-    """What the config says of a part: the name of the user's class, or that it is ours."""
+    """Returns what the config says of a part, the name of the user's class or that it is ours."""
     return STANDARD if module is None else f"{type(module).__module__}.{type(module).__qualname__}"
 
 
-def match_modules(config: Mapping[str, Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The modules given for a saved model, if they are just those that it was built with.
+def match_modules(config: Mapping[str, Any], modules: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns the modules given for a saved model, if they are just those that it was built with.
 
     Args:
         config: the saved model's.
-        given: by part, a module or None.
+        modules: by part, a module or None.
         folder: of the saved model.
 
     Raises:
         VaelensError: if one is missing or too many.
     """
-    for name, module in given.items():
+    for name, module in modules.items():
         if (config[name] == STANDARD) != (module is None):
             what = f"give it: from_pretrained(folder, {name}=…)" if module is None else f"leave {name}= out"
             raise VaelensError(f"the model in {str(folder)!r} was built with the {name} {config[name]!r}; {what}")
-    return dict(given)
+    return dict(modules)
 
 
 def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:
-    """Posterior means and log-variances, each `(n, d)`, of what an encoder gave.
+    """Splits an encoder's output into posterior means and log-variances, each `(n, d)`.
 
     Args:
         output: the pair, or one tensor `(n, 2 d)`, means first.
@@ -94,7 +94,7 @@ def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def check_parts(encoder: nn.Module, decoder: nn.Module, image_shape: Any, latent_dim: int, quantised: bool) -> Any:
-    """The shape of one image's code, found by sending two black images through encoder and decoder.
+    """Finds the shape of one image's code by sending two black images through encoder and decoder.
 
     Raises:
         VaelensError: if one of them does not take or give what the model needs.

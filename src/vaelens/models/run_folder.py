@@ -1,4 +1,4 @@
-"""The folder of a run: what in it is a run's, where a new run works, and how a finished one takes an older one's place.
+"""The folder of a run, where a new run works in it, and how a finished one takes an older one's place.
 
 A run that replaces another works in `.replacement` inside the folder and moves out of it when it is done, so that the
 older one stays whole until then; whatever moment it is killed at, the next to open the folder goes on from there.
@@ -46,7 +46,7 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
             for unfinished in (folder, folder / "checkpoints", replacement, replacement / "checkpoints"):
                 remove_unfinished(unfinished)
         run = run_in(folder)
-        begun = checkpoint_path(replacement).exists()
+        begun = is_replaced(folder)
         if not (begun and resume) and (overwrite or not run or not begun):
             shutil.rmtree(replacement, ignore_errors=True)
         if resume:
@@ -77,7 +77,12 @@ def run_folder(folder: Path, resume: bool, overwrite: bool) -> Iterator[Path]:
 
 def is_begun(folder: Path) -> bool:
     """Says whether there is a checkpoint in the folder to go on from."""
-    return checkpoint_path(folder).exists() or checkpoint_path(folder / _REPLACEMENT).exists()
+    return checkpoint_path(folder).exists() or is_replaced(folder)
+
+
+def is_replaced(folder: Path) -> bool:
+    """Says whether an unfinished run is to replace the one in the folder."""
+    return checkpoint_path(folder / _REPLACEMENT).exists()
 
 
 def run_in(folder: Path) -> list[str]:
@@ -98,7 +103,7 @@ def _without_empty(folder: Path) -> Iterator[None]:
 
 
 def _move_in(replacement: Path, folder: Path) -> None:
-    """Puts what the replacement held in the place of the run before; one that was killed is gone on with."""
+    """Puts what the replacement holds in the place of the run before. One that was killed is gone on with."""
     names = (replacement / _DONE).read_text(encoding="utf-8").splitlines()
     for name in names:
         if not (replacement / name).exists():  # moved before a kill

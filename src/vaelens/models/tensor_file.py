@@ -1,4 +1,4 @@
-"""A file of tensors in the format safetensors: written with a checksum, looked at before it is read; never a pickle."""
+"""A file of tensors in the format safetensors, written with a checksum and looked at before it is read."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ _WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Writes the tensors, what several names share once for each.
+    """Writes the tensors, once for each of several names that share one.
 
     Args:
         path: the file.
@@ -33,7 +33,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
     Raises:
         OSError: if the file cannot be written.
+        VaelensError: if a tensor has no values, or is of a type that nothing computes with.
     """
+    _check_types(path, tensors)
     separate = apart(tensors)
     facts = json.dumps({**metadata, _CHECKSUM: checksum(separate, metadata)}, sort_keys=True)
     try:
@@ -45,7 +47,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def read_tensors(path: Path, cure: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads the tensors onto the CPU, with the metadata that `write_tensors` was given; none of a file of others.
+    """Reads the tensors onto the CPU, with the metadata that `write_tensors` took.
 
     Args:
         path: the file.
@@ -65,12 +67,7 @@ def read_tensors(path: Path, cure: str) -> tuple[dict[str, Tensor], dict[str, An
         raise
     except Exception as error:  # of a damaged header, safetensors raises almost anything
         raise VaelensError(f"{str(path)!r} is damaged ({_one_line(error)}); {cure}") from error
-    for name, tensor in tensors.items():
-        if tensor.dtype not in _FLOATS + _WHOLE:
-            raise VaelensError(
-                f"{str(path)!r} holds {name} as {tensor.dtype}, which PyTorch stores but does not compute with; "
-                "convert it to torch.float32 and save it again"
-            )
+    _check_types(path, tensors)
     written = metadata.pop(_CHECKSUM, None)  # a file of others has none
     if written is not None and written != checksum(tensors, metadata):
         raise VaelensError(f"{str(path)!r} is damaged (its numbers are not those that were written); {cure}")
@@ -94,7 +91,7 @@ def checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] = Mappin
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, contiguous and no two in the same memory, as safetensors asks for."""
+    """Returns the tensors contiguous and no two in the same memory, as safetensors asks for."""
     separate: dict[str, Tensor] = {}
     written: set[int] = set()
     for name, tensor in tensors.items():
@@ -103,6 +100,17 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         separate[name] = contiguous.clone() if memory in written else contiguous
         written.add(memory)
     return separate
+
+
+def _check_types(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_meta:
+            raise VaelensError(f"{name} is on the meta device, without values; there is nothing to write")
+        if tensor.dtype not in _FLOATS + _WHOLE:
+            raise VaelensError(
+                f"{path.name!r} holds {name} as {tensor.dtype}, which PyTorch stores but does not compute with; "
+                "convert it to torch.float32 and save it again"
+            )
 
 
 def check_size(path: Path) -> None:

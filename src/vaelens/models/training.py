@@ -1,4 +1,4 @@
-"""Training: Adam on the model's objective, the same to the bit however often it is interrupted.
+"""Training by Adam on the model's objective, the same to the bit however often it is interrupted.
 
 Costs what the model's passes cost; `python -m benchmarks --only training` has the ratio to a bare loop. The loop
 itself is in `lightning_loop`.
@@ -8,7 +8,6 @@ import shutil
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 
 from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
+from vaelens.models.annotations import Callbacks, Count, Data, DeviceName, Folder, Loggers, Model, Rate, Seed
 from vaelens.models.batches import Batches, as_source, check_batch_size
 from vaelens.models.checkpoints import (
     Checkpoint,
@@ -28,6 +28,7 @@ from vaelens.models.checkpoints import (
 from vaelens.models.devices import find_device
 from vaelens.models.diagnosis import Diagnosis, check_weights
 from vaelens.models.fingerprint import fingerprint
+from vaelens.models.hyperparameters import real_number
 from vaelens.models.ledger import Ledger, kl_per_latent, scalars
 from vaelens.models.run_folder import checkpoint_path, run_folder
 from vaelens.models.step import TrainingStep
@@ -37,7 +38,7 @@ from vaelens.paths import user_path
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training run."""
+    """The result of a training run."""
 
     steps: int
     """Steps done, those before a resumption included."""
@@ -58,20 +59,20 @@ class TrainingResult:
 
 
 def train(
-    model: Any,
-    data: Any,
-    steps: Any = 3000,
-    batch_size: Any = 64,
-    lr: Any = 1e-3,
-    seed: Any = 0,
+    model: Model,
+    data: Data,
+    steps: Count = 3000,
+    batch_size: Count = 64,
+    lr: Rate = 1e-3,
+    seed: Seed = 0,
     progress: bool = True,
-    device: Any = "auto",
-    folder: Any = None,
+    device: DeviceName = "auto",
+    folder: Folder | None = None,
     resume: bool = False,
-    log_every: Any = 50,
-    checkpoint_every: Any = 500,
-    logger: Any = None,
-    callbacks: Any = (),
+    log_every: Count = 50,
+    checkpoint_every: Count = 500,
+    logger: Loggers = None,
+    callbacks: Callbacks = (),
     overwrite: bool = False,
 ) -> TrainingResult:
     """Trains the model on the images, in place, by Adam.
@@ -201,7 +202,7 @@ def _check_room(place: Path, step: TrainingStep) -> None:
 
 
 def _check_lr(lr: Any) -> float:
-    if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 < float(lr) <= 1:  # false for NaN too
+    if not 0 < real_number(lr) <= 1:  # false for NaN too
         raise VaelensError(f"lr is {lr!r}; expected a learning rate above 0 and at most 1, such as 1e-3")
     return float(lr)
 

@@ -1,4 +1,4 @@
-"""Building a stranger's model within the bounds that its weights set: no config makes it larger than they are."""
+"""The bounds that its weights set to a stranger's model, so that no config makes it larger than they are."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -20,7 +20,7 @@ _HUB = "hf://"
 
 
 def load_lens(model: str, device: str) -> "Lens":
-    """The lens on a model.
+    """Loads a model and puts a lens on it.
 
     Args:
         model: a folder; `package.module:function`; or `hf://owner/name` of a model that vaelens saved.
@@ -57,6 +57,6 @@ def load_lens(model: str, device: str) -> "Lens":
 
 
 def name_of_source(model: str) -> str:
-    """What a model is called: the folder's name, the function's, or the last part of the name on the Hub."""
+    """Returns the name of a model's folder, of its function, or the last part of its name on the Hub."""
     function = _FUNCTION.fullmatch(model)
     return function[2] if function and not Path(model).is_dir() else Path(model).name

@@ -1,4 +1,4 @@
-"""A folder that diffusers saved: config.json with the model's class, and its weights as safetensors."""
+"""The model in a folder that diffusers saved, of config.json with its class and of weights as safetensors."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _INDEX = re.compile(rf"{_WEIGHTS}\.safetensors\.index(?:\.(\w+))?\.json")  # of 
 
 
 def diffusers(folder: Path) -> "nn.Module | None":
-    """The model in a folder of diffusers, None for another folder.
+    """Loads the model in a folder of diffusers, and returns None for another folder.
 
     Raises:
         VaelensError: a whole pipeline, another class, weights that are pickled or missing or do not fit, or diffusers
@@ -78,7 +78,7 @@ def diffusers(folder: Path) -> "nn.Module | None":
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, diffusers logs nothing: what it would say is said here, in one sentence."""
+    """Keeps diffusers from logging, inside a `with`, what an error here says in one sentence."""
     from diffusers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -93,7 +93,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _variant(folder: Path, name: str) -> str | None:
-    """The variant that the weights in the folder are saved as, None for those without a name."""
+    """Finds the variant that the weights in the folder are saved as, None for those without a name."""
     variants = set()
     for path in folder.iterdir():
         whole, index = _WHOLE.fullmatch(path.name), _INDEX.fullmatch(path.name)

@@ -1,4 +1,4 @@
-"""A folder that Pythae saved: model_config.json with the configuration's class, and model.pt.
+"""The model in a folder that Pythae saved, of model_config.json with the configuration's class and of model.pt.
 
 The model is built anew from its configuration and takes the tensors of `model.pt`; nothing is unpickled but those.
 """
@@ -20,7 +20,7 @@ _INSTEAD = "build it in a function of your own that returns vl.Lens(model), and 
 
 
 def pythae(folder: Path) -> "nn.Module | None":
-    """The model in a folder of Pythae, None for another folder.
+    """Loads the model in a folder of Pythae, and returns None for another folder.
 
     Raises:
         VaelensError: networks that are pickled, weights that are missing or damaged or do not fit, an unknown class,
@@ -30,7 +30,7 @@ def pythae(folder: Path) -> "nn.Module | None":
     if not path.is_file():
         return None
     config = read_json(path)
-    pickled = sorted(one.name for one in folder.glob("*.pkl"))
+    pickled = sorted(path.name for path in folder.glob("*.pkl"))
     if pickled:
         raise VaelensError(
             f"{str(folder)!r} holds {' and '.join(pickled)}, pickled code that is not run here; {_INSTEAD}"
@@ -52,7 +52,7 @@ def pythae(folder: Path) -> "nn.Module | None":
 
 
 def _check_archive(path: Path) -> None:
-    """Refuses what would unpack to more than the file holds: torch.save packs nothing."""
+    """Refuses what would unpack to more than the file holds, since torch.save packs nothing."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries, size = archive.infolist(), size_of([path])
@@ -98,13 +98,13 @@ def _built(folder: Path, config: dict[str, Any], weights: Path) -> "nn.Module":
         raise VaelensError(
             f"{str(folder)!r} holds the configuration of a {name}, which is no model of Pythae; {_INSTEAD}"
         )
-    given = {key: value for key, value in config.items() if key != "name"}
+    arguments = {key: value for key, value in config.items() if key != "name"}
     try:
         with (
             no_larger_than(size_of([weights]), folder),
             torch.random.fork_rng(devices=[]),
         ):  # what is drawn now is written over
-            return getattr(models, kind)(getattr(models, name)(**given))
+            return getattr(models, kind)(getattr(models, name)(**arguments))
     except VaelensError:
         raise
     except Exception as error:  # of pydantic, of Pythae, of PyTorch
@@ -114,7 +114,7 @@ def _built(folder: Path, config: dict[str, Any], weights: Path) -> "nn.Module":
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The tensors of `model.pt`, by name."""
+    """Reads the tensors of `model.pt`, by name."""
     import torch
 
     try:
