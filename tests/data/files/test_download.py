@@ -152,7 +152,7 @@ def test_no_address_at_all_names_each_and_keeps_what_came(tmp_path, offered, ser
         fetch("bytes", tmp_path, tell=str)
     part = tmp_path / "bytes" / "incoming" / "a.bin" / "a.bin.part"
     assert str(caught.value) == (
-        f"a.bin could not be downloaded ({server.base}/missing: the server answers 404 Not TracedPart; "
+        f"a.bin could not be downloaded ({server.base}/missing: the server answers 404 Not Found; "
         f"{server.base}/wrong-byte: what came is altered; {server.base}/dies: the connection fails); "
         f"1,048,576 bytes are kept in {str(part)!r}: run the same command again to go on"
     )
