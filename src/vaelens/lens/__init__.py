@@ -5,9 +5,10 @@ The rooms above import from here alone. Nothing in it knows a dataset or a metri
 
 from vaelens.lens.cached_run import CODE, IMAGE, CachedRun, Counterfactuals
 from vaelens.lens.engine import Engine
+from vaelens.lens.images import ImagesLike
 from vaelens.lens.interchange import NOTHING, SitePatch
 from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set, other_images
-from vaelens.lens.lens import ImagesLike, Lens
+from vaelens.lens.lens import Lens
 from vaelens.lens.memory import Whole, halving, in_chunks
 from vaelens.lens.regions import (
     Group,

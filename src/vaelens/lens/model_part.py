@@ -30,17 +30,14 @@ from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.regions import Region
 from vaelens.lens.row_independence import Rows, rows_of
 from vaelens.lens.settings import FP32, HOOKS, in_precision
-from vaelens.lens.source_change import SourceChange, at_point, both, replaced
+from vaelens.lens.source_change import INPUT, SourceChange, Sources, at_point, edits_at, new_values
 from vaelens.progress import Advance
 
-# Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
-# filled.
+# Numbers of the largest value computed at once: caches are the limit of a CPU; a GPU wants to be filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
 _TRUST, _SHARE = 2.0, 20  # seconds for which steps that were compared with the model are believed; times what it took
-INPUT, RESULT = "the part's input", "the part's result"
-
-Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interchange, or the rows' new values
+RESULT = "the part's result"
 
 
 class ModelPart:
@@ -103,16 +100,10 @@ class ModelPart:
         return result
 
     @property
-    def way(self) -> str:
-        """`torch.fx` or `torch.export` where it runs as steps, else `forward hooks`."""
-        return HOOKS if self._traced is None else self._traced.program.way
-
-    @property
     def described(self) -> str:
-        """The way, with the reason where it is the last that is left."""
-        if self._traced is not None and (interception := self._modules.interception()) is not None:
-            return f"{HOOKS}, because {interception}"
-        return self.way if self._traced is not None else f"{HOOKS}, because {self.reason}"
+        """The way, `torch.fx`, `torch.export` or `forward hooks`, the last with the reason."""
+        reason = self.reason if self._traced is None else self._modules.interception()
+        return f"{HOOKS}, because {reason}" if self._traced is None or reason else self._traced.program.way
 
     @property
     def forms(self) -> Mapping[str, str]:
@@ -219,7 +210,7 @@ class ModelPart:
         return sum(floats[step] for step in kept), max(floats.values())
 
     def rows_again(self, sites: Sequence[str], partial: bool, device: torch.device, budget: float) -> int | None:
-        """How many rows to run again at once from some sites; None where hooks leave nothing to choose."""
+        """How many rows to run again at once from some sites; None under hooks."""
         if self._traced is None:
             return None
         largest = max(1, self._plan(tuple(sites), (RESULT,), partial).floats)
@@ -304,16 +295,8 @@ class ModelPart:
     def _rerun_by_hooks(
         self, cached: CachedPart, rows: Tensor, sources: Sources, targets: Collection[str]
     ) -> dict[str, Tensor]:
-        edits = cached.clamps(rows)
-        for site, source in sources.items():
-            if site != INPUT:
-                edit = source.edit if isinstance(source, SiteInterchange) else partial(replaced, source)
-                edits[site] = edit if site not in edits else partial(both, edits[site], edit)
-        source = sources.get(INPUT)
-        if source is None:
-            inputs = cached.inputs.index_select(0, rows)
-        else:
-            inputs = source.activation() if isinstance(source, SiteInterchange) else source.clone()
+        edits = edits_at(sources, cached.clamps(rows))
+        inputs = new_values(sources[INPUT]) if INPUT in sources else cached.inputs.index_select(0, rows)
         capture = [target for target in targets if target != RESULT]
         result, captured = self._by_hooks(inputs, edits, capture)
         return {target: first_result(result) if target == RESULT else captured[target] for target in targets}

@@ -1,6 +1,8 @@
 """Changes of a part's steps: what an interchange at a site, or an edit of its activation, is to the step behind it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +14,10 @@ from vaelens.lens.incremental.observation import Kind
 from vaelens.lens.incremental.rows import select_rows
 from vaelens.lens.incremental.steps import ValueEdit
 from vaelens.lens.interchange import SiteInterchange
+
+INPUT = "the part's input"
+
+Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interchange, or the rows' new values
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +58,24 @@ def at_point(point: HookPoint, edit: ActivationEdit) -> ValueEdit:
     return lambda value: returned(edit(presented(value, point)), value, point)
 
 
-def replaced(values: Tensor, activation: Tensor) -> Tensor:
-    """Return other values in place of an activation."""
+def edits_at(sources: Sources, clamps: Mapping[str, ActivationEdit]) -> dict[str, ActivationEdit]:
+    """By site the edit that makes its change under hooks, after whatever a treatment has set there."""
+    edits = dict(clamps)
+    for site, source in sources.items():
+        if site != INPUT:
+            edit = source.edit if isinstance(source, SiteInterchange) else partial(_replaced, source)
+            edits[site] = partial(_both, edits[site], edit) if site in edits else edit
+    return edits
+
+
+def new_values(source: SiteInterchange | Tensor) -> Tensor:
+    """The values of the rows after a change, in memory of their own."""
+    return source.activation() if isinstance(source, SiteInterchange) else source.clone()
+
+
+def _replaced(values: Tensor, activation: Tensor) -> Tensor:
     return values.to(activation)
 
 
-def both(first: ActivationEdit, second: ActivationEdit, activation: Tensor) -> Tensor:
-    """Return what two edits make of an activation, one after the other."""
+def _both(first: ActivationEdit, second: ActivationEdit, activation: Tensor) -> Tensor:
     return second(first(activation))
