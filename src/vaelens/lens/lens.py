@@ -50,7 +50,7 @@ class Lens:
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
         sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
-            and a call number (0 is the first, through encode and then decode), or the name of a site, which it replaces.
+            and a call number (0 is the first, through encode and then decode), or a site's name, which it replaces.
         precision: of sweeps: "fp32" (the model's own type), or "bf16", whose measured error stands beside each result.
         execution: how sweeps run the model: "auto" (as a graph by torch.fx or torch.export, of which only what an
             intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
@@ -58,9 +58,8 @@ class Lens:
         progress: while the sites of a large model are found, whether to show a bar on standard error, or a function of
             (thirds done, 3).
 
-    Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow
-    it is the code before it. A quantised latent's site holds the embedding before quantisation, and whatever is decoded
-    is quantised first, to the nearest code in float64 unless `quantise` says otherwise.
+    Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
+    flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
 
     A site's activation is what the stage's last nonlinearity or layer returns, be it a module, a function or a
     tensor's method. The units of attention and of recurrent layers are their channels, and the tokens or steps their
@@ -171,21 +170,13 @@ class Lens:
         return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 
     def name_sites(self, sites: SiteNames) -> None:
-        """Name sites, as the argument `sites` does.
-
-        Raises:
-            VaelensError: see `Lens`; the sites are then as they were.
-        """
+        """Name sites, as the argument `sites` does; after an error the sites are as they were."""
         names = [*self._names, *checked_names(sites)]
         self._engine = replace(self._engine, sites=self._search(self._engine.parts, self._example, names))
         self._names = names
 
     def with_precision(self, precision: Precision) -> "Lens":
-        """This lens, with sweeps in another precision.
-
-        Raises:
-            VaelensError: neither "fp32" nor "bf16".
-        """
+        """This lens, with sweeps in another precision, "fp32" or "bf16"."""
         other = copy.copy(self)
         other._engine = self._engine.with_precision(precision)
         return other

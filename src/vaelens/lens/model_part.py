@@ -1,7 +1,6 @@
 """One part of a model, encoder or decoder: run whole, and run again from some sites on.
 
-Traced into steps, only what lies after the sites runs again, in the forms that are fastest here; under hooks, all of
-the part does.
+Traced into steps, only what lies after the sites runs again, in the fastest forms; under hooks, all of the part does.
 """
 
 import math
@@ -36,7 +35,7 @@ from vaelens.progress import Advance
 # Numbers of the largest value computed at once: caches are the limit of a CPU; a GPU wants to be filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
-_TRUST, _SHARE = 2.0, 20  # seconds for which steps that were compared with the model are believed; times what it took
+_TRUST, _SHARE = 2.0, 20  # seconds for which a comparison of steps with the model is trusted; times what it took
 RESULT = "the part's result"
 
 
@@ -58,8 +57,6 @@ class ModelPart:
         self._forms: dict[Any, list[str]] = {}
         self._modules = KnownModules(model, ())
         self._trusted_until = -math.inf
-
-    # How it runs
 
     def prepare(
         self,
