@@ -149,7 +149,8 @@ asked = []
 
 def lens():
     module = torch.nn.Sequential(torch.nn.Linear(1024, 3), torch.nn.Linear(3, 1024))
-    return vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 32, 32))
+    encode, decode = lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 32, 32)
+    return vl.Lens(module, encode, decode, example=torch.zeros(1, 1, 32, 32))
 
 def model():
     return lens().module
@@ -165,7 +166,8 @@ def needing(path):
 
 def plain():
     module = lens().module
-    return vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 16, 64))
+    encode, decode = lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 16, 64)
+    return vl.Lens(module, encode, decode, example=torch.zeros(1, 1, 32, 32))
 """
 
 
@@ -196,7 +198,7 @@ def test_a_function_of_the_current_folder_is_called(here, capsys):
         ("mine:needing", "mine:needing takes arguments (missing a required argument: 'path')"),
         (
             "mine:plain",
-            "the Sequential does not fit digits, whose images are 1×32×32: decode gives",
+            "mine:plain raised VaelensError: decode gives images of shape (1, 16, 64) for images of shape (1, 32, 32)",
         ),
         ("importing:lens", "importing importing failed: ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
         ("faulty:lens", "importing faulty failed: ZeroDivisionError: division by zero; --debug shows where"),

@@ -42,7 +42,7 @@ def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Da
         positions = np.sort(np.argsort(-swap["ces"].values, kind="stable")[:_POSITIONS])
         variables["swapped"] = (
             ("position", "swap", *_PIXELS),
-            _swapped(lens, x, positions, swap.attrs["images"], seed),
+            _swapped(lens, x, positions, int(swap.attrs["images"]), seed),
         )
         coords["position"] = positions
     return xr.Dataset(variables, coords)

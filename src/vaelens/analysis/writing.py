@@ -21,7 +21,7 @@ def writing(folder: Path) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise VaelensError(f"{str(folder)!r} is a file; give a folder")
-    path, is_new = folder / LOCK, not folder.exists()
+    path, missing_folders = folder / LOCK, [place for place in (folder, *folder.parents) if not place.exists()]
     lock = FileLock(path, timeout=0, is_singleton=True)  # who holds it may take it again
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,9 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if is_new and [file.name for file in folder.iterdir()] == [LOCK]:  # nothing came of it
+        if missing_folders and [file.name for file in folder.iterdir()] == [LOCK]:  # nothing came of it
             path.unlink()
-            folder.rmdir()
+            for place in missing_folders:
+                if not any(place.iterdir()):
+                    place.rmdir()
         lock.release()

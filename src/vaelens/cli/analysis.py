@@ -120,7 +120,7 @@ def _default_out(model: str) -> Path:
 
 def _check_fit(lens: "Lens", ds: "FactorDataset") -> None:
     shape = _shape(ds.image_shape)
-    if lens.image_shape is not None and tuple(lens.image_shape) != tuple(ds.image_shape):
+    if not lens.takes_any_size and tuple(lens.image_shape) != tuple(ds.image_shape):
         raise VaelensError(
             f"the model takes images of {_shape(lens.image_shape)}, {ds.name} has {shape}; name the dataset that it "
             "was trained on"

@@ -139,6 +139,11 @@ class Lens:
         return self._engine.image_shape
 
     @property
+    def takes_any_size(self) -> bool:
+        """Whether images may have another height and width than the example's, as diffusers' autoencoders' may."""
+        return self._adapter.any_size
+
+    @property
     def latents(self) -> int:
         """The number of latent units d."""
         return self.sites[LATENT].units
@@ -281,7 +286,7 @@ class Lens:
         Raises:
             VaelensError: they are none, are of another shape than the model takes, or out of range.
         """
-        if not self._adapter.any_size:
+        if not self.takes_any_size:
             return self.observation.checked(x)
         images = checked_images(x)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
@@ -292,5 +297,5 @@ class Lens:
         return images
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:
-        shape = None if self._adapter.any_size else self.sites[LATENT].shape
+        shape = None if self.takes_any_size else self.sites[LATENT].shape
         return checked_codes(z, shape).to(self._engine.parts.like)
