@@ -13,12 +13,15 @@ from .data import (
 )
 from .effects import (
     decoder_responses,
+    factor_effects,
     input_effects,
     latent_effects,
     manipulate,
+    manipulation_effects,
     mediation_effects,
     patching_effects,
     path_effects,
+    swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
 from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
@@ -84,6 +87,7 @@ __all__ = [
     "dci",
     "decoder_responses",
     "explicitness",
+    "factor_effects",
     "factor_reader",
     "factor_vae_score",
     "gaussian_total_correlation",
@@ -93,11 +97,13 @@ __all__ = [
     "latent_effects",
     "load_dataset",
     "manipulate",
+    "manipulation_effects",
     "mediation_effects",
     "mig",
     "modularity",
     "patching_effects",
     "path_effects",
     "sap",
+    "swap_effects",
     "train",
 ]

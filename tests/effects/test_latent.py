@@ -102,7 +102,7 @@ def test_values_are_labelled(linear, mode, values, labels):
 def test_specificity_over_latents_is_that_of_the_code_read_again(linear, mode, values):
     model = linear()
     effects = vl.latent_effects(model.lens, model.x, mode=mode, values=values, over="latents")
-    h = entropy(np.abs(model.a @ model.w))
+    h = entropy(np.abs(model.a @ model.w) / model.z.std(axis=0)[:, None])  # in the code's own standard deviations
     np.testing.assert_allclose(effects.specificity, 1 / (h + 1e-8), **TOLERANCE)
     np.testing.assert_allclose(effects.specificity_normalised, 1 - h / np.log(3), **TOLERANCE)
     pixels = vl.latent_effects(model.lens, model.x, mode=mode, values=values)
@@ -266,7 +266,7 @@ def test_images_are_checked(linear):
 def test_ces_by_mode_is_the_ces_of_each_mode(linear):
     vae = linear(images=5)
     modes = ces_by_mode(vae.lens, vae.x, seed=3)
-    assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior"]
+    assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior", "conditional"]
     for mode in modes.mode.values:
         effects = vl.latent_effects(vae.lens, vae.x, mode=str(mode), seed=3)
         for name in (measure + end for measure in ("ces", "ces_relative") for end in ("", "_low", "_high")):

@@ -97,11 +97,11 @@ def test_of_more_images_than_points_some_are_drawn_from_and_all_are_in_the_mixtu
     assert (information.images, information.draws) == (200, 1)
     assert information.limit == np.log(900)
     assert information.nats[0] == pytest.approx(np.log(2), abs=1e-9)
-    first, again, reseeded = (
+    first, again, other = (
         posterior_information(rng.normal(0, 0, (900, 1)) + mean / 50, np.zeros_like(mean), 200, seed).nats
         for seed in (0, 0, 1)
     )
-    assert first == again != reseeded
+    assert first == again != other
 
 
 def test_intervals_hold_the_information_of_what_images_are_drawn_from():

@@ -7,8 +7,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from vaelens.effects import latent_effects
-from vaelens.effects.reading import FACTORS
+from vaelens.effects import FACTORS, latent_effects
 from vaelens.effects.record import Array, with_interval
 from vaelens.lens import Lens
 from vaelens.statistics import BootstrapMean

@@ -21,7 +21,8 @@ from vaelens.analysis.work import Progress, Work
 from vaelens.analysis.writing import writing
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
-from vaelens.effects.reading import ReadsFactors, reading_of
+from vaelens.effects import factor_predictions
+from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
 from vaelens.progress import check_progress
@@ -109,7 +110,7 @@ def analyse(
     with nullcontext() if path is None else writing(path):
         x, labels = ds.sample(min(int(n), len(ds)), seed=seed)
         lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
-        reading_of(reader, lens)  # one that does not fit is refused before the work
+        factor_predictions(reader, lens)  # one that does not fit is refused before the work
         subject = Subject(lens, ds, x, labels, reader, seed)
         asked = {"minutes": minutes, "parts": names}
         configuration = plain(subject.describe() | {"asked": asked})

@@ -25,11 +25,28 @@ class Activity:
         kl: mean over images of KL(q(z_i|x) || N(0, 1)) in nats, summed over positions, (d,); None where the encoder
             gives no variance.
         active: kl above 0.01 nat; without a variance, scale above a thousandth of the largest, (d,).
+        posterior_scale: √E σ_i², the standard deviation of the posteriors, (d,); None without a variance.
     """
 
     scale: Array
     kl: Array | None
     active: Array
+    posterior_scale: Array | None = None
+
+    @property
+    def resolution(self) -> Array:
+        """The posteriors' standard deviation, or else the code's, as the unit of a code's change, (d,)."""
+        return self.scale if self.posterior_scale is None else self.posterior_scale
+
+    @property
+    def unit_scaled(self) -> bool:
+        """Whether the latents are on the scale of the prior, as the aggregated posterior says.
+
+        The root mean square of √(s_i² + E σ_i²) over the active latents is then from 1/3 to 3. True without any.
+        """
+        noise = 0.0 if self.posterior_scale is None else self.posterior_scale[self.active] ** 2
+        variance = self.scale[self.active] ** 2 + noise
+        return not variance.size or bool(1 / 9 <= variance.mean() <= 9)
 
 
 def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
@@ -39,20 +56,22 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
         mean: posterior means, (n, d, *positions).
         logvar: posterior log-variances, same shape, or None.
     """
-    # One latent after the other: what is made on the way is then a d-th of the codes.
-    scale = torch.stack([_scale(to_float64(mean[:, latent])) for latent in range(mean.shape[1])]).cpu().numpy()
+    # One latent after the other: in double precision there is then a d-th of the codes at a time.
+    latents = range(mean.shape[1])
+    scale = torch.stack([_scale(to_float64(mean[:, latent])) for latent in latents]).cpu().numpy()
     if logvar is None:
         return Activity(scale, None, _spread_out(scale))
     kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
-    return Activity(scale, kl, kl > ACTIVE_NATS)
+    variance = torch.stack([to_float64(logvar[:, latent]).exp().mean() for latent in latents]).cpu().numpy()
+    return Activity(scale, kl, kl > ACTIVE_NATS, np.sqrt(variance))
 
 
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
     """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
     for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
         means, logvars = to_float64(means), to_float64(logvars)
-        each = 0.5 * (means.square() + logvars.exp() - logvars - 1)
-        yield each.reshape(*each.shape[:2], -1).sum(dim=2).cpu().numpy()
+        divergence = 0.5 * (means.square() + logvars.exp() - logvars - 1)
+        yield divergence.reshape(*divergence.shape[:2], -1).sum(dim=2).cpu().numpy()
 
 
 def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Interval:
@@ -83,7 +102,7 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
 
 
 def _spread_out(scale: Array) -> Array:
-    """Which latents' spread, along the last axis, exceeds a thousandth of the largest; none where all are 0."""
+    """Which latents' spread, along the last axis, exceeds a thousandth of the largest."""
     return np.asarray(scale > _ACTIVE_SPREAD * scale.max(axis=-1, keepdims=True))
 
 

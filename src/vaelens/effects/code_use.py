@@ -34,7 +34,7 @@ class CodeUse:
 
     @property
     def perplexity(self) -> float:
-        """exp(H) of all the codes chosen, from 1 to `codes_used`: how many evenly used codes would be as varied."""
+        """How many evenly used codes would be as varied, exp(H) of all the codes chosen, from 1 to `codes_used`."""
         return float(np.exp(_entropy(self.counts)))
 
 
@@ -61,7 +61,7 @@ def code_use(indices: Tensor, codes: int) -> CodeUse:
 
 
 def codes_used_high(indices: Tensor, codes: int) -> float:
-    """How many codes as many more images as one likes would use, at most: an upper end for the number in use.
+    """Estimates from above how many codes any number of images would use.
 
     Chao's estimate from the Q₁ codes that occur in one image alone and the Q₂ that occur in two,
 
@@ -88,15 +88,15 @@ def codes_used_high(indices: Tensor, codes: int) -> float:
         marked = np.zeros((len(block), codes), dtype=bool)
         np.put_along_axis(marked, block.long().cpu().numpy(), True, axis=1)
         images += marked.sum(axis=0)
-    seen, once, twice = int((images > 0).sum()), int((images == 1).sum()), int((images == 2).sum())
-    share, rarer = (n - 1) / n, twice + 1
-    more = share * once * (once - 1) / (2 * rarer)
+    used, single, double = int((images > 0).sum()), int((images == 1).sum()), int((images == 2).sum())  # Q₁, Q₂
+    share, rarer = (n - 1) / n, double + 1
+    more = share * single * (single - 1) / (2 * rarer)
     if not more:
-        return float(seen)
-    spread = once * (2 * once - 1) ** 2 / (2 * rarer) ** 2 + twice * (once * (once - 1)) ** 2 / (4 * rarer**4)
+        return float(used)
+    spread = single * (2 * single - 1) ** 2 / (2 * rarer) ** 2 + double * (single * (single - 1)) ** 2 / (4 * rarer**4)
     variance = more + share**2 * spread
     reach = np.exp(norm.ppf((1 + LEVEL) / 2) * np.sqrt(np.log1p(variance / more**2)))
-    return float(min(np.ceil(seen + more * reach), codes))
+    return float(min(np.ceil(used + more * reach), codes))
 
 
 def perplexity_interval(indices: Tensor, use: CodeUse, seed: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.activity import Activity, activity
-from vaelens.effects.code_use import CodeUse, code_use
+from vaelens.effects.code_use import CodeUse, code_use, codes_used_high, perplexity_interval
 from vaelens.effects.positions import Positions, find_positions
 from vaelens.lens import Lens
 
@@ -19,13 +19,24 @@ class Codebook:
 
     Attributes:
         codes: (K, d).
-        indices: the code at each position of each image, int32 (n, *positions): they are kept for all images.
+        indices: the code at each position of each image, int32 (n, *positions): those of all images stay in memory.
         use: how often each code is taken.
     """
 
     codes: Tensor
     indices: Tensor
     use: CodeUse
+
+    def attributes(self, seed: int) -> dict[str, float]:
+        """How many codes all positions together take, and how evenly, as attributes of a result say it."""
+        low, high = perplexity_interval(self.indices, self.use, seed)
+        return {
+            "codes_used": self.use.codes_used,
+            "codes_used_high": codes_used_high(self.indices, len(self.codes)),
+            "code_perplexity": self.use.perplexity,
+            "code_perplexity_low": low,
+            "code_perplexity_high": high,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +48,7 @@ class Codes:
         activity: each latent's spread and divergence.
         positions: where a latent is set.
         codebook: of a quantised latent, else None.
-        logvar: log-variances of the posteriors, like z, where they were kept.
+        logvar: log-variances of the posteriors, like z; None where the encoder returns none.
     """
 
     z: Tensor
@@ -47,16 +58,16 @@ class Codes:
     logvar: Tensor | None = None
 
     def take(self, images: Tensor) -> "Codes":
-        """Of some of the images only, by their indices; of codes that kept their variances, if they have any."""
+        """Of some of the images only, by their indices."""
         z, logvar = self.z[images], None if self.logvar is None else self.logvar[images]
         book = self.codebook
         if book is not None:
-            chosen = book.indices[images]
-            book = Codebook(book.codes, chosen, code_use(chosen, len(book.codes)))
+            indices = book.indices[images]
+            book = Codebook(book.codes, indices, code_use(indices, len(book.codes)))
         return Codes(z, activity(z, logvar), self.positions.take(images), book, logvar)
 
 
-def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, variances: bool = False) -> Codes:
+def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0) -> Codes:
     """Encode images, once.
 
     Args:
@@ -64,24 +75,22 @@ def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0, var
         images: (n, C, H, W) in [0, 1].
         positions: where a latent is set.
         seed: draws positions.
-        variances: whether to keep those of the posteriors.
 
     Raises:
         VaelensError: images out of range, positions that the latent does not have.
     """
     z, logvar = lens.posterior(images)
     places = find_positions(positions, z, seed)
-    kept = logvar if variances else None
     book = lens.codebook
     if book is None:
-        return Codes(z, activity(z, logvar), places, logvar=kept)
+        return Codes(z, activity(z, logvar), places, logvar=logvar)
     indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
     use = code_use(indices, len(book))
-    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), kept)
+    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), logvar)
 
 
 def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
-    """The coordinates of each position: row and column, or `axis_<k>` where there are not two axes."""
+    """The row and column of each position, or `axis_<k>` where there are not two axes, as coordinates."""
     shape = codes.z.shape[2:]
     if unit == "latent" or not shape:
         return {}

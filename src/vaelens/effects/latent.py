@@ -1,128 +1,143 @@
-"""Level 2: what each latent does to the image, do(z_i := v), and what the code at each position does.
+"""Level 2: what each latent does to the image, do(z_i := v).
 
-Costs (latents · values + 1) decoder rows an image, and as many encoder rows for `over="latents"`; memory does not
-grow with the number of images but for their codes.
+Costs (latents · (values + 1.5) + 1) decoder rows an image, an encoder row for every 16th of them, and as many encoder
+rows as decoder rows for `over="latents"`; memory does not grow with the number of images but for their codes.
 """
 
-import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
-import numpy as np
 import xarray as xr
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Progress, Seed
 from vaelens.effects.activity import active_count_interval, divergences
-from vaelens.effects.code_use import codes_used_high, perplexity_interval
-from vaelens.effects.codes import Codebook, Codes, codes_of, position_coords
-from vaelens.effects.modes import POSTERIOR, replacements
+from vaelens.effects.codes import Codes, codes_of
+from vaelens.effects.factor_predictions import ReadsFactors
+from vaelens.effects.information import information, likelihood_of
+from vaelens.effects.latent_scores import stacked
+from vaelens.effects.latent_sweep import LatentSweep, latent_sweep
+from vaelens.effects.modes import POSTERIOR, LatentMode, Values, replacements
+from vaelens.effects.options import checked_options
+from vaelens.effects.outputs import Over, checked_over
 from vaelens.effects.precision import with_precision
-from vaelens.effects.reading import FACTORS, needed_reading
-from vaelens.effects.record import RESAMPLES, Array, Interval, record, with_interval
-from vaelens.effects.reference_distance import reference_distance
-from vaelens.effects.stopping import Stopping, check_tolerance
-from vaelens.effects.sweep import mean_over_values, sweep
-from vaelens.errors import VaelensError, unknown
-from vaelens.lens import Lens
-from vaelens.progress import check_progress, reporting
-from vaelens.statistics import BootstrapMean, percentile_interval
+from vaelens.effects.record import RESAMPLES, Variables, record, with_interval
+from vaelens.effects.schemas import LATENT_EFFECTS
+from vaelens.effects.swap import swap_effects
+from vaelens.errors import VaelensError
+from vaelens.lens import ImagesLike, Lens
+from vaelens.statistics import BootstrapMean
 
-EPSILON = 1e-8
-OUTPUTS = ("pixels", "latents", FACTORS)
+PositionsLike = Literal["all", "one"] | Sequence[int]
 
 
-@with_precision("effect", images=("x",))
 def latent_effects(
     lens: Lens,
-    x: Any,
-    mode: Any = "range",
-    values: Any = None,
-    seed: Any = 0,
-    over: Any = "pixels",
-    positions: Any = "all",
-    progress: Any = True,
-    tolerance: Any = None,
-    reader: Any = None,
+    x: ImagesLike,
+    mode: LatentMode = "range",
+    values: Values = None,
+    seed: Seed = 0,
+    over: Over = "pixels",
+    positions: PositionsLike = "all",
+    progress: Progress = True,
+    tolerance: float | None = None,
+    reader: ReadsFactors | None = None,
 ) -> xr.Dataset:
-    """Intervene on one latent at a time, do(z_i := v), and measure what changes in the image.
+    """Intervenes on one latent at a time, do(z_i := v), and measures what changes in the image.
 
     With z = mu(x) and z̃_i the same code with latent i replaced,
 
         effect_iv = E_x ‖D(z) − D(z̃_iv)‖₂,   CES_i = mean over v of effect_iv,   in pixel-L2,
         ces_relative_i = CES_i / E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂,
         specificity_i = 1 / (H(p_i) + 1e-8),   p_i(o) ∝ E|Δ_o| over outputs o, H in nats,
-        specificity_normalised_i = 1 − H(p_i) / log(number of outputs), in [0, 1].
+        specificity_normalised_i = 1 − H(p_i) / log(number of outputs), in [0, 1],
+        specificity_per_image_i = E_x[1 − H(|Δ_x|) / log(number of outputs)], over the images that change.
 
-    The paper's abstract leaves open the values v, the relative form and the normalised form; they are decided here.
-    Memory does not grow with the number of images but for their codes.
+    The paper's abstract leaves open the values v, the relative form and the normalised form; they are decided here. A
+    mean over images smears what an image alone has in one place, so compare latents by `specificity_per_image`, and it
+    with `specificity_baseline`, the same with all latents replaced at once: on a small object every change is
+    concentrated. Memory does not grow with the number of images but for their codes.
+
+    An intervention can take the code to where no image's code is, and the decoder was never trained: `support` says how
+    many of the codes stay near those of images, `cycle_error` whether the encoder sees in the changed image what was
+    set. Modes "posterior" and "conditional" stay nearest to the data.
 
     A quantised latent is set before its quantisation, and what is decoded is quantised again, as in the paper: the
-    effect is 0 until a code crosses the boundary to another. Mode "swap" goes beyond the paper, and its definition is
-    decided here: i is then a position, and z̃_i has another code there, drawn by its frequency among the codes of all
-    positions of these images, given that it differs.
+    effect is 0 until a code crosses the boundary to another. Mode "swap" is `swap_effects`.
 
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        mode: "range" (v over `values`), "shift" (z_i + δ·s_i, δ over `values`), "posterior" (z_i of another image),
-            "prior" (a draw from N(0, 1)), or, for a quantised latent, "swap" (a position's code by another).
+        mode: "range" (v over `values`), "shift" (z_i + δ·s_i, δ over `values`), "posterior" (a sample μ_i + σ_i·ε of
+            another image's posterior; z_i of another image where the encoder returns no variance), "prior" (a draw from
+            N(0, 1)), "conditional" (z_i of an image drawn among the 10 that are nearest in the other latents, each in
+            its own standard deviations), or, for a quantised latent, "swap" (a position's code by another).
         values: for "range" and "shift" the list of numbers; for the others how many draws for each image, 1 by
-            default, and 4 for "swap".
+            default. The default range goes from −3 to 3 where the code is on the scale of its prior, or quantised.
+            Where it is not (the root mean square over active latents of √(Var μ_i + E σ_i²) lies outside [1/3, 3], as
+            an AutoencoderKL's does), it goes from m_i − 3 s_i to m_i + 3 s_i, mean and standard deviation of the
+            latent's own code, and the attribute `range_in` is "standard deviations" instead of "code".
         seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
         over: the outputs of the specificity: "pixels" (every channel of every pixel), or "latents" (the re-encoded
-            code of the changed image against that of the unchanged one, of a quantised latent before quantisation;
-            needs no labels), or "factors" (what `reader` reads off the changed image against what it reads off the
-            unchanged one: |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation distance, in [0, 1] and so
-            comparable across factors; decided here).
+            code of the changed image against that of the unchanged one, in standard deviations of the latent's
+            posterior, √E σ_k², or of its code where the encoder returns no variance; of a quantised latent before
+            quantisation; needs no labels), or "factors" (what `reader` predicts from the changed image against what it
+            predicts from the unchanged one: |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation
+            distance, in [0, 1] and so comparable across factors; decided here).
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
         tolerance: how far, in pixel-L2, a CES may be from its estimate: images are then taken in a random order, by
             `seed`, until every CES is known that well, and no further. None for all images.
-        reader: for `over="factors"` what reads the factors: `vl.factor_reader(ds)`.
+        reader: for `over="factors"` what predicts the factors: `vl.factor_reader(ds)`.
 
     Returns:
-        A Dataset with `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"),
-        `specificity`, `specificity_normalised` (latent), the mean of each of these scores over all latents, such as
-        `ces_mean`, and over the active ones, such as `ces_active_mean`, each with `_low` and `_high`, a 95 % interval
-        over images (for the specificities reflected about the estimate, because resampling roughens a picture and so
-        lowers its entropy, and wide enough to hold it); `active` (latent); `scale` (latent), the code's (population)
-        standard deviation s_i; `active_count`, how many latents are active, with its interval; `kl` (latent) and their
-        sum `kl_total` in nats, with intervals, where the encoder gives a variance; `effect_map` (latent, channel,
-        height, width), E|Δ| of each pixel. Specificities of a latent without effect are NaN.
+        A Dataset of the variables below; `effects.schemas` has the table of all, with units and ranges.
 
-        For "swap", `position` takes the place of `latent`, with coordinates `row` and `column`; `ces_posterior` is the
-        CES of the code that another image has at the same position, be it the same one; `active` says whether more
-        than one code is taken there; in place of `scale` there are `codes_used` (position), how many, and
-        `code_entropy` (position), the entropy of which in nats.
+        - `effect` (latent, value), `ces`, `ces_relative`, `ces_posterior` (the CES of mode "posterior"), `specificity`,
+          `specificity_normalised` (latent), the mean of each of these scores over all latents, such as `ces_mean`, and
+          over the active ones, such as `ces_active_mean`; `specificity_per_image`, `specificity_baseline` (latent, the
+          same for each).
+        - `support` (latent, value), the share of intervened codes whose distance to the nearest code mu(x) of an image,
+          in standard deviations of the code, is within the 95th percentile of the distances between such codes and
+          their nearest; `cycle_error` (latent, value), |re-encoded z_i − value set| in standard deviations of the
+          posterior, or of the code where there is no variance, on some of the images (attribute `cycle_images`).
+        - `active` (latent); `active_count`, how many are; `scale` (latent), the code's (population) standard deviation
+          s_i; `kl` (latent) and their sum `kl_total`, in nats, where the encoder returns a variance.
+        - `information` (latent), the mutual information of latent and image in nats, E log q(z_i|x) / q(z_i) with the
+          mixture q(z_i) over the images, where the encoder returns a variance; never above log n (attribute
+          `information_limit`). `removal_cost` (latent), by how many nats −log p(x|mu(x)) grows when z_i is set to its
+          mean, on every second image, the KL term left as it is: what the ELBO loses. The attribute `likelihood` says
+          which p is: the model's own of a vaelens VAE, of another model squared error / 2.
+        - `effect_map` (latent, channel, height, width), E|Δ| of each pixel.
+        - Over factors `factor_effect` (latent, factor), E|Δ_k| over images and values; the attributes hold the reader's
+          held-out accuracies of the factors that it predicts (`reader_accuracy`) and of those that are not predicted
+          well enough (`reader_left_out`), as JSON.
 
-        Over factors there is also `factor_effect` (latent, factor), E|Δ_k| over images and values, in [0, 1], with its
-        interval; the attributes hold the reader's held-out accuracies of the factors that it reads (`reader_accuracy`)
-        and of those that are not read well enough (`reader_left_out`), as JSON.
-
-        Of a quantised latent the attributes say how many `codes` there are, how many of them the images use
-        (`codes_used`; `codes_used_high` is how many any number of images would use at most, by Chao's estimate from the
-        codes that one or two images use) and their `code_perplexity`, exp(H), with its interval.
+        Every mean has `_low` and `_high`, a 95 % interval over images (for the specificities of the mean picture
+        reflected about the estimate, because resampling roughens a picture and so lowers its entropy, and wide enough
+        to hold it). Specificities of a latent without effect are NaN. Of a quantised latent the attributes say how many
+        `codes` there are, and of those used what `swap_effects` says.
 
         With a `tolerance`, `ces_low` and `ces_high` are a 95 % confidence sequence instead, which holds for all latents
-        at once and at whatever number of images it stops, if the images are a random sample and the model draws images
-        in [0, 1] (effects between 0 and √(C·H·W)); work stops when no half-width is above the tolerance. Everything
-        else is of the images used (the other intervals as if their number had been fixed), but for what interventions
-        set: s_i of "shift", the other images of "posterior" and `ces_posterior`, and the frequencies of "swap" are of
-        all images given. The attributes say how many `images` were used of `images_given`, and whether the
-        `tolerance_reached` is 1 or 0.
+        at once and at whatever number of images it stops, if the images are a random sample and the model decodes to
+        images in [0, 1] (effects between 0 and √(C·H·W)); work stops when no half-width is above the tolerance.
+        Everything else is of the images used (the other intervals as if their number had been fixed), but for what
+        interventions set and are compared with: s_i of "shift", the other images of "posterior" and `ces_posterior`,
+        and the codes of `support` are of all images given. The attributes say how many `images` were used of
+        `images_given`, and whether the `tolerance_reached` is 1 or 0.
 
     Raises:
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
             the latent does not have, a swap of codes where there are none or the images use one only, a tolerance that
-            is not positive; factors without a reader, or a reader without them, or one that reads none well enough or
-            images of another shape.
+            is not positive; factors without a reader, or a reader without them, or one that predicts none well enough
+            or takes images of another shape.
 
     Warns:
         VaelensWarning: the images do not suffice for the tolerance.
 
     References:
-        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance.
+        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance. ELBO
+        surgery (Hoffman, Johnson, 2016), for the information.
 
     Example:
         >>> import torch, vaelens as vl
@@ -131,135 +146,53 @@ def latent_effects(
         >>> effects.effect.dims, effects.sizes["value"]
         (('latent', 'value'), 7)
     """
-    if over not in OUTPUTS:
-        raise unknown("output of the specificity", over, OUTPUTS)
-    seed = check_seed(seed)
-    check_progress(progress)
-    tolerance = check_tolerance(tolerance)
-    if reader is not None and over != FACTORS:
-        raise VaelensError(f"a reader was given, and over={over!r} reads no factors; give over='factors', or no reader")
-    codes = codes_of(lens, x, positions, seed, variances=True)
-    reading = needed_reading(reader, lens, "over='factors'") if over == FACTORS else None
-    n, plan = len(codes.z), replacements(mode, codes, values, seed)
-    unit, until, z = plan.over, None, codes.z
-    if tolerance is not None:
-        until = Stopping(n, plan.units, math.prod(lens.image_shape), tolerance, seed)
+    if isinstance(mode, str) and mode == "swap":
+        if not isinstance(positions, str) or positions != "all":
+            raise VaelensError(
+                f"mode 'swap' goes over the positions one by one, and positions is {positions!r}; leave it out"
+            )
+        return swap_effects(lens, x, values, seed, over, progress, tolerance, reader)  # pyright: ignore[reportArgumentType]
+    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader)
+
+
+@with_precision("effect", images=("x",))
+def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader) -> xr.Dataset:
+    """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
+    checked_over(over)
+    options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
+    images = lens.check_images(x)
+    codes = codes_of(lens, images, positions, options.seed)
+    plan = replacements(mode, codes, values, options.seed)
     # One image alone has no other to take a value from.
-    calibrated = POSTERIOR[unit](codes, None, seed) if n > 1 else None
-    decoded = n * plan.units * (len(plan.labels) + (0 if calibrated is None else 1))
-    with reporting(progress, decoded, "latent effects") as report:
-        swept = sweep(lens, z, plan, over, seed, report.advance, calibrated, until, reading)
-        if until is not None:
-            # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
-            codes, z, n = codes.take(until.used.sort().values), z[until.used], len(until.used)
-        distance, distances = reference_distance(lens, z, seed)
-    ces, replicates = mean_over_values(swept.effect)
-    posterior, posteriors = np.full_like(ces, np.nan), np.full_like(replicates, np.nan)
-    if calibrated is not None:
-        posterior, posteriors = mean_over_values(swept.beside)
-    widest = np.log(swept.outputs) if swept.outputs > 1 else np.nan
-    specificity, specificities = 1 / (swept.entropy + EPSILON), 1 / (swept.entropy_replicates + EPSILON)
-    normalised, normaliseds = 1 - swept.entropy / widest, 1 - swept.entropy_replicates / widest
-    with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
-        relative, relatives = ces / distance, replicates / distances[:, None]
-    known = _known(codes, unit, seed)
-    scores = [
-        ("ces", ces, replicates, _interval),
-        ("ces_relative", relative, relatives, _interval),
-        ("ces_posterior", posterior, posteriors, _interval),
-        ("specificity", specificity, specificities, _pivotal),
-        ("specificity_normalised", normalised, normaliseds, _pivotal),
-    ]
-    variables = {
-        **with_interval("effect", (unit, "value"), *_stacked(swept.effect)),
-        **_scored(scores, unit, known["active"][1], n),
-        **({} if until is None else with_interval("ces", (unit,), ces, until.interval)),
-        **known,
-        "effect_map": ((unit, *lens.observation.axes), swept.pictures),
-    }
-    coords = {unit: np.arange(plan.units), "value": plan.labels, **position_coords(codes, unit)}
-    made = {"images": n, "seed": seed, "mode": mode, "specificity_over": over, "reference_distance": distance}
-    made["positions"] = codes.positions.asked
-    if until is not None:
-        made |= until.made
-        until.warn(f"CES of {unit} " + "{}")
-    if reading is not None:
-        variables |= with_interval("factor_effect", (unit, "factor"), *_stacked(swept.factors))
-        coords["factor"] = list(reading.factors)
-        made |= reading.made()
-    if codes.codebook is not None:
-        made |= _use(codes.codebook, seed)
-    return record(lens, variables, coords, **made)
+    calibrated = POSTERIOR["latent"](codes, None, options.seed) if len(codes.z) > 1 else None
+    swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
+    variables = swept.variables(swept.codes.activity.active) | _measured_codes(swept, options.seed)
+    if swept.cycle is not None:
+        variables |= with_interval("cycle_error", ("latent", "value"), *swept.cycle)
+    if swept.support is not None:
+        variables |= with_interval("support", ("latent", "value"), *stacked(swept.support))
+    if swept.removal is not None:
+        variables |= with_interval("removal_cost", ("latent",), swept.removal.mean, swept.removal.interval())
+    how = {"mode": mode, "likelihood": likelihood_of(lens).name, **swept.attributes(), **plan.attributes}
+    told = information(swept.codes, options.seed)
+    if told is not None:
+        variables |= with_interval("information", ("latent",), told.nats, (told.low, told.high))
+        how["information_limit"] = told.limit
+    return record(lens, LATENT_EFFECTS, variables, swept.coords(), **how)
 
 
-def _scored(
-    scores: list[tuple[str, Array, Array, Callable[[Array, Array, int], Interval]]], unit: str, active: Array, n: int
-) -> dict[str, Any]:
-    """Each score, its mean over all units and that over the active ones, with intervals of the same kind."""
-    variables: dict[str, Any] = {}
-    for name, values, replicates, interval in scores:
-        variables |= with_interval(name, (unit,), values, interval(values, replicates, n))
-        for label, of in (("mean", np.ones_like(active)), ("active_mean", active)):
-            of_these = values[of], replicates[:, of]
-            with np.errstate(invalid="ignore"):  # a score that is infinite for one unit and -infinite for another
-                mean, means = (
-                    np.asarray(one.mean(axis=-1)) if of.any() else np.full(one.shape[:-1], np.nan) for one in of_these
-                )
-            variables |= with_interval(f"{name}_{label}", (), mean, interval(mean, means, n))
-    return variables
-
-
-def _known(codes: Codes, unit: str, seed: int) -> dict[str, Any]:
-    """What is known of each unit before anything is changed."""
-    if unit == "latent":
-        found = codes.activity
-        known: dict[str, Any] = {"active": ((unit,), found.active), "scale": ((unit,), found.scale)}
-        count = active_count_interval(codes.z, codes.logvar, seed)
-        known |= with_interval("active_count", (), int(found.active.sum()), count)
-        if codes.logvar is None:
-            return known
-        kl, total = BootstrapMean((len(found.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
-        for block in divergences(codes.z, codes.logvar):
-            kl.update(block)
-            total.update(block.sum(axis=1))
-        known |= with_interval("kl", (unit,), found.kl, kl.interval())
-        return known | with_interval("kl_total", (), total.mean, total.interval())
-    assert codes.codebook is not None, "only the codes of a codebook are swapped"
-    use = codes.codebook.use
-    return {
-        "active": ((unit,), use.used > 1),
-        "codes_used": ((unit,), use.used),
-        "code_entropy": ((unit,), use.entropy),
-    }
-
-
-def _use(book: Codebook, seed: int) -> dict[str, float]:
-    """How many codes all positions together take, and how evenly."""
-    low, high = perplexity_interval(book.indices, book.use, seed)
-    return {
-        "codes_used": book.use.codes_used,
-        "codes_used_high": codes_used_high(book.indices, len(book.codes)),
-        "code_perplexity": book.use.perplexity,
-        "code_perplexity_low": low,
-        "code_perplexity_high": high,
-    }
-
-
-def _interval(_: Array, replicates: Array, images: int) -> Interval:
-    return percentile_interval(replicates, images=images)
-
-
-def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
-    """The reflected percentile interval: a resampled picture is rougher, so its entropy is too low on average.
-
-    Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
-    """
-    low, high = percentile_interval(replicates, images=images)
-    ends = np.minimum(2 * estimate - high, estimate), np.maximum(2 * estimate - low, estimate)
-    return np.asarray(ends[0]), np.asarray(ends[1])
-
-
-def _stacked(means: list[BootstrapMean]) -> tuple[Array, Interval]:
-    intervals = [one.interval() for one in means]
-    low, high = (np.stack([interval[end] for interval in intervals]) for end in range(2))
-    return np.stack([one.mean for one in means]), (low, high)
+def _measured_codes(swept: LatentSweep, seed: int) -> Variables:
+    """What the codes say of each latent before anything is changed."""
+    codes: Codes = swept.codes
+    activity = codes.activity
+    variables: Variables = {"active": (("latent",), activity.active), "scale": (("latent",), activity.scale)}
+    count = active_count_interval(codes.z, codes.logvar, seed)
+    variables |= with_interval("active_count", (), int(activity.active.sum()), count)
+    if codes.logvar is None:
+        return variables
+    kl, total = BootstrapMean((len(activity.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
+    for block in divergences(codes.z, codes.logvar):
+        kl.update(block)
+        total.update(block.sum(axis=1))
+    variables |= with_interval("kl", ("latent",), activity.kl, kl.interval())
+    return variables | with_interval("kl_total", (), total.mean, total.interval())

@@ -32,7 +32,7 @@ def occlude(images: Tensor, strength: float, generator: torch.Generator) -> Tens
 
 
 def blur(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Gaussian blur with a standard deviation of `strength` pixels; edges are repeated."""
+    """Blur by a Gaussian with a standard deviation of `strength` pixels, edges repeated."""
     radius = max(1, math.ceil(3 * strength))
     offsets = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / strength) ** 2)
@@ -54,13 +54,13 @@ def brightness(images: Tensor, strength: float, generator: torch.Generator) -> T
 
 
 def shift(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Move to the right by `strength` of the width, at least a pixel; black comes in."""
+    """Move to the right by `strength` of the width, at least a pixel, black coming in."""
     pixels = max(1, round(strength * images.shape[3]))
     return functional.pad(images, (pixels, -pixels, 0, 0))
 
 
 def rotate(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Turn counter-clockwise about the centre by `strength` degrees, bilinear; black comes in."""
+    """Turn counter-clockwise about the centre by `strength` degrees, bilinear, black coming in."""
     cosine, sine = math.cos(math.radians(strength)), math.sin(math.radians(strength))
     aspect = images.shape[2] / images.shape[3]  # the grid's unit is half the image's height, and half its width
     turn = images.new_tensor([[cosine, -sine * aspect, 0], [sine / aspect, cosine, 0]])
@@ -80,7 +80,7 @@ MANIPULATIONS = {
 
 
 def manipulate(images: Any, name: str, strength: Any = None, seed: Any = 0) -> Tensor:
-    """Images after a named manipulation, kept in [0, 1].
+    """Manipulates images in a named way, within [0, 1].
 
     Args:
         images: (n, C, H, W) in [0, 1].

@@ -18,10 +18,10 @@ def run_cached(
     first_row: int,
     sites: Collection[str],
     treatment: Sequence[Intervention] = (),
-    again: bool = False,
+    rerun: bool = False,
     outcomes: Collection[str] = (),
 ) -> CachedRun:
-    """Run a chunk and keep the activations of some sites; with `again` also what running again from them needs.
+    """Run a chunk and cache the activations of some sites, and with `rerun` what running it again from them needs.
 
     The outcomes named are computed now, where a chunk that does not fit into memory can still be made smaller.
 
@@ -29,25 +29,30 @@ def run_cached(
         lens: the lens.
         images: the chunk.
         first_row: where in the order of all images it begins.
-        sites: whose activations are kept.
+        sites: whose activations are cached.
         treatment: interventions that hold in every run.
-        again: whether it will be run again from the sites.
+        rerun: whether it will be run again from the sites.
         outcomes: "code" or "image".
     """
-    run = lens.engine.cached_run(images, sites if again else (), treatment, capture=sites, first_row=first_row)
+    run = lens.engine.cached_run(images, sites if rerun else (), treatment, capture=sites, first_row=first_row)
     for outcome in outcomes:
         run.value(outcome)
     return run
 
 
-def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], known: Collection[str] = OUTCOMES) -> str:
+def posterior_logvar(lens: Lens, run: CachedRun) -> Tensor | None:
+    """The log-variances of the posteriors of a run's images, if the encoder returns any, (c, d, *positions)."""
+    return lens.engine.posterior(run.images)[1]
+
+
+def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], outcomes: Collection[str] = OUTCOMES) -> str:
     """Refuse an unknown outcome, and the code as the outcome of what comes after it.
 
     Raises:
         VaelensError: see above.
     """
-    if outcome not in known:
-        raise unknown("outcome", outcome, known)
+    if outcome not in outcomes:
+        raise unknown("outcome", outcome, outcomes)
     late = [name for name in sites if lens.sites[name].part != "encoder"]
     if outcome == CODE and late:
         raise VaelensError(f"{late[0]} comes after the code and can't change it; use outcome='image'")
@@ -57,7 +62,7 @@ def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], known: Col
 def changes(
     counterfactuals: Counterfactuals,
     outcome: str,
-    start: Tensor,
+    base_outcomes: Tensor,
     measured: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the run that was intervened on, (c, cells).
@@ -65,19 +70,20 @@ def changes(
     Args:
         counterfactuals: the rows.
         outcome: which of their values Y' is.
-        start: as `measured` returns it.
+        base_outcomes: as `measured` returns them.
         measured: what is measured of outcomes, (n, cells); they themselves by default.
     """
-    return (measured or cells)(counterfactuals.values[outcome]) - start.index_select(0, counterfactuals.images)
+    outcomes = (measured or cells)(counterfactuals.values[outcome])
+    return outcomes - base_outcomes.index_select(0, counterfactuals.images)
 
 
-def products(some: Tensor, others: Tensor) -> Tensor:
-    """<a, b> of each row, (n,): one operation wherever products are compared, so that equal rows give equal bits."""
-    return torch.linalg.vecdot(some, others)
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """<a, b> of each row by the one operation whose bits are compared, (n,)."""
+    return torch.linalg.vecdot(left, right)
 
 
 def numbers(values: Tensor) -> Array:
-    """A tensor's values on the host, in double precision; waits for a GPU to have them."""
+    """A tensor's values on the host in double precision, for which a GPU is waited for."""
     return values.cpu().double().numpy()
 
 

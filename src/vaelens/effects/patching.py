@@ -1,58 +1,50 @@
-"""Level 3: activation patching and ablation of every unit, and path-specific patching.
+"""Level 3: activation patching and ablation of every unit.
 
-Costs one forward of the unit's part for each image and unit whose value changes; memory does not grow with the number
-of images.
+Costs one forward of the unit's part for each image and unit whose value changes, and two of the model for each image;
+memory does not grow with the number of images.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import torch
 import xarray as xr
 from torch import Tensor
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Progress, Seed
+from vaelens.effects.ablations import ABLATIONS, Ablation, ablation
+from vaelens.effects.factor_predictions import ReadsFactors
+from vaelens.effects.natural_range import NaturalRange
+from vaelens.effects.options import checked_options
 from vaelens.effects.outcomes import checked_outcome, numbers, run_cached
+from vaelens.effects.pairing import paired
 from vaelens.effects.precision import with_precision
-from vaelens.effects.reading import reading_of
-from vaelens.effects.stopping import GroupStopping, check_tolerance
-from vaelens.effects.sweep import chunks
+from vaelens.effects.record import Variables
+from vaelens.effects.stopping import GroupStopping
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError, unknown
-from vaelens.float64 import to_float64
-from vaelens.lens import (
-    ABLATIONS,
-    CODE,
-    CachedRun,
-    Lens,
-    Patch,
-    checked_unit,
-    has_units,
-    in_chunks,
-    other_images,
-    resolve_units,
-    unit_name,
-)
-from vaelens.progress import check_progress, reporting
+from vaelens.lens import CODE, CachedRun, ImagesLike, Lens, checked_unit, has_units, in_chunks, unit_name
 
 METHODS = ("patch", *ABLATIONS)
+Method = Literal["patch", "zero", "mean", "resample"]
+Unit = Literal["channel", "position"] | Sequence[int]  # what counts as one unit; numbers for the size of a box
 
 
 @with_precision("effect", images=("base", "source"))
 def patching_effects(
     lens: Lens,
-    base: Any,
-    source: Any = None,
+    base: ImagesLike,
+    source: ImagesLike | None = None,
     sites: str | Collection[str] | None = None,
-    method: str = "patch",
-    outcome: str | None = None,
-    seed: Any = 0,
-    progress: Any = True,
-    unit: Any = "channel",
-    reader: Any = None,
-    tolerance: Any = None,
+    method: Method = "patch",
+    outcome: Literal["image", "code"] | None = None,
+    seed: Seed = 0,
+    progress: Progress = True,
+    unit: Unit = "channel",
+    reader: ReadsFactors | None = None,
+    tolerance: float | None = None,
 ) -> xr.Dataset:
-    """Replace one unit at a time, do(a[u] := a[u](source)), and measure what changes downstream.
+    """Replaces one unit at a time, do(a[u] := a[u](source)), and measures what changes downstream.
 
         effect_u = E ‖f_u − f_base‖₂,
         recovered_u = Σ <f_u − f_base, f_source − f_base> / Σ ‖f_source − f_base‖²,
@@ -76,7 +68,7 @@ def patching_effects(
         unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
             all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
             not divide. Sites without such units are left out, unless they are named themselves, not by a pattern.
-        reader: reads factors off the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
+        reader: predicts factors from the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
             measured too, for every site. Sites whose outcome is the code run once more for it, as far as the image.
         tolerance: how far, in pixel-L2, an effect may be from its estimate: images are then taken in a random order, by
             `seed`, until all effects of a site are known that well, and no further at this site. None for all images.
@@ -85,16 +77,19 @@ def patching_effects(
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
         the first corner: `effect` in L2 of the outcome, `recovered` (1 where the unit carries all the difference; it
-        can leave [0, 1]) and, with a reader, `factor_effect` (unit, factor), the mean total-variation distance, in
-        [0, 1], between what is read off the patched image and off the base image (see `latent_effects`). Each has
-        `_low` and `_high`, a 95 % interval over images. `recovered` is NaN where source and base have the same outcome.
-        Beside them as their baseline `effect_chance` and `recovered_chance`: those of a unit drawn at random from the
-        same site, the mean over its units.
+        can leave [0, 1], and the units of a site need not sum to 1), `outside_range`, the share of the values that a
+        unit is given that lie outside those that its channels take on the base images, in [0, 1], and, with a reader,
+        `factor_effect` (unit, factor), the mean total-variation distance, in [0, 1], between what is predicted from the
+        patched image and from the base image (see `latent_effects`). Each has `_low` and `_high`, a 95 % interval over
+        images. `recovered` is NaN where source and base have the same outcome. Beside them as their baseline
+        `effect_chance` and `recovered_chance`: those of a typical unit of the same site, the mean over its units.
+        `effects.schemas` has the table of all variables.
 
         With a `tolerance`, `effect_low` and `effect_high` are a 95 % confidence sequence instead, which holds for all
         units of all sites at once and at whatever number of images each site stops, if the images are a random sample
-        and the model draws images in [0, 1]; `images_used` (unit) says after how many that was, and everything else is
-        of these images, but for what "mean" and "resample" set. The attributes are as those of `latent_effects`.
+        and the model decodes to images in [0, 1]; `images_used` (unit) says after how many that was, and everything
+        else is of these images, but for what "mean" and "resample" set and for the range. The attributes are as those
+        of `latent_effects`.
 
     Raises:
         VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
@@ -117,122 +112,97 @@ def patching_effects(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    base, seed = lens.check_images(base), check_seed(seed)
-    check_progress(progress)
-    tolerance = check_tolerance(tolerance)
-    source = None if source is None else paired(base, source, lens)
-    if method == "patch" and source is None:
+    base_images = lens.check_images(base)
+    options = checked_options(lens, seed, progress, tolerance, reader)
+    source_images = None if source is None else paired(base_images, source, lens)
+    if method == "patch" and source_images is None:
         raise VaelensError("method 'patch' takes values from source images, and none were given; give source=")
-    names = _chosen(lens, sites, unit)
+    names = _chosen_sites(lens, sites, unit)
     if outcome is not None:
         checked_outcome(outcome, lens, names)
-    scores = UnitScores(lens, names, outcome, seed, unit, reading_of(reader, lens))
-    until = None if tolerance is None else _stopping(scores, base, tolerance, seed)
-    if until is not None:
-        base, source = base[until.order], None if source is None else source[until.order]
-    with reporting(progress, len(base) * scores.runs, "patching") as report:
-        giver = _Giver(lens, base, source, names, method, seed)
+
+    scores = UnitScores(lens, names, outcome, options, unit, NaturalRange(lens, base_images, names))
+    stopping = None
+    if options.tolerance is not None:
+        stopping = _stopping(scores, base_images, options.tolerance, options.seed)
+        base_images = base_images[stopping.order]
+        source_images = None if source_images is None else source_images[stopping.order]
+
+    with options.reporting(len(base_images) * scores.runs, "patching") as report:
+        ablated = None if method == "patch" else ablation(method, lens, base_images, names, options.seed)
+        runner = _Runner(lens, base_images, source_images, ablated, scores)
         for group in lens.engine.site_groups(names):
+            wanted, at_once = list(group), lens.engine.rows_for(group)
+            if stopping is not None:
+                at_once = min(at_once, stopping.rows)
 
-            def two_runs(rows: slice, group: Sequence[str] = group) -> tuple[CachedRun, CachedRun | None]:
-                kinds = scores.outcomes(group)
-                of_source = None
-                if source is not None:
-                    of_source = run_cached(lens, source[rows], rows.start, group, outcomes=kinds)
-                return run_cached(lens, base[rows], rows.start, group, again=True, outcomes=kinds), of_source
+            def runs(rows: slice, group: Sequence[str] = group) -> _ChunkRuns:
+                return runner.runs(rows, group)
 
-            going, at_once = list(group), lens.engine.rows_for(group)
-            if until is not None:
-                at_once = min(at_once, until.rows)
-            for rows, (base_run, source_run) in in_chunks(len(base), at_once, two_runs):
-                sources = {name: giver.activation(name, base_run, source_run, rows, group) for name in going}
-                by_site = scores.add(base_run, source_run, sources, report.advance)
-                if until is None:
+            for _, chunk in in_chunks(len(base_images), at_once, runs):
+                sources = {site: chunk.sources[site] for site in wanted}
+                by_site = scores.add(chunk.base, chunk.source, sources, report.advance)
+                if stopping is None:
                     continue
-                for name, effects in by_site.items():
-                    until.update(name, numbers(effects))
-                going = until.going(going)
-                if not going:
+                for site, effects in by_site.items():
+                    stopping.update(site, numbers(effects))
+                wanted = stopping.going(wanted)
+                if not wanted:
                     break
-    made = {"images": len(base)} if until is None else until.made("effect")
-    effects = scores.dataset(method=method, unit=unit_name(unit), seed=seed, **made)
-    if until is None:
-        return effects
-    until.warn("effect of {group}, unit {}")
-    low, high = until.interval
-    return effects.assign(effect_low=("unit", low), effect_high=("unit", high), images_used=("unit", until.used))
+
+    how: dict[str, Any] = {"method": method, "unit": unit_name(unit)}
+    if stopping is None:
+        return scores.dataset(images=len(base_images), **how)
+    stopping.warn("effect of {group}, unit {}")
+    low, high = stopping.interval
+    more: Variables = {
+        "effect_low": (("unit",), low),
+        "effect_high": (("unit",), high),
+        "images_used": (("unit",), stopping.used),
+    }
+    return scores.dataset(more, **how, **stopping.attributes("effect"))
 
 
-@with_precision("effect", images=("base", "source"))
-def path_effects(
-    lens: Lens,
-    base: Any,
-    source: Any,
-    sender: str,
-    receiver: str,
-    units: Any = "all",
-    seed: Any = 0,
-    progress: Any = True,
-    reader: Any = None,
-) -> xr.Dataset:
-    """Patch units at one site and let only one unit at a later site see it, for each unit there.
+@dataclass(frozen=True, eq=False)
+class _ChunkRuns:
+    """The runs of one chunk of images.
 
-    The receiver's unit v takes the value that it has when the sender's units are patched; everything else, at every
-    site, stays as on the base image. Effect and recovered fraction as in `patching_effects`. Memory does not grow with
-    the number of images.
-
-    Args:
-        lens: the lens.
-        base: the images that are intervened on, (n, C, H, W).
-        source: the images that values come from, (n, C, H, W).
-        sender: the site that is patched.
-        receiver: a later site, whose units see the patch one at a time.
-        units: the sender's units, patched together.
-        seed: of the bootstrap resamples.
-        progress: as in `patching_effects`.
-        reader: as in `patching_effects`.
-
-    Returns:
-        A Dataset over `unit`, the receiver's units, as `patching_effects` gives it.
-
-    Raises:
-        VaelensError: images out of range or not paired, unknown sites or units, a receiver that is not later, a reader
-            without factors or of images of another shape.
-
-    References:
-        Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
-        MacLeod, Sato, Arora, 2023).
+    Attributes:
+        base: of the base images, which can be run again from some sites.
+        source: of the source images, if there are any.
+        sources: by site what its units take their values from, (c, units, *positions).
     """
-    base, seed = lens.check_images(base), check_seed(seed)
-    check_progress(progress)
-    source = paired(base, source, lens)
-    order = list(lens.sites)
-    members = resolve_units(units, lens.sites[sender])
-    lens.sites[receiver]
-    if order.index(receiver) <= order.index(sender):
-        raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
-    scores = UnitScores(lens, [receiver], None, seed, "channel", reading_of(reader, lens))
 
-    def runs(rows: slice) -> tuple[CachedRun, CachedRun, Tensor]:
-        of_source = run_cached(lens, source[rows], rows.start, [sender], outcomes=scores.outcomes([receiver]))
-        patch = Patch(sender, members, of_source.activation(sender))
-        patched = run_cached(lens, base[rows], rows.start, [receiver], [patch])
-        of_base = run_cached(lens, base[rows], rows.start, [receiver], again=True)
-        return of_base, of_source, patched.activation(receiver)
-
-    with reporting(progress, len(base) * scores.runs, "path effects") as report:
-        at_once = lens.engine.rows_for([receiver])
-        for _, (base_run, source_run, arriving) in in_chunks(len(base), at_once, runs):
-            scores.add(base_run, source_run, {receiver: arriving}, report.advance)
-    return scores.dataset(method="path", images=len(base), seed=seed, sender=sender, sender_units=list(members))
+    base: CachedRun
+    source: CachedRun | None
+    sources: Mapping[str, Tensor]
 
 
-def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
-    """The partner images, checked to be as many as the base images."""
-    images = lens.check_images(other)
-    if len(images) != len(base):
-        raise VaelensError(f"{len(base)} base images but {len(images)} to pair them with; give one for each")
-    return images
+@dataclass(frozen=True, eq=False)
+class _Runner:
+    """Runs chunks of base and source images, and finds what each unit is given."""
+
+    lens: Lens
+    base: Tensor
+    source: Tensor | None
+    ablation: Ablation | None
+    scores: UnitScores
+
+    def runs(self, rows: slice, sites: Sequence[str]) -> _ChunkRuns:
+        """The runs of the images `rows`, for some sites."""
+        targets = self.scores.targets(sites)
+        source = None
+        if self.source is not None:
+            source = run_cached(self.lens, self.source[rows], rows.start, sites, outcomes=targets)
+        base = run_cached(self.lens, self.base[rows], rows.start, sites, rerun=True, outcomes=targets)
+        if self.ablation is None:
+            assert source is not None, "patching was refused without source images"
+            return _ChunkRuns(base, source, {site: source.activation(site) for site in sites})
+        ablated = self.ablation.activations(rows, sites)
+        present = {site: base.activation(site) for site in sites}
+        return _ChunkRuns(
+            base, source, {site: ablated[site].to(values).expand_as(values) for site, values in present.items()}
+        )
 
 
 def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> GroupStopping:
@@ -241,7 +211,7 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
     Raises:
         VaelensError: effects on a code.
     """
-    coded = [site for site, kind in scores.outcome.items() if kind == CODE]
+    coded = [site for site, target in scores.outcomes.items() if target == CODE]
     if coded:
         raise VaelensError(
             f"a tolerance needs effects with a bound, as those on images in [0, 1] have it; the outcome of {coded[0]} "
@@ -250,57 +220,16 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
     return GroupStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
 
 
-def _chosen(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
+def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Unit) -> tuple[str, ...]:
     """The sites that were asked for, without those that have no such units and are not named themselves."""
-    unit = checked_unit(unit)
+    checked = checked_unit(unit)
     asked = lens.sites.select(sites)
     if sites is None:
         asked = tuple(name for name in asked if name != lens.sites.output)
     if not asked:
         raise VaelensError("no site was named; name at least one, or leave sites out for all")
     named = {sites} if isinstance(sites, str) else set(sites or ())
-    chosen = tuple(name for name in asked if name in named or has_units(lens.sites[name], unit))
+    chosen = tuple(name for name in asked if name in named or has_units(lens.sites[name], checked))
     if not chosen:
-        raise VaelensError(f"of {', '.join(asked)} none has units of the kind {unit!r}; use unit='channel'")
+        raise VaelensError(f"of {', '.join(asked)} none has units of the kind {checked!r}; use unit='channel'")
     return chosen
-
-
-class _Giver:
-    """What each unit is given: the activations of the source, or what an ablation puts in their place."""
-
-    def __init__(self, lens: Lens, base: Tensor, source: Tensor | None, sites: Collection[str], method: str, seed: int):
-        self._method = method
-        self._lens, self._base, self._sites = lens, base, sites
-        self._partners = torch.as_tensor(other_images(len(base), seed)) if method == "resample" else None
-        self._means = self._site_means() if method == "mean" else {}
-        self._resampled: tuple[tuple[slice, tuple[str, ...]], CachedRun] | None = None
-
-    def activation(
-        self, site: str, base: CachedRun, source: CachedRun | None, rows: slice, group: Collection[str]
-    ) -> Tensor:
-        """What a site's units are given in the images `rows`; `group` are the sites that are asked for together."""
-        present = base.activation(site)
-        if self._method == "patch":
-            assert source is not None, "patching was refused without source images"
-            return source.activation(site)
-        if self._method == "zero":
-            return torch.zeros_like(present)
-        if self._method == "mean":
-            return self._means[site].to(present).expand_as(present)
-        return self._others(rows, group).activation(site)
-
-    def _others(self, rows: slice, group: Collection[str]) -> CachedRun:
-        assert self._partners is not None, "only resample ablation asks for other images"
-        asked = (rows, tuple(group))
-        if self._resampled is None or self._resampled[0] != asked:
-            self._resampled = asked, run_cached(self._lens, self._base[self._partners[rows]], rows.start, group)
-        return self._resampled[1]
-
-    def _site_means(self) -> dict[str, Tensor]:
-        totals: dict[str, Tensor] = {}
-        for rows in chunks(len(self._base), self._lens.engine.rows):
-            seen = run_cached(self._lens, self._base[rows], rows.start, self._sites)
-            for site in self._sites:
-                total = to_float64(seen.activation(site)).sum(dim=0)
-                totals[site] = totals[site] + total if site in totals else total
-        return {site: total / len(self._base) for site, total in totals.items()}

@@ -39,10 +39,17 @@ class Positions:
         if self.at is None:
             changed[:, latent] = value
             return changed
-        images = torch.arange(len(codes), device=codes.device)
-        there = (images, *(index[rows] for index in self.at))
-        changed[(images, latent, *there[1:])] = value if value.ndim == 0 else value[there]
+        images, places = torch.arange(len(codes), device=codes.device), [index[rows] for index in self.at]
+        changed[(images, latent, *places)] = value if value.ndim == 0 else value[(images, *places)]
         return changed
+
+    def cells(self, codes: Tensor, rows: slice | Tensor, latent: int) -> Tensor:
+        """The values of a latent where it is set, (rows, cells), in codes of the images `rows`."""
+        values = codes[:, latent].reshape(len(codes), *codes.shape[2:])
+        if self.at is None:
+            return values.reshape(len(codes), -1)
+        images = torch.arange(len(codes), device=codes.device)
+        return values[(images, *(index[rows] for index in self.at))][:, None]
 
     def take(self, images: Tensor) -> "Positions":
         """Of some of the images only, by their indices."""
@@ -89,5 +96,5 @@ def _is_position(asked: Any, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _indices(found: Sequence[Array], codes: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.as_tensor(index, device=codes.device) for index in found)
+def _indices(arrays: Sequence[Array], codes: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.as_tensor(index, device=codes.device) for index in arrays)

@@ -34,18 +34,18 @@ def with_precision(
         @functools.wraps(effect)
         def measured(*args: Arguments.args, **kwargs: Arguments.kwargs) -> xr.Dataset:
             result = effect(*args, **kwargs)
-            given = inspect.signature(effect).bind(*args, **kwargs).arguments
-            lens = given["lens"]
-            assert isinstance(lens, Lens), "an effect that has a result was given a lens"
+            arguments = inspect.signature(effect).bind(*args, **kwargs).arguments
+            lens = arguments["lens"]
+            assert isinstance(lens, Lens), "an effect that has a result has a lens"
             result.attrs["precision"] = lens.precision
             if lens.precision == FP32:
                 return result
-            few = dict(given) | {"progress": False} | ({} if count is None else {count: _FEW})
+            few = dict(arguments) | {"progress": False} | ({} if count is None else {count: _FEW})
             few |= {name: _first(few[name]) for name in images if name in few}
             few.pop("tolerance", None)  # which a few images could not reach
             low, high = (
-                effect(**(few | {"lens": one}))[variable].values  # pyright: ignore[reportCallIssue]
-                for one in (lens, lens.with_precision(FP32))
+                effect(**(few | {"lens": each}))[variable].values  # pyright: ignore[reportCallIssue]
+                for each in (lens, lens.with_precision(FP32))
             )
             largest = np.nanmax(np.abs(high))
             result.attrs["precision_error"] = float(np.nanmax(np.abs(low - high)) / largest) if largest else 0.0
@@ -57,5 +57,5 @@ def with_precision(
 
 
 def _first(images: Any) -> Any:
-    """A few images; a treatment by interventions may have a value for every image, and stays whole."""
+    """A few images, or the whole of a treatment by interventions, which may have a value for every image."""
     return images[:_FEW] if isinstance(images, Tensor | np.ndarray) else images

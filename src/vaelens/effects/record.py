@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from vaelens.effects.schema import Schema
 from vaelens.lens import Lens
 from vaelens.version import __version__
 
@@ -16,40 +17,41 @@ RESAMPLES = 1000
 
 Array = NDArray[Any]
 Interval = tuple[Array, Array]
+Variables = dict[str, tuple[Sequence[str], Any]]  # (dimensions, values) by name
 
 
 def record(
     lens: Lens,
+    schema: Schema,
     variables: Mapping[str, tuple[Sequence[str], Any]],
     coords: Mapping[str, Any],
     **attributes: Any,
 ) -> xr.Dataset:
-    """A Dataset whose attributes say which model it is about, and how its numbers were made.
+    """A Dataset whose attributes say which model it is about and how its numbers were computed.
 
     Args:
-        lens: the lens that the numbers were made with.
+        lens: the lens that the numbers were computed with.
+        schema: what each variable is.
         variables: name to (dimensions, values).
         coords: coordinates as xarray takes them.
-        **attributes: how the numbers were made: seed, number of images, mode.
+        **attributes: how the numbers were computed: seed, number of images, mode.
     """
-    known = lens.describe()
-    made = {
-        "model": known["model"],
+    model = lens.describe()
+    provenance = {
+        "model": model["model"],
         # A record in netCDF holds no nested one: JSON, and nothing where a foreign model names none.
-        **({"hyperparameters": json.dumps(known["hyperparameters"])} if "hyperparameters" in known else {}),
-        "latent": known["latent"],
-        **{name: known[name] for name in ("library", "codes") if name in known},
-        "weights_sha256": known["weights_sha256"],
+        **({"hyperparameters": json.dumps(model["hyperparameters"])} if "hyperparameters" in model else {}),
+        "latent": model["latent"],
+        **{name: model[name] for name in ("library", "codes") if name in model},
+        "weights_sha256": model["weights_sha256"],
         "version": __version__,
         "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over images",
         **attributes,
     }
-    return xr.Dataset({name: (tuple(dims), values) for name, (dims, values) in variables.items()}, coords, made)
+    return schema.dataset(variables, coords).assign_attrs(provenance)
 
 
-def with_interval(
-    name: str, dims: Sequence[str], mean: Any, interval: Interval
-) -> dict[str, tuple[Sequence[str], Any]]:
+def with_interval(name: str, dims: Sequence[str], mean: Any, interval: Interval) -> Variables:
     """The variables `<name>`, `<name>_low` and `<name>_high`."""
     return {name: (dims, mean), f"{name}_low": (dims, interval[0]), f"{name}_high": (dims, interval[1])}
 
@@ -62,8 +64,8 @@ def unit_coords(sites: Sequence[str], counts: Sequence[int]) -> dict[str, tuple[
     }
 
 
-def random_unit(values: Array, counts: Sequence[int]) -> Array:
-    """What a unit drawn at random from the same site would have: for each unit the mean over its site's.
+def typical_unit(values: Array, counts: Sequence[int]) -> Array:
+    """Averages over the units of each unit's site, which is what a typical unit of the site has.
 
     The baseline beside a unit's own number, to which a site of many units is no disadvantage.
 
@@ -72,7 +74,7 @@ def random_unit(values: Array, counts: Sequence[int]) -> Array:
         counts: how many units each site has.
 
     Example:
-        >>> random_unit(np.array([1.0, 3.0, 5.0]), [2, 1])
+        >>> typical_unit(np.array([1.0, 3.0, 5.0]), [2, 1])
         array([2., 2., 5.])
     """
     ends = np.cumsum(counts)

@@ -1,4 +1,4 @@
-"""How far apart two images of a model are on average: what makes an effect comparable across data sets."""
+"""The mean distance of two images of a model, which makes an effect comparable across data sets."""
 
 import math
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import cells
 from vaelens.effects.record import RESAMPLES, Array
-from vaelens.effects.sweep import chunks
 from vaelens.float64 import to_float64
 from vaelens.lens import Lens
 from vaelens.statistics import poisson_weights
@@ -24,7 +24,7 @@ def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int 
     """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
 
     All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Where
-    their reconstructions take more than 256 MB, they are made anew, block against block.
+    their reconstructions take more than 256 MB, they are decoded anew, block against block.
 
     Args:
         lens: the lens.
@@ -48,12 +48,12 @@ def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int 
     counted[tuple(pairs)] = 1
     apart = _apart(lens, codes, torch.as_tensor(drawn, device=codes.device), counted)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
-    total, weight = ((weights @ one * weights).sum(dim=1) for one in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
+    total, weight = ((weights @ cell * weights).sum(dim=1) for cell in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
     return float(apart.sum() / pairs.shape[1]), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
 def _apart(lens: Lens, codes: Tensor, drawn: Tensor, wanted: Tensor) -> Tensor:
-    """The distances of some pairs' reconstructions, float64 (m, m); 0 elsewhere.
+    """The distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere.
 
     Args:
         lens: the lens.
@@ -61,28 +61,29 @@ def _apart(lens: Lens, codes: Tensor, drawn: Tensor, wanted: Tensor) -> Tensor:
         drawn: which of them are compared, (m,).
         wanted: 1 for the pairs (i, j), i < j, else 0.
     """
-    held = _BYTES // (4 * math.prod(lens.image_shape))
-    blocks = chunks(len(drawn), len(drawn) if len(drawn) <= held else max(1, held // 2))  # two are held at once
+    most = _BYTES // (4 * math.prod(lens.image_shape))  # reconstructions in memory
+    blocks = chunks(len(drawn), len(drawn) if len(drawn) <= most else max(1, most // 2))  # two blocks at once
     apart, origin = torch.zeros_like(wanted), None
-    for k, some in enumerate(blocks):
-        ones = cells(lens.engine.decode_some(codes, drawn[some]))
-        origin = ones[0].clone() if origin is None else origin
-        for others in blocks[k:]:
-            if wanted[some, others].any():
-                twos = ones if others == some else cells(lens.engine.decode_some(codes, drawn[others]))
-                apart[some, others] = _distances(ones, twos, origin) * wanted[some, others]
+    for k, rows in enumerate(blocks):
+        row_images = cells(lens.engine.decode_some(codes, drawn[rows]))
+        origin = row_images[0].clone() if origin is None else origin
+        for columns in blocks[k:]:
+            if wanted[rows, columns].any():
+                same = columns == rows
+                column_images = row_images if same else cells(lens.engine.decode_some(codes, drawn[columns]))
+                apart[rows, columns] = _distances(row_images, column_images, origin) * wanted[rows, columns]
     return apart
 
 
-def _distances(ones: Tensor, others: Tensor, origin: Tensor) -> Tensor:
+def _distances(images: Tensor, partners: Tensor, origin: Tensor) -> Tensor:
     """The distances of two blocks' pictures, float64 on the host, (m, k).
 
     By products of matrices, many times as fast as picture by picture, in double precision and of differences to one
     picture: where all are equal they lie exactly 0 apart.
     """
-    squared = torch.zeros(len(ones), len(others), dtype=torch.float64)
-    for some in chunks(len(origin), _PIXELS):
-        one, other = (to_float64(pictures[:, some] - origin[some]) for pictures in (ones, others))
-        sides = one.square().sum(dim=1)[:, None] + other.square().sum(dim=1)
-        squared += torch.addmm(sides, one, other.T, alpha=-2).cpu()
+    squared = torch.zeros(len(images), len(partners), dtype=torch.float64)
+    for pixels in chunks(len(origin), _PIXELS):
+        left, right = (to_float64(pictures[:, pixels] - origin[pixels]) for pictures in (images, partners))
+        sides = left.square().sum(dim=1)[:, None] + right.square().sum(dim=1)
+        squared += torch.addmm(sides, left, right.T, alpha=-2).cpu()
     return squared.clamp_(min=0).sqrt_()

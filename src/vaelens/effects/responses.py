@@ -4,23 +4,23 @@ Costs latents · values forwards of the decoder an image, but for the images of 
 grow with the number of images but for their codes.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Progress, Seed
+from vaelens.effects.chunks import chunks
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import replacements
+from vaelens.effects.options import checked_options
 from vaelens.effects.outcomes import numbers
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import RESAMPLES, record, unit_coords, with_interval
-from vaelens.effects.sweep import chunks
-from vaelens.lens import Lens
-from vaelens.progress import check_progress, reporting
+from vaelens.effects.schemas import DECODER_RESPONSES
+from vaelens.lens import ImagesLike, Lens
 from vaelens.statistics import BootstrapMean
 
 _PARTS = 16  # of the images: the spread over them is what an interval of a score of responses can be drawn from
@@ -28,8 +28,10 @@ _RESAMPLED_BYTES = 128 * 2**20
 
 
 @with_precision("response", images=("x",))
-def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, progress: Any = True) -> xr.Dataset:
-    """Intervene on one latent at a time over a range and measure the change of every decoder unit.
+def decoder_responses(
+    lens: Lens, x: ImagesLike, values: Sequence[float] | None = None, seed: Seed = 0, progress: Progress = True
+) -> xr.Dataset:
+    """Intervenes on one latent at a time over a range and measures the change of every decoder unit.
 
         response_iu = E |a_u(z̃_i) − a_u(z)|, the mean over positions, images and values of do(z_i := v).
 
@@ -40,7 +42,7 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        values: the values v; 7 from −3 to 3 by default.
+        values: the values v; by default the 7 of mode "range" of `latent_effects`.
         seed: of the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
 
@@ -48,36 +50,35 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
         A Dataset with `response` (latent, unit), over the units of the decoder's sites but its output (coordinates
         `site`, `index`), with `_low` and `_high`, a 95 % interval over images; `active` (latent), and `response_part`
         (part, latent, unit), the response of every 16th image, the k-th part beginning with the k-th: what intervals of
-        scores of it are drawn from. A part without images is NaN.
+        scores of it are drawn from. A part without images is NaN. `effects.schemas` has the table of all variables.
 
     Raises:
         VaelensError: images out of range, values that are no list of finite numbers.
     """
-    seed = check_seed(seed)
-    check_progress(progress)
+    options = checked_options(lens, seed, progress)
     codes = codes_of(lens, x)
     plan = replacements("range", codes, values, seed=0)
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
     units, n = sum(counts), len(codes.z)
-    summed = torch.promote_types(codes.z.dtype, torch.float32)
-    by_part = torch.zeros(_PARTS, lens.latents, units, dtype=summed, device=codes.z.device)
+    dtype = torch.promote_types(codes.z.dtype, torch.float32)
+    by_part = torch.zeros(_PARTS, lens.latents, units, dtype=dtype, device=codes.z.device)
     parts = torch.arange(_PARTS, device=codes.z.device)[:, None]
     response, low, high = np.zeros((3, lens.latents, units))
-    together = max(1, _RESAMPLED_BYTES // (4 * RESAMPLES * max(1, units)))  # latents
-    with reporting(progress, plan.units * n * len(plan.labels), "decoder responses") as report:
-        for group in chunks(lens.latents, together):
+    at_once = max(1, _RESAMPLED_BYTES // (4 * RESAMPLES * max(1, units)))  # latents
+    with options.reporting(plan.units * n * len(plan.labels), "decoder responses") as report:
+        for group in chunks(lens.latents, at_once):
             latents = range(group.start, group.stop)
-            totals = [BootstrapMean((units,), RESAMPLES, seed) for _ in latents]
+            totals = [BootstrapMean((units,), RESAMPLES, options.seed) for _ in latents]
             for rows in chunks(n, lens.engine.rows):
-                here = codes.z[rows]
-                base = lens.engine.decoder_activations(here, sites, rows.start) if sites else {}
-                of_part = (torch.arange(rows.start, rows.stop, device=here.device) % _PARTS == parts).to(summed)
+                z = codes.z[rows]
+                base = lens.engine.decoder_activations(z, sites, rows.start) if sites else {}
+                of_part = (torch.arange(rows.start, rows.stop, device=z.device) % _PARTS == parts).to(dtype)
                 for latent, total in zip(latents, totals, strict=True):
-                    changes = torch.zeros(len(here), units, dtype=summed, device=here.device)
+                    changes = torch.zeros(len(z), units, dtype=dtype, device=z.device)
                     for k in range(len(plan.labels)):
-                        _add_responses(changes, lens, here, plan.changed(rows, latent, k), base, rows.start)
-                        report.advance(len(here))
+                        _add_responses(changes, lens, z, plan.changed(rows, latent, k), base, rows.start)
+                        report.advance(len(z))
                     changes /= len(plan.labels)
                     total.update(changes)
                     by_part[:, latent] += of_part @ changes
@@ -92,7 +93,8 @@ def decoder_responses(lens: Lens, x: Any, values: Any = None, seed: Any = 0, pro
         "active": (("latent",), codes.activity.active),
     }
     coords = {"latent": np.arange(lens.latents), **unit_coords(sites, counts)}
-    return record(lens, variables, coords, images=n, seed=seed, mode="range", values=plan.labels)
+    how = {"images": n, "mode": "range", "values": plan.labels, **plan.attributes}
+    return record(lens, DECODER_RESPONSES, variables, coords, **how, **options.attributes())
 
 
 def _add_responses(
@@ -117,5 +119,5 @@ def _add_responses(
         sites = sites if len(moves) else []
     if sites:
         moved = lens.engine.decoder_activations(changed[moves], sites, first_row)
-        each = [(moved[site] - base[site][moves]).abs().to(total) for site in sites]
-        total[moves] += torch.cat([one.reshape(*one.shape[:2], -1).mean(dim=2) for one in each], dim=1)
+        changes = [(moved[site] - base[site][moves]).abs().to(total) for site in sites]
+        total[moves] += torch.cat([change.reshape(*change.shape[:2], -1).mean(dim=2) for change in changes], dim=1)

@@ -1,4 +1,4 @@
-"""How much every unit varies over images, in one pass; what is kept is two numbers for each unit and position."""
+"""How much every unit varies over images, in one pass; in memory are two numbers for each unit and position."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.effects.outcomes import CachedRun
 from vaelens.effects.record import Array
 from vaelens.float64 import to_float64
+from vaelens.lens import CachedRun
 
 
 class Spread:
@@ -20,10 +20,10 @@ class Spread:
         self._squares: dict[str, Tensor] = {}  # by unit, summed over positions
         self._origin: dict[str, Tensor] = {}
 
-    def add(self, seen: CachedRun, times: int = 1) -> None:
-        """Images that count so many times."""
-        self._images += times * len(seen.images)
-        for site, activation in seen.activations.items():
+    def add(self, run: CachedRun, times: int = 1) -> None:
+        """Take in images that count so many times."""
+        self._images += times * len(run.images)
+        for site, activation in run.activations.items():
             if site not in self._origin:  # sums of differences to the first image lose no digits
                 self._origin[site] = activation[:1].clone()
                 single = by_unit(activation[:1])[0]

@@ -1,4 +1,4 @@
-"""When a sweep knows enough: images in random order, until the effect of every unit is known within a tolerance."""
+"""When a sweep stops: images in random order, until the effect of every unit is known within a tolerance."""
 
 import math
 import warnings
@@ -34,8 +34,8 @@ class Stopping:
     """
 
     def __init__(self, images: int, units: int, pixels: int, tolerance: float, seed: int, together: int | None = None):
-        self.tolerance, self.given = tolerance, images
-        self._order = torch.from_numpy(np.random.default_rng((seed, _STREAM)).permutation(images))
+        self.tolerance, self.available = tolerance, images
+        self._order = torch.from_numpy(random_order(images, seed))
         self._bound = math.sqrt(pixels)
         self._sequence = ConfidenceSequence((units,), (0.0, self._bound), 1 - (1 - LEVEL) / (together or units))
 
@@ -48,7 +48,7 @@ class Stopping:
         if (most := float(np.nanmax(effects, initial=0.0))) > self._bound * (1 + 1e-6):
             raise VaelensError(
                 f"an effect is {most:.6g} in pixel-L2, and images in [0, 1] are at most {self._bound:.6g} apart: this "
-                "model draws values outside [0, 1], for which no tolerance can be guaranteed; leave tolerance out"
+                "model decodes to values outside [0, 1], for which no tolerance can be guaranteed; leave tolerance out"
             )
         self._sequence.update(effects)
 
@@ -79,7 +79,7 @@ class Stopping:
         return bool((self.half_widths <= self.tolerance).all())
 
     def warn(self, what: str, counted: str = "images", stacklevel: int = 4) -> None:
-        """Say so if the images did not suffice, for the worst unit: `what` with its number in place of "{}"."""
+        """Say so if the images did not suffice, naming the worst unit in `what` in place of "{}"."""
         if self.reached:
             return
         widths = self.half_widths
@@ -87,18 +87,17 @@ class Stopping:
         what = what.replace("{}", str(worst))
         warnings.warn(
             VaelensWarning(
-                f"tolerance {self.tolerance:g} is not reached: all {self.given} {counted} leave the {what} known to "
-                f"±{widths[worst]:.3g} only; give more {counted}, or a larger tolerance"
+                f"tolerance {self.tolerance:g} is not reached: all {self.available} {counted} leave the {what} known "
+                f"to ±{widths[worst]:.3g} only; give more {counted}, or a larger tolerance"
             ),
             stacklevel=stacklevel,
         )
 
-    @property
-    def made(self) -> dict[str, Any]:
-        """The attributes of a result: what was asked for, and what came of it."""
+    def attributes(self) -> dict[str, Any]:
+        """What was asked for and what came of it, as attributes of a result."""
         return {
             "images": self._sequence.count,
-            "images_given": self.given,
+            "images_given": self.available,
             "tolerance": self.tolerance,
             # A record in netCDF holds no truth values.
             "tolerance_reached": int(self.reached),
@@ -120,10 +119,10 @@ class GroupStopping:
     rows = _LOOK
 
     def __init__(self, images: int, units: Mapping[str, int], pixels: int, tolerance: float, seed: int):
-        self._units, self._given, self._tolerance = units, images, tolerance
-        every = sum(units.values())
+        self._units, self._available, self._tolerance = units, images, tolerance
+        together = sum(units.values())
         self._groups = {
-            name: Stopping(images, count, pixels, tolerance, seed, together=every) for name, count in units.items()
+            name: Stopping(images, count, pixels, tolerance, seed, together=together) for name, count in units.items()
         }
 
     @property
@@ -142,20 +141,20 @@ class GroupStopping:
     @property
     def interval(self) -> Interval:
         """Of each unit's mean effect, one group after the other, (all units,) each."""
-        low, high = zip(*(one.interval for one in self._groups.values()), strict=True)
+        low, high = zip(*(group.interval for group in self._groups.values()), strict=True)
         return np.concatenate(low), np.concatenate(high)
 
     @property
     def used(self) -> Array:
         """How many images each unit took, (all units,)."""
-        counts = [len(one.used) for one in self._groups.values()]
+        counts = [len(group.used) for group in self._groups.values()]
         return np.repeat(counts, list(self._units.values()))
 
-    def made(self, measure: str, counted: str = "images") -> dict[str, Any]:
-        """The attributes of a result: what was asked for, and what came of it."""
+    def attributes(self, measure: str, counted: str = "images") -> dict[str, Any]:
+        """What was asked for and what came of it, as attributes of a result."""
         return {
             counted: int(self.used.max()),
-            f"{counted}_given": self._given,
+            f"{counted}_given": self._available,
             "tolerance": self._tolerance,
             "tolerance_reached": int(not self.going(self._groups)),
             f"{measure}_interval": _INTERVAL,
@@ -172,8 +171,13 @@ class GroupStopping:
             self._groups[name].warn(what.replace("{group}", name), counted, stacklevel=5)
 
 
+def random_order(images: int, seed: int) -> Array:
+    """Draws an order of images, (n,), from another stream of the seed than other images or positions."""
+    return np.random.default_rng((seed, _STREAM)).permutation(images)
+
+
 def check_tolerance(tolerance: Any) -> float | None:
-    """The tolerance as a float; None for none.
+    """Checks a tolerance and returns it as a float, None for none.
 
     Raises:
         VaelensError: if it is no positive number.

@@ -1,28 +1,77 @@
-"""The sweep of a mode's interventions over units, values and images, from which level 2's numbers are made.
+"""The sweep of a mode's interventions over units, values and images, from which level 2's numbers are computed.
 
 A unit is a latent, or a position of a quantised latent. Units go in groups whose pictures' bootstrap replicates fit in
 memory together; images go in the lens's chunks. Where a quantised latent takes the same codes after an intervention as
 before it, nothing is decoded.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.effects.modes import Replacements, Rows
+from vaelens.effects.chunks import chunks
+from vaelens.effects.decoded_chunk import DecodedChunk
+from vaelens.effects.entropy import entropies, row_specificities
 from vaelens.effects.outcomes import cells, numbers
-from vaelens.effects.reading import FACTORS, Reading
+from vaelens.effects.outputs import Outputs, PixelOutputs
 from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.replacements import Replacements
 from vaelens.effects.stopping import Stopping
 from vaelens.lens import Lens
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
-_PICTURE_RESAMPLES = 200  # each replicate is a whole picture: fewer than of a number
 _PICTURE_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPlan:
+    """What a sweep runs and measures.
+
+    Attributes:
+        codes: (n, d, *positions).
+        interventions: of the mode.
+        calibrated: others on the same units, of which only the effects are measured; None for none.
+        outputs: what specificity counts.
+        recoded: whether each image is encoded again after interventions, (n,), on the host.
+        seed: of the bootstrap weights.
+        stopping: gives the order of the images, and says after which of them to stop; None for all as they come.
+    """
+
+    codes: Tensor
+    interventions: Replacements
+    calibrated: Replacements | None
+    outputs: Outputs
+    recoded: Array
+    seed: int
+    stopping: Stopping | None = None
+
+
+class UnitSums:
+    """The running sums of one unit, over images.
+
+    Attributes:
+        effect: ‖D(z) − D(z̃_iv)‖₂, (values,).
+        calibrated: the same under the calibrated interventions.
+        pixels: |Δ| of each pixel, mean over values, (pixels,).
+        outputs: |Δ_o| of each output, mean over values, (outputs,).
+        per_image: each image's normalised specificity where the image changes, and whether it does, (2,).
+        cycle: how far the re-encoded value is from the one set, over the images that are encoded again, (values,).
+    """
+
+    def __init__(self, plan: SweepPlan, pixels: int):
+        values, seed = len(plan.interventions.labels), plan.seed
+        draws = 0 if plan.calibrated is None else len(plan.calibrated.labels)
+        over_pixels = isinstance(plan.outputs, PixelOutputs)
+        self.effect = BootstrapMean((values,), RESAMPLES, seed)
+        self.calibrated = BootstrapMean((draws,), RESAMPLES, seed)
+        self.pixels = BootstrapMean((pixels,), plan.outputs.resamples if over_pixels else 0, seed)
+        counted = BootstrapMean((plan.outputs.count,), 0 if over_pixels else plan.outputs.resamples, seed)
+        self.outputs = self.pixels if over_pixels else counted
+        self.per_image = BootstrapMean((2,), RESAMPLES, seed)
+        self.cycle = BootstrapMean((values,), RESAMPLES, seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,101 +79,79 @@ class Sweep:
     """What a mode's interventions did to each unit.
 
     Attributes:
-        effect: ‖D(z) − D(z̃_iv)‖₂ over images, one accumulator of shape (values,) for each unit.
-        beside: the same under the plan beside; empty without one.
+        effect: an accumulator of shape (values,) for each unit; see `UnitSums`, also for the others.
+        calibrated: one for each unit; empty without calibrated interventions.
+        per_image: of shape (2,) for each unit.
+        cycle: of shape (values,) for each unit.
+        outputs: of shape (outputs,) for each unit, without replicates.
         pictures: mean absolute change of each pixel over images and values, (units, C, H, W).
         entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
         entropy_replicates: its bootstrap replicates, (resamples, units).
-        outputs: the number of outputs.
-        factors: total-variation distance of what is read, over images, one accumulator of shape (factors,) for each
-            unit; empty without a reading.
     """
 
     effect: list[BootstrapMean]
-    beside: list[BootstrapMean]
+    calibrated: list[BootstrapMean]
+    per_image: list[BootstrapMean]
+    cycle: list[BootstrapMean]
+    outputs: list[BootstrapMean]
     pictures: Array
     entropy: Array
     entropy_replicates: Array
-    outputs: int
-    factors: list[BootstrapMean]
 
 
-class _Tally:
-    """The running sums of one unit."""
-
-    def __init__(self, values: int, beside: int, pixels: int, outputs: int, over: str, seed: int):
-        self.effect = BootstrapMean((values,), RESAMPLES, seed)
-        self.beside = BootstrapMean((beside,), RESAMPLES, seed)
-        self.pixels = BootstrapMean((pixels,), _PICTURE_RESAMPLES if over == "pixels" else 0, seed)
-        resamples = RESAMPLES if over == FACTORS else _PICTURE_RESAMPLES
-        self.outputs = self.pixels if over == "pixels" else BootstrapMean((outputs,), resamples, seed)
-
-
-def sweep(
-    lens: Lens,
-    codes: Tensor,
-    plan: Replacements,
-    over: str,
-    seed: int,
-    advance: Advance,
-    beside: Replacements | None = None,
-    until: Stopping | None = None,
-    reading: Reading | None = None,
-) -> Sweep:
-    """Run every unit through every value of a plan, on every code, or until that is enough.
+def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
+    """Run every unit through every value of a mode, on every code, or until that is enough.
 
     Args:
         lens: the lens.
-        codes: (n, d, *positions).
-        plan: the interventions.
-        over: "pixels", "latents" or "factors": the outputs whose entropy is measured.
-        seed: of the bootstrap weights.
+        plan: what is run and measured.
         advance: told of each unit of a chunk how many images it decoded, or need not.
-        beside: another plan for the same units, of which only the effects are wanted.
-        until: gives the order of the images, and says after which of them to stop; None for all as they come.
-        reading: reads the factors, where they are the outputs.
     """
-    shape = lens.image_shape
-    pixels, values = int(np.prod(shape)), len(plan.labels)
-    outputs = pixels if over == "pixels" else codes[0].numel() if reading is None else len(reading.factors)
-    together = max(1, _PICTURE_BYTES // (4 * outputs * _PICTURE_RESAMPLES))
-    effect, besides, pictures, entropy, replicates, factors = [], [], [], [], [], []
-    at_once = lens.engine.rows_uncached
-    every = chunks(len(codes), at_once) if until is None else until.chunks(at_once)
-    for start in range(0, plan.units, together):
-        group = range(start, min(start + together, plan.units))
-        tallies = {
-            unit: _Tally(values, 0 if beside is None else len(beside.labels), pixels, outputs, over, seed)
-            for unit in group
-        }
+    interventions, stopping = plan.interventions, plan.stopping
+    pixels = int(np.prod(lens.image_shape))
+    units_at_once = max(1, _PICTURE_BYTES // (4 * plan.outputs.count * plan.outputs.resamples))
+    rows_at_once = lens.engine.rows_uncached
+    blocks = chunks(len(plan.codes), rows_at_once) if stopping is None else stopping.chunks(rows_at_once)
+    done: list[UnitSums] = []
+    entropy, replicates = [], []
+    for first_unit in range(0, interventions.units, units_at_once):
+        units = range(first_unit, min(first_unit + units_at_once, interventions.units))
+        sums = {unit: UnitSums(plan, pixels) for unit in units}
         first_row = 0
-        for taken, rows in enumerate(every, 1):
-            chunk = _Chunk(lens, codes[rows], rows, first_row)
+        for used, rows in enumerate(blocks, 1):
+            chunk = DecodedChunk(lens, plan.codes[rows], rows, first_row)
             first_row += len(chunk.images)
-            sizes = _tally(chunk, plan, beside, tallies, over, advance, reading)
-            if until is None or start:
+            sizes = _add_chunk(chunk, plan, sums, advance)
+            if stopping is None or first_unit:
                 continue
-            # The first group decides for all: what the others do to these images is drawn now, and again in their turn.
-            others = [chunk.distances(plan, unit) for unit in range(group.stop, plan.units)]
-            until.update(numbers(torch.stack([size.mean(dim=1) for size in sizes + others], dim=1)))
-            if until.reached:
-                every = every[:taken]
+            # The first group decides for all: what the others do to these images is decoded now, and in their turn.
+            later_sizes = [chunk.distances(interventions, unit) for unit in range(units.stop, interventions.units)]
+            stopping.update(numbers(torch.stack([size.mean(dim=1) for size in sizes + later_sizes], dim=1)))
+            if stopping.reached:
+                blocks = blocks[:used]
                 break
-        for tally in tallies.values():
-            effect.append(tally.effect)
-            besides += [] if beside is None else [tally.beside]
-            pictures.append(tally.pixels.mean.reshape(shape))
-            entropy.append(entropies(tally.outputs.mean))
-            replicates.append(np.concatenate([entropies(some) for some in tally.outputs.replicates_in_blocks()]))
-            factors += [] if reading is None else [tally.outputs]
-    return Sweep(effect, besides, np.stack(pictures), np.stack(entropy), np.stack(replicates, axis=1), outputs, factors)
+        for unit_sums in sums.values():
+            entropy.append(entropies(unit_sums.outputs.mean))
+            resampled = [entropies(means) for means in unit_sums.outputs.replicates_in_blocks()]
+            replicates.append(np.concatenate(resampled))
+            done.append(unit_sums)
+    return Sweep(
+        [sums.effect for sums in done],
+        [] if plan.calibrated is None else [sums.calibrated for sums in done],
+        [sums.per_image for sums in done],
+        [sums.cycle for sums in done],
+        [sums.outputs for sums in done],
+        np.stack([sums.pixels.mean.reshape(lens.image_shape) for sums in done]),
+        np.stack(entropy),
+        np.stack(replicates, axis=1),
+    )
 
 
 def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
-    """Only the effects of a sweep: one accumulator of shape (values,) for each unit."""
+    """Measure only the effects of a sweep, with one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.engine.rows_uncached):
-        chunk = _Chunk(lens, codes[rows], rows, rows.start)
+        chunk = DecodedChunk(lens, codes[rows], rows, rows.start)
         for unit, total in enumerate(effect):
             total.update(chunk.distances(plan, unit))
             advance(len(chunk.images) * len(plan.labels))
@@ -133,85 +160,67 @@ def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advan
 
 def mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
     """CES by latent, (d,), and its replicates, (resamples, d)."""
-    replicates = np.stack([one.replicates.mean(axis=1) for one in effect], axis=1)
-    return np.array([one.mean.mean() for one in effect]), replicates
+    replicates = np.stack([total.replicates.mean(axis=1) for total in effect], axis=1)
+    return np.array([total.mean.mean() for total in effect]), replicates
 
 
-def chunks(images: int, rows: int) -> list[slice]:
-    """Consecutive slices of at most `rows` images."""
-    return [slice(start, min(start + rows, images)) for start in range(0, images, rows)]
-
-
-def entropies(change: Array) -> Array:
-    """H in nats of the distribution proportional to the last axis; NaN where nothing changes."""
-    p = torch.from_numpy(change)
-    return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
-
-
-class _Chunk:
-    """Some images, decoded from their codes, and decoded again from codes that a plan changes.
-
-    Attributes:
-        images: D(z), (c, C, H, W).
-
-    Args:
-        lens: the lens.
-        codes: (c, d, *positions).
-        rows: which of all images they are.
-        first_row: where in the order of the sweep they begin.
-    """
-
-    def __init__(self, lens: Lens, codes: Tensor, rows: Rows, first_row: int):
-        self._engine, self._rows, self._first_row = lens.engine, rows, first_row
-        self.images = self._engine.decode(codes, first_row)
-        self._indices = self._engine.quantise(codes).indices if lens.quantised else None
-
-    def encoded(self, images: Tensor) -> Tensor:
-        """The codes of the chunk's images, changed or not."""
-        return self._engine.encode(images, self._first_row)
-
-    def changed(self, plan: Replacements, unit: int) -> Iterator[Tensor]:
-        """The images D(z̃), one batch for each value of the plan."""
-        # Of few images several values: as much at once as of many.
-        for values in chunks(len(plan.labels), max(1, self._engine.rows_uncached // len(self.images))):
-            codes = [plan.changed(self._rows, unit, k) for k in range(values.start, values.stop)]
-            yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
-
-    def distances(self, plan: Replacements, unit: int) -> Tensor:
-        """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
-        return torch.stack([cells(image - self.images).norm(dim=1) for image in self.changed(plan, unit)], dim=1)
-
-
-def _tally(
-    chunk: _Chunk,
-    plan: Replacements,
-    beside: Replacements | None,
-    tallies: dict[int, _Tally],
-    over: str,
-    advance: Advance,
-    reading: Reading | None,
-) -> list[Tensor]:
+def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], advance: Advance) -> list[Tensor]:
     """Take a chunk into the sums, and return ‖D(z) − D(z̃)‖₂ of each unit, (c, values)."""
+    base, interventions, outputs = chunk.images, plan.interventions, plan.outputs
+    over_pixels = isinstance(outputs, PixelOutputs)
+    start = base if over_pixels else outputs.start(chunk)
+    on_host = chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.numpy()
+    local = torch.from_numpy(np.flatnonzero(plan.recoded[on_host])).to(base.device, non_blocking=True)
+    values = len(interventions.labels)
     sizes = []
-    base = chunk.images
-    recoded = chunk.encoded(base) if over == "latents" else None
-    read = None if reading is None else reading.probabilities(base)
-    for unit, tally in tallies.items():
-        distances, pixels, outputs = [], torch.zeros_like(base), 0.0
-        for image in chunk.changed(plan, unit):
+    for unit, unit_sums in sums.items():
+        # The interventions of the mode: how far each moves the image, and where.
+        distances, recoded = [], []
+        pixels, elsewhere = torch.zeros_like(base), base.new_zeros(len(base), outputs.count)
+        for image in chunk.changed(interventions, unit):
             change = image - base
             distances.append(cells(change).norm(dim=1))
             pixels += change.abs_()
-            if recoded is not None:
-                outputs = outputs + (chunk.encoded(image) - recoded).abs()
-            if reading is not None and read is not None:
-                outputs = outputs + reading.distances(reading.probabilities(image), read)
+            if not over_pixels:
+                elsewhere = elsewhere + outputs.change(chunk, image, start)
+            if len(local) and interventions.cells is not None:
+                recoded.append(chunk.picked(image, local))
         sizes.append(torch.stack(distances, dim=1))
-        tally.effect.update(sizes[-1])
-        tally.pixels.update(pixels.flatten(1).div_(len(distances)))
-        if isinstance(outputs, Tensor):
-            tally.outputs.update(outputs.flatten(1) / len(distances))
-        if beside is not None:
-            tally.beside.update(chunk.distances(beside, unit))
-        advance(len(base) * (len(plan.labels) + (0 if beside is None else len(beside.labels))))
+        unit_sums.effect.update(sizes[-1])
+        changed = pixels.flatten(1).div_(values)
+        unit_sums.pixels.update(changed)
+        if not over_pixels:
+            changed = elsewhere / values
+            unit_sums.outputs.update(changed)
+        unit_sums.per_image.update(row_specificities(changed))
+        # What the encoder makes of the changed images.
+        if recoded:
+            unit_sums.cycle.update(_cycle_errors(chunk, interventions, unit, recoded, local))
+        # The calibrated interventions.
+        draws = 0
+        if plan.calibrated is not None:
+            draws = len(plan.calibrated.labels)
+            unit_sums.calibrated.update(chunk.distances(plan.calibrated, unit))
+        advance(len(base) * (values + draws))
     return sizes
+
+
+def _cycle_errors(
+    chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Tensor], local: Tensor
+) -> Tensor:
+    """How far a latent of the changed images, encoded again, is from the value set, mean over positions, (k, values).
+
+    Args:
+        chunk: the chunk.
+        interventions: what changed it.
+        unit: which latent was set.
+        picked: what the chunk picked of its changed images, a batch for each value.
+        local: which of the chunk's images they are.
+    """
+    assert interventions.cells is not None, "only of latents is the value that is set encoded again"
+    rows = local + chunk.rows.start if isinstance(chunk.rows, slice) else chunk.rows.to(local.device)[local]
+    errors = []
+    for k, codes in enumerate(chunk.codes_of_picked(picked)):
+        wanted = interventions.cells(interventions.changed(rows, unit, k), rows, unit)
+        errors.append((interventions.cells(codes, rows, unit) - wanted).abs().mean(dim=1))
+    return torch.stack(errors, dim=1)

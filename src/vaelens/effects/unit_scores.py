@@ -1,25 +1,63 @@
 """Effects and recovered fractions of every unit of some sites, summed over chunks of images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.factor_predictions import FactorPredictions
+from vaelens.effects.natural_range import NaturalRange
+from vaelens.effects.options import SweepOptions
 from vaelens.effects.outcomes import add_rows, cells, changes, products
-from vaelens.effects.reading import Reading
-from vaelens.effects.record import Array, random_unit, record, unit_coords, with_interval
+from vaelens.effects.record import Array, Interval, Variables, record, typical_unit, unit_coords, with_interval
+from vaelens.effects.schemas import PATCHING_EFFECTS
 from vaelens.lens import CODE, IMAGE, CachedRun, Lens, SitePatch, regions
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean, ratio_interval
 
 
+class _SiteSums:
+    """The running sums of one site's units.
+
+    Attributes:
+        units: the region of each unit.
+        places: the coordinates of each.
+        outcome: what their effects are measured by.
+        targets: what runs are made for: the outcome, and the image where a reader predicts from it.
+    """
+
+    def __init__(self, lens: Lens, site: str, outcome: str | None, unit: Any, seed: int, factors: int):
+        self.units, self.places = regions(lens.sites[site], unit)
+        self.outcome = outcome or (CODE if lens.sites[site].part == "encoder" else IMAGE)
+        self.targets = (self.outcome, IMAGE) if factors and self.outcome == CODE else (self.outcome,)
+        count = len(self.units)
+        self.effect = BootstrapMean((count,), seed=seed)
+        self.shared = BootstrapMean((count,), seed=seed)  # <f_u − f_base, f_source − f_base>
+        self.whole = BootstrapMean((), seed=seed)  # ‖f_source − f_base‖²
+        self.outside = BootstrapMean((count,), seed=seed)
+        self.factors = BootstrapMean((count, factors), seed=seed)
+
+    def recovered(self) -> tuple[Array, Interval]:
+        """The fraction that each unit recovers, and its interval."""
+        with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
+            return self.shared.mean / self.whole.mean, ratio_interval(self.shared, self.whole)
+
+
 class UnitScores:
     """Effects and recovered fractions of every unit of some sites, summed over chunks of images.
 
-    With a reading also what each unit changes of the factors that are read off the image. A site whose outcome is the
-    code is then run once more, as far as the image.
+    With a reader also what each unit changes of the factors that are predicted from the image. A site whose outcome is
+    the code is then run once more, as far as the image.
+
+    Args:
+        lens: the lens.
+        sites: whose units are patched, in order.
+        outcome: what effects are measured by; None for the code at encoder sites and the image elsewhere.
+        options: of the sweep.
+        unit: what counts as one unit.
+        natural: the range of each unit's values over the base images.
     """
 
     def __init__(
@@ -27,122 +65,107 @@ class UnitScores:
         lens: Lens,
         sites: Sequence[str],
         outcome: str | None,
-        seed: int,
+        options: SweepOptions,
         unit: Any,
-        reading: Reading | None = None,
+        natural: NaturalRange,
     ):
-        self._lens, self._sites, self._reading = lens, tuple(sites), reading
-        found = {site: regions(lens.sites[site], unit) for site in self._sites}
-        self._regions = {site: each for site, (each, _) in found.items()}
-        self._places = [places for _, places in found.values()]
-        self._outcome = {
-            site: outcome or (CODE if lens.sites[site].part == "encoder" else IMAGE) for site in self._sites
-        }
-        counts = {site: len(each) for site, each in self._regions.items()}
-        self._kinds = {
-            site: (kind, IMAGE) if reading is not None and kind == CODE else (kind,)
-            for site, kind in self._outcome.items()
-        }
-        self.runs = sum(count * len(self._kinds[site]) for site, count in counts.items())  # of each image
-        self._effect = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
-        self._shared = {site: BootstrapMean((count,), seed=seed) for site, count in counts.items()}
-        self._whole = {site: BootstrapMean((), seed=seed) for site in self._sites}
-        read = 0 if reading is None else len(reading.factors)
-        self._factors = {site: BootstrapMean((count, read), seed=seed) for site, count in counts.items()}
-        self._measured = False
+        self._lens, self._options, self._natural = lens, options, natural
+        self._predictions: FactorPredictions | None = options.predictions
+        factors = 0 if self._predictions is None else len(self._predictions.factors)
+        self._sums = {site: _SiteSums(lens, site, outcome, unit, options.seed, factors) for site in sites}
+        self.runs = sum(len(sums.units) * len(sums.targets) for sums in self._sums.values())  # of each image
+        self._has_sources = False
 
-    def outcomes(self, sites: Sequence[str]) -> set[str]:
-        """The outcomes that some sites are measured by."""
-        return {kind for site in sites for kind in self._kinds[site]}
+    def targets(self, sites: Collection[str]) -> set[str]:
+        """What some sites are measured by, of which a base run must have the values."""
+        return {target for site in sites for target in self._sums[site].targets}
 
     @property
     def units(self) -> dict[str, int]:
         """How many units each site has."""
-        return {site: len(each) for site, each in self._regions.items()}
+        return {site: len(sums.units) for site, sums in self._sums.items()}
 
     @property
-    def outcome(self) -> Mapping[str, str]:
+    def outcomes(self) -> Mapping[str, str]:
         """What each site's effects are measured by."""
-        return self._outcome
+        return {site: sums.outcome for site, sums in self._sums.items()}
 
     def add(
         self, base: CachedRun, source_run: CachedRun | None, sources: Mapping[str, Tensor], advance: Advance
     ) -> dict[str, Tensor]:
-        """Take in one chunk of images at some sites; gives their effects, (c, units) by site, where the model is.
+        """Take in one chunk of images at some sites, and return their effects, (c, units) by site, on the device.
 
         Args:
             base: the base images' run, which can be run again from these sites.
             source_run: the source images' run, or None.
-            sources: by site the activation that its units take their values from.
+            sources: by site the activation that its units take their values from, (c, units, *positions).
             advance: told how many images were run, or need not, each once for each unit.
         """
-        kinds = {self._outcome[site] for site in sources}
-        starts = {kind: cells(base.value(kind)) for kind in kinds}  # (c, cells)
-        totals = {} if source_run is None else {kind: cells(source_run.value(kind)) - starts[kind] for kind in kinds}
-        self._measured = source_run is not None
-        squares = {kind: products(total, total) for kind, total in totals.items()}
-        found: dict[str, Tensor] = {}
-        read = None if self._reading is None else self._reading.probabilities(base.image)
+        targets = {self._sums[site].outcome for site in sources}
+        starts = {target: cells(base.value(target)) for target in targets}  # (c, cells)
+        totals = {target: cells(source_run.value(target)) - starts[target] for target in targets if source_run}
+        squares = {target: products(total, total) for target, total in totals.items()}
+        self._has_sources = source_run is not None
+        predicted = None if self._predictions is None else self._predictions.probabilities(base.image)
+        effects: dict[str, Tensor] = {}
         for site, source in sources.items():
-            kind, each = self._outcome[site], self._regions[site]
-            effect, shared = (starts[kind].new_zeros(len(base.images), len(each)) for _ in range(2))
-            factors = starts[kind].new_zeros(len(base.images), *self._factors[site].shape)
-            run = 0
-            for again in self._kinds[site]:
-                for rows in base.interchange(SitePatch(site, source, each), again):
-                    if again == kind:
-                        change = changes(rows, kind, starts[kind])  # (m, cells)
+            sums = self._sums[site]
+            start = starts[sums.outcome]
+            effect, shared = (start.new_zeros(len(base.images), len(sums.units)) for _ in range(2))
+            factors = start.new_zeros(len(base.images), *sums.factors.shape)
+            rows_run = 0
+            for target in sums.targets:
+                for rows in base.interchange(SitePatch(site, source, sums.units), target):
+                    # The outcome: how far it moves, and how far towards the source's.
+                    if target == sums.outcome:
+                        change = changes(rows, target, start)  # (m, cells)
                         add_rows(effect, rows, change.norm(dim=1))
                         if totals:
-                            add_rows(shared, rows, products(change, totals[kind].index_select(0, rows.images)))
-                    if again == IMAGE and self._reading is not None and read is not None:
-                        other = self._reading.probabilities(rows.values[IMAGE])
-                        add_rows(factors, rows, self._reading.distances(other, read.index_select(0, rows.images)))
-                    run += len(rows.images)
+                            add_rows(shared, rows, products(change, totals[target].index_select(0, rows.images)))
+                    # What a reader predicts.
+                    if target == IMAGE and self._predictions is not None and predicted is not None:
+                        after = self._predictions.probabilities(rows.values[IMAGE])
+                        before = predicted.index_select(0, rows.images)
+                        add_rows(factors, rows, self._predictions.distances(after, before))
+                    rows_run += len(rows.images)
                     advance(len(rows.images))
-            found[site] = effect
-            self._effect[site].update(effect)
+            effects[site] = effect
+            sums.effect.update(effect)
             if totals:
-                self._whole[site].update(squares[kind])
-            self._shared[site].update(shared)
-            self._factors[site].update(factors)
-            advance(effect.numel() * len(self._kinds[site]) - run)
-        return found
+                sums.whole.update(squares[sums.outcome])
+            sums.shared.update(shared)
+            sums.factors.update(factors)
+            sums.outside.update(self._natural.share_outside(site, source, sums.units))
+            advance(effect.numel() * len(sums.targets) - rows_run)
+        return effects
 
-    def dataset(self, **made: Any) -> xr.Dataset:
-        """The effects of all units, with how they were made."""
+    def dataset(self, more: Variables | None = None, **attributes: Any) -> xr.Dataset:
+        """The effects of all units, with further variables, and how they were computed."""
+        sites = list(self._sums.values())
         counts = list(self.units.values())
-        found = {"effect": _joined([self._effect[site] for site in self._sites])}
-        found |= {"recovered": self._recovered()} if self._measured else {}
-        variables: dict[str, Any] = {}
-        for name, (mean, interval) in found.items():
+        variables: Variables = {}
+        estimates = {"effect": _joined([(sums.effect.mean, sums.effect.interval()) for sums in sites])}
+        if self._has_sources:
+            estimates["recovered"] = _joined([sums.recovered() for sums in sites])
+        for name, (mean, interval) in estimates.items():
             variables |= with_interval(name, ("unit",), mean, interval)
-            variables[f"{name}_chance"] = ("unit",), random_unit(mean, counts)
-        coords: dict[str, Any] = dict(unit_coords(self._sites, counts))
-        for name in self._places[0]:
-            coords[name] = "unit", np.concatenate([places[name] for places in self._places])
-        if self._reading is not None:
-            factors = _joined([self._factors[site] for site in self._sites])
+            variables[f"{name}_chance"] = ("unit",), typical_unit(mean, counts)
+        outside = _joined([(sums.outside.mean, sums.outside.interval()) for sums in sites])
+        variables |= with_interval("outside_range", ("unit",), *outside)
+        coords: dict[str, Any] = dict(unit_coords(list(self._sums), counts))
+        for name in sites[0].places:
+            coords[name] = "unit", np.concatenate([sums.places[name] for sums in sites])
+        if self._predictions is not None:
+            factors = _joined([(sums.factors.mean, sums.factors.interval()) for sums in sites])
             variables |= with_interval("factor_effect", ("unit", "factor"), *factors)
-            coords["factor"] = list(self._reading.factors)
-            made |= self._reading.made()
-        outcomes = [f"{site}: {kind}" for site, kind in self._outcome.items()]
-        return record(self._lens, variables, coords, outcomes=outcomes, **made)
-
-    def _recovered(self) -> tuple[Array, tuple[Array, Array]]:
-        means, lows, highs = [], [], []
-        for site in self._sites:
-            shared, whole = self._shared[site], self._whole[site]
-            with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
-                means.append(shared.mean / whole.mean)
-            low, high = ratio_interval(shared, whole)
-            lows.append(low)
-            highs.append(high)
-        return np.concatenate(means), (np.concatenate(lows), np.concatenate(highs))
+            coords["factor"] = list(self._predictions.factors)
+        attributes["outcomes"] = [f"{site}: {target}" for site, target in self.outcomes.items()]
+        attributes |= self._options.attributes()
+        return record(self._lens, PATCHING_EFFECTS, variables | (more or {}), coords, **attributes)
 
 
-def _joined(means: Sequence[BootstrapMean]) -> tuple[Array, tuple[Array, Array]]:
-    """The means of all sites, one after the other, with their intervals."""
-    intervals = [one.interval() for one in means]
+def _joined(estimates: Sequence[tuple[Array, Interval]]) -> tuple[Array, Interval]:
+    """The estimates of all sites, one after the other, with their intervals."""
+    means, intervals = zip(*estimates, strict=True)
     low, high = (np.concatenate([interval[end] for interval in intervals]) for end in range(2))
-    return np.concatenate([one.mean for one in means]), (low, high)
+    return np.concatenate(means), (low, high)

@@ -4,17 +4,17 @@ Specificity and modularity are read off effects (`latent_effects`, `decoder_resp
 too. Memory grows with the number of images by their codes alone.
 """
 
-from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed
-from vaelens.effects import decoder_responses, latent_effects
-from vaelens.effects.reading import ReadsFactors
+from vaelens.effects import ReadsFactors, decoder_responses, latent_effects
+from vaelens.effects.latent import PositionsLike
+from vaelens.effects.modes import LatentMode, Values
+from vaelens.effects.outputs import Over
 from vaelens.effects.strength import strength
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
@@ -39,10 +39,10 @@ __all__ = [
 def causal_effect_strength(
     lens: Lens,
     x: Tensor | np.ndarray,
-    mode: str = "range",
-    values: ArrayLike | None = None,
+    mode: LatentMode = "range",
+    values: Values = None,
     seed: Seed = 0,
-    positions: str | Sequence[SupportsIndex] = "all",
+    positions: PositionsLike = "all",
     progress: Progress = True,
     tolerance: float | None = None,
 ) -> xr.DataArray:
@@ -95,11 +95,11 @@ def causal_effect_strength(
 def intervention_specificity(
     lens: Lens,
     x: Tensor | np.ndarray,
-    over: str = "pixels",
-    mode: str = "range",
-    values: ArrayLike | None = None,
+    over: Over = "pixels",
+    mode: LatentMode = "range",
+    values: Values = None,
     seed: Seed = 0,
-    positions: str | Sequence[SupportsIndex] = "all",
+    positions: PositionsLike = "all",
     progress: Progress = True,
     reader: ReadsFactors | None = None,
 ) -> xr.DataArray:

@@ -1,0 +1,64 @@
+"""A chunk of codes, decoded, and decoded again after the interventions of a mode."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from vaelens.effects.chunks import chunks
+from vaelens.effects.outcomes import cells
+from vaelens.effects.replacements import Replacements, Rows
+from vaelens.lens import Lens
+
+
+class DecodedChunk:
+    """Some images, decoded from their codes, and decoded again from codes that a mode changes.
+
+    Attributes:
+        rows: which of all images they are.
+        images: D(z), (c, C, H, W).
+
+    Args:
+        lens: the lens.
+        codes: (c, d, *positions).
+        rows: as above.
+        first_row: where in the order of the sweep they begin.
+    """
+
+    def __init__(self, lens: Lens, codes: Tensor, rows: Rows, first_row: int):
+        self.rows, self._engine, self._first_row = rows, lens.engine, first_row
+        self.images = self._engine.decode(codes, first_row)
+        self._indices = self._engine.quantise(codes).indices if lens.quantised else None
+
+    def encoded(self, images: Tensor) -> Tensor:
+        """The codes of the chunk's images, changed or not, (c, d, *positions)."""
+        return self._engine.encode(images, self._first_row)
+
+    def picked(self, images: Tensor, local: Tensor) -> Tensor:
+        """What `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
+
+        The images themselves; where rows are what they are in their chunk only, their codes.
+        """
+        return self.encoded(images)[local] if self._engine.coupled else images[local]
+
+    def codes_of_picked(self, batches: list[Tensor]) -> list[Tensor]:
+        """The codes of the images picked, a batch (k, d, *positions) for each batch."""
+        if self._engine.coupled:
+            return batches
+        parts = torch.cat(batches).split(self._engine.rows_uncached)
+        return list(torch.cat([self._engine.encode(part) for part in parts]).split(len(batches[0])))
+
+    def changed(self, plan: Replacements, unit: int) -> Iterator[Tensor]:
+        """The images D(z̃) after interventions on one unit, one batch for each value."""
+        yield from self.decoded(lambda k: plan.changed(self.rows, unit, k), len(plan.labels))
+
+    def decoded(self, codes_of: Callable[[int], Tensor], variants: int) -> Iterator[Tensor]:
+        """The images of several variants of the chunk's codes, one batch for each."""
+        # Of few images several variants: as much at once as of many.
+        for span in chunks(variants, max(1, self._engine.rows_uncached // len(self.images))):
+            codes = [codes_of(k) for k in range(span.start, span.stop)]
+            yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
+
+    def distances(self, plan: Replacements, unit: int) -> Tensor:
+        """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
+        return torch.stack([cells(image - self.images).norm(dim=1) for image in self.changed(plan, unit)], dim=1)

@@ -1,0 +1,38 @@
+"""The entropy of where outputs change, from which specificity is computed."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.effects.record import Array
+
+
+def entropies(change: Array) -> Array:
+    """Computes H in nats of the distribution proportional to the last axis, NaN where nothing changes.
+
+    Example:
+        >>> entropies(np.array([[1.0, 1.0], [0.0, 0.0]])).round(4)
+        array([0.6931,    nan])
+    """
+    p = torch.from_numpy(change)
+    return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
+
+
+def row_specificities(change: Tensor) -> Tensor:
+    """Computes 1 − H / log n of each row of n outputs, 0 where nothing changes, and whether anything does, (c, 2).
+
+    Args:
+        change: |Δ_o|, (c, n), at least 0.
+
+    Example:
+        >>> row_specificities(torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]])).tolist()
+        [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
+    """
+    total = change.sum(dim=1)
+    changed = total > 0
+    safe = torch.where(changed, total, 1)
+    # Of x/T the entropy is log T − Σ x log x / T: one pass over the outputs.
+    entropy = safe.log() + torch.special.entr(change).sum(dim=1) / safe
+    widest = float(np.log(change.shape[1])) if change.shape[1] > 1 else float("nan")
+    specificity = torch.where(changed, (1 - entropy / widest).clamp(0, 1), 0)
+    return torch.stack([specificity, changed.to(specificity)], dim=1)

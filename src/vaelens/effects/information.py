@@ -1,0 +1,95 @@
+"""How much each latent tells of the image, and what its removal costs, in nats.
+
+Information costs points · images · latents exponentials; removal a decoder row for each latent and image that it is
+measured on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.effects.codes import Codes
+from vaelens.effects.decoded_chunk import DecodedChunk
+from vaelens.effects.record import RESAMPLES
+from vaelens.lens import Lens
+from vaelens.models import VAE
+from vaelens.models.likelihoods import find_likelihood
+from vaelens.progress import Advance
+from vaelens.statistics import BootstrapMean, Information, posterior_information
+
+_POINTS = 2048  # of which densities are computed
+_DENSITIES = 2**31  # that are computed at most: fewer points where images, latents and positions are many
+_LEAST = 1e-6  # the probability that a decoded pixel of 0 or 1 leaves to the other
+
+
+def information(codes: Codes, seed: int) -> Information | None:
+    """Estimates the mutual information of each latent and the image, where the encoder returns a variance.
+
+    E log q(z_i|x) / q(z_i), the mixture q(z_i) over the images; see `vaelens.statistics.posterior_information`.
+    """
+    if codes.logvar is None:
+        return None
+    mean, logvar = (values.cpu().double().numpy() for values in (codes.z, codes.logvar))
+    points = int(np.clip(_DENSITIES // (mean.size), 64, _POINTS))
+    return posterior_information(mean, logvar, points, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """The loss that a removal adds to.
+
+    Attributes:
+        name: "bernoulli" or "gaussian", of a vaelens VAE; "squared error / 2" of any other model.
+    """
+
+    name: str
+
+    def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
+        if self.name != "bernoulli":
+            return 0.5 * (decoded - images).square().flatten(1).sum(dim=1)
+        logits = torch.logit(decoded.double().clamp(_LEAST, 1 - _LEAST))
+        return find_likelihood(self.name).negative_log_likelihood(logits, images.double())
+
+
+def likelihood_of(lens: Lens) -> Likelihood:
+    """The likelihood that the model under a lens was trained with."""
+    return Likelihood(lens.module.likelihood if isinstance(lens.module, VAE) else "squared error / 2")
+
+
+def removal_cost(
+    lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: Tensor, seed: int, advance: Advance
+) -> BootstrapMean:
+    """How much more −log p(x|z) is when latent i is set to its mean, z = mu(x), in nats, (d,).
+
+    Args:
+        lens: the lens.
+        images: x, (n, C, H, W).
+        codes: of these images.
+        means: what each latent is set to, (d, *positions).
+        rows: the images that it is measured on, (m,).
+        seed: of the bootstrap weights.
+        advance: told how many images were decoded, once for each latent.
+    """
+    likelihood = likelihood_of(lens)
+    total = BootstrapMean((lens.latents,), RESAMPLES, seed)
+    first_row = 0
+    for block in rows.split(lens.engine.rows_uncached):
+        z = codes.z[block]
+        chunk = DecodedChunk(lens, z, block, first_row)
+        x = images[block.to(images.device)].to(chunk.images)
+        first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
+
+        def without(latent: int, z: Tensor = z) -> Tensor:
+            removed = z.clone()
+            removed[:, latent] = means[latent]
+            return removed
+
+        costs = []
+        for decoded in chunk.decoded(without, lens.latents):
+            costs.append(likelihood.loss(decoded, x) - loss)
+            advance(len(x))
+        total.update(torch.stack(costs, dim=1))
+    return total

@@ -1,0 +1,142 @@
+"""The sweep of level 1: every change of the input over its pairs of images, a chunk at a time."""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from torch import Tensor
+
+from vaelens.data import FactorDataset
+from vaelens.effects.change_sums import ChangeSums
+from vaelens.effects.chunks import chunks
+from vaelens.effects.options import SweepOptions
+from vaelens.effects.outcomes import numbers
+from vaelens.effects.record import Array, Variables, record, unit_coords
+from vaelens.effects.schema import Schema
+from vaelens.effects.stopping import GroupStopping
+from vaelens.errors import VaelensError
+from vaelens.lens import LATENT, Lens
+
+
+@dataclass(frozen=True, eq=False)
+class ChangedImages:
+    """Some images, and what they are after each change.
+
+    Attributes:
+        first_row: where in the order of a change's pairs they begin.
+        images: before any change, (c, C, H, W).
+        changed: after each change, by its number.
+    """
+
+    first_row: int
+    images: Tensor
+    changed: Mapping[int, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class InputChanges:
+    """The changes of one kind.
+
+    Attributes:
+        axis: the dimension of the results, "factor" or "manipulation".
+        names: of the changes.
+        pairs: how many there are of each.
+        images: the pairs of the changes that are still wanted, whose numbers it is given.
+    """
+
+    axis: str
+    names: Sequence[str]
+    pairs: int
+    images: Callable[[Collection[int]], Iterator[ChangedImages]]
+
+
+@dataclass(frozen=True, eq=False)
+class InputSweep:
+    """What a sweep measured.
+
+    Attributes:
+        variables: of the result, over the changes.
+        used: how many pairs were taken of each change.
+        attributes: how it was computed.
+    """
+
+    variables: Variables
+    used: Array
+    attributes: Mapping[str, Any]
+
+
+def checked_names(axis: str, names: Sequence[str]) -> list[str]:
+    """Refuse no change at all, and one that is named twice.
+
+    Raises:
+        VaelensError: see above.
+    """
+    if not names:
+        raise VaelensError(f"no {axis} was named; name at least one, or leave the argument out")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise VaelensError(f"{axis} {twice[0]!r} was named {names.count(twice[0])} times; name each once")
+    return list(names)
+
+
+def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: SweepOptions) -> InputSweep:
+    """Run every change over its pairs, or until its effect on the output is known within the tolerance."""
+    pairs, names = changes.pairs, changes.names
+    wanted = set(range(len(names)))  # the changes of which more pairs are needed
+    sums = ChangeSums(lens, options.seed, options.predictions)
+    stopping = None
+    if options.tolerance is not None:
+        pixels = math.prod(ds.image_shape)
+        stopping = GroupStopping(pairs, dict.fromkeys(names, 1), pixels, options.tolerance, options.seed)
+    rows_at_once = lens.engine.rows if stopping is None else min(lens.engine.rows, stopping.rows)
+    with options.reporting(pairs * len(names), "input effects") as report:
+        for block in changes.images(wanted):
+            for rows in chunks(len(block.images), rows_at_once):
+                active = [change for change in block.changed if change in wanted]
+                if not active:
+                    break
+                first_row = block.first_row + rows.start
+                before = sums.before(block.images[rows], first_row, times=len(active))
+                for change in active:
+                    sizes = sums.add(change, before, block.changed[change][rows], first_row)
+                    report.advance(len(sizes))
+                    if stopping is not None:
+                        stopping.update(names[change], numbers(sizes[:, None]))
+                    enough = stopping is not None and not stopping.going([names[change]])
+                    if enough or sums.pairs(change) == pairs:
+                        wanted.discard(change)
+                        report.advance(pairs - sums.pairs(change))
+                        sums.close(change)
+    variables, attributes = sums.variables(changes.axis), {"pairs": pairs, "dataset": ds.name, **options.attributes()}
+    if stopping is None:
+        return InputSweep(variables, np.full(len(names), pairs), attributes)
+    low, high = stopping.interval
+    variables |= {"output_effect_low": ((changes.axis,), low), "output_effect_high": ((changes.axis,), high)}
+    variables["pairs_used"] = (changes.axis,), stopping.used
+    stopping.warn("output effect of {group}", "pairs")
+    return InputSweep(variables, stopping.used, {**attributes, **stopping.attributes("output_effect", "pairs")})
+
+
+def input_record(
+    lens: Lens,
+    schema: Schema,
+    changes: InputChanges,
+    swept: InputSweep,
+    options: SweepOptions,
+    coords: Mapping[str, Any],
+    **variables: Any,
+) -> xr.Dataset:
+    """The result of a sweep, with further coordinates and variables."""
+    sites = [site for site in lens.sites if site != LATENT]
+    all_coords = {
+        changes.axis: list(changes.names),
+        **coords,
+        "latent": np.arange(lens.latents),
+        **unit_coords(sites, [lens.sites[site].units for site in sites]),
+    }
+    if options.predictions is not None:
+        all_coords["read_factor"] = list(options.predictions.factors)
+    return record(lens, schema, swept.variables | variables, all_coords, **swept.attributes)

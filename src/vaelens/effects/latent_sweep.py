@@ -1,0 +1,162 @@
+"""Level 2's sweep, over latents or positions, with everything that is measured beside the effects."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelens.effects.codes import Codes, position_coords
+from vaelens.effects.information import removal_cost
+from vaelens.effects.latent_scores import score_variables, stacked
+from vaelens.effects.options import SweepOptions
+from vaelens.effects.outputs import OUTPUTS, Outputs
+from vaelens.effects.record import Array, Interval, Variables, with_interval
+from vaelens.effects.reference_distance import reference_distance
+from vaelens.effects.replacements import Replacements
+from vaelens.effects.specificity_at_once import specificity_at_once
+from vaelens.effects.stopping import Stopping, random_order
+from vaelens.effects.support import support
+from vaelens.effects.sweep import Sweep, SweepPlan, sweep
+from vaelens.lens import Lens
+from vaelens.statistics import BootstrapMean
+
+_RECODED, _RECODED_SHARE = 16, 16  # images that are encoded again: so many, and of the others one in so many
+_REMOVAL_ALL = 64  # of more images removal is measured on every second one
+
+
+@dataclass(frozen=True, eq=False)
+class LatentSweep:
+    """What a sweep over latents or positions measured.
+
+    Attributes:
+        codes: of the images used, in the order of the images given.
+        plan: the interventions.
+        swept: their sums.
+        at_once: the specificity of all units at once, over images.
+        distance: the mean distance of two reconstructions, and its replicates.
+        stopping: what stopped it, if anything could.
+        options: of the sweep.
+        over: the outputs of the specificity.
+        recoded: how many images were encoded again.
+        support: of each latent; None for positions.
+        removal: the cost of each latent's removal; None for positions.
+    """
+
+    codes: Codes
+    plan: Replacements
+    swept: Sweep
+    at_once: BootstrapMean
+    distance: tuple[float, Array]
+    stopping: Stopping | None
+    options: SweepOptions
+    over: str
+    recoded: int
+    support: list[BootstrapMean] | None
+    removal: BootstrapMean | None
+
+    @property
+    def cycle(self) -> tuple[Array, Interval] | None:
+        """How far re-encoded latents are from the values set, in the posteriors' standard deviations."""
+        if self.plan.cells is None or not self.recoded:
+            return None
+        unit = self.codes.activity.resolution[:, None]
+        unit = np.where(unit > 0, unit, np.nan)
+        mean, (low, high) = stacked(self.swept.cycle)
+        return mean / unit, (low / unit, high / unit)
+
+    def variables(self, active: Array) -> Variables:
+        """The effects and scores, and what a reader predicts.
+
+        Args:
+            active: which units are.
+        """
+        images, unit = len(self.codes.z), (self.plan.over,)
+        variables = score_variables(self.swept, self.plan, self.at_once, self.distance, active, images)
+        if self.stopping is not None:
+            low, high = self.stopping.interval
+            variables |= {"ces_low": (unit, low), "ces_high": (unit, high)}
+        if self.options.predictions is not None:
+            variables |= with_interval("factor_effect", (*unit, "factor"), *stacked(self.swept.outputs))
+        return variables
+
+    def coords(self) -> dict[str, Any]:
+        """The coordinates of units, values and factors."""
+        unit, predictions = self.plan.over, self.options.predictions
+        coords = {unit: np.arange(self.plan.units), "value": self.plan.labels, **position_coords(self.codes, unit)}
+        return coords if predictions is None else {**coords, "factor": list(predictions.factors)}
+
+    def attributes(self) -> dict[str, Any]:
+        """How the numbers were computed."""
+        how: dict[str, Any] = {
+            "images": len(self.codes.z),
+            "specificity_over": self.over,
+            "reference_distance": self.distance[0],
+            "positions": self.codes.positions.asked,
+            "cycle_images": self.recoded,
+            **self.options.attributes(),
+        }
+        if self.removal is not None:
+            how["removal_images"] = self.removal.count
+        if self.stopping is not None:
+            how |= self.stopping.attributes()
+        return how if self.codes.codebook is None else how | self.codes.codebook.attributes(self.options.seed)
+
+
+def latent_sweep(
+    lens: Lens,
+    images: Tensor,
+    codes: Codes,
+    plan: Replacements,
+    calibrated: Replacements | None,
+    over: str,
+    options: SweepOptions,
+) -> LatentSweep:
+    """Run a mode's interventions on all images, or until every CES is known within the tolerance.
+
+    Args:
+        lens: the lens.
+        images: (n, C, H, W).
+        codes: of the images.
+        plan: the mode's interventions.
+        calibrated: those of the calibrated mode on the same units, or None.
+        over: the outputs of the specificity.
+        options: of the sweep.
+    """
+    seed, device, z = options.seed, codes.z.device, codes.z
+    outputs: Outputs = OUTPUTS[over](lens, codes, options)
+    stopping = None
+    if options.tolerance is not None:
+        stopping = Stopping(len(z), plan.units, math.prod(lens.image_shape), options.tolerance, seed)
+    order = random_order(len(z), seed)
+    recoded = np.zeros(len(z), dtype=bool)
+    recoded[order[:_RECODED]] = recoded[order[::_RECODED_SHARE]] = True
+
+    removable = _removal_count(len(z), lens) if plan.over == "latent" else 0
+    decoded = len(z) * plan.units * (len(plan.labels) + (0 if calibrated is None else len(calibrated.labels)))
+    with options.reporting(decoded + removable * lens.latents, "latent effects") as report:
+        swept = sweep(lens, SweepPlan(z, plan, calibrated, outputs, recoded, seed, stopping), report.advance)
+        used, used_codes = torch.arange(len(z), device=device), codes
+        if stopping is not None:
+            # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
+            used, used_codes = stopping.used.to(device), codes.take(stopping.used.sort().values)
+        distance = reference_distance(lens, z if stopping is None else z[used], seed)
+        recoded_used = used[torch.from_numpy(recoded).to(device)[used].nonzero()[:, 0]]
+        at_once = specificity_at_once(lens, codes, plan, outputs, recoded_used, seed)
+        within = removal = None
+        if plan.over == "latent":
+            within = support(codes, plan, used, seed)
+            chosen = used[:: len(used) // _removal_count(len(used), lens)]
+            removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed, report.advance)
+    if stopping is not None:
+        stopping.warn(f"CES of {plan.over} " + "{}")
+    return LatentSweep(
+        used_codes, plan, swept, at_once, distance, stopping, options, over, len(recoded_used), within, removal
+    )
+
+
+def _removal_count(images: int, lens: Lens) -> int:
+    """How many images removal is measured on, half of many, but all where rows belong together."""
+    return images if images <= _REMOVAL_ALL or lens.engine.coupled else (images + 1) // 2

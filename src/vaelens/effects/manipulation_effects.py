@@ -1,0 +1,90 @@
+"""Level 1 without factors: what pixel manipulations of the image do to every latent, every unit and the output.
+
+Costs a forward of the model for each image, and one for each image and manipulation. Memory does not grow with the
+number of images.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import xarray as xr
+
+from vaelens.arguments import Progress, Seed, whole_number
+from vaelens.data import FactorDataset
+from vaelens.effects.chunks import chunks
+from vaelens.effects.factor_predictions import ReadsFactors
+from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
+from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing, checked_strength
+from vaelens.effects.options import checked_options
+from vaelens.effects.precision import with_precision
+from vaelens.effects.schemas import MANIPULATION_EFFECTS
+from vaelens.lens import Lens
+
+
+@with_precision("unit_effect", images=(), count="n")
+def manipulation_effects(
+    lens: Lens,
+    ds: FactorDataset,
+    manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
+    n: int = 256,
+    seed: Seed = 0,
+    progress: Progress = True,
+    reader: ReadsFactors | None = None,
+    tolerance: float | None = None,
+) -> xr.Dataset:
+    """Manipulates the pixels of images in one way at a time and measures what changes inside and at the output.
+
+    The formulas are those of `factor_effects`, x' a manipulation of x.
+
+    Args:
+        lens: the lens.
+        ds: a dataset of images like the model's.
+        manipulations: pixel manipulations by name, with their strength or None for the default one (see `manipulate`);
+            all six at their defaults by default.
+        n: images, each manipulated in every way.
+        seed: draws the images, what the manipulations draw, and the bootstrap resamples.
+        progress: as in `factor_effects`.
+        reader: as in `factor_effects`.
+        tolerance: as in `factor_effects`.
+
+    Returns:
+        A Dataset as that of `factor_effects`, with the dimension `manipulation` in place of `factor`, the coordinate
+        `strength`, and no `matched`.
+
+    Raises:
+        VaelensError: an unknown manipulation, or a strength that it cannot have; more images than the dataset has; a
+            reader without factors or of images of another shape; a tolerance that is not positive.
+
+    Warns:
+        VaelensWarning: n images do not suffice for the tolerance.
+
+    Example:
+        >>> import numpy as np, vaelens as vl
+        >>> lens = vl.Lens(vl.build_model("vae", image_shape=(1, 32, 32), latent_dim=3))
+        >>> ds = vl.ArrayDataset(np.random.default_rng(0).random((8, 1, 32, 32)))
+        >>> vl.manipulation_effects(lens, ds, {"blur": 1.0, "noise": None}, n=8).strength.values.tolist()
+        [1.0, 0.2]
+    """
+    images = whole_number("n", n, low=1)
+    options = checked_options(lens, seed, progress, tolerance, reader)
+    asked = MANIPULATIONS if manipulations is None else manipulations
+    asked = [asked] if isinstance(asked, str) else asked
+    names = checked_names("manipulation", list(asked))
+    strength_of = manipulations if isinstance(manipulations, Mapping) else dict.fromkeys(names)
+    strengths = {name: checked_strength(name, strength_of[name]) for name in names}
+    indices = ds.draw(images, options.seed)
+    lens.check_images(ds.images_at(indices[:1]))
+    functions = [changing(name, strength, options.seed) for name, strength in strengths.items()]
+
+    def manipulated(wanted: Collection[int]) -> Iterator[ChangedImages]:
+        for rows in chunks(len(indices), BLOCK * math.ceil(lens.engine.rows / BLOCK)):
+            if not wanted:
+                break
+            x = ds.images_at(indices[rows])
+            changed = {number: change(x) for number, change in enumerate(functions) if number in wanted}
+            yield ChangedImages(rows.start, x, changed)
+
+    changes = InputChanges("manipulation", names, images, manipulated)
+    swept = input_sweep(lens, ds, changes, options)
+    coords = {"strength": ("manipulation", list(strengths.values()))}
+    return input_record(lens, MANIPULATION_EFFECTS, changes, swept, options, coords)

@@ -1,0 +1,117 @@
+"""The outputs among which specificity counts: pixels, re-encoded latents, or factors that a reader predicts.
+
+Each kind is a class of the same signature; a new one is a class and a line in `OUTPUTS`.
+"""
+
+import math
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from vaelens.effects.codes import Codes
+from vaelens.effects.decoded_chunk import DecodedChunk
+from vaelens.effects.factor_predictions import FACTORS
+from vaelens.effects.options import SweepOptions
+from vaelens.effects.record import RESAMPLES
+from vaelens.errors import unknown
+from vaelens.lens import Lens
+
+Over = Literal["pixels", "latents", "factors"]
+PICTURE_RESAMPLES = 200  # where each replicate is a whole picture: fewer than of a number
+
+
+@runtime_checkable
+class Outputs(Protocol):
+    """What changes in an image are measured in.
+
+    Attributes:
+        count: how many outputs there are.
+        resamples: how many bootstrap resamples their means have.
+    """
+
+    count: int
+    resamples: int
+
+    def start(self, chunk: DecodedChunk) -> Tensor:
+        """The outputs of the unchanged images."""
+        ...
+
+    def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
+        """|Δ_o| of changed images, (c, count)."""
+        ...
+
+
+class PixelOutputs:
+    """Every channel of every pixel."""
+
+    resamples = PICTURE_RESAMPLES
+
+    def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
+        self.count = math.prod(lens.image_shape)
+
+    def start(self, chunk: DecodedChunk) -> Tensor:
+        """The images."""
+        return chunk.images
+
+    def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
+        """The absolute change of each pixel."""
+        return (images - start).abs_().flatten(1)
+
+
+class LatentOutputs:
+    """Every latent, at each of its positions, of the image encoded again, in standard deviations of its posterior.
+
+    Where the encoder returns no variance, in standard deviations of the code.
+    """
+
+    resamples = PICTURE_RESAMPLES
+
+    def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
+        self.count = codes.z[0].numel()
+        unit = torch.as_tensor(codes.activity.resolution).to(codes.z)
+        self._unit = torch.where(unit > 0, unit, 1).reshape(1, -1, *[1] * (codes.z.ndim - 2))
+
+    def start(self, chunk: DecodedChunk) -> Tensor:
+        """The codes of the unchanged images."""
+        return chunk.encoded(chunk.images)
+
+    def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
+        """The absolute change of each latent at each position."""
+        return ((chunk.encoded(images) - start).abs() / self._unit).flatten(1)
+
+
+class FactorOutputs:
+    """Every factor that a reader predicts."""
+
+    resamples = RESAMPLES
+
+    def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
+        assert options.predictions is not None, "factors are refused without a reader"
+        self._predictions = options.predictions
+        self.count = len(self._predictions.factors)
+
+    def start(self, chunk: DecodedChunk) -> Tensor:
+        """The probabilities that are predicted from the unchanged images."""
+        return self._predictions.probabilities(chunk.images)
+
+    def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
+        """The total-variation distance of each factor."""
+        return self._predictions.distances(self._predictions.probabilities(images), start)
+
+
+OUTPUTS: dict[str, type[PixelOutputs] | type[LatentOutputs] | type[FactorOutputs]] = {
+    "pixels": PixelOutputs,
+    "latents": LatentOutputs,
+    FACTORS: FactorOutputs,
+}
+
+
+def checked_over(over: Any) -> None:
+    """Refuse an unknown kind of outputs.
+
+    Raises:
+        VaelensError: see above.
+    """
+    if not isinstance(over, str) or over not in OUTPUTS:
+        raise unknown("output of the specificity", over, OUTPUTS)
