@@ -140,7 +140,7 @@ class Lens:
 
     @property
     def takes_any_size(self) -> bool:
-        """Whether images may have another height and width than the example's, as diffusers' autoencoders' may."""
+        """Whether images may have another height and width than the example's."""
         return self._adapter.any_size
 
     @property
@@ -215,10 +215,7 @@ class Lens:
         return self.decode(self.encode(x))
 
     def representation(self, x: ImagesLike) -> Tensor:
-        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d).
-
-        A latent with positions that is not quantised keeps them, (n, d, *positions).
-        """
+        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
         code = self.encode(x)
         if not self.quantised:
             return code

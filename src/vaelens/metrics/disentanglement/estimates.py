@@ -1,7 +1,6 @@
 """Scores of codes and factors as a table needs them: value, interval and level of chance, all by one estimator.
 
-What has no interval, or cannot be computed, says why. Costs a score for each half and each shuffle: for all scores of
-10,000 + 5,000 codes about a minute of one core, most of it the random forests of DCI.
+What has no interval, or cannot be computed, says why. All scores of 10,000 + 5,000 codes cost a minute of one core.
 """
 
 import warnings
@@ -60,7 +59,7 @@ class Scorer:
 
     Attributes:
         keys: their names.
-        estimator: what computes them; value, interval and level of chance are all of it.
+        estimator: what computes them: value, interval and level of chance.
         score: computes them from arrays and a seed.
         tested: whether it looks at the test images; if not, it may be given the others' codes alone.
         halves: of the images, on which they are computed again for an interval.
@@ -86,12 +85,10 @@ class ScoreEstimate:
     Attributes:
         key: the score's name.
         value: the score of these codes.
-        low: lower end of a 95 % interval of the score of 60,000 codes.
-        high: upper end.
+        low: lower end of a 95 % interval of the score of 60,000 codes, and `high` its upper end.
         chance: the score of codes whose images were shuffled against the factors.
         estimator: what computed all of these.
-        codes: how many codes it was fitted to.
-        test_codes: how many it was tested on; 0 for a score that tests nothing.
+        codes: how many codes it was fitted to, and `test_codes` how many it was tested on (0 where nothing is tested).
         reason: why something is NaN; nothing where all that has a meaning is there.
     """
 
@@ -290,16 +287,14 @@ def _dci(arrays: ScoredArrays, estimator: str, seed: int) -> tuple[float, float,
 
 
 def _standardised(arrays: ScoredArrays) -> tuple[CodeArray, FactorArray, HeldOutCodeArray, HeldOutFactorArray]:
-    """Each latent with mean 0 and standard deviation 1 over the training images, one that is constant with 0."""
+    """Each latent with mean 0 and standard deviation 1 over the training images, a constant one with 0."""
     codes, test_codes = arrays.codes.astype(np.float64), arrays.test_codes.astype(np.float64)
-    mean, spread = codes.mean(axis=0), codes.std(axis=0)
-    unit = np.where(np.ptp(codes, axis=0) > 0, spread, 1.0)
+    mean, unit = codes.mean(axis=0), np.where(np.ptp(codes, axis=0) > 0, codes.std(axis=0), 1.0)
     return (codes - mean) / unit, arrays.factors, (test_codes - mean) / unit, arrays.test_factors
 
 
 @contextmanager
 def _missing_labels_said() -> Iterator[None]:
-    """Says nothing of missing labels inside, which were said once."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*hold missing labels", VaelensWarning)
         yield
