@@ -115,6 +115,28 @@ def test_the_metrics_script_prints_ours_beside_plain_ones_that_agree(capsys, mon
         assert float(ours) == pytest.approx(float(plain), abs=0.011), name
 
 
+def test_the_table_of_intervals_holds_every_score_that_has_one(monkeypatch):
+    monkeypatch.setattr(metrics, "MANY", 900)
+    lines = metrics.intervals_table(codes=300, tests=150, repetitions=dict.fromkeys(metrics.scorers(300), 2))
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "---" not in line][1:]
+    scores = [key.replace("_", " ") for s in metrics.scorers(300).values() for key in s.keys if not s.no_interval]
+    assert [row[1] for row in rows] == 2 * scores
+    assert {row[0] for row in rows} == {"aligned", "entangled"}
+    for _, score, _, truth, value, half, _, sets in rows:
+        assert abs(float(truth) - float(value)) < 0.35, score
+        assert 0 < float(half) < 1, score
+        assert sets == "2"
+
+
+def test_populations_are_what_they_are_called():
+    for kind, apart in (("aligned", 0.9), ("entangled", 0.0)):
+        codes, factors = metrics.population(kind, 4000, np.random.default_rng(0))
+        assert [len(np.unique(column)) for column in factors.T] == list(metrics.DSPRITES)
+        strongest = np.abs(np.corrcoef(codes, factors, rowvar=False)[:10, 10:]).max(axis=0)
+        assert (strongest > apart).all()
+        assert (strongest < 0.99).all()
+
+
 def test_code_sets_hold_what_they_are_called():
     for sizes in (metrics.SMALL, metrics.DSPRITES):
         factors, sets = metrics.code_sets(600, sizes)
@@ -135,10 +157,13 @@ def test_the_page_of_metrics_has_the_place():
 
 def test_intervals_cover_and_the_table_says_so(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["coverage", "--repetitions", "150", "--images", "60"])
+    monkeypatch.setattr(coverage, "BEST_OF", 20)
+    monkeypatch.setattr(coverage, "significant", lambda study, repetitions, seed: (0.05, 0.05, 0.3))
     coverage.main()
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
-    assert len(rows) == len(coverage.EFFECTS)
-    for _, images, *shares, sequence in rows:
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    others = [row[0].strip("| ") for row in rows[len(coverage.EFFECTS) + 1 :]]
+    assert others == ["candidates", *coverage.CANDIDATES, "true correlation", *coverage.STUDIES]
+    for _, images, *shares, sequence in rows[1 : len(coverage.EFFECTS) + 1]:
         assert images == "60"
         # 150 repetitions of a share of 0.95 have a standard deviation of 1.8 points.
         assert all(95 - 4 * 1.8 <= float(share.rstrip(" %|")) <= 100 for share in shares)

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import typer
 
 import vaelens as vl
 from vaelens.analysis.shares import shares
+from vaelens.analysis.writing import writing
 from vaelens.cli import app, main
 
 
@@ -56,8 +58,38 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
     assert printed[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert vl.Analysis.load(out).provenance["dataset"]["name"] == "digits"
-    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 1
-    assert "--overwrite" in capsys.readouterr().err
+    report = (out / "report.html").read_bytes()
+    command = ("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out)
+    assert run(*command) == 1
+    assert "holds this very analysis and its report already; give another --out, or --over" in capsys.readouterr().err
+    assert run(*command, "--seed", 1) == 1
+    assert "holds another analysis, with seed 0, not 1; give another folder" in capsys.readouterr().err
+    (out / "report.html").unlink()  # as if it had been cut off before the report
+    assert run(*command) == 0
+    assert (out / "report.html").read_bytes() == report
+    next((out / "effects").glob("pictures-*.nc")).unlink()
+    assert run(*command) == 0
+    assert (out / "report.html").read_bytes() == report
+
+
+def test_parts_are_chosen_and_each_line_is_there_as_it_ends(trained, tmp_path, capsys):
+    out = tmp_path / "analysis"
+    chosen = ("--only", "latent,modes", "--only", "pictures", "--skip", "modes", "--minutes", 1)
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, *chosen) == 0
+    assert list(vl.Analysis.load(out).effects) == ["latent", "pictures"]
+    estimate, *lines = capsys.readouterr().err.splitlines()
+    assert estimate.startswith("vaelens: the analysis will take up to about ")
+    assert [line.split(":")[1].strip() for line in lines] == ["latent", "pictures"]
+
+
+def test_one_writer_at_a_time(trained, tmp_path, capsys):
+    with writing(tmp_path / "analysis"):
+        thread = threading.Thread(
+            target=lambda: run("analyse", trained, "--dataset", "digits", "--out", tmp_path / "analysis")
+        )
+        thread.start()
+        thread.join()
+    assert "another analysis is being written into" in capsys.readouterr().err
 
 
 def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_path, capsys, monkeypatch):
@@ -132,12 +164,17 @@ def test_a_wrong_argument_of_analyse_is_one_sentence_and_writes_nothing(trained,
         (["analyse", trained, "--dataset", "digits", "--images", "3"], "needs at least 8"),
         (["analyse", trained, "--dataset", "digits", "--out", tmp_path / "file"], "is a file; give a folder"),
         (["analyse", trained, "--dataset", "digits", "--device", "abacus"], "device 'abacus' was asked for"),
+        (["analyse", trained, "--dataset", "digits", "--only", "latent,patchin"], "did you mean 'patching'?"),
+        (["analyse", trained, "--dataset", "digits", "--skip", "latnt"], "did you mean 'latent'?"),
+        (["analyse", trained, "--dataset", "digits", "--minutes", "0"], "minutes is 0.0; expected how long"),
     ]
     for arguments, message in cases:
         assert run(*arguments) == 1
         printed = capsys.readouterr().err
         assert message in printed
         assert len(printed.splitlines()) == 1
+    assert run("analyse", trained, "--dataset", "digits", "--out", "") == 2
+    assert "it is empty; give a folder" in capsys.readouterr().err
     assert not (trained / "analysis").exists()
 
 
@@ -249,7 +286,7 @@ def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys,
     monkeypatch.setattr("vaelens.cli.quickstart._STEPS", 3)
     monkeypatch.setattr("vaelens.cli.quickstart._IMAGES", 8)
     few = {"scored": 64, "predicted": 64}  # codes, of which DCI takes most of the time
-    monkeypatch.setattr("vaelens.analysis.run.shares", lambda *given: replace(shares(*given), **few))
+    monkeypatch.setattr("vaelens.analysis.parts.shares", lambda *given: replace(shares(*given), **few))
     for _ in range(2):
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"

@@ -2,10 +2,12 @@ import hashlib
 import itertools
 
 import pytest
+from PIL import Image
 
 from vaelens.cli import main
 from vaelens.data import DATASETS
-from vaelens.data.files.sources import SOURCES, Need, Source, SourceFile
+from vaelens.data.files.source import Need, Source, SourceFile
+from vaelens.data.files.sources import SOURCES
 
 TEXT = b"what is up, doc?"
 
@@ -100,3 +102,57 @@ def test_training_reads_official_files_from_a_root(tmp_path, capsys):
     assert run("train", "--dataset", "dsprites", "--root", tmp_path, "--out", tmp_path / "out") == 1
     assert "get it with `vaelens data fetch dsprites --root" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("always::vaelens.errors.VaelensWarning")
+def test_options_of_a_dataset_are_texts_and_what_is_passed_over_is_told(tmp_path, capsys):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for k in range(40):
+        Image.new("L", (16, 16), 6 * k).save(pictures / f"{k:02d}.png")
+    (pictures / "gone.png").symlink_to(pictures / "nowhere.png")
+    rows = [f"{k},{k:02d}.png,{'ab'[k % 2]},{k % 3}" for k in range(41)]
+    (pictures / "labels.csv").write_text("\n".join([",file,shape,tone", *rows, ""]))
+    options = [f"--dataset-option={text}" for text in ("labels=labels.csv", "size=16", "columns=shape,tone")]
+    train = ("train", "--dataset", "folder", "--root", pictures, "--steps", 1, "--latent-dim", 2, "--batch-size", 8)
+    assert run(*train, *options, "--out", tmp_path / "one") == 0
+    printed = capsys.readouterr()
+    told = ["pictures: 40 taken, passed over: 1 broken link"]
+    told += ["labels: 40 of 40 pictures have a row of the table, 1 rows name no picture"]
+    assert printed.out.splitlines()[:2] == told
+    assert "vaelens: warning: in " in printed.err
+    assert run(*train, *options[:2], "--out", tmp_path / "two") == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[:3] == [*told, "left out: Unnamed: 0 (all 40 of its values differ)"]
+    assert "vaelens: warning: column 'Unnamed: 0' is no factor and left out" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["size=" + "[" * 100_000], "--dataset-option size nests too deeply"),
+        (["columns=a,b"], "columns is of a table of labels, and none is given"),
+        (["links=perhaps"], "links is 'perhaps'; expected True or False"),
+        (["size=1000000"], "size is 1000000; expected sides of at most 4,096 pixels"),
+        (["pattern="], "pattern is ''; expected a pattern of file names"),
+    ],
+)
+def test_wrong_options_of_a_dataset_are_one_sentence(tmp_path, capsys, options, message):
+    Image.new("L", (16, 16), 60).save(tmp_path / "a.png")
+    given = [f"--dataset-option={option}" for option in options]
+    assert run("train", "--dataset", "folder", "--root", tmp_path, *given, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"vaelens: {message}")
+    assert said.count("\n") == 1
+    assert "fault of vaelens" not in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["", "~nobody-of-that-name/x", "x" * 5000])
+def test_paths_that_no_file_can_have_are_one_sentence(capsys, path):
+    for command in (("check", "dsprites", "--root"), ("import", "dsprites", "--from")):
+        assert run("data", *command, path or "") == 1
+        said = capsys.readouterr().err
+        assert said.startswith("vaelens: ")
+        assert said.count("\n") == 1
+        assert "fault of vaelens" not in said

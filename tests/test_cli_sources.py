@@ -1,5 +1,8 @@
+import io
 import json
+import re
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from pythae.models.nn.default_architectures import Decoder_AE_MLP
 
 import vaelens as vl
 from vaelens.cli import main
+from vaelens.cli.sources import load_lens
 
 TINY = {
     "in_channels": 1,
@@ -145,7 +149,8 @@ asked = []
 
 def lens():
     module = torch.nn.Sequential(torch.nn.Linear(1024, 3), torch.nn.Linear(3, 1024))
-    return vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 32, 32))
+    encode, decode = lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 32, 32)
+    return vl.Lens(module, encode, decode, example=torch.zeros(1, 1, 32, 32))
 
 def model():
     return lens().module
@@ -161,7 +166,8 @@ def needing(path):
 
 def plain():
     module = lens().module
-    return vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 16, 64))
+    encode, decode = lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 16, 64)
+    return vl.Lens(module, encode, decode, example=torch.zeros(1, 1, 32, 32))
 """
 
 
@@ -192,7 +198,7 @@ def test_a_function_of_the_current_folder_is_called(here, capsys):
         ("mine:needing", "mine:needing takes arguments (missing a required argument: 'path')"),
         (
             "mine:plain",
-            "the Sequential does not fit digits, whose images are 1×32×32: decode gives",
+            "mine:plain raised VaelensError: decode gives images of shape (1, 16, 64) for images of shape (1, 32, 32)",
         ),
         ("importing:lens", "importing importing failed: ModuleNotFoundError: No module named 'nothing_of_the_kind'"),
         ("faulty:lens", "importing faulty failed: ZeroDivisionError: division by zero; --debug shows where"),
@@ -306,3 +312,98 @@ def test_a_missing_library_is_one_sentence(package, tmp_path, capsys, monkeypatc
         save_pythae(tmp_path)
     monkeypatch.setitem(sys.modules, package, None)
     assert "which is not installed: pip install 'vaelens[interop]'" in refused(capsys, tmp_path)
+
+
+def save_weights(folder, tensors):
+    safetensors.torch.save_file(tensors, folder / "diffusion_pytorch_model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("options", [{}, {"variant": "fp16"}, {"max_shard_size": "3KB"},
+                                     {"max_shard_size": "3KB", "variant": "non_ema"}])  # fmt: skip
+def test_weights_of_diffusers_are_read_whatever_their_variant_and_in_however_many_files(options, tmp_path):
+    model = AutoencoderKL(**TINY)
+    model.save_pretrained(tmp_path, **options)
+    loaded = load_lens(str(tmp_path), "cpu").module
+    expected = model.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_several_variants_and_shards_that_are_missing_or_elsewhere_are_one_sentence(tmp_path, capsys):
+    model = AutoencoderKL(**TINY)
+    for variant in ("fp16", "ema"):
+        model.save_pretrained(tmp_path / "two", variant=variant)
+    assert "holds several variants of the weights, ema and fp16; leave one of them" in refused(capsys, tmp_path / "two")
+    model.save_pretrained(tmp_path / "shards", max_shard_size="3KB")
+    next((tmp_path / "shards").glob("*00002*")).unlink()
+    assert "which is no file in its folder; save the model again" in refused(capsys, tmp_path / "shards")
+    (tmp_path / "elsewhere").write_bytes(b"")
+    index = tmp_path / "shards" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"conv": "../elsewhere"}}))
+    assert "names '../elsewhere', which is no file in its folder" in refused(capsys, tmp_path / "shards")
+    index.write_text("[" * 10**5)
+    assert "is nested too deeply" in refused(capsys, tmp_path / "shards")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers_per_block": 10**9}, "they do not belong together: save it again"),
+        ({"block_out_channels": [2000, 2000]}, "numbers, but its weights take"),
+        ({"latent_channels": 10**6}, "numbers, but its weights take"),
+        ({"norm_num_groups": 0}, "diffusers cannot load"),
+        ({"in_channels": "x"}, "diffusers cannot load"),
+        ({"_class_name": ["AutoencoderKL"]}, "holds a ['AutoencoderKL'] of diffusers"),
+    ],
+)
+def test_an_absurd_config_of_diffusers_is_one_sentence_at_once(change, message, tmp_path, capsys):
+    AutoencoderKL(**TINY).save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert message in refused(capsys, tmp_path)
+
+
+def test_weights_of_diffusers_that_are_lost_or_would_unpack_to_far_more_are_one_sentence(tmp_path, capsys):
+    AutoencoderKL(**TINY).save_pretrained(tmp_path)
+    weights = tmp_path / "diffusion_pytorch_model.safetensors"
+    tensors = safetensors.torch.load_file(weights)
+    save_weights(tmp_path, tensors | {"decoder.conv_in.bias": tensors["decoder.conv_in.bias"] * torch.nan})
+    assert "hold NaN or infinity, in decoder.conv_in.bias; expected finite numbers" in refused(capsys, tmp_path)
+    weights.write_bytes((2**40).to_bytes(8, "little"))
+    assert "its header would take 1,099,511,627,776 bytes" in refused(capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"latent_dim": 10**9}, "has latent_dim 1000000000, more than its weights have bytes"),
+        ({"input_dim": [1, 10**7, 8]}, "has input_dim 10000000, more than its weights have bytes"),
+        ({"latent_dim": 20_000}, "they do not belong together: save it again"),
+        ({"input_dim": []}, "Pythae cannot build the VAE"),
+    ],
+)
+def test_an_absurd_configuration_of_pythae_is_one_sentence_at_once(change, message, tmp_path, capsys):
+    save_pythae(tmp_path, shape=(1, 8, 8))
+    path = tmp_path / "model_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert message in refused(capsys, tmp_path)
+
+
+def test_weights_of_pythae_that_are_lost_or_unpack_to_far_more_are_one_sentence(tmp_path, capsys):
+    model = save_pythae(tmp_path, shape=(1, 8, 8))
+    path = tmp_path / "model.pt"
+    saved = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, bytes(10**7) if entry.filename.endswith("data/0") else old.read(entry))
+    assert re.search(r"would unpack [\d,]+ bytes to 10,\d+,\d+, which no file of torch.save", refused(capsys, tmp_path))
+    with zipfile.ZipFile(io.BytesIO(saved)) as old, zipfile.ZipFile(path, "w") as new:
+        for entry in old.infolist():  # a pickle that asks for ten thousand million zeros
+            bomb = b"\x80\x02c__builtin__\nbytearray\nJ\x00\xe4\x0bT\x85R."
+            new.writestr(entry.filename, bomb if entry.filename.endswith("data.pkl") else old.read(entry))
+    assert "holds more than tensors; nothing else is unpickled" in refused(capsys, tmp_path)
+    weights = model.state_dict()
+    name = next(iter(weights))
+    torch.save({"model_state_dict": weights | {name: weights[name] * torch.nan}}, path)
+    assert f"hold NaN or infinity, in {name}; expected finite numbers" in refused(capsys, tmp_path)
+    torch.save({"model_state_dict": dict.fromkeys(weights, 3), "more": saved}, path)
+    assert "do not fit its configuration" in refused(capsys, tmp_path)

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 
 import vaelens as vl
@@ -37,3 +38,12 @@ def test_every_command_in_the_documentation_parses(command):
     group = typer.main.get_command(app)
     name, *arguments = shlex.split(command)[1:]
     group.commands[name].make_context(name, arguments)
+
+
+def test_the_interchange_of_how_it_works_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-it-works.md").read_text(), re.DOTALL)
+    lens = vl.Lens(vl.build_model("vae", image_shape=(1, 16, 16), latent_dim=3))
+    images, others = torch.rand(2, 3, 1, 16, 16)
+    names = {"lens": lens, "images": images, "source": lens.run(others, capture="encoder.1").activations["encoder.1"]}
+    exec(code, names)
+    assert names["rows"].values["image"].shape == (3, 1, 16, 16)

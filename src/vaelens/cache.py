@@ -1,4 +1,4 @@
-"""The folder for what is made once and can be made again: rendered views, decoded pictures, converted official files.
+"""The folder for rendered views, decoded pictures and converted official files, all of which can be made again.
 
 It is the one that the environment variable VAELENS_CACHE names, else the user's cache folder of vaelens. All of it may
 be deleted at any time: whatever is asked for next is made anew.
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import platformdirs
 
+from vaelens.paths import user_path
+
 
 def cache_folder() -> Path:
-    """The folder; it need not be there yet, and it may be that it can't be written."""
-    named = os.environ.get("VAELENS_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("vaelens", appauthor=False)
+    """Returns the folder, which need not exist yet and may not be writable."""
+    folder = os.environ.get("VAELENS_CACHE")
+    return user_path("VAELENS_CACHE", folder) if folder else platformdirs.user_cache_path("vaelens", appauthor=False)

@@ -1,4 +1,4 @@
-"""The progress of long work: a bar on standard error, or calls of a function that the user gives.
+"""The progress of long work, as a bar on standard error or calls of a function that the user gives.
 
 The bar comes once the work has taken two seconds, only where standard error is a terminal, and goes when the work ends,
 however it ends. A step costs a look at the clock.
@@ -7,7 +7,7 @@ however it ends. A step costs a look at the clock.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -15,12 +15,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from vaelens.errors import VaelensError
 
 Advance = Callable[[float], None]  # takes how much more is done
+if TYPE_CHECKING:
+    ProgressLike = bool | Callable[[int, int], object]  # what `progress=` takes
+else:
+    ProgressLike = Any  # so that under a checker that executes annotations another reaches the error that explains it
 
 _PATIENCE = 2.0  # seconds of work that need no bar
 
 
 class Report:
-    """What is done of some work, told to whoever asked for it.
+    """Tells what is done of some work to whoever asked for it.
 
     Args:
         tell: takes what is done, what there is to do, and what the work is called just now.
@@ -33,11 +37,11 @@ class Report:
         self._done = 0.0
 
     def advance(self, more: float) -> None:
-        """Say that more is done."""
+        """Says that more is done."""
         self._to(self._done + more)
 
     def part(self, share: float, label: str) -> Callable[[float, float], None]:
-        """What a part of the work takes as its own `progress`: it moves this report by its share.
+        """Returns what a part of the work takes as its own `progress`, which moves this report by its share.
 
         Args:
             share: what of all there is to do the part is.
@@ -48,7 +52,7 @@ class Report:
         return lambda done, total: self._to(start + share * done / total)
 
     def finish(self) -> None:
-        """Say that everything is done."""
+        """Says that everything is done."""
         self._to(self._total)
 
     def _to(self, done: float) -> None:
@@ -57,8 +61,8 @@ class Report:
 
 
 @contextmanager
-def reporting(progress: Any, total: float, label: str) -> Iterator[Report]:
-    """Report on the work done in a `with`.
+def reporting(progress: ProgressLike, total: float, label: str) -> Iterator[Report]:
+    """Reports on the work done in a `with`.
 
     Args:
         progress: True for a bar, False for nothing, or a function that is called as `progress(done, total)` with whole
@@ -92,8 +96,8 @@ def reporting(progress: Any, total: float, label: str) -> Iterator[Report]:
             bar.close()
 
 
-def check_progress(progress: Any) -> None:
-    """Refuse, before anything runs, what is no `progress`.
+def check_progress(progress: ProgressLike) -> None:
+    """Refuses, before anything runs, what is no `progress`.
 
     Raises:
         VaelensError: neither True nor False nor callable.
@@ -119,7 +123,7 @@ class _Calls:
 
 
 class _Bar:
-    """A bar that comes late and leaves nothing behind; none beside another that is shown."""
+    """A bar that comes late, leaves nothing behind, and is not shown beside another."""
 
     _shown: ClassVar[bool] = False
 

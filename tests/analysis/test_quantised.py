@@ -51,25 +51,25 @@ def test_swaps_and_interventions_at_one_position_are_parts_of_it(analysed, datas
 
 def test_their_scores_are_what_a_swap_of_two_codes_does(analysed):
     scores, swap = analysed.scores, analysed.effects["swap"]
-    assert scores.value["swap CES"] == pytest.approx(0.6 * WEIGHTS.mean(), rel=1e-5)
-    assert scores.low["swap CES"] == float(swap.ces_mean_low)
-    assert scores.high["swap CES"] == float(swap.ces_mean_high)
+    assert scores.value["ces_swap"] == pytest.approx(0.6 * WEIGHTS.mean(), rel=1e-5)
+    assert scores.low["ces_swap"] == float(swap.ces_mean_low)
+    assert scores.high["ces_swap"] == float(swap.ces_mean_high)
     distance = analysed.effects["latent"].attrs["reference_distance"]
-    assert scores.value["swap relative CES"] == pytest.approx(0.6 * WEIGHTS.mean() / distance, rel=1e-5)
-    assert scores.made["swap CES"] == "mean over 4 positions, 4 swaps each, 16 images, pixel-L2"
-    assert scores.value["codes in use"] == 2
-    assert scores.made["codes in use"] == (
+    assert scores.value["ces_relative_swap"] == pytest.approx(0.6 * WEIGHTS.mean() / distance, rel=1e-5)
+    assert scores.made["ces_swap"] == "mean over 4 positions, 4 swaps each, 16 images"
+    assert scores.value["codes_used"] == 2
+    assert scores.made["codes_used"] == (
         "of 2, at any position of 16 images; upper end: of any number of images, by Chao's estimate"
     )
-    assert scores.value["perplexity of the codes"] == swap.attrs["code_perplexity"]
+    assert scores.value["code_perplexity"] == swap.attrs["code_perplexity"]
 
 
 def test_a_channel_at_one_position_moves_less_than_a_whole_one(analysed):
     alone = analysed.effects["one_position"]
     at_one = float(alone.ces.sel(mode="range").mean()) / analysed.effects["latent"].attrs["reference_distance"]
-    assert analysed.scores.value["relative CES at one position"] == pytest.approx(at_one)
-    assert 0 < at_one < analysed.scores.value["relative CES"]
-    assert "mode range, 16 images" in analysed.scores.made["relative CES at one position"]
+    assert analysed.scores.value["ces_relative_one_position"] == pytest.approx(at_one)
+    assert 0 < at_one < analysed.scores.value["ces_relative"]
+    assert "mode range, 16 images" in analysed.scores.made["ces_relative_one_position"]
 
 
 def test_the_pictures_show_the_first_image_with_the_other_code_at_each_position(analysed):
@@ -83,7 +83,7 @@ def test_the_pictures_show_the_first_image_with_the_other_code_at_each_position(
 
 def test_what_factors_are_predicted_from_is_said(analysed, dataset):
     assert analysed.effects["importance"].sizes["latent"] == 1
-    assert analysed.effects["importance"].attrs["mig_made"].startswith("24 codes, means over positions of the codes")
+    assert analysed.effects["importance"].attrs["irs_made"].startswith("24 codes, means over positions of the codes")
 
 
 def test_it_saves_loads_and_reports(analysed, tmp_path):
@@ -101,9 +101,9 @@ def test_a_dead_codebook_is_analysed_without_swaps_and_that_is_said(dataset, tmp
     analysis = vl.analyse(by_hand([[0.5], [99.0]]), dataset, n=16, progress=False)
     assert "swap" not in analysis.effects
     assert "swapped" not in analysis.effects["pictures"]
-    assert analysis.scores.value[["swap CES", "swap relative CES"]].isna().all()
-    assert analysis.scores.made["swap CES"] == "one code is in use, and there is none to swap it for"
-    assert analysis.scores.value["codes in use"] == analysis.scores.value["perplexity of the codes"] == 1
+    assert analysis.scores.value[["ces_swap", "ces_relative_swap"]].isna().all()
+    assert analysis.scores.made["ces_swap"] == "not computed: one code is in use, and there is none to swap it for"
+    assert analysis.scores.value["codes_used"] == analysis.scores.value["code_perplexity"] == 1
     assert any(sentence.startswith("The codebook is dead on these images") for sentence in sentences(analysis))
     assert "the codebook is dead" in analysis.report(tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -112,6 +112,6 @@ def test_a_latent_without_positions_has_one_code_to_swap(dataset, tmp_path):
     lens = by_hand([[0.1] * 4, [0.7] * 4], flat=True)
     analysis = vl.analyse(lens, dataset, n=16, progress=False)
     assert "one_position" not in analysis.effects
-    assert "relative CES at one position" not in analysis.scores.index
-    assert analysis.scores.value["swap CES"] == pytest.approx(0.6 * np.linalg.norm(WEIGHTS), rel=1e-5)
+    assert "ces_relative_one_position" not in analysis.scores.index
+    assert analysis.scores.value["ces_swap"] == pytest.approx(0.6 * np.linalg.norm(WEIGHTS), rel=1e-5)
     analysis.report(tmp_path / "report.html")

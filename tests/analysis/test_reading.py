@@ -50,8 +50,8 @@ def test_the_factors_that_latents_change_are_those_of_level_2(analysis, lens, ds
         np.testing.assert_array_equal(read[name], expected[name])
     assert json.loads(read.attrs["reader_accuracy"]) == {"level": 0.9}
     assert json.loads(read.attrs["reader_left_out"]) == {"nothing": 0.3}
-    row = analysis.scores.loc["normalised specificity over factors"]
-    assert row["made"] == "mean over active latents, 40 images, read: level"
+    row = analysis.scores.loc["specificity_normalised_factors"]
+    assert row["made"] == "not computed: one factor alone is read"
     np.testing.assert_array_equal(row["value"], expected.specificity_normalised_active_mean)
 
 

@@ -4,6 +4,11 @@ import torch
 import xarray as xr
 
 import vaelens as vl
+from vaelens.analysis.choice import Share
+from vaelens.analysis.parts import Late, parts_of, spread
+from vaelens.analysis.run import selected_parts
+from vaelens.analysis.subject import Subject
+from vaelens.report import sentences
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +35,7 @@ def without_factors():
 def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors):
     analysis = vl.analyse(lens, with_factors, n=20, seed=3, progress=False)
     assert list(analysis.effects) == [
+        "reconstruction",
         "latent",
         "modes",
         "recoded",
@@ -58,10 +64,10 @@ def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
     xr.testing.assert_identical(analysis.effects["latent"], vl.latent_effects(lens, x, seed=3))
     xr.testing.assert_identical(analysis.effects["patching"], vl.patching_effects(lens, x[:10], x[10:], seed=3))
     xr.testing.assert_identical(analysis.effects["input"], vl.input_effects(lens, with_factors, n=20, seed=3))
-    assert analysis.scores.value["CES"] == vl.causal_effect_strength(lens, x, seed=3).mean()
-    assert analysis.scores.value["circuit modularity"] == vl.circuit_modularity(lens, x)
+    assert analysis.scores.value["ces"] == vl.causal_effect_strength(lens, x, seed=3).mean()
+    assert analysis.scores.value["circuit_modularity"] == vl.circuit_modularity(lens, x)
     error = (lens.reconstruct(x) - x).double().square().mean()
-    assert analysis.scores.value["reconstruction error"] == pytest.approx(float(error), rel=1e-6)
+    assert analysis.scores.value["reconstruction_error"] == pytest.approx(float(error), rel=1e-6)
 
 
 def test_the_same_seed_gives_the_same_analysis(lens, with_factors):
@@ -76,7 +82,7 @@ def test_without_factors_what_needs_them_is_left_out(lens, without_factors):
     analysis = vl.analyse(lens, without_factors, progress=False)  # 512 images asked for, 12 there
     assert analysis.provenance["images"] == 12
     assert "importance" not in analysis.effects
-    assert "MIG" not in analysis.scores.index
+    assert "mig" not in analysis.scores.index
     assert "manipulation" in analysis.effects["input"].dims
     assert analysis.effects["mediation"].treatment.values.tolist() == ["another image"]
 
@@ -106,5 +112,93 @@ def test_a_decoder_of_one_layer_has_no_circuits_to_compare_and_that_is_said(with
     decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
     lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
     scores = vl.analyse(lens, with_factors, n=8, progress=False).scores
-    assert np.isnan(scores.value["circuit modularity"])
-    assert scores.made["circuit modularity"] == "the decoder has no unit between the latent and its output"
+    assert np.isnan(scores.value["circuit_modularity"])
+    assert (
+        scores.made["circuit_modularity"] == "not computed: the decoder has no unit between the latent and its output"
+    )
+
+
+def test_parts_are_chosen_by_name(lens, with_factors):
+    analysis = vl.analyse(lens, with_factors, n=8, progress=False, only=["pictures", "latent"])
+    assert list(analysis.effects) == ["latent", "pictures"]
+    assert analysis.provenance["left_out"]["patching"] == "it was not asked for"
+    assert analysis.provenance["left_out"]["swap"] == "the latent has no codebook"
+    assert list(analysis.scores.index)[:3] == ["active_latents", "kl", "ces"]
+    assert "mig" not in analysis.scores.index
+    few = vl.analyse(lens, with_factors, n=8, progress=False, only="latent")
+    xr.testing.assert_identical(few.effects["latent"], analysis.effects["latent"])
+    assert "importance" not in selected_parts(None, "importance")
+
+
+def test_unknown_parts_are_refused_before_the_work(lens, with_factors):
+    with pytest.raises(vl.VaelensError, match=r"unknown part of an analysis in only 'latnt'; .* did you mean 'latent'"):
+        vl.analyse(lens, with_factors, only="latnt")
+    with pytest.raises(
+        vl.VaelensError, match=r"unknown part of an analysis in skip 'patch'; .* did you mean 'patching'"
+    ):
+        vl.analyse(lens, with_factors, skip=["patch"])
+    with pytest.raises(vl.VaelensError, match="only and skip leave no part"):
+        vl.analyse(lens, with_factors, only="latent", skip="latent")
+    with pytest.raises(
+        vl.VaelensError, match=r"no part that was asked for can be made .swap: the latent has no codebook"
+    ):
+        vl.analyse(lens, with_factors, only="swap", progress=False)
+    for minutes in (0, -1, float("inf"), float("nan"), True):
+        with pytest.raises(vl.VaelensError, match="expected how long the analysis may take, a number above 0"):
+            vl.analyse(lens, with_factors, minutes=minutes)
+
+
+def test_sites_to_patch_are_spread_over_the_model():
+    names = ["encoder.0", "encoder.1", "latent", "decoder.0", "decoder.1", "decoder.2"]
+    order = spread(names)
+    assert sorted(order) == sorted(names)
+    assert order[:3] == ["latent", "encoder.0", "decoder.2"]
+    assert spread(["latent"]) == ["latent"]
+
+
+def test_reconstructions_that_are_all_alike_are_said_to_be(with_factors):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    with torch.no_grad():
+        decoder[0].weight.zero_()
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    analysis = vl.analyse(lens, with_factors, n=8, progress=False, skip="importance")
+    assert analysis.scores.made["ces_relative"] == "not computed: all reconstructions are alike"
+    assert any(sentence.startswith("All reconstructions are alike") for sentence in sentences(analysis))
+
+
+def test_one_latent_is_compared_with_nothing(with_factors, tmp_path):
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
+    decoder = torch.nn.Sequential(torch.nn.Linear(1, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    analysis = vl.analyse(lens, with_factors, n=16, progress=False)
+    found = sentences(analysis)
+    assert any("there is no other to compare it with" in sentence for sentence in found)
+    assert any(sentence.startswith("Setting its latent moves the image: CES ") for sentence in found)
+    assert any(sentence.startswith("Changing level moves latent 0 by ") for sentence in found)
+    of_latents = [sentence for sentence in found if "unit" not in sentence]
+    assert not any(word in " ".join(of_latents) for word in (" most ", "most,", "least:"))
+    assert analysis.scores.made["circuit_modularity"].startswith("not computed: ")
+    assert analysis.scores.made["specificity_normalised_latents"].startswith("not computed: one latent alone")
+    analysis.report(tmp_path / "report.html")
+
+
+def test_patching_that_is_cut_short_has_whole_sites_as_they_would_be_alone(lens, with_factors):
+    x, labels = with_factors.sample(20, seed=0)
+    parts, _ = parts_of(Subject(lens, with_factors, x, labels, None, 0), {})
+    patching = parts["patching"]
+    assert patching.pieces[0] == "latent"
+    steps = []
+
+    def late(done, total):
+        steps.append(done / total)
+        if len(steps) > 5:
+            raise Late
+
+    cut = patching.run_until(Share(6, len(patching.pieces)), late)
+    sites = list(dict.fromkeys(cut.site.values.tolist()))
+    assert 1 < len(sites) < len(patching.pieces)
+    assert steps == sorted(steps)
+    xr.testing.assert_identical(cut, vl.patching_effects(lens, x[:6], x[6:12], sites, progress=False))
+    whole = patching.run_until(patching.whole, lambda *_: None)
+    xr.testing.assert_identical(whole, patching.run(patching.whole, lambda *_: None))

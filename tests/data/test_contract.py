@@ -150,8 +150,35 @@ def test_pairs_differ_in_the_factor_and_match_in_the_others(ds):
         assert x.shape == x2.shape == (30, *ds.image_shape)
         assert (f[:, k] != f2[:, k]).all()
         assert ((f[:, others] == f2[:, others]).all(dim=1) == pairs.matched).all()
+        assert (pairs.matched == (pairs.distance == 0)).all()
         assert pairs.factor == factor
         assert repr(pairs) == f"Pairs(factor={factor!r}, n=30, matched={int(pairs.matched.sum())})"
+
+
+def test_control_pairs_have_the_same_value_and_the_first_images_of_the_pairs(ds):
+    for k, factor in enumerate(ds.factors.names):
+        x, x2, f, f2 = controls = ds.control_pairs(factor, 30, seed=k)
+        columns = [column for column in range(len(ds.factors)) if column != k]
+        assert (f[:, k] == f2[:, k]).all()
+        assert ((f[:, columns] == f2[:, columns]).all(dim=1) == controls.matched).all()
+        again, other = (ds.control_pairs(factor, 30, seed=seed) for seed in (k, k + 1))
+        assert all(torch.equal(a, b) for a, b in zip(controls, again, strict=True))
+        assert not torch.equal(x, other.x)
+        assert torch.equal(f, ds.pairs(factor, 30, seed=k).f), "no image here is the only one with its value"
+        if isinstance(ds, GridDataset | CausalDataset):
+            assert torch.equal(x, x2)
+
+
+def test_absurd_numbers_are_refused_before_any_work(ds):
+    factor = ds.factors.names[0]
+    for ask in (ds.pairs, ds.pair_draw, ds.control_pairs):
+        with pytest.raises(VaelensError, match="n is 1000000000; expected at most 10,000,000 pairs in one call"):
+            ask(factor, 10**9)
+    with pytest.raises(VaelensError, match=f"{ds.name} has {len(ds)} images, got n={10**9}"):
+        ds.sample(10**9)
+    one_too_many = np.zeros(2**31 // int(np.prod(ds.image_shape)) + 1, dtype=np.int64)  # a pixel takes 4 bytes
+    with pytest.raises(VaelensError, match=rf"images of {ds.name} take 8.59 GB at once, the bound is 8.59 GB; make at"):
+        ds._images(one_too_many)
 
 
 def test_images_at_factor_values_are_the_dataset_s(ds):

@@ -97,17 +97,19 @@ def test_responses_at_positions_are_averaged():
 def test_latents_with_units_of_their_own_are_modular(two_layers):
     # one unit each of three: the correlation of two one-hot vectors of length 3 is −1/2
     lens = two_layers(np.eye(3))
-    assert vl.circuit_modularity(lens, IMAGES) == pytest.approx(1 - 1 / 2, rel=1e-6)
+    assert vl.circuit_modularity(lens, IMAGES, form="paper") == pytest.approx(1 - 1 / 2, rel=1e-6)
 
 
 def test_latents_that_share_all_their_units_are_not_modular(two_layers):
-    assert vl.circuit_modularity(two_layers([[1, -2], [2, 4], [0.5, 1]]), IMAGES) == pytest.approx(0, abs=1e-9)
+    assert vl.circuit_modularity(two_layers([[1, -2], [2, 4], [0.5, 1]]), IMAGES, form="paper") == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_modularity_is_one_less_the_mean_correlation_on_paper(two_layers):
     # |V| = (1,1,0,0), (1,0,1,0), (0,0,1,1): correlations 0, −1 and 0 of the pairs, signs dropped
     lens = two_layers(np.array([[1, 1, 0, 0], [-1, 0, 1, 0], [0, 0, 1, 1]]).T)
-    assert vl.circuit_modularity(lens, IMAGES) == pytest.approx(1 - 1 / 3, rel=1e-6)
+    assert vl.circuit_modularity(lens, IMAGES, form="paper") == pytest.approx(1 - 1 / 3, rel=1e-6)
 
 
 def test_modularity_behind_a_relu_is_that_of_its_responses_by_hand(two_layers):
@@ -123,7 +125,7 @@ def test_modularity_behind_a_relu_is_that_of_its_responses_by_hand(two_layers):
     centred = response - response.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     expected = 1 - np.mean([abs(centred[i] @ centred[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
-    assert vl.circuit_modularity(two_layers(v, relu=True), IMAGES) == pytest.approx(expected, rel=1e-5)
+    assert vl.circuit_modularity(two_layers(v, relu=True), IMAGES, form="paper") == pytest.approx(expected, rel=1e-5)
 
 
 def test_inactive_latents_and_those_without_effect_are_left_out(two_layers):
@@ -134,10 +136,12 @@ def test_inactive_latents_and_those_without_effect_are_left_out(two_layers):
     kl = 0.5 * (z**2).mean(axis=0)
     assert (kl > 0.01).all()
     model = two_layers(v[:, [0, 1, 3]])
-    assert vl.circuit_modularity(model, IMAGES) == pytest.approx(1 / 2, rel=1e-6)  # the dead one does not count
+    assert vl.circuit_modularity(model, IMAGES, form="paper") == pytest.approx(
+        1 / 2, rel=1e-6
+    )  # the dead one does not count
     assert np.isfinite(vl.circuit_modularity(lens, IMAGES))
     dim = IMAGES * torch.tensor([1.0, 1.0, 0.01, 1.0]).reshape(1, 1, 2, 2)  # KL of the third: 5e-5 nat
-    assert vl.circuit_modularity(lens, dim) == pytest.approx(1 / 2, rel=1e-6)
+    assert vl.circuit_modularity(lens, dim, form="paper") == pytest.approx(1 / 2, rel=1e-6)
 
 
 def test_one_latent_alone_has_no_modularity(two_layers):

@@ -68,7 +68,7 @@ def test_a_unit_of_a_module_that_gives_several_things(build):
         assert torch.equal(model.lens.run(model.x, vl.Set(site, 3, -1.0)).reconstruction, expected)
 
 
-def test_time_in_front_is_no_batch(layer):
+def test_images_may_lie_behind_time(layer):
     model = nn.ModuleDict({"e": nn.Linear(4, 3), "r": nn.LSTM(3, 2), "o": nn.Linear(2, 4)})
 
     def decode(z):
@@ -76,7 +76,16 @@ def test_time_in_front_is_no_batch(layer):
         return model["o"](steps[-1]).view(-1, 1, 2, 2)
 
     lens = vl.Lens(model, lambda x: model["e"](x.flatten(1)), decode, example=torch.rand(2, 1, 2, 2))
-    assert list(lens.sites) == ["latent", "decoder.0"]
+    assert {name: site.shape for name, site in lens.sites.items()} == {
+        "latent": (3,),
+        "decoder.0": (2, 2),  # of 2 units at 2 steps
+        "decoder.1": (1, 2, 2),
+    }
+    base, source = torch.rand(2, 3, 1, 2, 2)
+    steps = model["r"](lens.encode(source).expand(2, 3, 3))[0].detach()  # (steps, n, units)
+    torch.testing.assert_close(lens.run(source, capture="decoder.0").activations["decoder.0"], steps.permute(1, 2, 0))
+    run = lens.run(base, vl.Patch("decoder.0", "all", lens.run(source, capture="decoder.0")))
+    torch.testing.assert_close(run.reconstruction, lens.reconstruct(source))
 
 
 def test_a_transformer_gives_the_same_with_and_without_captures():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.lens.images import checked_images
+from vaelens.observation import checked_images
 
 GOOD = torch.full((2, 1, 16, 16), 0.5)
 

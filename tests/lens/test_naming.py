@@ -189,8 +189,10 @@ def test_a_module_that_runs_in_both_parts_is_counted_through_both():
     )
     assert {name: (site.part, site.call) for name, site in lens.sites.items()} == {
         "in": ("encoder", 0),
+        "encoder.0": ("encoder", 0),  # with its tanh
         "latent": ("latent", None),
         "out": ("decoder", 1),
+        "decoder.0": ("decoder", 1),
         "decoder.1": ("decoder", None),
     }
 
@@ -203,7 +205,7 @@ def test_a_module_around_the_output_is_the_output():
     assert list(lens.sites) == ["latent", "image"]  # it hands over what its last module gave
     scaled = model()
     lens = lens_on(scaled, sites={"image": scaled.decoder})
-    assert list(lens.sites) == [*FOUND, "image"]  # after a sigmoid that no module applies
+    assert list(lens.sites) == [*FOUND[:-1], "image"]  # after the sigmoid
     assert lens.sites.output == "image"
     run = lens.run(X, capture="image")
     assert torch.equal(run.activations["image"], run.reconstruction)
@@ -214,8 +216,9 @@ def test_what_comes_after_the_image_and_holds_none_is_refused():
 
     def decode(z):
         image = module["d"](z)
-        module["aside"](image[:, :2])
-        return image.view(-1, 1, 2, 2)
+        whole = image.view(-1, 1, 2, 2)
+        module["aside"](whole[:, :, :1])
+        return whole
 
     with pytest.raises(vl.VaelensError, match=r"'aside' comes after decoder\.0, which holds the image, and holds none"):
         vl.Lens(

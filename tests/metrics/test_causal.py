@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import torch
 import xarray as xr
+from torch import nn
 
 import vaelens as vl
-from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 
 
 def test_causal_effect_strength_of_a_linear_vae_is_its_column_times_the_move(linear):
@@ -35,49 +36,101 @@ def test_specificity_of_a_linear_vae_is_one_over_the_entropy_of_its_column(linea
         np.testing.assert_allclose(vl.intervention_specificity(model.lens, model.x, over=over), expected, rtol=1e-5)
 
 
-def responses(rows, active=None):
-    flags = [True] * len(rows) if active is None else active
-    return xr.Dataset({"response": (("latent", "unit"), np.array(rows, float)), "active": (("latent",), flags)})
-
-
-def test_modularity_of_responses_on_paper():
-    assert response_modularity(responses([[1, 0, 0, 0], [0, 1, 0, 0]])) == (pytest.approx(2 / 3), 2)
-    assert response_modularity(responses([[1, 2, 3], [2, 4, 6]])) == (pytest.approx(0), 2)
-    assert response_modularity(responses([[1, 2, 3], [3, 2, 1]])) == (pytest.approx(0), 2)  # the sign does not count
-    assert response_modularity(responses([[1, 1, 0, 0], [1, 0, 1, 0]])) == (pytest.approx(1), 2)
-
-
-def test_latents_without_response_or_activity_are_not_counted():
-    rows = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [5, 6, 7, 1]]
-    assert response_modularity(responses(rows, [True, True, True, False])) == (pytest.approx(2 / 3), 2)
-    value, latents = response_modularity(responses(rows, [True, False, True, False]))
-    assert np.isnan(value)
-    assert latents == 1
-    value, latents = response_modularity(responses(np.zeros((3, 0))))
-    assert np.isnan(value)
-    assert latents == 0
-
-
-def test_modularity_does_not_depend_on_the_order_of_latents_or_units():
-    rows = np.random.default_rng(0).random((4, 9))
-    value = response_modularity(responses(rows))[0]
-    assert response_modularity(responses(rows[[2, 0, 3, 1]]))[0] == pytest.approx(value)
-    assert response_modularity(responses(rows[:, ::-1]))[0] == pytest.approx(value)
-    assert response_modularity(responses(rows * np.array([[1], [2], [3], [4]])))[0] == pytest.approx(value)
-
-
 def test_modularity_of_a_vae_is_in_range_and_over_its_decoder_responses():
     model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=4)
     model.encoder[-1].weight.data *= 10  # codes far from 0, so that latents are active
     lens = vl.Lens(model)
     x = np.random.default_rng(0).random((3, 1, 8, 8))
-    value = vl.circuit_modularity(lens, x)
-    assert 0 <= value <= 1
-    found = vl.decoder_responses(lens, x)
-    kept = found.response.values[found.active.values]
-    pairs = [abs(np.corrcoef(kept[i], kept[j])[0, 1]) for i in range(len(kept)) for j in range(i)]
-    assert len(kept) > 1
-    assert value == pytest.approx(1 - np.mean(pairs))
+    responses = vl.decoder_responses(lens, x)
+    active = responses.response.values[responses.active.values]
+    assert len(active) > 1
+    pairs = [(i, j) for i in range(len(active)) for j in range(i)]
+    paper = vl.circuit_modularity(lens, x, form="paper")
+    assert 0 <= paper <= 1
+    assert paper == pytest.approx(1 - np.mean([abs(np.corrcoef(active[i], active[j])[0, 1]) for i, j in pairs]))
+    sites = []
+    for site, activation in lens.run(x, capture="decoder.*").activations.items():
+        if site == lens.sites.output:
+            continue
+        spread = activation.reshape(3, activation.shape[1], -1).double().numpy().var(axis=0).mean(axis=1) ** 0.5
+        r = active[:, responses.site.values == site][:, spread > 0] / spread[spread > 0]
+        r /= np.linalg.norm(r, axis=1, keepdims=True)
+        sites.append(1 - np.mean([r[i] @ r[j] for i, j in pairs]))
+    assert len(sites) > 1
+    assert vl.circuit_modularity(lens, x) == pytest.approx(np.mean(sites), rel=1e-5)
+
+
+@pytest.fixture
+def deep(layer, joined):
+    """Builds code = first pixels, hidden = ReLU(V z), image = U h, with the hidden site's scale to choose."""
+
+    def build(v, scale=1.0, bias=0.1):
+        v = np.asarray(v, dtype=float)
+        u = np.random.default_rng(1).normal(size=(16, len(v)))
+        model = joined(
+            nn.Sequential(nn.Flatten(), layer(np.eye(v.shape[1], 16))),
+            nn.Sequential(
+                layer(scale * v, np.full(len(v), scale * bias)), nn.ReLU(), layer(u / scale), nn.Unflatten(1, (1, 4, 4))
+            ),
+        )
+        return vl.Lens(model, model.encoder, model.decoder, example=torch.zeros(1, 1, 4, 4))
+
+    return build
+
+
+IMAGES = torch.rand(9, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("latents", range(2, 11))
+def test_latents_with_units_of_their_own_score_one_and_with_the_same_zero(deep, latents):
+    scales = np.arange(1, 3 * latents + 1)
+    own = np.repeat(np.eye(latents), 3, axis=0) * scales[:, None]
+    assert vl.circuit_modularity(deep(own), IMAGES) == pytest.approx(1, abs=1e-12)
+    same = np.tile(np.linspace(1, 2, 7)[:, None], latents)
+    linear = deep(same, bias=1000.0)  # so far above 0 that the ReLU changes nothing
+    assert vl.circuit_modularity(linear, IMAGES) == pytest.approx(0, abs=1e-9)
+    paper = vl.circuit_modularity(deep(np.eye(latents)), IMAGES, form="paper")
+    assert paper == pytest.approx(1 - 1 / (latents - 1), abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_rescaling_a_hidden_site_changes_no_normalised_modularity(deep, scale):
+    v = np.random.default_rng(2).normal(size=(12, 4))
+    value = vl.circuit_modularity(deep(v), IMAGES)
+    assert 0.05 < value < 0.95
+    assert vl.circuit_modularity(deep(v, scale), IMAGES) == pytest.approx(value, rel=1e-9)
+
+
+def rescaled(site):
+    """A VAE of several sites, one of which is 10 times as large while the next undoes it."""
+    model = vl.build_model("vae", image_shape=(1, 16, 16), latent_dim=4)
+    model.encoder[-1].weight.data *= 10
+    layers = [module for module in model.decoder.modules() if isinstance(module, nn.Linear | nn.ConvTranspose2d)]
+    if site is not None:
+        layers[site].weight.data *= 10
+        layers[site].bias.data *= 10
+        layers[site + 1].weight.data /= 10
+    return vl.Lens(model)
+
+
+def test_no_hidden_site_of_a_vae_has_a_scale_that_matters():
+    x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    plain = rescaled(None)
+    normalised, paper = (vl.circuit_modularity(plain, x, form=form) for form in ("normalised", "paper"))
+    papers = []
+    for site in range(len([name for name in plain.sites if name.startswith("decoder.")]) - 1):
+        torch.manual_seed(0)
+        scaled_site = rescaled(site)
+        assert vl.circuit_modularity(scaled_site, x) == pytest.approx(normalised, rel=1e-4)
+        papers.append(vl.circuit_modularity(scaled_site, x, form="paper"))
+    assert max(abs(value - paper) for value in papers) > 0.01
+
+
+def test_units_that_no_image_moves_are_left_out(deep):
+    v = np.random.default_rng(2).normal(size=(6, 3))
+    with_dead = np.vstack([v, np.zeros((2, 3))])
+    assert vl.circuit_modularity(deep(with_dead), IMAGES) == pytest.approx(vl.circuit_modularity(deep(v), IMAGES))
 
 
 def test_errors_reach_the_user(linear):
@@ -88,47 +141,20 @@ def test_errors_reach_the_user(linear):
         vl.intervention_specificity(model.lens, model.x, over="factor")
     with pytest.raises(vl.VaelensError, match="over='factors' needs a reader"):
         vl.intervention_specificity(model.lens, model.x, over="factors")
+    with pytest.raises(
+        vl.VaelensError, match=r"unknown form of circuit modularity 'normal'.*did you mean 'normalised'"
+    ):
+        vl.circuit_modularity(model.lens, model.x, form="normal")
 
 
-def in_parts(parts, site=None):
-    """Responses whose parts of the images are given, (part, latent, unit)."""
-    parts = np.asarray(parts, float)
-    flat = responses(parts.mean(axis=0)).assign(response_part=(("part", "latent", "unit"), parts))
-    names = ["decoder.0"] * parts.shape[2] if site is None else site
-    return flat.assign_coords(site=("unit", names)).assign_attrs(images=len(parts))
-
-
-def test_parts_that_agree_leave_no_doubt_about_modularity():
-    rows = np.random.default_rng(0).random((3, 20))
-    same = in_parts(np.repeat(rows[None], 16, axis=0))
-    np.testing.assert_allclose(modularity_interval(same), response_modularity(same)[0])
-
-
-def test_the_interval_of_modularity_holds_it_and_narrows_as_parts_agree():
-    rng = np.random.default_rng(0)
-    rows, noise = rng.random((3, 20)), rng.normal(size=(16, 3, 20))
-    widths = []
-    for scale in (0.01, 0.1):
-        one = in_parts(rows + scale * noise)
-        low, high = modularity_interval(one)
-        assert 0 <= low < response_modularity(one)[0] < high <= 1
-        widths.append(high - low)
-    assert widths[0] < widths[1]
-
-
-def test_few_parts_give_no_interval():
-    assert np.isnan(modularity_interval(in_parts(np.random.default_rng(0).random((7, 3, 20))))).all()
-
-
-def test_by_chance_latents_that_drive_the_same_units_look_unrelated():
-    row = np.random.default_rng(0).normal(size=400)
-    alike = in_parts(np.repeat([[row, row]], 16, axis=0))
-    assert response_modularity(alike)[0] == pytest.approx(0, abs=1e-9)
-    assert chance_modularity(alike) == pytest.approx(1 - np.sqrt(2 / np.pi / 400), abs=0.03)  # E|ρ| of independent rows
-
-
-def test_sites_of_different_scale_are_alike_by_chance():
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.random((2, 50)), 100 + rng.random((2, 50))], axis=1)
-    scales = in_parts(np.repeat(rows[None], 16, axis=0), site=["decoder.0"] * 50 + ["decoder.1"] * 50)
-    assert chance_modularity(scales) < 1e-3  # what is at a site stays there
+@pytest.mark.parametrize("form", ["normalised", "paper"])
+def test_a_model_whose_numbers_are_none_is_refused(deep, form):
+    lens = deep(np.eye(3))
+    with torch.no_grad():
+        lens.module.decoder[0].weight[0, 0] = np.nan
+    with pytest.raises(
+        vl.VaelensError, match=r"9 of 9 responses of decoder units are not finite|responses .* not finite"
+    ):
+        vl.circuit_modularity(lens, IMAGES, form=form)
+    with pytest.raises(vl.VaelensError, match=r"causal effect strengths are not finite; .*check the model's weights"):
+        vl.causal_effect_strength(lens, IMAGES)

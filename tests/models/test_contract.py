@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from vaelens.models import CATALOGUE, VAE, build_model, train
-from vaelens.models.checkpoints import checkpoint_path, load_checkpoint
+from vaelens.models.checkpoints import load_checkpoint
+from vaelens.models.run_folder import checkpoint_path
 from vaelens.models.step import TrainingStep
 
 SHAPE = (3, 16, 16)
@@ -232,7 +233,7 @@ class Deadly(TensorImages):
     asked = 0
 
     def images_at(self, indices):
-        Deadly.asked += 1
+        Deadly.asked += len(indices) == 8  # the data's fingerprint is of more and fewer images
         if Deadly.asked == 10:  # the first batch is looked at once more before training
             os.kill(os.getpid(), signal.SIGKILL)
         return super().images_at(indices)

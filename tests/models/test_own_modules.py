@@ -8,8 +8,9 @@ from torch import nn
 
 from vaelens.errors import VaelensError
 from vaelens.models import CATALOGUE, VAE, build_model, train
-from vaelens.models.checkpoints import checkpoint_path, load_checkpoint
+from vaelens.models.checkpoints import load_checkpoint
 from vaelens.models.own_modules import split_moments
+from vaelens.models.run_folder import checkpoint_path
 from vaelens.models.step import TrainingStep
 
 SHAPE = (2, 6, 9)  # a shape that ours do not build for
@@ -327,6 +328,7 @@ class Gives(nn.Module):
         ({"decoder": Gives(lambda n: "image")}, r"the decoder gives str for codes \(2, 3\); expected"),
         ({"image_shape": (2, 6)}, r"image_shape is \(2, 6\); expected \(channels, height, width\), each at least 1"),
         ({"image_shape": (2, 0, 9)}, r"image_shape is \(2, 0, 9\); expected"),
+        ({"image_shape": (1, 10**6, 10**6)}, "1,000,000,000,000 values an image; expected at most 67,108,864"),
         ({"image_shape": "269"}, "image_shape is '269'; expected"),
         ({"image_shape": (2, 6, 10)}, r"the encoder does not take \(2, 2, 6, 10\)"),
         ({"latent_dim": 4}, r"the encoder gives \(2, 6\); expected \(n, 8\), the means of the 4 latents"),

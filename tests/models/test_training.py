@@ -5,15 +5,17 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors
 import torch
 from lightning.pytorch import Callback
 
-from vaelens.errors import VaelensError
-from vaelens.models import ImageSource, build_model, train
+from vaelens.errors import VaelensError, VaelensWarning
+from vaelens.models import ImageSource, build_model, tensor_file, train
 from vaelens.models.batches import Batches, TensorImages
 from vaelens.models.checkpoints import load_checkpoint
 from vaelens.models.posterior import kl_per_latent
@@ -45,7 +47,7 @@ class Interrupted(TensorImages):
     at, calls = 0, 0
 
     def images_at(self, indices):
-        type(self).calls += 1
+        type(self).calls += len(indices) == SHORT["batch_size"]  # the data's fingerprint is of more and fewer images
         if type(self).calls == self.at:
             raise KeyboardInterrupt
         return super().images_at(indices)
@@ -242,13 +244,16 @@ def test_callbacks_see_the_terms_of_each_step():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (IMAGES * 255, r"values from 0\.\d+ to 25\d\.\d+; expected \[0, 1\]: scale them"),
-        (IMAGES - 0.5, r"values from -0\.\d+ to 0\.\d+; expected \[0, 1\]"),
-        (torch.full_like(IMAGES, math.nan), "hold NaN or infinity"),
+        (IMAGES * 255, r"range from 0\.\d+ to 25\d(\.\d+)?, expected \[0, 1\]; for 0\.\.255 use x / 255"),
+        (IMAGES - 0.5, r"range from -0\.\d+ to 0\.\d+, expected \[0, 1\]"),
+        (torch.full_like(IMAGES, math.nan), "contain NaN or infinite values"),
         (IMAGES.double(), "images of torch.float64; expected torch.float32"),
         (torch.rand(9, 1, 32, 32), r"\(8, 1, 32, 32\) for a batch; this model expects \(8, 3, 16, 16\)"),
         (IMAGES[:0], "data holds no images"),
         ([1, 2], "data is of type list; expected a float32 tensor"),
+        (IMAGES.to_sparse(), "data is a tensor of torch.float32, torch.sparse_coo; expected a dense float32 tensor"),
+        (IMAGES.to("meta"), r"data is a tensor without values \(meta\); expected a dense"),
+        (torch.tensor(1.0), "expected a dense float32 tensor"),
     ],
 )
 def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_path):
@@ -268,9 +273,13 @@ def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_pa
         ({"lr": 0}, "lr is 0; expected a learning rate above 0 and at most 1"),
         ({"lr": math.nan}, "lr is nan; expected"),
         ({"lr": "fast"}, "lr is 'fast'; expected"),
+        ({"lr": 10**400}, "lr is 1000000.*; expected"),
         ({"seed": -1}, "seed is -1; expected"),
         ({"device": "tpu"}, "device 'tpu' was asked for; this machine has cpu"),
         ({"resume": True}, "resume=True needs the folder"),
+        ({"overwrite": True}, "overwrite=True needs the folder"),
+        ({"folder": ""}, "folder is ''; expected the path"),
+        ({"folder": 3}, "folder is 3; expected the path"),
         ({"model": "vae"}, "train expects a vaelens VAE, not str"),
         ({"callbacks": [print]}, "a callback of type builtin_function_or_method; expected Lightning's Callback"),
         ({"logger": "csv"}, "a logger of type str; expected Lightning's Logger"),
@@ -346,6 +355,24 @@ def test_a_module_of_the_user_s_own_that_divides_by_zero_is_named():
         train(model, halves, **SHORT)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: model.to("meta"), "encoder.conv0.weight is on the meta device, without values"),
+        (
+            lambda model: model.to(torch.float8_e4m3fn),
+            r"encoder.conv0.weight is of torch.float8_e4m3fn; expected weights",
+        ),
+    ],
+)
+def test_weights_that_nothing_computes_with_are_neither_trained_nor_saved(change, message, tmp_path):
+    with pytest.raises(VaelensError, match=message):
+        train(change(new_model()), IMAGES, **SHORT, folder=tmp_path / "run")
+    with pytest.raises(VaelensError, match=r"without values; there is nothing to write|does not compute with"):
+        change(new_model()).save_pretrained(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_that_are_not_finite_are_refused_and_nothing_is_written(tmp_path):
     model = new_model()
     torch.nn.init.constant_(model.decoder[0].weight, math.nan)
@@ -379,9 +406,8 @@ def test_ctrl_c_lets_the_step_end_and_the_resumed_run_ends_as_an_uninterrupted_o
     command = [sys.executable, "-c", PRESSING, f"build_model(**{arguments})", str(tmp_path / "parted"), repr(SHORT)]
     stopped = subprocess.run(command, check=False, capture_output=True, text=True)
     assert stopped.returncode != 0
-    said = f"KeyboardInterrupt: training was interrupted after 7 of 12 steps; go on from step 7 with folder='{tmp_path}"
-    assert stopped.stderr.splitlines()[-1].startswith(said)
-    assert stopped.stderr.splitlines()[-1].endswith("/parted', resume=True")
+    said = "TrainingInterrupted: training was interrupted after 7 of 12 steps; go on from step 7 with folder="
+    assert stopped.stderr.endswith(f"{said}'{tmp_path}/parted', resume=True\n")
     assert load_checkpoint(tmp_path / "parted" / "checkpoints" / "last.safetensors").step == 7
 
     images = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -453,9 +479,9 @@ def begun(tmp_path_factory):
         ({"batch_size": 4}, "made with batch_size 8, not 4"),
         ({"lr": 1e-2}, "made with lr 0.001, not 0.01"),
         ({"model": new_model(latent_dim=4)}, "made with model .*'latent_dim': 3"),
-        ({"data": IMAGES[:30]}, "made with images 40, not 30"),
+        ({"data": IMAGES[:30]}, "images 40, not 30"),
         ({"steps": 3}, "already at step 5; ask for at least as many steps, not 3"),
-        ({"resume": False}, "holds the checkpoint of a run; go on with it by resume=True"),
+        ({"resume": False}, "is not free: it holds checkpoints, logs; go on with the run in it by resume=True"),
     ],
 )
 def test_another_run_is_neither_resumed_nor_overwritten(changes, message, begun):
@@ -463,6 +489,94 @@ def test_another_run_is_neither_resumed_nor_overwritten(changes, message, begun)
     with pytest.raises(VaelensError, match=message):
         train(**{"model": new_model(), "data": IMAGES, **SHORT, "folder": begun, "resume": True} | changes)
     assert (begun / "checkpoints" / "last.safetensors").read_bytes() == before
+
+
+def test_other_threads_are_told_and_stand_in_the_record(tmp_path):
+    assert train(new_model(), IMAGES, **SHORT | {"steps": 2}, folder=tmp_path).threads == 1
+    threads = load_checkpoint(tmp_path / "checkpoints" / "last.safetensors").conditions["threads"]
+    assert threads == 1
+    torch.set_num_threads(2)
+    try:
+        with pytest.warns(VaelensWarning, match=r"was made with threads 1, not 2: .*; set OMP_NUM_THREADS, or device"):
+            assert train(new_model(), IMAGES, **SHORT | {"steps": 3}, folder=tmp_path, resume=True).threads == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_run_is_replaced_when_asked_for_and_whole_until_then(tmp_path):
+    train(new_model(), IMAGES, **SHORT, folder=tmp_path)
+    (tmp_path / "logs" / "mine.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    message = f"go on from step 7 with folder='{tmp_path}', resume=True"
+    with pytest.raises(KeyboardInterrupt, match=message):
+        train(new_model(), interrupted_at(7), **SHORT, folder=tmp_path, overwrite=True, seed=1)
+    assert {path: path.read_bytes() for path in before} == before
+    whole, parted = new_model(), new_model()
+    train(whole, IMAGES, **SHORT, seed=1)
+    train(parted, IMAGES, **SHORT, folder=tmp_path, resume=True, seed=1)
+    assert same(whole, parted)
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["checkpoints/last.safetensors", "logs/metrics.csv"]
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.safetensors").run["seed"] == 1
+
+
+def test_two_runs_in_one_folder_are_refused_in_another_thread_too(tmp_path):
+    class Second(Callback):
+        def on_train_start(self, trainer, pl_module):
+            with ThreadPoolExecutor() as pool:
+                trial = pool.submit(train, new_model(), IMAGES, **SHORT, folder=tmp_path, resume=True)
+                refused.append(trial.exception())
+
+    refused = []
+    train(new_model(), IMAGES, **SHORT, folder=tmp_path, callbacks=[Second()])
+    assert "is being written by another process" in str(refused[0])
+
+
+def test_a_folder_without_room_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**6))
+    with pytest.raises(VaelensError, match=r"has 1,000,000 bytes free; checkpoints and model need [\d,]+: make room"):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_more_than_a_gibibyte_of_images_is_refused():
+    message = "batch_size is 1000000000; expected at most 349525, as the images of a batch may take 1 GiB"
+    with pytest.raises(VaelensError, match=message):
+        train(new_model(), IMAGES, **SHORT | {"batch_size": 10**9})
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, None), (4, 0), (10, 5)])
+def test_a_disk_that_is_full_is_one_sentence_and_what_was_saved_is_whole(step, kept, tmp_path, monkeypatch):
+    saved, written = [], tensor_file.safetensors.torch.save_file
+
+    def save_file(tensors, path, **options):
+        if len(saved) * 5 >= step:
+            path.write_bytes(b"half")
+            raise safetensors.SafetensorError("Error: I/O error: No space left on device (os error 28)")
+        saved.append(written(tensors, path, **options))
+
+    monkeypatch.setattr(tensor_file.safetensors.torch, "save_file", save_file)
+    full = r"checkpoints' cannot be written \(No space left on device\); what was there before is as it was"
+    with pytest.raises(VaelensError, match=full):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path / "run")
+    monkeypatch.undo()
+    assert (tmp_path / "run").exists() == (kept is not None)
+    if kept is not None:
+        whole, parted = new_model(), new_model()
+        assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors").step == kept
+        train(whole, IMAGES, **SHORT)
+        train(parted, IMAGES, **SHORT, folder=tmp_path / "run", resume=True)
+        assert same(whole, parted)
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    def save(self):
+        if self.metrics:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightning.pytorch.loggers.csv_logs.ExperimentWriter.save", save)
+    with pytest.raises(VaelensError, match=r"cannot be written \(No space left on device\)"):
+        train(new_model(), IMAGES, **SHORT, folder=tmp_path)
 
 
 def test_nothing_or_a_damaged_checkpoint_to_resume_is_an_error(tmp_path):

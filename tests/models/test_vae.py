@@ -2,6 +2,7 @@ import copy
 import json
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -192,6 +193,12 @@ def drop_from_config(folder):
     path.write_text(json.dumps(config))
 
 
+def edit_weights(folder, change, name="encoder.conv0.weight"):
+    path = folder / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    safetensors.torch.save_file(weights | {name: change(weights[name])}, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -203,6 +210,12 @@ def drop_from_config(folder):
         (lambda folder: (folder / "model.safetensors").write_bytes(b"12"), "model.safetensors' is damaged"),
         (lambda folder: edit_config(folder, objective="betavae"), "cannot be built: unknown model 'betavae'"),
         (lambda folder: edit_config(folder, latent_dim="3"), "cannot be built: latent_dim is '3'"),
+        (lambda folder: edit_config(folder, hyperparameters={"beta": 3.0}), "are not of one saving, or one was edited"),
+        (lambda folder: edit_config(folder, latent_dim=10**9), "cannot be built: latent_dim is 1000000000; expected"),
+        (lambda folder: (folder / "config.json").write_text("[" * 10**5), "is nested too deeply"),
+        (lambda folder: edit_weights(folder, lambda w: w * torch.nan), "hold NaN or infinity, in encoder.conv0.weight"),
+        (lambda folder: edit_weights(folder, lambda w: w.half()), r"are of several types, .* as model.float\(\) does"),
+        (lambda folder: edit_weights(folder, lambda w: w.to(torch.float8_e5m2)), "stores but does not compute with"),
         (lambda folder: edit_config(folder, latent_dim=4), r"do not fit the config: .*\(6, 256\), not .*\(8, 256\)"),
         (lambda folder: edit_config(folder, image_shape=[1, 64, 64]), "do not fit the config: the file lacks"),
     ],
@@ -249,6 +262,18 @@ def test_a_model_on_the_hub_is_downloaded_without_its_pickles(saved, monkeypatch
 def test_a_failing_hub_is_one_sentence(tmp_path):
     with pytest.raises(VaelensError, match=r"the Hugging Face Hub did not give 'owner/name' \(.*check the name"):
         VAE.from_pretrained("hf://owner/name", local_files_only=True, cache_dir=tmp_path)
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(saved, monkeypatch):
+    def save_file(tensors, path, **options):
+        path.write_bytes(b"half")
+        raise safetensors.SafetensorError("I/O error: No space left on device (os error 28)")
+
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    monkeypatch.setattr("safetensors.torch.save_file", save_file)
+    with pytest.raises(VaelensError, match=r"cannot be written \(No space left on device\)"):
+        build_model("vae", SHAPE, latent_dim=2).save_pretrained(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
 
 def test_a_file_in_the_way_of_saving_is_refused(tmp_path):

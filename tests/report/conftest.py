@@ -8,6 +8,8 @@ import pytest
 import xarray as xr
 
 from vaelens.analysis import Analysis
+from vaelens.analysis.folder import score_frame
+from vaelens.metrics.catalogue import METRICS
 
 SITES = {"encoder.0": 3, "encoder.1": 70, "latent": 3, "decoder.0": 4}
 CES = [2.0, 7.0, 4.0]
@@ -65,20 +67,23 @@ def patching_dataset(sites):
     )
 
 
+def score(key, value, low=np.nan, high=np.nan, made="by hand"):
+    """A row of the table of scores."""
+    metric = METRICS[key]
+    numbers = {"value": value, "low": low, "high": high, "chance": np.nan}
+    return {key: {"label": metric.label, **numbers, "better": metric.better, "made": made}}
+
+
 def score_table(d, active, factors):
-    rows = [
-        ("reconstruction error", 0.0123, 0.0101, 0.0145, "lower", "mean squared error a pixel, 50 images"),
-        ("active latents", float(np.sum(active)), np.nan, np.nan, "", f"of {d}: KL above 0.01 nat, 50 images"),
-        ("CES", 4.3333, 4.1111, 4.5555, "higher", "mean over all latents, 50 images"),
-        ("circuit modularity", 0.625, np.nan, np.nan, "higher", "3 active latents, 20 images"),
-    ]
+    rows = score("reconstruction_error", 0.0123, 0.0101, 0.0145, "mean over 50 images")
+    rows |= score("active_latents", float(np.sum(active)), made=f"of {d}: KL above 0.01 nat, 50 images")
+    rows |= score("ces", 4.3333, 4.1111, 4.5555, "mean over all latents, 50 images")
+    rows |= score("circuit_modularity", 0.625, made="3 active latents, 20 images")
     if factors:
-        rows += [
-            ("DCI disentanglement", 0.321, np.nan, np.nan, "higher", "gradient-boosting"),
-            ("DCI completeness", np.nan, np.nan, np.nan, "higher", "gradient-boosting"),
-            ("MIG", 0.0456, np.nan, np.nan, "higher", "40 codes"),
-        ]
-    return pd.DataFrame(rows, columns=["score", "value", "low", "high", "better", "made"]).set_index("score")
+        rows |= score("dci_disentanglement", 0.321, made="gradient-boosting")
+        rows |= score("dci_completeness", np.nan, made="not computed: it compares latents, and there is only 1")
+        rows |= score("mig", 0.0456, made="40 codes")
+    return score_frame(rows)
 
 
 def swap_dataset(swaps, half, pixels, **attributes):
@@ -114,7 +119,7 @@ def quantised(effects, scores, swaps, codes, half):
     axis = ("factor",) if "factor" in effects["input"].dims else ("manipulation",)
     changed = with_interval("codes_changed", axis, np.full(effects["input"].sizes[axis[0]], 0.25), 0.125)
     effects["input"] = effects["input"].assign(changed)
-    rows = [("codes in use", float(codes[1])), ("perplexity of the codes", codes[1] / 2)]
+    rows = score("codes_used", float(codes[1])) | score("code_perplexity", codes[1] / 2)
     if swaps is not None:
         shown = effects["pictures"]
         pixels = {name: shown.sizes[name] for name in ("channel", "height", "width")}
@@ -124,11 +129,9 @@ def quantised(effects, scores, swaps, codes, half):
         effects["pictures"] = shown.assign(swapped=(("position", "swap", *pixels), pictures)).assign_coords(
             position=positions
         )
-        relative = ("relative CES", 0.4333), ("relative CES at one position", 0.1083)
-        rows += [*relative, ("swap relative CES", float(swap["ces_relative"].mean()))]
-    more = pd.DataFrame([(name, value, np.nan, np.nan, "", "by hand") for name, value in rows])
-    more.columns = ["score", "value", "low", "high", "better", "made"]
-    return pd.concat([scores, more.set_index("score")])
+        rows |= score("ces_relative", 0.4333) | score("ces_relative_one_position", 0.1083)
+        rows |= score("ces_relative_swap", float(swap["ces_relative"].mean()))
+    return pd.concat([scores, score_frame(rows)])
 
 
 def build(
@@ -207,9 +210,14 @@ def build(
     }
     if factors:
         effects["importance"] = xr.Dataset(
-            {"importance": (("latent", "factor"), np.arange(d * len(rows)).reshape(d, len(rows)) / 10)},
+            {
+                "importance": (("latent", "factor"), np.arange(d * len(rows)).reshape(d, len(rows)) / 10),
+                **dict.fromkeys(
+                    ("dci_disentanglement", "dci_completeness", "mig"), 0.0
+                ),  # scores are read off the table
+            },
             {"latent": np.arange(d), "factor": rows},
-            {"dci_made": "gradient-boosting, 30 training and 10 test codes"},
+            {"importance_made": "gradient-boosting, 30 training and 10 test codes"},
         )
     scores = score_table(d, active, factors)
     if swaps is not None or codes is not None:
@@ -220,6 +228,7 @@ def build(
         "images": 50,
         "model": {"model": "vae", "hyperparameters": {}, "parameters": 12345, "weights_sha256": "ab" * 32},
         "dataset": {"name": name, "options": {}, "image_shape": [channels, 6, 6], "content_sha256": "cd" * 32},
+        "left_out": {} if factors else {"importance": "the dataset has no factors"},
         "checks": {"identity_patch_changes_no_bit": True} if checks is None else checks,
     }
     return Analysis(effects, scores, provenance)

@@ -27,7 +27,7 @@ def test_what_is_said_of_a_codebook(made):
     assert beside == (
         "In units of the mean distance between two reconstructions, setting one latent to values of the range moves "
         "the image by 0.433 on average when it is set at all positions, and by 0.108 when it is set at one; swapping "
-        "the whole code of one position moves it by 0.383. The comparison hangs on what counts as one unit."
+        "the whole code of one position moves it by 0.383. The comparison depends on what counts as one unit."
     )
 
 
@@ -45,9 +45,9 @@ def test_swaps_without_any_effect(made):
 
 def test_what_can_not_be_compared_is_not(made):
     analysis = made(swaps=SWAPS)
-    analysis.scores.loc["relative CES", "value"] = np.nan
+    analysis.scores.loc["ces_relative", "value"] = np.nan
     assert len(codebook_sentences(analysis)) == 2
-    without = replace(analysis, scores=analysis.scores.drop(index="relative CES at one position"))
+    without = replace(analysis, scores=analysis.scores.drop(index="ces_relative_one_position"))
     assert len(codebook_sentences(without)) == 2
 
 

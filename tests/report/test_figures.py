@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 
 from vaelens.report import figures, palette
+from vaelens.report.latents import latents_of
 
 
 def test_bars_are_in_the_order_of_ces_with_their_intervals(made):
     effects = made(active=[True, True, False]).effects
-    plot = figures.strengths(effects["latent"], effects["recoded"]).plot
+    plot = figures.strengths(effects["latent"], effects["recoded"], latents_of(effects)).plot
     ces = plot.data[0]
     assert list(ces.y) == [7.0, 4.0, 2.0]
     assert list(ces.error_y.array) == list(ces.error_y.arrayminus) == [0.25] * 3
     assert list(ces.marker.color) == [palette.ACTIVE, palette.INACTIVE, palette.ACTIVE]
     assert list(plot.layout.xaxis.ticktext) == ["1", "2*", "0"]
-    assert [list(one.y) for one in plot.data[1:3]] == [[0.7, 0.4, 0.2], [3.5, 2.0, 1.0]]
+    assert [list(trace.y) for trace in plot.data[1:3]] == [[0.7, 0.4, 0.2], [3.5, 2.0, 1.0]]
     assert len(plot.data) == 6
 
 
@@ -20,7 +21,7 @@ def test_an_infinite_score_has_no_bar_about_it(made):
     effects = made(active=[True, True, False]).effects
     for name in ("ces_relative", "ces_relative_low", "ces_relative_high"):
         effects["latent"][name] = effects["latent"][name] * np.inf
-    plot = figures.strengths(effects["latent"], effects["recoded"]).plot
+    plot = figures.strengths(effects["latent"], effects["recoded"], latents_of(effects)).plot
     assert np.isinf(plot.data[1].y).all()
     assert np.isnan(plot.data[1].error_y.array).all()
     assert np.isfinite(plot.data[0].error_y.array).all()
@@ -29,15 +30,15 @@ def test_an_infinite_score_has_no_bar_about_it(made):
 def test_modes_are_points_beside_each_other(made):
     effects = made().effects
     effects["modes"]["ces"].loc[{"mode": "posterior"}] = [1.0, 2.0, 3.0]
-    plot = figures.strengths_by_mode(effects["modes"], effects["latent"]).plot
-    assert [one.name for one in plot.data] == ["range", "posterior"]
+    plot = figures.strengths_by_mode(effects["modes"], latents_of(effects)).plot
+    assert [trace.name for trace in plot.data] == ["range", "posterior"]
     assert list(plot.data[1].y) == [2.0, 3.0, 1.0]
     assert (np.asarray(plot.data[0].x) < np.asarray(plot.data[1].x)).all()
 
 
 def test_both_matrices_are_factor_by_latent(made):
     effects = made().effects
-    changed, importance = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot.data
+    changed, importance = figures.associations(effects["input"], latents_of(effects), effects["importance"]).plot.data
     assert np.asarray(changed.z).tolist() == [[1.0, 1.5, 0.5], [2.5, 3.0, 2.0]]
     assert np.asarray(importance.z).tolist() == [[0.2, 0.4, 0.0], [0.3, 0.5, 0.1]]
     assert list(changed.y) == list(importance.y) == ["shape", "scale"]
@@ -47,14 +48,14 @@ def test_both_matrices_are_factor_by_latent(made):
 
 def test_manipulations_are_one_matrix(made):
     effects = made(factors=None).effects
-    (changed,) = figures.associations(effects["input"], effects["latent"], None).plot.data
+    (changed,) = figures.associations(effects["input"], latents_of(effects), None).plot.data
     assert list(changed.y) == ["blur", "shift"]
 
 
 @pytest.mark.parametrize(("latents", "written", "rows"), [(3, True, 1), (14, True, 2), (40, False, 2)])
 def test_wide_matrices_go_below_each_other_and_lose_their_numbers(made, latents, written, rows):
     effects = made(ces=np.arange(latents) + 1.0).effects
-    plot = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot
+    plot = figures.associations(effects["input"], latents_of(effects), effects["importance"]).plot
     assert bool(plot.data[0].texttemplate) is written
     assert plot.data[0].showscale is not written
     stacked = plot.layout.yaxis.domain != plot.layout.yaxis2.domain
@@ -85,8 +86,8 @@ def test_fractions_beyond_one_do_not_stretch_the_scale(made):
 
 def test_mediation_bars_add_to_one_and_carry_the_interval_of_the_indirect_part(made):
     effects = made().effects
-    plot = figures.mediations(effects["mediation"], effects["latent"]).plot
-    assert [one.name for one in plot.data[:4]] == ["indirect", "interaction", "direct", "95 % interval of indirect"]
+    plot = figures.mediations(effects["mediation"], latents_of(effects)).plot
+    assert [trace.name for trace in plot.data[:4]] == ["indirect", "interaction", "direct", "95 % interval of indirect"]
     np.testing.assert_allclose(sum(np.asarray(one.y) for one in plot.data[:3]), 1.0)
     np.testing.assert_allclose(plot.data[0].y, effects["mediation"]["indirect"].values[0, [1, 2, 0]])
     np.testing.assert_allclose(plot.data[3].error_y.array, 0.05)
@@ -96,9 +97,9 @@ def test_mediation_bars_add_to_one_and_carry_the_interval_of_the_indirect_part(m
 
 def test_names_are_not_taken_for_markup(made):
     effects = made(factors=("<b>x</b>", "y")).effects
-    matrix = figures.associations(effects["input"], effects["latent"], effects["importance"]).plot
+    matrix = figures.associations(effects["input"], latents_of(effects), effects["importance"]).plot
     assert matrix.data[0].y[0] == "&lt;b&gt;x&lt;/b&gt;"
-    bars = figures.mediations(effects["mediation"], effects["latent"]).plot
+    bars = figures.mediations(effects["mediation"], latents_of(effects)).plot
     assert bars.layout.annotations[0].text == "&lt;b&gt;x&lt;/b&gt;"
 
 
@@ -131,7 +132,7 @@ def test_a_wide_grid_of_positions_fits_a_page_and_its_numbers_keep_apart(made):
 
 def test_of_many_latents_every_fifth_is_named_below_and_all_at_the_pointer(made):
     effects = made(ces=np.arange(256, 0, -1.0)).effects
-    drawn = figures.strengths(effects["latent"], effects["recoded"])
+    drawn = figures.strengths(effects["latent"], effects["recoded"], latents_of(effects))
     assert list(drawn.plot.layout.xaxis.ticktext)[:3] == ["0", "5", "10"]
     assert list(drawn.plot.data[0].text) == [str(k) for k in range(256)]
     assert drawn.narrowest < 1500
@@ -139,5 +140,5 @@ def test_of_many_latents_every_fifth_is_named_below_and_all_at_the_pointer(made)
 
 def test_one_short_matrix_of_many_latents_is_drawn(made):
     effects = made(ces=np.arange(40) + 1.0, factors=("shape",)).effects
-    (changed,) = figures.associations(effects["input"], effects["latent"], None).plot.data
+    (changed,) = figures.associations(effects["input"], latents_of(effects), None).plot.data
     assert np.asarray(changed.z).shape == (1, 40)

@@ -1,4 +1,5 @@
 import functools
+import re
 import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -159,7 +160,9 @@ def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(made, t
         f"position (18, {k})" for k in range(19, 15, -1)
     ]
     said = " ".join(read.text.split())
-    assert "is swapped: the 24 positions with the largest CES, by row and column counted from 0; below each" in said
+    assert (
+        "is swapped, over 40 images: the 24 positions with the largest CES, by row and column counted from 0;" in said
+    )
     analysis.effects["swap"] = analysis.effects["swap"].drop_vars(["row", "column"])  # positions that lie in no plane
     read = Page(write_analysis(analysis, tmp_path / "report.html"))
     assert "the 24 positions with the largest CES, counted from 0; below each" in " ".join(read.text.split())
@@ -196,8 +199,8 @@ def test_a_page_that_is_there_stays_whole_when_the_new_one_fails(made, tmp_path)
     path = tmp_path / "report.html"
     path.write_text("before")
     broken = made()
-    del broken.effects["mediation"]
-    with pytest.raises(KeyError):
+    broken.effects["latent"] = broken.effects["latent"].drop_vars("effect_map")
+    with pytest.raises(KeyError, match="effect_map"):
         write_analysis(broken, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -264,3 +267,59 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert whole <= seen
     assert unseen == 0
+
+
+@pytest.mark.parametrize(
+    "part", ["latent", "modes", "recoded", "input", "patching", "mediation", "pictures", "importance"]
+)
+def test_a_page_is_made_of_whatever_parts_there_are(made, tmp_path, part):
+    alone = made(swaps=SWAPS, channels=3)
+    del alone.effects[part]
+    without = Page(write_analysis(alone, tmp_path / "without.html"))
+    for name in list(alone.effects):
+        del alone.effects[name]
+    alone.effects[part] = made(swaps=SWAPS, channels=3).effects[part]
+    only = Page(write_analysis(alone, tmp_path / "only.html"))
+    for page in (without, only):
+        targets = {attributes.get("id") for _, attributes in page.tags}
+        assert {link["href"][1:] for link in page.all("a") if link["href"].startswith("#")} <= targets
+        numbers = [int(word.rstrip(".")) for word in re.findall(r"Figure (\d+)\.", page.text)]
+        assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1))
+
+
+def test_the_title_says_what_was_analysed(made, tmp_path):
+    analysis = made(name="folder")
+    analysis.provenance["model"]["hyperparameters"] = {"beta": 4.0}
+    analysis.provenance["dataset"]["options"] = {"folder": "/somewhere/birds"}
+    text = Page(write_analysis(analysis, tmp_path / "report.html")).text
+    assert "vae (beta = 4) on folder birds: what happens inside" in text
+    assert "on 50 images of folder birds, by vaelens" in text
+
+
+def test_every_caption_says_of_how_many_images_it_is(made, tmp_path):
+    captions = re.findall(
+        r"<figcaption>(.*?)</figcaption>",
+        write_analysis(made(swaps=SWAPS), tmp_path / "report.html").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    assert len(captions) == 16
+    for caption in captions:
+        told = re.search(r"\d+ (pairs of )?images|first image|\d+ pairs|first reconstruction|One number for", caption)
+        assert told, caption
+
+
+def test_what_was_measured_on_less_is_told(made, tmp_path):
+    analysis = made()
+    analysis.provenance["parts"] = {
+        "latent": {"counted": "images", "taken": 50, "of": 50},
+        "patching": {"counted": "pairs", "taken": 16, "of": 64, "sites": 3, "of_sites": 37},
+    }
+    analysis.provenance["left_out"] = {"swap": "the latent has no codebook"}
+    analysis.provenance["more_time"] = "in about 14.0 min every part would be whole; now: patching 16 of 64 pairs"
+    analysis.provenance["asked"] = {"minutes": 2.0, "parts": ["latent", "patching"]}
+    text = " ".join(Page(write_analysis(analysis, tmp_path / "report.html")).text.split())
+    assert "in 16 pairs of images, at 3 of 37 sites, spread over the model. Its colour" in text
+    assert "The time was limited: in about 14.0 min every part would be whole" in text
+    assert "16 of 64 pairs, 3 of 37 sites" in text
+    assert "not made: the latent has no codebook" in text
+    assert "vl.analyse(lens, ds, n=50, seed=0, only=['latent', 'patching'], minutes=2)" in text

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from vaelens.report.latents import latents_of
 from vaelens.report.ranking import (
     Estimate,
     by_strength,
     estimates,
     front,
     grid_of,
-    latent_labels,
     ordered,
     outcomes,
     position_names,
@@ -39,7 +39,17 @@ def test_estimates_keep_their_interval():
 def test_latents_are_ordered_by_ces_with_nan_last_and_inactive_ones_starred(made):
     latent = made(ces=[2.0, np.nan, 4.0, 2.0], active=[True, False, True, False]).effects["latent"]
     assert by_strength(latent) == [2, 0, 3, 1]
-    assert latent_labels(latent) == ["2", "0", "3*", "1*"]
+    latents = latents_of({"latent": latent})
+    assert latents.names == ["2", "0", "3*", "1*"]
+    assert latents.any_inactive
+
+
+def test_latents_that_were_not_measured_stand_as_they_are_numbered(made):
+    effects = made(active=[True, False, True]).effects
+    del effects["latent"]
+    latents = latents_of(effects)
+    assert (latents.names, latents.any_inactive, latents.measured) == (["0", "1", "2"], False, False)
+    assert len(latents_of({"patching": effects["patching"]})) == 0
 
 
 @pytest.mark.parametrize("recorded", [["a.b: c.0: code"], "a.b: c.0: code"])

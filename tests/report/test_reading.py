@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from vaelens.report import figures, sentences
+from vaelens.report.latents import latents_of
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_nothing_is_said_without_a_reader(made):
 
 def test_what_is_read_is_a_matrix_below_the_others_with_a_row_for_every_factor(with_reader):
     effects = with_reader().effects
-    plot = figures.associations(effects["input"], effects["latent"], effects["importance"], effects["read"]).plot
+    plot = figures.associations(effects["input"], latents_of(effects), effects["importance"], effects["read"]).plot
     *_, read = plot.data
     assert list(read.y) == ["shape", "scale"]
     values = np.asarray(read.z)

@@ -72,7 +72,7 @@ def test_inactive_latents_are_not_ranked(made):
 def test_no_active_latent_leaves_out_what_ranks_them(made):
     found = sentences(made(active=[False] * 3))
     assert not any(word in sentence for sentence in found for word in ("moves", "concentrated", "indirect"))
-    assert any("recovers most" in sentence for sentence in found)
+    assert any("recovers the largest" in sentence for sentence in found)
 
 
 def test_no_effect_at_all_is_said(made):
@@ -116,16 +116,16 @@ def test_without_factors(made):
         "Of what putting in another image changes, the largest part through one latent goes through latent 2: "
         "indirect fraction 0.80 [0.75, 0.85]."
     ) in found
-    assert found[-1] == "The dataset has no factors, so DCI and MIG can't be computed."
+    assert found[-1] == "DCI, MIG and the like are not computed: the dataset has no factors."
 
 
 def test_units_of_encoder_and_decoder_are_ranked_apart(made):
     found = made()
     assert about(found, "Of 7 units") == (
-        "Of 7 units after the encoder, decoder.0 unit 3 recovers most of another image's reconstruction when patched "
-        "alone: a fraction of 0.500 [0.499, 0.501], where a unit drawn at random from its site recovers 0.0625."
+        "Of 7 units after the encoder, decoder.0 unit 3 recovers the largest fraction of another image's "
+        "reconstruction when patched alone: 0.500 [0.499, 0.501], where a typical unit of its site recovers 0.0625."
     )
-    assert "encoder.1 unit 69 recovers most of another image's code" in about(found, "Of 73 units")
+    assert "encoder.1 unit 69 recovers the largest fraction of another image's code" in about(found, "Of 73 units")
 
 
 def test_units_that_recover_nothing_are_not_named(made):
@@ -143,21 +143,23 @@ def test_units_that_recover_nothing_are_not_named(made):
 def test_one_patched_site_reads_back_from_netcdf_as_a_string(made):
     analysis = made(sites={"decoder.0": 4})
     analysis.effects["patching"].attrs["outcomes"] = "decoder.0: image"
-    assert about(analysis, "Of 4 units").startswith("Of 4 units after the encoder, decoder.0 unit 3 recovers most")
+    assert about(analysis, "Of 4 units").startswith(
+        "Of 4 units after the encoder, decoder.0 unit 3 recovers the largest fraction"
+    )
 
 
 def test_scores_that_are_not_defined_are_said_to_be_so(made):
     found = sentences(made())
     assert "Against the factors, each from 0 to 1: DCI disentanglement 0.321 and MIG 0.0456." in found
-    assert "DCI completeness can't be computed from these factors and latents." in found
+    assert "DCI completeness is not computed: it compares latents, and there is only 1." in found
 
 
 def test_modularity_of_too_few_latents_is_said_to_be_missing(made):
     analysis = made()
-    analysis.scores.loc["circuit modularity", "value"] = np.nan
-    analysis.scores.loc["circuit modularity", "made"] = "1 active latents, 20 images"
+    analysis.scores.loc["circuit_modularity", "value"] = np.nan
+    analysis.scores.loc["circuit_modularity", "made"] = "not computed: only 1 active latent drives units"
     assert about(analysis, "Circuit modularity") == (
-        "Circuit modularity can't be computed (1 active latents, 20 images): it compares latents that have an effect."
+        "Circuit modularity is not defined here: only 1 active latent drives units."
     )
 
 
@@ -169,3 +171,51 @@ def test_a_failed_check_comes_first(made):
 def test_something_else_is_refused():
     with pytest.raises(VaelensError, match=r"expected an Analysis, got a dict; make one with vl\.analyse"):
         sentences({})
+
+
+def test_a_score_stands_beside_chance_and_one_not_above_it_is_no_finding(made):
+    analysis = made()
+    analysis.scores.loc["dci_disentanglement", ["low", "high", "chance"]] = [0.3, 0.35, 0.01]
+    analysis.scores.loc["mig", ["low", "high", "chance"]] = [0.04, 0.05, 0.042]
+    found = sentences(analysis)
+    assert (
+        "Against the factors, each from 0 to 1: DCI disentanglement 0.321 [0.300, 0.350] (by chance 0.0100)." in found
+    )
+    assert "Not told from what chance alone gives: MIG 0.046 [0.040, 0.050] (by chance 0.0420)." in found
+    analysis.scores.loc["circuit_modularity", "chance"] = 0.75
+    assert about(analysis, "Circuit").startswith(
+        "Circuit modularity is 0.625, where units that are shuffled within each site have 0.750 (3 active latents, 20 "
+        "images): 1 when"
+    )
+
+
+def test_all_reconstructions_alike_are_said_to_be(made):
+    analysis = made()
+    analysis.effects["latent"].attrs["reference_distance"] = 0.0
+    assert about(analysis, "All reconstructions are alike").endswith("that a latent or a unit could carry.")
+    assert not any("alike:" in sentence for sentence in sentences(made()))
+
+
+def test_one_latent_has_nothing_to_be_compared_with(made):
+    found = sentences(made(ces=[7.0]))
+    assert "Its one latent is active (KL above 0.01 nat); there is no other to compare it with." in found
+    assert any(sentence.startswith("Setting its latent moves the image: CES 7.00") for sentence in found)
+    assert any(
+        sentence == "Changing shape moves latent 0 by 0.50 [0.40, 0.60] standard deviations." for sentence in found
+    )
+    assert not any("concentrated" in sentence or "indirect" in sentence for sentence in found)
+
+
+def test_the_only_active_latent_is_said_to_be_so(made):
+    assert about(made(active=[False, True, False]), "Latent 1").startswith(
+        "Latent 1, the only one that is active, moves the image: CES 7.00"
+    )
+
+
+def test_of_parts_that_are_missing_nothing_is_said(made):
+    analysis = made()
+    for name in ("latent", "modes", "recoded", "input", "importance"):
+        del analysis.effects[name]
+    found = sentences(analysis)
+    assert not any("moves" in sentence or "Against" in sentence for sentence in found)
+    assert any(sentence.startswith("Of 7 units after the encoder") for sentence in found)

@@ -1,10 +1,12 @@
 import numpy as np
 
 from vaelens.report import tables
+from vaelens.report.latents import latents_of
 
 
 def test_latents_in_order_of_ces(made):
-    rows = tables.latent_rows(made(active=[False, True, True]).effects["latent"])
+    effects = made(active=[False, True, True]).effects
+    rows = tables.latent_rows(effects["latent"], latents_of(effects))
     assert [row["latent"] for row in rows] == [1, 2, 0]
     assert rows[0]["ces"] == "7.00 [6.75, 7.25]"
     assert [row["active"] for row in rows] == [True, True, False]
@@ -49,7 +51,8 @@ def test_units_without_a_fraction_are_left_out(made):
 
 def test_scores_without_interval_value_or_direction_have_a_dash(made):
     rows = {row["score"]: row for row in tables.score_rows(made().scores)}
-    assert (rows["CES"]["value"], rows["CES"]["interval"], rows["CES"]["better"]) == ("4.33", "[4.11, 4.56]", "higher")
+    assert (rows["CES"]["value"], rows["CES"]["interval"], rows["CES"]["better"]) == ("4.33", "[4.11, 4.56]", "—")
+    assert (rows["CES"]["unit"], rows["reconstruction error"]["better"]) == ("pixel-L2", "lower")
     assert (rows["active latents"]["value"], rows["active latents"]["better"]) == ("3", "—")
     assert (rows["circuit modularity"]["value"], rows["circuit modularity"]["interval"]) == ("0.625", "—")
     assert rows["DCI completeness"]["value"] == "—"
@@ -97,7 +100,7 @@ def test_how_many_codes_a_change_changes_stands_in_its_row(made):
 
 def test_counts_and_their_intervals_are_whole_numbers(made):
     scores = made().scores
-    scores.loc["active latents", ["low", "high"]] = [2.0, 3.0]
+    scores.loc["active_latents", ["low", "high"]] = [2.0, 3.0]
     rows = {row["score"]: row for row in tables.score_rows(scores)}
     assert (rows["active latents"]["value"], rows["active latents"]["interval"]) == ("3", "[2, 3]")
 

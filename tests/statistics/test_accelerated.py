@@ -19,10 +19,10 @@ def test_ends_are_those_of_scipy(name):
     ours, theirs = STATISTICS[name]
     values = np.random.default_rng(0).exponential(size=60)
     low, high = bca_interval(values, ours, level=0.9, resamples=8000)
-    known = stats.bootstrap((values,), theirs, confidence_level=0.9, n_resamples=8000, method="BCa", rng=1)
-    width = known.confidence_interval.high - known.confidence_interval.low
-    np.testing.assert_allclose(low, known.confidence_interval.low, atol=0.04 * width)
-    np.testing.assert_allclose(high, known.confidence_interval.high, atol=0.04 * width)
+    defined = stats.bootstrap((values,), theirs, confidence_level=0.9, n_resamples=8000, method="BCa", rng=1)
+    width = defined.confidence_interval.high - defined.confidence_interval.low
+    np.testing.assert_allclose(low, defined.confidence_interval.low, atol=0.04 * width)
+    np.testing.assert_allclose(high, defined.confidence_interval.high, atol=0.04 * width)
 
 
 def test_a_mean_is_the_statistic_mean_cell_by_cell():

@@ -51,54 +51,54 @@ def test_a_full_design_is_the_analysis_of_variance_of_its_cells(offset):
     cells = table.pivot_table(index="dataset", columns="architecture", values="score").to_numpy()
     rest = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
     error = np.sqrt(2 * (rest**2).sum() / (4 * 3) / 5)
-    found = compare_groups(table).iloc[1]
-    np.testing.assert_allclose(found["estimate"], cells[:, 0].mean() - cells[:, 2].mean(), rtol=1e-6)
-    np.testing.assert_allclose(found["standard_error"], error, rtol=1e-3)
-    assert found["degrees_of_freedom"] == 12
-    np.testing.assert_allclose(found["high"] - found["low"], 2 * 2.178813 * error, rtol=1e-3)
+    contrasts = compare_groups(table).iloc[1]
+    np.testing.assert_allclose(contrasts["estimate"], cells[:, 0].mean() - cells[:, 2].mean(), rtol=1e-6)
+    np.testing.assert_allclose(contrasts["standard_error"], error, rtol=1e-3)
+    assert contrasts["degrees_of_freedom"] == 12
+    np.testing.assert_allclose(contrasts["high"] - contrasts["low"], 2 * 2.178813 * error, rtol=1e-3)
 
 
 def test_two_architectures_with_one_seed_are_a_paired_t_test():
     table = runs(seed=2, datasets=7, architectures=2, seeds=1)
     first, second = (table.loc[table["architecture"] == name, "score"].to_numpy() for name in ("a0", "a1"))
-    found = compare_groups(table).iloc[0]
+    contrasts = compare_groups(table).iloc[0]
     difference = first - second
-    np.testing.assert_allclose(found["standard_error"], difference.std(ddof=1) / np.sqrt(7), rtol=1e-4)
+    np.testing.assert_allclose(contrasts["standard_error"], difference.std(ddof=1) / np.sqrt(7), rtol=1e-4)
     # One run varies by 1/√2 of what a difference of two does.
     size = np.sqrt(2) * hedges_g(first, second, paired=True).estimate
-    np.testing.assert_allclose(found["hedges_g"], size, rtol=1e-4)
+    np.testing.assert_allclose(contrasts["hedges_g"], size, rtol=1e-4)
 
 
 def test_p_values_are_adjusted_over_all_pairs():
-    found = compare_groups(runs(seed=3))
-    assert len(found) == 6
-    np.testing.assert_allclose(found["p_adjusted"], holm_sidak(found["p"]))
-    assert ((found["p"] < 0.05) == ((found["low"] > 0) | (found["high"] < 0))).all()
+    contrasts = compare_groups(runs(seed=3))
+    assert len(contrasts) == 6
+    np.testing.assert_allclose(contrasts["p_adjusted"], holm_sidak(contrasts["p"]))
+    assert ((contrasts["p"] < 0.05) == ((contrasts["low"] > 0) | (contrasts["high"] < 0))).all()
 
 
 @pytest.mark.parametrize("interaction", [0.0, 0.5])
 def test_no_difference_is_rarely_found(interaction):
-    found = []
+    contrasts = []
     for seed in range(60):
         table = runs(seed=seed, interaction=interaction, architectures=3, missing=3)
         table["score"] -= 0.3 * table["architecture"].str[1:].astype(int)
-        found.append(compare_groups(table)["p"].min() < 0.05 / 3)
-    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
+        contrasts.append(compare_groups(table)["p"].min() < 0.05 / 3)
+    assert np.mean(contrasts) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
 
 
 def test_seeds_that_repeat_each_other_count_once():
     table = runs(seed=4, seeds=1)
     twice = pd.concat([table, table])
-    one, two = compare_groups(table), compare_groups(twice)
-    np.testing.assert_allclose(one["standard_error"], two["standard_error"], rtol=1e-6)
-    np.testing.assert_allclose(one["p"], two["p"], rtol=1e-4)
+    once, two = compare_groups(table), compare_groups(twice)
+    np.testing.assert_allclose(once["standard_error"], two["standard_error"], rtol=1e-6)
+    np.testing.assert_allclose(once["p"], two["p"], rtol=1e-4)
 
 
 def test_scores_that_never_vary_have_no_p():
     table = runs().assign(score=0.25)
-    found = compare_groups(table)
-    np.testing.assert_array_equal(found[["estimate", "low", "high"]], 0)
-    assert found[["p", "p_adjusted", "hedges_g"]].isna().all(axis=None)
+    contrasts = compare_groups(table)
+    np.testing.assert_array_equal(contrasts[["estimate", "low", "high"]], 0)
+    assert contrasts[["p", "p_adjusted", "hedges_g"]].isna().all(axis=None)
 
 
 def test_other_columns_may_be_named():

@@ -25,6 +25,31 @@ def test_a_bias_of_halves_does_not_move_the_interval():
     np.testing.assert_allclose(half_sample_interval(0.0, halves), half_sample_interval(0.0, halves + 5))
 
 
+def test_drift_is_followed_over_doublings():
+    # Halves with mean 1 and standard deviation 1 of a value of 3: drift 2 a doubling.
+    halves, reach = [0.0, 2.0, 1.0], t.ppf(0.975, 2)
+    for doublings, far in ((1.0, 5.0), (2.5, 8.0)):
+        low, high = half_sample_interval(3.0, halves, doublings=doublings)
+        error = np.sqrt(1 + doublings**2 / 3)
+        np.testing.assert_allclose((low, high), (3 - reach * error, far + reach * error))
+    low, high = half_sample_interval(-1.0, halves, doublings=1.0)  # the drift is downwards
+    np.testing.assert_allclose((low, high), (-3 - reach * np.sqrt(4 / 3), -1 + reach * np.sqrt(4 / 3)))
+
+
+def test_a_bias_of_one_over_n_is_covered_where_the_drift_is_followed():
+    # The variance with 1/n: of 64 images it is small by 1/64, much more than the error of some correlated thousands.
+    rng, covered = np.random.default_rng(0), np.zeros(2)
+    for trial in range(100):
+        values = rng.normal(size=(16, 400))
+        halves = [values[half].var(axis=0).mean() for half in half_samples(16, 20, seed=trial)]
+        value = values.var(axis=0).mean()
+        for k, doublings in enumerate((0.0, np.log2(1000))):
+            low, high = half_sample_interval(value, halves, doublings=doublings)
+            covered[k] += bool(low < 1 < high)
+    assert covered[0] < 80
+    assert covered[1] >= 93
+
+
 def test_halves_are_half_as_large_without_repetition_and_decided_by_the_seed():
     halves = half_samples(9, 30, seed=2)
     assert halves.shape == (30, 4)
@@ -58,3 +83,5 @@ def test_shapes_and_levels_are_checked():
         half_sample_interval(0.0, [1.0])
     with pytest.raises(vl.VaelensError, match="level is 1"):
         half_sample_interval(0.0, [1.0, 2.0], level=1)
+    with pytest.raises(vl.VaelensError, match="doublings is -1; expected 0 or more"):
+        half_sample_interval(0.0, [1.0, 2.0], doublings=-1)

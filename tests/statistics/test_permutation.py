@@ -8,8 +8,8 @@ from vaelens.errors import VaelensError
 from vaelens.statistics import permutation_test
 
 
-def size_of_difference(one, other, axis):
-    return np.abs(one.mean(axis=axis) - other.mean(axis=axis))
+def size_of_difference(left, right, axis):
+    return np.abs(left.mean(axis=axis) - right.mean(axis=axis))
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -50,9 +50,9 @@ def test_no_drawn_p_is_zero_and_the_seed_decides():
     first, second = np.arange(30.0), np.arange(30.0) + 100
     assert float(permutation_test(first, second, permutations=99).p) == 1 / 100
     near = np.random.default_rng(0).normal(size=(2, 30, 9))
-    one, same, other = (permutation_test(*near, permutations=200, seed=seed).p for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).any()
+    first, same, reseeded = (permutation_test(*near, permutations=200, seed=seed).p for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert (first != reseeded).any()
 
 
 def test_equal_samples_and_nan():

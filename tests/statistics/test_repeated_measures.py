@@ -22,40 +22,40 @@ def table(seed=0, groups=5, rows=6):
 def test_the_published_example():
     # Bland and Altman's blood data; r, degrees of freedom and p as the R package of the authors gives them; the
     # interval, which is on fewer degrees of freedom there, as pingouin's documentation does.
-    found = repeated_measures_correlation(pingouin.read_dataset("rm_corr"), "pH", "PacO2", subject="Subject")
-    assert found.degrees_of_freedom == 38
-    np.testing.assert_allclose([found.r, found.p], [-0.5067697, 0.0008471], rtol=1e-4)
-    np.testing.assert_allclose([found.low, found.high], [-0.71, -0.23], atol=0.005)
+    result = repeated_measures_correlation(pingouin.read_dataset("rm_corr"), "pH", "PacO2", subject="Subject")
+    assert result.degrees_of_freedom == 38
+    np.testing.assert_allclose([result.r, result.p], [-0.5067697, 0.0008471], rtol=1e-4)
+    np.testing.assert_allclose([result.low, result.high], [-0.71, -0.23], atol=0.005)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_it_is_the_correlation_of_what_the_groups_means_leave(level):
     runs = table()
     x, y = (runs[name] - runs.groupby("dataset")[name].transform("mean") for name in ("x", "y"))
-    found = repeated_measures_correlation(runs, "x", "y", level=level)
+    result = repeated_measures_correlation(runs, "x", "y", level=level)
     r, freedom = np.corrcoef(x, y)[0, 1], 30 - 5 - 1
     t = r * np.sqrt(freedom / (1 - r**2))
-    np.testing.assert_allclose([found.r, found.p], [r, 2 * stats.t.sf(abs(t), freedom)], rtol=1e-8)
+    np.testing.assert_allclose([result.r, result.p], [r, 2 * stats.t.sf(abs(t), freedom)], rtol=1e-8)
     ends = np.tanh(np.arctanh(r) + stats.norm.ppf((1 + level) / 2) / np.sqrt(freedom - 1) * np.array([-1, 1]))
-    np.testing.assert_allclose([found.low, found.high], ends, rtol=1e-8)
+    np.testing.assert_allclose([result.low, result.high], ends, rtol=1e-8)
     # Across groups the two rise together, within them they do not: the sign is that within.
-    assert runs["x"].corr(runs["y"]) > 0 > found.high
+    assert runs["x"].corr(runs["y"]) > 0 > result.high
 
 
 def test_levels_of_groups_do_not_matter_and_nor_do_names():
     runs = table()
     moved = runs.assign(y=runs["y"] + 100 * runs["dataset"].str[1:].astype(int) ** 2)
-    one, two = (repeated_measures_correlation(each, "x", "y") for each in (runs, moved))
-    np.testing.assert_allclose([one.r, one.p], [two.r, two.p], rtol=1e-6)
+    original, two = (repeated_measures_correlation(each, "x", "y") for each in (runs, moved))
+    np.testing.assert_allclose([original.r, original.p], [two.r, two.p], rtol=1e-6)
     named = runs.rename(columns={"x": "CES (mean)", "y": "1 - dci", "dataset": "data set"})
-    assert repeated_measures_correlation(named, "CES (mean)", "1 - dci", "data set").r == pytest.approx(one.r)
+    assert repeated_measures_correlation(named, "CES (mean)", "1 - dci", "data set").r == pytest.approx(original.r)
 
 
 def test_a_perfect_correlation():
     runs = table()
-    found = repeated_measures_correlation(runs.assign(y=3 * runs["x"]), "x", "y")
-    np.testing.assert_allclose([found.r, found.low, found.high], 1, rtol=1e-12)
-    np.testing.assert_allclose(found.p, 0, atol=1e-12)
+    result = repeated_measures_correlation(runs.assign(y=3 * runs["x"]), "x", "y")
+    np.testing.assert_allclose([result.r, result.low, result.high], 1, rtol=1e-12)
+    np.testing.assert_allclose(result.p, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ def test_it_needs_far_fewer_images_than_bounds_alone_would_say():
 def test_units_batches_and_mirrors():
     values = np.random.default_rng(4).random((200, 2, 3))
     plain, _ = followed(values)
-    one, _ = followed(values[:, 1, 2])
-    np.testing.assert_allclose([end[1, 2] for end in plain.interval()], one.interval(), rtol=1e-12)
+    single, _ = followed(values[:, 1, 2])
+    np.testing.assert_allclose([end[1, 2] for end in plain.interval()], single.interval(), rtol=1e-12)
     moved, _ = followed(5 + 10 * values, bounds=(5.0, 15.0))
     np.testing.assert_allclose(moved.interval(), 5 + 10 * np.array(plain.interval()), rtol=1e-9)
     np.testing.assert_allclose(moved.mean, (5 + 10 * values).mean(axis=0), rtol=1e-12)

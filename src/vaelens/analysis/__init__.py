@@ -1,6 +1,8 @@
-"""Everything about one model in one call: all four levels, the causal metrics, the disentanglement metrics."""
+"""Everything about one model in one call: all four levels, the causal metrics, the disentanglement metrics.
 
-from vaelens.analysis.record import Analysis
-from vaelens.analysis.run import analyse
+What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
+"""
 
-__all__ = ["Analysis", "analyse"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

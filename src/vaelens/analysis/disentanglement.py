@@ -1,7 +1,9 @@
 """The disentanglement scores of an analysis, each with an interval and the value that chance would give."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -9,47 +11,63 @@ import xarray as xr
 
 from vaelens.effects.record import Array, Interval, with_interval
 from vaelens.errors import VaelensError
+from vaelens.metrics.catalogue import METRICS
 from vaelens.metrics.disentanglement import dci, explicitness, gaussian_total_correlation, irs, mig, modularity, sap
+from vaelens.progress import reporting
 from vaelens.statistics import half_sample_interval, half_samples
 
-DCI_SCORES = ("disentanglement", "completeness", "informativeness")
+DCI_SCORES: tuple[str, ...] = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
 _HALVES = 20
 _FAST = "random-forest"
+_TIMED = 128  # codes that a score is timed on
+_PATIENCE = 0.2  # seconds, after which it is not timed again
 
 
 @dataclass(frozen=True)
-class _Metric:
-    """A score of codes and factors.
+class _Scorer:
+    """How a score of codes and factors is computed.
 
     Attributes:
         score: computes it from codes, factors and a seed.
-        made: how.
+        method: how.
         halves: of the codes, on which it is computed again for its interval.
         shuffles: of the images against the factors, whose mean is its level of chance.
     """
 
     score: Callable[[Array, Array, int], float]
-    made: str
+    method: str
     halves: int = _HALVES
     shuffles: int = 5
 
 
-METRICS: Mapping[str, _Metric] = {
-    "mig": _Metric(lambda codes, factors, _: mig(codes, factors), "20-bin histogram"),
-    "sap": _Metric(lambda codes, factors, seed: sap(codes, factors, seed=seed), "linear classifiers, C = 0.01"),
-    "modularity": _Metric(lambda codes, factors, _: modularity(codes, factors), "20-bin histogram"),
-    "irs": _Metric(lambda codes, factors, _: irs(codes, factors), "99 % quantile of the deviation"),
-    "explicitness": _Metric(
+SCORERS: Mapping[str, _Scorer] = {
+    "mig": _Scorer(lambda codes, factors, _: mig(codes, factors), "20-bin histogram"),
+    "sap": _Scorer(lambda codes, factors, seed: sap(codes, factors, seed=seed), "linear classifiers, C = 0.01"),
+    "modularity": _Scorer(lambda codes, factors, _: modularity(codes, factors), "20-bin histogram"),
+    "irs": _Scorer(lambda codes, factors, _: irs(codes, factors), "99 % quantile of the deviation"),
+    "explicitness": _Scorer(
         lambda codes, factors, seed: explicitness(_standardised(codes), factors, seed=seed),
         "standardised, logistic regression, area under the ROC curve",
         halves=10,  # a regression for each factor takes its time
         shuffles=1,
     ),
+    "total_correlation": _Scorer(
+        lambda codes, _, __: gaussian_total_correlation(codes), "of a Gaussian with their covariance", shuffles=0
+    ),
 }
+_STEPS = sum(1 + scorer.halves + scorer.shuffles for scorer in SCORERS.values()) + _HALVES + 2
 
 
-def disentanglement(codes: Array, factors: Array, names: list[str], predicted: int, seed: int, made: str) -> xr.Dataset:
-    """DCI with its importances, all other scores of codes and factors, and total correlation, each with an interval.
+def disentanglement(
+    codes: Array,
+    factors: Array,
+    names: Sequence[str],
+    predicted: int,
+    seed: int,
+    origin: str,
+    progress: Callable[[float, float], None] | bool = False,
+) -> xr.Dataset:
+    """Scores codes against factors, each score with an interval and its level of chance.
 
     An interval is the delete-half jackknife's over 20 random halves of the codes (`half_sample_interval`), 10 for
     explicitness, cut at the ends of the score's range. The chance level is the score of codes whose images were
@@ -61,95 +79,141 @@ def disentanglement(codes: Array, factors: Array, names: list[str], predicted: i
         factors: (n, K).
         names: of the factors.
         predicted: how many of the codes, the first, DCI's predictors are given.
-        seed: draws halves, shuffles and splits.
-        made: what the codes are.
+        seed: of halves, shuffles and splits.
+        origin: what the codes are.
+        progress: as in `latent_effects`.
 
     Returns:
-        `importance` (latent, factor), and for each score `<score>`, `<score>_low`, `<score>_high`, `<score>_chance`;
-        NaN where the score is not defined for these codes and factors. The attribute `<score>_made` says how.
+        `importance` (latent, factor), DCI's, and for each score `<key>`, `<key>_low`, `<key>_high`, `<key>_chance`;
+        NaN where the score is not defined for these codes and factors. The attribute `<key>_made` says how, or why not.
     """
     generator = np.random.default_rng(seed)
     variables: dict[str, Any] = {}
-    attributes = {"total_correlation_made": f"{made}, of a Gaussian with their covariance, nats"}
-    for name, metric in METRICS.items():
-        attributes[f"{name}_made"] = f"{made}, {metric.made}"
+    attributes: dict[str, Any] = {"images": len(codes)}
+    with reporting(progress, _STEPS, "disentanglement") as report:
+        for key, scorer in SCORERS.items():
+            score, attributes[f"{key}_made"] = _score(key, scorer, codes, factors, seed, generator, f"{origin}, ")
+            variables |= score
+            report.advance(1 + scorer.halves + scorer.shuffles)
+        few = min(predicted, len(codes))
+        scores, how = _dci(codes[:few], factors[:few], seed, generator, report.advance)
+        attributes |= {f"{key}_made": text for key, text in how.items()}
+    return xr.Dataset(variables | scores, {"latent": np.arange(codes.shape[1]), "factor": list(names)}, attributes)
 
-        def of(rows: Array, partners: Array, metric: _Metric = metric) -> float:
-            return _or_nan(lambda: metric.score(codes[rows], factors[partners], seed))
 
-        variables |= _score(name, of, len(codes), seed, generator, metric.halves, metric.shuffles)
+def disentanglement_seconds(codes: Array, factors: Array, n: int, predicted: int, seed: int) -> float:
+    """Estimates how long `disentanglement` takes of n codes, from one run of each score on a few.
 
-    def correlation(rows: Array, _: Array) -> float:
-        return _or_nan(lambda: gaussian_total_correlation(codes[rows]))
+    Args:
+        codes: (m, d), of which the first few are taken.
+        factors: (m, K), theirs.
+        n: how many codes there will be.
+        predicted: how many of them DCI's predictors are given.
+        seed: as in `disentanglement`.
+    """
+    codes, factors = codes[:_TIMED], factors[:_TIMED]
 
-    variables |= _score("total_correlation", correlation, len(codes), seed, generator, most=np.inf)
-    few = min(predicted, len(codes))
-    scored = dci(codes[:few], factors[:few], seed=seed)
-    variables["importance"] = (("latent", "factor"), scored.importance)
+    def each(score: Callable[[], Any]) -> float:  # seconds for a code; the first of two runs also imports
+        took = []
+        while len(took) < 2 and sum(took) < _PATIENCE:
+            begin = perf_counter()
+            with suppress(VaelensError):
+                score()
+            took.append(perf_counter() - begin)
+        return min(took) / len(codes)
 
-    def fast(rows: Array, partners: Array) -> Array:
-        return _dci_scores(codes[rows], factors[partners], seed)
-
-    halves = np.stack([fast(rows, rows) for rows in half_samples(few, _HALVES, seed)])
-    chance = fast(np.arange(few), generator.permutation(few))
-    value = np.array([getattr(scored, name) for name in DCI_SCORES])
-    low, high = half_sample_interval(value, halves)
-    for k, name in enumerate(DCI_SCORES):
-        variables |= with_interval(name, (), value[k], _within(low[k], high[k], 1.0))
-        variables[f"{name}_chance"] = chance[k]
-    attributes["dci_made"] = (
-        f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}; interval and "
-        f"chance by {_FAST}"
-    )
-    return xr.Dataset(variables, {"latent": np.arange(codes.shape[1]), "factor": names}, attributes)
+    seconds = 0.0
+    for scorer in SCORERS.values():
+        runs = 1 + scorer.halves / 2 + scorer.shuffles  # of all codes
+        seconds += runs * n * each(lambda scorer=scorer: scorer.score(codes, factors, seed))
+    fast = each(lambda: dci(codes, factors, estimator=_FAST, seed=seed))
+    # The reference grows its trees for every value of every factor: it is timed on two values of one.
+    two = (factors[:, :1] > np.median(factors[:, :1])).astype(np.int64)
+    trees = sum(max(len(np.unique(column)), 2) - (len(np.unique(column)) == 2) for column in factors.T)
+    reference = trees * each(lambda: dci(codes, two, seed=seed))
+    return seconds + min(predicted, n) * ((_HALVES / 2 + 1) * fast + reference)
 
 
 def _score(
-    name: str,
-    score: Callable[[Array, Array], float],
-    images: int,
-    seed: int,
-    generator: np.random.Generator,
-    halves: int = _HALVES,
-    shuffles: int = 0,
-    most: float = 1.0,
-) -> dict[str, Any]:
-    """The score of all codes with their factors, its interval, and, with shuffles, the level of chance."""
-    every = np.arange(images)
-    value = score(every, every)
-    low, high = half_sample_interval(value, [score(rows, rows) for rows in half_samples(images, halves, seed)])
-    variables = with_interval(name, (), value, _within(low, high, most))
-    if shuffles:
-        variables[f"{name}_chance"] = (
-            (),
-            np.mean([score(every, generator.permutation(images)) for _ in range(shuffles)]),
-        )
-    return variables
+    key: str, scorer: _Scorer, codes: Array, factors: Array, seed: int, generator: np.random.Generator, origin: str
+) -> tuple[dict[str, Any], str]:
+    """Computes a score of all codes with its interval and level of chance, and says how."""
+
+    def score(rows: Array, partners: Array) -> float:
+        return _or_reason(lambda: scorer.score(codes[rows], factors[partners], seed))[0]
+
+    value, reason = _or_reason(lambda: scorer.score(codes, factors, seed))
+    low, high = half_sample_interval(
+        value, [score(rows, rows) for rows in half_samples(len(codes), scorer.halves, seed)]
+    )
+    variables = with_interval(key, (), value, _within(key, low, high))
+    if scorer.shuffles:
+        shuffled = [score(np.arange(len(codes)), generator.permutation(len(codes))) for _ in range(scorer.shuffles)]
+        variables[f"{key}_chance"] = ((), np.mean(shuffled))
+    return variables, f"{origin}{scorer.method}" if np.isfinite(value) else f"not computed: {reason}"
 
 
-def _within(low: Any, high: Any, most: float) -> Interval:
-    """An interval cut at the ends of the score's range."""
-    return np.asarray(np.maximum(low, 0.0)), np.asarray(np.minimum(high, most))
+def _dci(
+    codes: Array, factors: Array, seed: int, generator: np.random.Generator, advance: Callable[[float], None]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Computes DCI by the reference, its intervals and chance by the fast estimator, and says how."""
 
+    def fast(rows: Array, partners: Array) -> Array:
+        advance(1)
+        try:
+            scored = dci(codes[rows], factors[partners], estimator=_FAST, seed=seed)
+        except VaelensError:  # a half may hold one value of every factor
+            return np.full(len(DCI_SCORES), np.nan)
+        return np.array([getattr(scored, key.removeprefix("dci_")) for key in DCI_SCORES])
 
-def _dci_scores(codes: Array, factors: Array, seed: int) -> Array:
+    halves = np.stack([fast(rows, rows) for rows in half_samples(len(codes), _HALVES, seed)])
+    chance = fast(np.arange(len(codes)), generator.permutation(len(codes)))
     try:
-        scored = dci(codes, factors, estimator=_FAST, seed=seed)
-    except VaelensError:  # a half may hold one value of every factor
-        return np.full(len(DCI_SCORES), np.nan)
-    return np.array([getattr(scored, name) for name in DCI_SCORES])
+        scored = dci(codes, factors, seed=seed)
+    except VaelensError as error:  # no factor varies
+        nothing = np.full((codes.shape[1], factors.shape[1]), np.nan)
+        variables: dict[str, Any] = {"importance": (("latent", "factor"), nothing)}
+        for key in DCI_SCORES:
+            variables |= with_interval(key, (), np.nan, (np.array(np.nan), np.array(np.nan))) | {
+                f"{key}_chance": np.nan
+            }
+        return variables, dict.fromkeys((*DCI_SCORES, "importance"), f"not computed: {_reason(error)}")
+    variables = {"importance": (("latent", "factor"), scored.importance)}
+    value = np.array([getattr(scored, key.removeprefix("dci_")) for key in DCI_SCORES])
+    low, high = half_sample_interval(value, halves)
+    for k, key in enumerate(DCI_SCORES):
+        variables |= with_interval(key, (), value[k], _within(key, low[k], high[k]))
+        variables[f"{key}_chance"] = chance[k]
+    method = f"{scored.estimator}, {scored.n_train} training and {scored.n_test} test codes, seed {seed}; interval and "
+    how = dict.fromkeys((*DCI_SCORES, "importance"), f"{method}chance by {_FAST}")
+    if np.isnan(scored.disentanglement):
+        how["dci_disentanglement"] = "not computed: it compares factors, and only 1 varies"
+    if np.isnan(scored.completeness):
+        how["dci_completeness"] = "not computed: it compares latents, and there is only 1"
+    return variables, how
+
+
+def _within(key: str, low: Any, high: Any) -> Interval:
+    """Cuts an interval at the ends of the score's range."""
+    least, most = METRICS[key].range
+    return np.asarray(np.maximum(low, least)), np.asarray(np.minimum(high, most))
 
 
 def _standardised(codes: Array) -> Array:
-    """Each latent with mean 0 and standard deviation 1; one that is constant 0."""
+    """Gives each latent mean 0 and standard deviation 1, and makes a constant one 0."""
     codes = np.asarray(codes, dtype=np.float64)
     spread = codes.std(axis=0)
     return (codes - codes.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def _or_nan(score: Callable[[], float]) -> float:
-    """NaN where a score is not defined: one latent alone, one factor that varies."""
+def _or_reason(score: Callable[[], float]) -> tuple[float, str]:
+    """Computes a score, or says why it is not defined, as for one latent alone."""
     try:
-        return score()
-    except VaelensError:
-        return float("nan")
+        return score(), "it is not defined for these codes and factors"
+    except VaelensError as error:
+        return float("nan"), _reason(error)
+
+
+def _reason(error: VaelensError) -> str:
+    """Takes from an error what came and what was expected, without what to do."""
+    return "; ".join(str(error).split("; ")[:2])

@@ -14,7 +14,7 @@ _PIXELS = ("channel", "height", "width")
 
 
 def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Dataset:
-    """Originals and reconstructions of some images, and the first one under interventions.
+    """Makes originals and reconstructions of some images, and the first one under interventions.
 
     Args:
         lens: the lens.
@@ -42,24 +42,24 @@ def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Da
         positions = np.sort(np.argsort(-swap["ces"].values, kind="stable")[:_POSITIONS])
         variables["swapped"] = (
             ("position", "swap", *_PIXELS),
-            _swapped(lens, x, positions, swap.attrs["images"], seed),
+            _swapped(lens, x, positions, int(swap.attrs["images"]), seed),
         )
         coords["position"] = positions
     return xr.Dataset(variables, coords)
 
 
 def _swapped(lens: Lens, x: Tensor, positions: np.ndarray, images: int, seed: int) -> np.ndarray:
-    """The first image under the very swaps whose effects were measured: which code comes in hangs on all images."""
+    """Decodes the first image under the very swaps whose effects were measured, which depend on all images."""
     plan = replacements("swap", codes_of(lens, x[:images], seed=seed), None, seed)
-    draws = len(plan.labels)
+    swaps = len(plan.labels)
     return np.stack(
         [
-            np.concatenate([_array(lens.decode(plan.changed(slice(0, 1), position, k))) for k in range(draws)])
+            np.concatenate([_array(lens.decode(plan.changed(slice(0, 1), position, k))) for k in range(swaps)])
             for position in positions.tolist()
         ]
     )
 
 
 def _array(pictures: Tensor) -> np.ndarray:
-    """Pictures in single precision: NumPy has no bfloat16."""
+    """Turns pictures to single precision, since NumPy has no bfloat16."""
     return pictures.float().cpu().numpy()

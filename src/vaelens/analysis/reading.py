@@ -18,7 +18,7 @@ _SCORES = ("specificity", "specificity_normalised")
 def reading(
     lens: Lens, x: Tensor, labels: Array, names: Sequence[str], reader: Any, swept: int, seed: int, progress: Any
 ) -> xr.Dataset:
-    """Level 2 over the factors that a reader reads, and how often it reads a reconstruction right.
+    """Measures which factors each latent changes, and how often the reader reads a reconstruction right.
 
     Args:
         lens: the lens.
@@ -37,24 +37,23 @@ def reading(
     """
     effects = latent_effects(lens, x[:swept], over=FACTORS, reader=reader, seed=seed, progress=progress)
     means = [f"{score}{of}" for score in _SCORES for of in ("", "_mean", "_active_mean")]
-    found = effects[[f"{name}{end}" for name in ("factor_effect", *means) for end in ("", "_low", "_high")]]
+    read = effects[[f"{name}{end}" for name in ("factor_effect", *means) for end in ("", "_low", "_high")]]
     right = _read_right(lens, x, labels, names, reader, seed)
-    mean, low, high = (np.array([one[end] for one in right]) for end in range(3))
-    return found.assign(with_interval("read_right", ("factor",), mean, (low, high)))
+    mean, low, high = (np.array([ends[k] for ends in right]) for k in range(3))
+    return read.assign(with_interval("read_right", ("factor",), mean, (low, high)))
 
 
 def _read_right(
     lens: Lens, x: Tensor, labels: Array, names: Sequence[str], reader: Any, seed: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Of each factor that is read, the fraction read right and the ends of its interval."""
+    """Counts the fraction of each factor that is read right, with the ends of its interval."""
     columns = [list(names).index(factor) if factor in names else None for factor in reader.factors]
     tallies = [BootstrapMean((), seed=seed) for _ in columns]
-    for chunk, known in zip(
-        x.split(lens.engine.rows), np.split(labels, range(lens.engine.rows, len(x), lens.engine.rows)), strict=True
-    ):
+    rows = lens.engine.rows
+    for chunk, labelled in zip(x.split(rows), np.split(labels, range(rows, len(x), rows)), strict=True):
         read = reader.read(lens.reconstruct(chunk).clamp(0, 1))
         for factor, column, tally in zip(reader.factors, columns, tallies, strict=True):
             if column is not None:
-                right = read[factor].argmax(dim=1).cpu().numpy() == known[:, column]
-                tally.update(right[known[:, column] >= 0].astype(float))
+                right = read[factor].argmax(dim=1).cpu().numpy() == labelled[:, column]
+                tally.update(right[labelled[:, column] >= 0].astype(float))
     return [(tally.mean, *tally.interval()) for tally in tallies]

@@ -1,17 +1,17 @@
-"""How many of an analysis's images each of its parts takes: fewer the dearer it is, and the more there is to change."""
+"""How many of an analysis's images each of its parts takes where there is time for all, fewer the more it costs."""
 
 from dataclasses import dataclass
 
 _NARROW = 12  # latents up to which a part takes its full share; beyond, images times latents stay as they are
 _FEW_POSITIONS = 8  # the same of the positions whose codes are swapped
-_MANY = 512  # images that the full share of the dearest parts is reckoned from, where there are no more
-_FEWEST = 16  # images that an interval can be drawn from
+_MANY = 512  # images that the full share of the most expensive parts is computed from, where there are no more
+_FEWEST = 16  # images that an interval can be estimated from
 _FEWEST_SCORED = 1024  # codes that a predictor of many latents can learn from
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Images of each part; of mediation and level 1 the pairs of each factor, of patching the pairs in all."""
+    """Images of each part, of mediation and level 1 the pairs of each factor, of patching the pairs in all."""
 
     latent: int
     modes: int
@@ -23,11 +23,11 @@ class Shares:
     responses: int
     swapped: int
     scored: int  # codes for MIG
-    predicted: int  # codes for DCI, whose predictors are dear
+    predicted: int  # codes for DCI, whose predictors are expensive
 
 
 def shares(images: int, latents: int, positions: int) -> Shares:
-    """Divide the work.
+    """Divides the work.
 
     Args:
         images: how many there are.

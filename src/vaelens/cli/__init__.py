@@ -1,4 +1,4 @@
-"""The front door: parse, call the public API, print. Every command ends with where its results are.
+"""The front door, which parses, calls the public API and prints. Every command ends with where its results are.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once. A command is a function in a file
 of its own and a name in `app`.

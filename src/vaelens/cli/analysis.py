@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
 from vaelens.cli.sources import load_lens, name_of_source
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
@@ -26,10 +26,23 @@ _OUT_HELP = (
     "Where analysis and report go; MODEL/analysis by default, runs/NAME/analysis where MODEL is no folder, NAME the "
     "function."
 )
+_MINUTES_HELP = (
+    "How long it may take: what each part costs is measured first, and as many images, and sites to patch, are taken "
+    "as there is time for."
+)
+_ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all by default."
+_SKIP_HELP = "Parts to leave out (repeatable)."
+_OVERWRITE_HELP = "Replace another analysis that is there, once this one is whole."
 _READER_HELP = (
     "Train a factor reader on the dataset first, once (some minutes; it is kept), and say which factors of the image "
     "each latent changes."
 )
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("it is empty; give a folder")
+    return Path(text).expanduser()
 
 
 def analyse(
@@ -37,33 +50,67 @@ def analyse(
     dataset: Dataset,
     root: Root = None,
     dataset_option: DatasetOptions = None,
-    out: Annotated[Path | None, typer.Option(help=_OUT_HELP)] = None,
+    out: Annotated[Path | None, typer.Option(help=_OUT_HELP, parser=_folder, metavar="DIR")] = None,
     images: Annotated[int, typer.Option(help="Images to measure on, at most.")] = 512,
     seed: Seed = 0,
+    minutes: Annotated[float | None, typer.Option(help=_MINUTES_HELP)] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="PART", help=_ONLY_HELP)] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="PART", help=_SKIP_HELP)] = None,
     reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an analysis that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=_OVERWRITE_HELP)] = False,
 ) -> None:
-    """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report."""
-    import vaelens as vl
-    from vaelens.report import sentences
+    """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report.
 
+    Each part is saved as it ends, and the same command goes on where it was cut off.
+    """
+    from vaelens.analysis.writing import writing
+
+    options = parse_options(dataset_option)
     target = _default_out(model) if out is None else out
-    ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
-    lens = load_lens(model, device)
-    _check_fit(lens, ds)
-    _check_free(target, overwrite)
-    reads = vl.factor_reader(ds, device=device) if reader else None
-    if reads is not None:
-        print(reads)
-    analysis = vl.analyse(lens, ds, n=images, seed=seed, reader=reads)
-    analysis.save(target, overwrite=overwrite)
-    report = analysis.report(target / "report.html")
+    with writing(target):  # before anything that takes time
+        import vaelens as vl
+        from vaelens.analysis.run import selected_parts
+
+        parts = {"only": _split(only), "skip": _split(skip)}
+        selected_parts(**parts)
+        lens = load_lens(model, device)
+        ds = vl.load_dataset(dataset, root=root, **options)
+        print_notes(ds)
+        _check_fit(lens, ds)
+        reads = vl.factor_reader(ds, device=device) if reader else None
+        if reads is not None:
+            print(reads, flush=True)
+        asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
+        _explain(lens, ds, target, asked)
+
+
+def _explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any]) -> None:
+    """Analyses into a folder, reports there, and prints what was found."""
+    import vaelens as vl
+    from vaelens.analysis.folder import AnalysisFolder
+    from vaelens.analysis.whole_file import write_whole
+    from vaelens.report import sentences
+    from vaelens.report.pages import page
+
+    was_whole = not asked["overwrite"] and AnalysisFolder(target).is_whole
+    analysis = vl.analyse(lens, ds, folder=target, **asked)
+    content, report = page(analysis), target / "report.html"
+    if was_whole and report.exists() and report.read_bytes() == content:
+        raise VaelensError(
+            f"{str(target)!r} holds this very analysis and its report already; give another --out, or --overwrite"
+        )
+    write_whole(report, content)
     _print_scores(analysis)
     for sentence in sentences(analysis):
         print(f"· {sentence}")
     print(f"analysis: {target}")
     print(f"report: {report}")
+
+
+def _split(names: Sequence[str] | None) -> list[str] | None:
+    """Names that stand alone or side by side, with commas between them."""
+    return [name.strip() for text in names for name in text.split(",")] if names else None
 
 
 def _default_out(model: str) -> Path:
@@ -72,10 +119,10 @@ def _default_out(model: str) -> Path:
 
 
 def _check_fit(lens: "Lens", ds: "FactorDataset") -> None:
-    given = _shape(ds.image_shape)
-    if lens.image_shape is not None and tuple(lens.image_shape) != tuple(ds.image_shape):
+    shape = _shape(ds.image_shape)
+    if not lens.takes_any_size and tuple(lens.image_shape) != tuple(ds.image_shape):
         raise VaelensError(
-            f"the model takes images of {_shape(lens.image_shape)}, {ds.name} has {given}; name the dataset that it "
+            f"the model takes images of {_shape(lens.image_shape)}, {ds.name} has {shape}; name the dataset that it "
             "was trained on"
         )
     image, _ = ds.sample(1, seed=0)
@@ -83,16 +130,8 @@ def _check_fit(lens: "Lens", ds: "FactorDataset") -> None:
         lens.reconstruct(image)
     except Exception as error:  # whatever a model raises on images of another shape
         raise VaelensError(
-            f"the {lens.describe()['model']} does not fit {ds.name}, whose images are {given}: {reason(error)}"
+            f"the {lens.describe()['model']} does not fit {ds.name}, whose images are {shape}: {reason(error)}"
         ) from error
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    """Refuse before the work, not after it."""
-    if out.is_file():
-        raise VaelensError(f"{str(out)!r} is a file; give a folder")
-    if (out / "effects.nc").exists() and not overwrite:
-        raise VaelensError(f"{str(out)!r} holds an analysis already; give another --out, or --overwrite")
 
 
 def _shape(shape: Sequence[int]) -> str:
@@ -101,7 +140,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 def _print_scores(analysis: "Analysis") -> None:
     table = Table("score", "value", "95 % interval", "how it was made")
-    for name, row in analysis.scores.iterrows():
-        interval = "" if row["low"] != row["low"] else f"{row['low']:.4g} to {row['high']:.4g}"
-        table.add_row(str(name), f"{row['value']:.4g}", interval, str(row["made"]))
+    for _, score in analysis.scores.iterrows():
+        interval = "" if score["low"] != score["low"] else f"{score['low']:.4g} to {score['high']:.4g}"
+        table.add_row(str(score["label"]), f"{score['value']:.4g}", interval, str(score["made"]))
     Console().print(table)

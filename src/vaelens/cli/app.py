@@ -1,4 +1,4 @@
-"""The application: its commands, and how it ends: errors and warnings are one line, interruptions say how to go on."""
+"""The application and its commands. Errors and warnings are one line, interruptions say how to go on."""
 
 import sys
 import warnings
@@ -22,7 +22,7 @@ class _Interrupted(Exception):
 
 
 class _Commands(TyperGroup):
-    """The commands; Typer would turn Ctrl-C into an exit status without a word."""
+    """The commands, whose Ctrl-C Typer would turn into an exit status without a word."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -57,7 +57,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """The options of every command; `main` reads --debug, wherever it stands."""
+    """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
 for command in (quickstart, train, analyse, models):
@@ -66,20 +66,28 @@ app.add_typer(data)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: errors are one line on standard error, with exit status 1, or 2 for wrong usage."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
+    """Run the command line.
+
+    Errors are one line on standard error, with exit status 1, or 2 for wrong usage.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
     try:
-        command = [argument for argument in given if argument != "--debug"]
+        command = [word for word in words if word != "--debug"]
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             status = app(command, standalone_mode=False, prog_name="vaelens")
+        sys.stdout.flush()  # what cannot be written is an error, not a note at exit
         sys.exit(status if isinstance(status, int) else 0)
     except _Interrupted as stop:
         _fail(str(stop), 130)
+    except SystemExit as stop:  # of SIGTERM, with a sentence
+        if isinstance(stop.code, str):
+            _fail(stop.code, 143)
+        raise
     except _UsageError as error:
         help_of = error.ctx.command_path if error.ctx else "vaelens"
-        _fail(f"{error.format_message()} See {help_of} --help.", 2)
+        _fail(f"{error.format_message().rstrip('.')}. See {help_of} --help.", 2)
     except (VaelensError, OSError) as error:
         if debug:
             raise

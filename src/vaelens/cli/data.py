@@ -1,4 +1,4 @@
-"""`vaelens data`: which datasets there are, and how to get, check and take in their official files."""
+"""`vaelens data`, which lists datasets, and gets, checks and takes in their official files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ Variant = Annotated[str | None, typer.Option(help="mpi3d: toy, realistic, real o
 
 @data.command("list")
 def list_datasets(root: Root = None) -> None:
-    """List every dataset: what it is, whether it is there, its size and licence (`fetch` tells the terms in full)."""
+    """List every dataset, whether it is there, its size and licence (`fetch` tells the terms in full)."""
     import inspect
 
     from rich.box import SIMPLE_HEAD
@@ -41,16 +41,16 @@ def list_datasets(root: Root = None) -> None:
             continue
         source = SOURCES[name]
         variants = [variant for variant in source.variants if is_there(name, place, variant)]
-        there = ", ".join(variants) or ("yes" if not source.variants and is_there(name, place) else "no")
+        presence = ", ".join(variants) or ("yes" if not source.variants and is_there(name, place) else "no")
         size = source.size + ("\nby hand" if source.agreement else "")
-        table.add_row(name, entry.summary, there, size, source.licence.partition(",")[0])
+        table.add_row(name, entry.summary, presence, size, source.licence.partition(",")[0])
     Console().print(table)
     print(f"files are looked for in: {place}")
 
 
 @data.command()
 def fetch(name: Name, root: Root = None, variant: Variant = None) -> None:
-    """Download a dataset's official files; a download that was stopped goes on."""
+    """Download a dataset's official files, going on with a download that was stopped."""
     from vaelens.data.files.download import fetch
 
     for path in fetch(name, root, variant):

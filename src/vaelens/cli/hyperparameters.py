@@ -1,4 +1,4 @@
-"""The options of `vaelens train` that come from the catalogue: one for each hyperparameter of any objective."""
+"""The options of `vaelens train` that come from the catalogue, one for each hyperparameter of any objective."""
 
 import inspect
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def takes_hyperparameters(command: Command) -> Command:
 
 
 def describe(hyperparameter: Hyperparameter) -> str:
-    """Meaning, default and range of a hyperparameter, in one line."""
+    """Describes meaning, default and range of a hyperparameter in one line."""
     default = hyperparameter.default
     shown = default if isinstance(default, str) else f"{default:g}" if default < 10_000 else f"{default:.0f}"
     return f"{hyperparameter.meaning} (default {shown}; {hyperparameter.range})"

@@ -1,4 +1,4 @@
-"""`vaelens models`: the objectives a model can be trained by, with their formulas, hyperparameters and sources."""
+"""`vaelens models` lists the objectives a model can be trained by, with formulas, hyperparameters and sources."""
 
 from rich import box
 from rich.console import Console, Group
@@ -9,7 +9,7 @@ from vaelens.models.catalogue import CATALOGUE, Objective
 
 
 def models() -> None:
-    """List what a model can be trained by: formula, source, hyperparameters."""
+    """List what a model can be trained by, with formulas, sources and hyperparameters."""
     table = Table(
         "model",
         "what it minimises; source; hyperparameters: default, meaning, range",
@@ -39,8 +39,10 @@ def _entry(objective: Objective) -> Group:
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True)
         grid.add_column()
-        for one in objective.hyperparameters:
-            default = one.default if isinstance(one.default, str) else f"{one.default:.10g}"
-            grid.add_row(Text(one.name, style="cyan"), default, f"{one.meaning}; {one.range}")
+        for hyperparameter in objective.hyperparameters:
+            default = hyperparameter.default
+            shown = default if isinstance(default, str) else f"{default:.10g}"
+            name = Text(hyperparameter.name, style="cyan")
+            grid.add_row(name, shown, f"{hyperparameter.meaning}; {hyperparameter.range}")
         lines.append(grid)
     return Group(*lines)

@@ -3,18 +3,23 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vaelens.errors import VaelensError
+from vaelens.paths import user_path
+
+if TYPE_CHECKING:
+    from vaelens.data import FactorDataset
 
 Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: a name that vaelens data list has.")]
 Root = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="The folder that datasets' files are kept in; VAELENS_DATA, or the user's data folder by default."
+        metavar="PATH",
+        help="The folder that datasets' files are kept in; VAELENS_DATA, or the user's data folder by default.",
     ),
 ]
 DatasetOptions = Annotated[
@@ -25,11 +30,24 @@ DatasetOptions = Annotated[
         help="An option of the dataset, such as size=64 of folder or variant=real of mpi3d (repeatable).",
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace what --out holds of a run; it stays whole until the new one is done."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
-    """The dataset's options: numbers, true, false, null and lists as JSON writes them, everything else as text.
+def given_root(root: str | None) -> Path | None:
+    """Resolves --root, where it was given.
+
+    Raises:
+        VaelensError: if it is empty, or no path.
+    """
+    return None if root is None else user_path("--root", root)
+
+
+def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Parses the dataset's options, which are read as JSON where they are JSON, and as text otherwise.
 
     Raises:
         VaelensError: if one is not of the form NAME=VALUE, or given twice.
@@ -39,7 +57,7 @@ def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
         {'size': 64, 'crop': [0, 0, 100, 100], 'split': 'train'}
     """
     options: dict[str, Any] = {}
-    for text in given or ():
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not name or not equals or name in options:
             raise VaelensError(f"--dataset-option is {text!r}; expected NAME=VALUE, each name once, such as size=64")
@@ -47,4 +65,14 @@ def parse_options(given: Sequence[str] | None) -> dict[str, Any]:
             options[name] = json.loads(value)
         except ValueError:
             options[name] = value
+        except RecursionError as error:
+            raise VaelensError(
+                f"--dataset-option {name} nests too deeply; expected a number, a text or a list"
+            ) from error
     return options
+
+
+def print_notes(ds: "FactorDataset") -> None:
+    """Print what of the user's files was taken and what was passed over; nothing of a dataset that is built in."""
+    for note in ds.notes:
+        print(note)

@@ -1,25 +1,58 @@
-"""`vaelens quickstart`: train, explain and report on built-in data, in minutes."""
+"""`vaelens quickstart` trains, explains and reports on built-in data, in minutes."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vaelens.cli.analysis import analyse
-from vaelens.cli.options import Seed
-from vaelens.cli.training import train
+from vaelens.cli.options import Overwrite, Seed
+from vaelens.cli.training import fit, print_terms
+from vaelens.errors import VaelensError
+from vaelens.paths import user_path
 
 _STEPS, _IMAGES = 1200, 256
+_DATASET = "sprites"
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option(help="Where model, analysis and report go.")] = Path("runs/quickstart"),
+    out: Annotated[str, typer.Option(metavar="PATH", help="Where model, analysis and report go.")] = "runs/quickstart",
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a small VAE on the built-in sprites, explain it, and write a report.
 
     A run that was interrupted goes on where it stopped.
     """
-    interrupted = (out / "checkpoints" / "last.safetensors").exists()
-    train(out, dataset="sprites", model="vae", steps=_STEPS, seed=seed, resume=interrupted)
-    analyse(str(out), dataset="sprites", images=_IMAGES, seed=seed, overwrite=True)
+    import vaelens as vl
+    from vaelens.models.run_folder import is_begun, is_replaced, run_folder
+
+    folder = user_path("--out", out)
+    resume = is_begun(folder) and not overwrite
+    if not (overwrite or is_replaced(folder)):
+        _check_analysis(folder / "analysis", seed)
+    with run_folder(folder, resume, overwrite) as place:
+        ds = vl.load_dataset(_DATASET)
+        vae = vl.build_model("vae", ds.image_shape, seed=seed)
+        without = " without --overwrite" if overwrite else ""
+        result = fit(vae, ds, place, f"by the same command{without}", steps=_STEPS, seed=seed, resume=resume)
+    print_terms(vae, result)
+    analyse(str(folder), dataset=_DATASET, images=_IMAGES, seed=seed, overwrite=True)
+
+
+def _check_analysis(folder: Path, seed: int) -> None:
+    """Refuses to replace an analysis that is not this command's own."""
+    record = folder / "provenance.json"
+    if not record.is_file():
+        return
+    try:
+        provenance = json.loads(record.read_text(encoding="utf-8"))
+        own = (provenance["seed"], provenance["images"], provenance["dataset"]["name"]) == (seed, _IMAGES, _DATASET)
+    except (ValueError, LookupError, TypeError):
+        own = False
+    if not own:
+        raise VaelensError(
+            f"{str(folder)!r} holds an analysis that quickstart did not make with this seed; give another --out, or "
+            "--overwrite"
+        )

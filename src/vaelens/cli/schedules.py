@@ -1,4 +1,4 @@
-"""The options of `vaelens train` for schedules: NAME=STEPS, an option for each kind."""
+"""The options of `vaelens train` for schedules, one for each kind, as NAME=STEPS."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from vaelens.errors import VaelensError
 if TYPE_CHECKING:
     from vaelens.models.schedules import Schedule
 
+_DIGITS = 18  # of a number of steps; Python reads no number of thousands
 _PANEL = "Schedules of lr, or of a weight such as beta (repeatable)"
 
 WarmUps = Annotated[
@@ -34,22 +35,22 @@ CosineDecays = Annotated[
 def parse_schedules(
     warm_ups: Sequence[str] | None, cycles: Sequence[str] | None, cosine_decays: Sequence[str] | None
 ) -> list["Schedule"]:
-    """The schedules that the options ask for.
+    """Makes the schedules that the options ask for.
 
     Raises:
         VaelensError: if one is not of the form NAME=STEPS.
     """
-    given = [
+    options = [
         *(("--warm-up", "WarmUp", text) for text in warm_ups or ()),
         *(("--cyclical", "Cyclical", text) for text in cycles or ()),
         *(("--cosine-decay", "CosineDecay", text) for text in cosine_decays or ()),
     ]
-    return [_parse(*one) for one in given]
+    return [_parse(*option) for option in options]
 
 
 def _parse(option: str, kind: str, text: str) -> "Schedule":
     name, _, steps = text.partition("=")
-    if not name or not steps.isdecimal():
+    if not name or not steps.isdecimal() or len(steps) > _DIGITS:
         raise VaelensError(f"{option} is {text!r}; expected a name and a number of steps, such as beta=1000")
     import vaelens as vl
 

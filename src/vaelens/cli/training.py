@@ -1,4 +1,4 @@
-"""`vaelens train`: a model from a dataset, in a folder."""
+"""`vaelens train` makes a model from a dataset, in a folder."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelens.cli.hyperparameters import LATENT_DIM_HELP, MODEL_HELP, takes_hyperparameters
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options
+from vaelens.cli.options import (
+    Dataset,
+    DatasetOptions,
+    Device,
+    Overwrite,
+    Root,
+    Seed,
+    given_root,
+    parse_options,
+    print_notes,
+)
 from vaelens.cli.schedules import CosineDecays, Cycles, WarmUps, parse_schedules
 from vaelens.errors import VaelensError
+from vaelens.paths import user_path
 from vaelens.version import __version__
+from vaelens.writing import written_whole
 
 if TYPE_CHECKING:
+    from vaelens.data import FactorDataset
     from vaelens.models import VAE, TrainingResult
 
 _MOST_SHOWN = 16  # latents whose KL is printed
@@ -20,7 +33,7 @@ _MOST_SHOWN = 16  # latents whose KL is printed
 
 @takes_hyperparameters
 def train(
-    out: Annotated[Path, typer.Option(help="The folder for model, checkpoint and log.")],
+    out: Annotated[str, typer.Option(metavar="PATH", help="The folder for model, checkpoint and log.")],
     dataset: Dataset = "sprites",
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "vae",
     steps: Annotated[int, typer.Option(help="Optimisation steps, at least 1.")] = 3000,
@@ -35,6 +48,7 @@ def train(
     root: Root = None,
     dataset_option: DatasetOptions = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    overwrite: Overwrite = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log for TensorBoard too (needs tensorboard).")
     ] = False,
@@ -45,44 +59,80 @@ def train(
 ) -> None:
     """Train a VAE and save it as a folder of config.json and model.safetensors."""
     import vaelens as vl
+    from vaelens.models.run_folder import run_folder
 
-    schedules = parse_schedules(warm_up, cyclical, cosine_decay)
-    given = {name: value for name, value in hyperparameters.items() if value is not None}
-    ds = vl.load_dataset(dataset, root=root, **parse_options(dataset_option))
-    vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **given)
-    result = vl.train(
-        vae,
-        ds,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        device=device,
-        folder=out,
-        resume=resume,
-        logger=_tensorboard(out) if tensorboard else None,
-        callbacks=schedules,
-    )
-    vae.save_pretrained(out)
+    folder = user_path("--out", out)
+    values: dict[str, Any] = {name: value for name, value in hyperparameters.items() if value is not None}
+    with run_folder(folder, resume, overwrite) as place:
+        schedules = parse_schedules(warm_up, cyclical, cosine_decay)
+        ds = vl.load_dataset(dataset, root=given_root(root), **parse_options(dataset_option))
+        print_notes(ds)
+        vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **values)
+        result = fit(
+            vae,
+            ds,
+            place,
+            f"by the same command with --resume{' in place of --overwrite' if overwrite else ''}",
+            steps=steps,
+            batch_size=batch_size,
+            lr=lr,
+            seed=seed,
+            device=device,
+            resume=resume,
+            logger=_tensorboard(place) if tensorboard else None,
+            callbacks=schedules,
+        )
+    print_terms(vae, result)
+    print(f"model: {folder}")
+
+
+def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: Any) -> "TrainingResult":
+    """Trains a model in the folder of a run, and leaves it there with a record of how it was made.
+
+    Args:
+        vae: what is trained.
+        ds: what it is trained on.
+        place: where the run works.
+        advice: what to do after an interruption to go on.
+        **options: those of `vl.train`.
+
+    Raises:
+        VaelensError: as `vl.train`.
+        KeyboardInterrupt: at Ctrl-C, with the advice.
+        SystemExit: at SIGTERM, likewise.
+    """
+    import vaelens as vl
+    from vaelens.models.interruption import TrainingInterrupted
+
+    try:
+        result = vl.train(vae, ds, folder=place, **options)
+    except TrainingInterrupted as stop:
+        raise KeyboardInterrupt(stop.interruption.tell(advice)) from stop
+    except SystemExit as stop:
+        if isinstance(stop.__cause__, TrainingInterrupted):
+            raise SystemExit(stop.__cause__.interruption.tell(advice)) from stop
+        raise
+    vae.save_pretrained(place)
     record = {
         "vaelens": __version__,
         "model": vae.config,
         "dataset": ds.describe(),
         "steps": result.steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "schedules": {schedule.name: schedule.describe() for schedule in schedules},
-        "seed": seed,
+        **{name: options[name] for name in ("batch_size", "lr") if name in options},
+        "schedules": {schedule.name: schedule.describe() for schedule in options.get("callbacks", ())},
+        "seed": options["seed"],
         "device": result.device,
+        "threads": result.threads,
         "terms": result.terms,
         "kl_per_latent": result.kl_per_latent,
     }
-    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    _print_terms(vae, result)
-    print(f"model: {out}")
+    with written_whole(place) as unfinished:
+        (unfinished / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return result
 
 
-def _print_terms(vae: "VAE", result: "TrainingResult") -> None:
+def print_terms(vae: "VAE", result: "TrainingResult") -> None:
+    """Prints what came of a training."""
     terms = dict(result.terms)
     error, active, perplexity = (terms.pop(name, None) for name in ("squared_error", "active_latents", "perplexity"))
     print(f"{result.steps} steps; at the end: {', '.join(f'{name} {value:.4g}' for name, value in terms.items())}")

@@ -1,14 +1,16 @@
-"""Images with known generative factors: built in, from official files, or the user's own."""
+"""Images with known generative factors, built in, from official files, or the user's own."""
 
-from vaelens.data.catalogue import DATASETS, load_dataset
+from vaelens.data.catalogue import DATASETS
 from vaelens.data.causal.dataset import CausalDataset
 from vaelens.data.causal.garden import Garden
 from vaelens.data.causal.pendulum import Pendulum
-from vaelens.data.causal.structural_model import StructuralModel, Variable
+from vaelens.data.causal.structural_model import StructuralModel
+from vaelens.data.causal.variable import Variable
 from vaelens.data.dataset import FactorDataset
 from vaelens.data.digits import Digits
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.grid import GridDataset
+from vaelens.data.loading import load_dataset
 from vaelens.data.official.celeba import CelebA
 from vaelens.data.official.dsprites import DSprites
 from vaelens.data.official.mpi3d import MPI3D

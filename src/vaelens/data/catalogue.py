@@ -1,6 +1,5 @@
 """The datasets that can be loaded by name. A new one is one line here."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +16,6 @@ from vaelens.data.own.array_file import ArrayFile
 from vaelens.data.own.folder import FolderDataset
 from vaelens.data.rendered.room import Room
 from vaelens.data.rendered.sprites import Sprites
-from vaelens.errors import VaelensError, unknown
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Entry:
 
 
 DATASETS: dict[str, Entry] = {
-    "sprites": Entry(Sprites, "2-D shapes at all scales, orientations and positions, drawn as dSprites draws them"),
+    "sprites": Entry(Sprites, "2-D shapes at all scales, orientations and positions, rendered as dSprites has them"),
     "room": Entry(Room, "an object in a coloured room at all hues, scales, shapes and angles, as in 3DShapes"),
     "pendulum": Entry(Pendulum, "a pendulum, a light and the shadow they cause: a structural causal model"),
     "garden": Entry(Garden, "cloud, rain, pond, sun and flower: a causal model with a fork, a chain and a collider"),
@@ -47,41 +45,3 @@ DATASETS: dict[str, Entry] = {
     "folder": Entry(FolderDataset, "your own pictures in a folder, with a table of labels if you have one"),
     "array": Entry(ArrayFile, "your own images in an .npy or .npz file, with factor values if you have them"),
 }
-
-
-def load_dataset(name: object, root: object = None, **options: object) -> FactorDataset:
-    """A dataset by its name.
-
-    Args:
-        name: One of `DATASETS`.
-        root: The folder of a dataset that reads files, or of a folder with the dataset's name that holds them; by
-            default the one that the environment variable VAELENS_DATA names, else `data` in the user's data folder
-            of vaelens. The built-in datasets read none. What is rendered, decoded or converted is kept elsewhere, in
-            the cache folder: the one that VAELENS_CACHE names, else the user's cache folder of vaelens.
-        **options: The dataset's own options.
-
-    Returns:
-        The dataset.
-
-    Raises:
-        VaelensError: If there is no such dataset or option, or a root is given to a dataset that reads no files.
-
-    Example:
-        >>> load_dataset("sprites").factors.names
-        ('shape', 'scale', 'orientation', 'position_x', 'position_y')
-        >>> load_dataset("sprite")
-        Traceback (most recent call last):
-        vaelens.errors.VaelensError: unknown dataset 'sprite'; known: sprites, ...; did you mean 'sprites'?
-    """
-    if not isinstance(name, str) or name not in DATASETS:
-        raise unknown("dataset", name, DATASETS)
-    build = DATASETS[name].build
-    accepted = inspect.signature(build).parameters
-    if root is not None:
-        if "root" not in accepted:
-            raise VaelensError(f"{name} is built in and reads no files, got root={str(root)!r}; leave root out")
-        options["root"] = root
-    for option in options:
-        if option not in accepted:
-            raise unknown(f"option of {name}", option, [known for known in accepted if known != "root"])
-    return build(**options)

@@ -1,4 +1,4 @@
-"""Real handwritten digits, small enough to come with scikit-learn."""
+"""Real handwritten digits, few enough to come with scikit-learn."""
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Digits(ArrayDataset):
     name = "digits"
 
     def __init__(self) -> None:
-        from sklearn.datasets import load_digits  # here, since nothing else needs it and it is slow to import
+        from sklearn.datasets import load_digits  # slow to import, and nothing else needs it
 
         pixels, labels = map(np.asarray, load_digits(return_X_y=True))
         cells = np.pad(pixels.reshape(-1, 1, 8, 8) / 16, ((0, 0), (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))

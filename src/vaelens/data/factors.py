@@ -1,11 +1,14 @@
-"""The ground-truth generative factors of a dataset: what varies, over how many values, and what causes what."""
+"""The ground-truth generative factors of a dataset, which say what varies and what causes what."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import networkx as nx
+import numpy as np
 
+from vaelens.data.annotations import Name
 from vaelens.errors import VaelensError, unknown
 
 KINDS = ("ordinal", "circular", "categorical")
@@ -13,7 +16,7 @@ KINDS = ("ordinal", "circular", "categorical")
 
 @dataclass(frozen=True)
 class Factor:
-    """One generative factor; its values are the integers 0 … size - 1.
+    """One generative factor, whose values are the integers 0 … size - 1.
 
     Args:
         name: The factor's name, such as "scale".
@@ -62,9 +65,9 @@ class Factors:
     edges: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.names:
-            if self.names.count(name) > 1:
-                raise VaelensError(f"factor names must differ, got {name!r} more than once")
+        repeated = [name for name, count in Counter(self.names).items() if count > 1]
+        if repeated:
+            raise VaelensError(f"factor names must differ, got {repeated[0]!r} more than once")
         for name in (end for edge in self.edges for end in edge):
             self.index(name)
         if not nx.is_directed_acyclic_graph(self.graph):
@@ -72,29 +75,29 @@ class Factors:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The factors' names."""
+        """Lists the factors' names."""
         return tuple(factor.name for factor in self.items)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The factors' numbers of values."""
+        """Lists the factors' numbers of values."""
         return tuple(factor.size for factor in self.items)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The factors' kinds."""
+        """Lists the factors' kinds."""
         return tuple(factor.kind for factor in self.items)
 
     @cached_property
     def graph(self) -> nx.DiGraph:
-        """The true causal graph over the factors' names; frozen, so take a `.copy()` to change it."""
+        """Returns the true causal graph over the factors' names, frozen, so take a `.copy()` to change it."""
         graph = nx.DiGraph()
         graph.add_nodes_from(self.names)
         graph.add_edges_from(self.edges)
         return nx.freeze(graph)
 
-    def index(self, name: object) -> int:
-        """The column of the named factor.
+    def index(self, name: Name) -> int:
+        """Finds the column of the named factor.
 
         Raises:
             VaelensError: If no factor has that name; the message lists those that exist.
@@ -102,6 +105,22 @@ class Factors:
         if name not in self.names:
             raise unknown("factor", name, self.names)
         return self.names.index(name)
+
+    def checked_values(self, values: np.ndarray) -> np.ndarray:
+        """Checks whole numbers that stand for factor values, and returns them as int64 (n, K).
+
+        Raises:
+            VaelensError: If the shape is wrong, or a value is none of its factor's.
+        """
+        if values.ndim != 2 or values.shape[1] != len(self):
+            message = f"factor values must have shape (n, {len(self)}), got {values.shape}"
+            raise VaelensError(f"{message}; one column for each of {', '.join(self.names)}")
+        wrong = np.argwhere((values < 0) | (values >= np.array(self.sizes)))
+        if len(wrong):
+            row, k = wrong[0]
+            valid = f"factor {self.names[k]!r} takes values 0..{self.sizes[k] - 1}"
+            raise VaelensError(f"{valid}, got {values[row, k]} (row {row})")
+        return values.astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -1,11 +1,9 @@
-"""The record of images that differ in one factor, and a draw of such pairs, from which any part of them is had."""
+"""The record of pairs of images, which differ in one factor or, as controls, have the same value of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vaelens.shapes import FactorValues, Images
@@ -13,62 +11,32 @@ from vaelens.shapes import FactorValues, Images
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pairs:
-    """Pairs of images that differ in one factor; unpacks to `x, x2, f, f2`.
+    """Pairs of images that differ in one factor, which unpack to `x, x2, f, f2`.
 
     Attributes:
         x: The first images, (n, C, H, W) in [0, 1].
         x2: The second images, likewise.
         f: The first images' factor values, int64 (n, K).
         f2: The second images' factor values, likewise.
-        matched: Which pairs agree on all other factors, (n,). All do where the data is a full factor grid.
-        factor: The name of the factor that differs.
+        distance: How far the two images differ in the other factors, float32 (n,): the sum over them of a difference
+            from 0 to 1 each (see `FactorDataset.pairs`). All are 0 where the data is a full factor grid.
+        factor: The name of the factor that differs; of control pairs, the one that is the same.
     """
 
     x: Images
     x2: Images
     f: FactorValues
     f2: FactorValues
-    matched: Bool[Tensor, " n"]
+    distance: Float[Tensor, " n"]
     factor: str
+
+    @property
+    def matched(self) -> Bool[Tensor, " n"]:
+        """Says which pairs agree on all other factors, (n,)."""
+        return self.distance == 0
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.x, self.x2, self.f, self.f2))
 
     def __repr__(self) -> str:
         return f"Pairs(factor={self.factor!r}, n={len(self.x)}, matched={int(self.matched.sum())})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PairDraw:
-    """Pairs that were drawn, but whose images were not made yet: thousands cost a few numbers each.
-
-    Attributes:
-        first: what the first images are made from: their indices (n,) or factor values (n, K), whole numbers of
-            whatever type holds them.
-        second: likewise of the second images.
-        matched: which pairs agree on all other factors, (n,).
-        factor: the name of the factor that differs.
-        images: makes images from rows of `first` or `second`, given as int64.
-        factors: their factor values, likewise.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    matched: np.ndarray
-    factor: str
-    images: Callable[[np.ndarray], Images]
-    factors: Callable[[np.ndarray], FactorValues]
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    def __getitem__(self, rows: slice) -> Pairs:
-        first, second = (drawn[rows].astype(np.int64) for drawn in (self.first, self.second))
-        return Pairs(
-            self.images(first),
-            self.images(second),
-            self.factors(first),
-            self.factors(second),
-            torch.from_numpy(self.matched[rows]),
-            self.factor,
-        )

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vaelens.arguments import check_seed
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import checked_images
+from vaelens.observation import checked_images
 
 BLOCK = 64  # images that are changed at once
 

@@ -80,5 +80,5 @@ class _Gathered(Intervention):
     def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
         return self.values
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        return self.intervention.apply(current, given)
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        return self.intervention.apply(current, values)

@@ -5,10 +5,10 @@ The rooms above import from here alone. Nothing in it knows a dataset or a metri
 
 from vaelens.lens.cached_run import CODE, IMAGE, CachedRun, Counterfactuals
 from vaelens.lens.engine import Engine
-from vaelens.lens.images import checked_images
+from vaelens.lens.images import ImagesLike
 from vaelens.lens.interchange import NOTHING, SitePatch
 from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set, other_images
-from vaelens.lens.lens import ImagesLike, Lens
+from vaelens.lens.lens import Lens
 from vaelens.lens.memory import Whole, halving, in_chunks
 from vaelens.lens.regions import (
     Group,
@@ -51,7 +51,6 @@ __all__ = [
     "SitePatch",
     "Sites",
     "Whole",
-    "checked_images",
     "checked_unit",
     "halving",
     "has_units",

@@ -53,3 +53,14 @@ def clamp(values: Tensor, regions: Sequence[Region], activation: Tensor) -> Tens
 def first_result(result: Any) -> Tensor:
     """Return the posterior mean, of a pair; the result itself of one tensor."""
     return result[0] if isinstance(result, tuple | list) else result
+
+
+def in_own_memory(result: Any, copied: bool = False) -> Any:
+    """Return what a part returned, out of inference mode, and in memory of its own where that is asked for."""
+    if isinstance(result, Tensor):
+        return result.clone() if copied or result.is_inference() else result
+    if isinstance(result, tuple | list):
+        elements = [in_own_memory(element, copied) for element in result]
+        kind: Any = type(result)
+        return kind._make(elements) if hasattr(kind, "_make") else kind(elements)
+    return result

@@ -14,12 +14,13 @@ from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.cached_part import CachedPart, clamp, first_result
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
 from vaelens.lens.memory import halving
-from vaelens.lens.model_part import INPUT, RESULT, ModelPart, Sources
+from vaelens.lens.model_part import RESULT, ModelPart
 from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.quantisation import rows_that_differ
 from vaelens.lens.regions import Region
 from vaelens.lens.settings import SweepSettings
 from vaelens.lens.sites import LATENT, Sites
+from vaelens.lens.source_change import INPUT, Sources
 
 CODE, IMAGE = "code", "image"
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.description import name_of
 
 
 def checked_codes(z: Any, shape: tuple[int, ...] | None = None) -> Tensor:
@@ -28,3 +29,11 @@ def checked_codes(z: Any, shape: tuple[int, ...] | None = None) -> Tensor:
     if not torch.isfinite(codes).all():
         raise VaelensError("codes contain NaN or infinite values; give finite numbers")
     return codes
+
+
+def has_no_codes(model: nn.Module) -> VaelensError:
+    """The error where codes of a codebook are asked for of a continuous latent."""
+    return VaelensError(
+        f"the latent of this {name_of(model)} is continuous, so no position of it takes a code; a quantised one, such "
+        "as a vq-vae's, has codes"
+    )

@@ -1,18 +1,36 @@
 """The description of a model under a lens: what stands beside a number that was measured on it."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from vaelens.lens.adapters import library
+from vaelens.lens.sites import Sites
 from vaelens.models import VAE
 
 
 def name_of(module: nn.Module) -> str:
     """The objective of a vaelens VAE, the class of anything else."""
     return module.objective if isinstance(module, VAE) else type(module).__name__
+
+
+def printed(module: nn.Module, sites: Sites, execution: Mapping[str, str], codes: int | None) -> str:
+    """Print what a lens looks at: the model, the table of its sites, and how sweeps run each part.
+
+    Args:
+        module: the model.
+        sites: its sites.
+        execution: how sweeps run each part.
+        codes: how many codes its codebook has, None without one.
+    """
+    head = f"Lens on {name_of(module)}" + ("" if codes is None else f", quantised by {codes} codes")
+    ways = [f"sweeps run the {part} by {way}" for part, way in execution.items()]
+    bare = [part for part in execution if not sites.of(part)]
+    notes = [f"no layer that takes hooks runs in the {part}, so it has no sites" for part in bare]
+    return "\n".join([head, repr(sites), *ways, *notes])
 
 
 def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:

@@ -180,6 +180,14 @@ class Engine:
         """The codes of the codebook that one chunk of codes takes."""
         return self.parts.quantise(codes)
 
+    def quantise_in_chunks(self, codes: Tensor) -> Quantised:
+        """The codes of the codebook that any number of codes take."""
+        chunks = [self.quantise(chunk) for _, chunk in self.chunks(codes)]
+        embeddings, indices = (
+            torch.cat([getattr(chunk, name) for chunk in chunks]) for name in ("embedding", "indices")
+        )
+        return Quantised(embeddings, indices)
+
     def decoder_activations(self, codes: Tensor, sites: Collection[str], first_row: int = 0) -> Mapping[str, Tensor]:
         """The activations of some of the decoder's sites on one chunk of codes, (n, units, *positions)."""
         return self.parts.decoder_activations(codes, sites, self.precision, first_row)

@@ -121,7 +121,10 @@ class FunctionWatcher(TorchFunctionMode):
             return result
         _, key, names = self._followed.pop(id(source))
         if len(names) == 1:
-            return self._reached(key, result)
+            replaced = self._reached(key, result)
+            if result is not source or replaced is result:
+                return replaced
+            return result.copy_(replaced)  # what an in-place function returns may never be looked at
         self.follow(result, key, names[1:])
         return result
 

@@ -64,12 +64,12 @@ class Intervention(ABC):
         return None
 
     @abstractmethod
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
         """The units' new values.
 
         Args:
             current: the units' present values at the positions, (n, units, *positions).
-            given: the rows of `gather` for these images, or None.
+            values: the rows of `gather` for these images, or None.
         """
 
 
@@ -104,9 +104,9 @@ class Set(_Valued):
     def _value(self) -> Any:
         return self.value
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        assert given is not None, "a valued intervention gathers its value"
-        return given.expand_as(current)
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        assert values is not None, "a valued intervention gathers its value"
+        return values.expand_as(current)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +119,9 @@ class Add(_Valued):
     def _value(self) -> Any:
         return self.value
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        assert given is not None, "a valued intervention gathers its value"
-        return current + given
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        assert values is not None, "a valued intervention gathers its value"
+        return current + values
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +134,9 @@ class Scale(_Valued):
     def _value(self) -> Any:
         return self.factor
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        assert given is not None, "a valued intervention gathers its value"
-        return current * given
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        assert values is not None, "a valued intervention gathers its value"
+        return current * values
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +178,8 @@ class Ablate(Intervention):
             return values.mean(dim=0, keepdim=True)
         return values[other_images(len(base), self.seed)]
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        return torch.zeros_like(current) if given is None else given.expand_as(current)
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        return torch.zeros_like(current) if values is None else values.expand_as(current)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +207,9 @@ class Patch(Intervention):
     def gather(self, site: Site, base: Tensor | None) -> Tensor:
         return self.region(site).take(self._activation())
 
-    def apply(self, current: Tensor, given: Tensor | None) -> Tensor:
-        assert given is not None, "a patch gathers its source"
-        return given.expand_as(current)
+    def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
+        assert values is not None, "a patch gathers its source"
+        return values.expand_as(current)
 
     def _activation(self) -> Tensor:
         if isinstance(self.source, Tensor):

@@ -1,41 +1,39 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
-from vaelens.lens.codes import checked_codes
-from vaelens.lens.description import describe, name_of
+from vaelens.lens.codes import checked_codes, has_no_codes
+from vaelens.lens.description import describe, printed
 from vaelens.lens.engine import Engine
-from vaelens.lens.images import check_channels, checked_images
+from vaelens.lens.images import ImagesLike, example_for
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts
-from vaelens.lens.naming import Name, checked_names
+from vaelens.lens.naming import Name, SiteNames, checked_names
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
+from vaelens.observation import Observation, checked_images
 from vaelens.progress import check_progress
-
-ImagesLike = Tensor | NDArray[Any]  # (n, C, H, W) in [0, 1]
-SiteNames = Mapping[str, str | nn.Module | tuple[str | nn.Module, int]]
 
 
 class Lens:
     """Reads and replaces what happens inside a VAE, without changing it.
 
-    Whatever runs, the model's weights, train/eval modes and hooks and the global random state are afterwards what
-    they were before, also after an exception. The model runs in eval mode, without gradients.
+    Whatever runs, the model and the global random state are afterwards what they were before, also after an exception.
+    The model runs in eval mode, without gradients. Calls from several threads wait for each other.
 
     Args:
         model: a vaelens `VAE`, a Pythae model, a diffusers `AutoencoderKL` or `VQModel`, or any `torch.nn.Module`
@@ -52,22 +50,16 @@ class Lens:
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
             nearest code by default.
         sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
-            and a call number (0 is the first, through encode and then decode), or a found site's name, which it
-            replaces. A text that is both a site's name and a path is the site's.
-        precision: what sweeps compute in: "fp32" (the model's own type), or "bf16", whose measured error stands beside
-            each result.
+            and a call number (0 is the first, through encode and then decode), or a site's name, which it replaces.
+        precision: of sweeps: "fp32" (the model's own type), or "bf16", whose measured error stands beside each result.
         execution: how sweeps run the model: "auto" (as a graph by torch.fx or torch.export, of which only what an
             intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
             rounding; `lens.execution` says which it is, and why.
         progress: while the sites of a large model are found, whether to show a bar on standard error, or a function of
             (thirds done, 3).
 
-    Of a known model images are in [0, 1] whatever it takes inside, and the latent is its own: that of an
-    `AutoencoderKL` is not multiplied by `scaling_factor`; with a flow it is the code before it, which `decode` runs.
-
-    A quantised latent's site holds the embedding before quantisation; whatever is decoded is quantised first, in a way
-    that does not depend on the chunk (the nearest code in float64, where the model may take float32: the two differ
-    only where two codes are as near to within the model's rounding).
+    Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
+    flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
 
     A site's activation is what the stage's last nonlinearity or layer returns, be it a module, a function or a
     tensor's method. The units of attention and of recurrent layers are their channels, and the tokens or steps their
@@ -75,12 +67,11 @@ class Lens:
 
     Rows that draw random numbers (dropout that stays on, a latent that the decoder samples) share their draws between
     base and counterfactual run; rows that influence one another are always run in the chunks in which `run` runs them.
-    Calls from several threads wait for each other.
 
     Raises:
-        VaelensError: a model of unknown kind without `encode` and `decode`, or one that cannot be taken apart; parts
-            that do not fit together, or hand something over that is not in the code; no example where the model states
-            no shape; a name in use, or of what is no submodule, never runs, runs several times or gives no activation.
+        VaelensError: a model of unknown kind without `encode` and `decode`; parts that do not fit together, or hand
+            something over that is not in the code; no example where the model states no shape; a name in use, or of
+            what is no submodule, never runs, runs several times or returns no activation.
 
     Example:
         >>> import torch, vaelens as vl
@@ -112,25 +103,17 @@ class Lens:
         keep_freed_memory()
         self._ways, self._progress = checked_ways(execution), progress
         self.module = unwrapped(model)
-        adapter = adapted(self.module, encode, decode, codebook, quantise)
+        self._adapter = adapter = adapted(self.module, encode, decode, codebook, quantise)
         parts = ModelParts(self.module, adapter.encode, adapter.decode, adapter.quantisation)
         _ = parts.like  # a model without weights is refused before anything else
-        self._channels, self._any_size = adapter.channels, adapter.any_size
         self._names: list[Name] = checked_names({} if sites is None else sites)
-        if example is None and adapter.example is None:
-            raise VaelensError(
-                f"a {type(self.module).__name__} does not state the shape of its images, and a lens finds its sites by "
-                "running a few: give example=images, one or more of shape (n, C, H, W) in [0, 1]"
-            )
-        images = adapter.example if example is None else checked_images(example)
-        memory = None if memory_mb is None else memory_mb * 2**20
-        self._example = self._small_example(images, parts)
+        self._example = example_for(self.module, adapter, example, parts.like)
         self._engine = Engine(
             parts,
             self._search(parts, self._example, self._names),
             tuple(self._example.shape[1:]),
             checked_precision(precision),
-            memory,
+            None if memory_mb is None else memory_mb * 2**20,
         )
 
     # What the model is
@@ -146,9 +129,19 @@ class Lens:
         return self._engine.sites
 
     @property
+    def observation(self) -> Observation:
+        """What goes into the model and comes out: shape, axes, range."""
+        return Observation.image(self._engine.image_shape)
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """The shape of one image, (C, H, W)."""
         return self._engine.image_shape
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether images may have another height and width than the example's."""
+        return self._adapter.any_size
 
     @property
     def latents(self) -> int:
@@ -163,8 +156,7 @@ class Lens:
     @property
     def codebook(self) -> Tensor | None:
         """The codes of a quantised latent, (K, d); None for any other."""
-        quantisation = self._engine.parts.quantisation
-        return None if quantisation is None else quantisation.codebook
+        return None if (quantisation := self._engine.parts.quantisation) is None else quantisation.codebook
 
     @property
     def device(self) -> torch.device:
@@ -178,30 +170,18 @@ class Lens:
 
     @property
     def execution(self) -> dict[str, str]:
-        """How sweeps run each part: "torch.fx" or "torch.export" where only what an intervention changes runs again.
-
-        "forward hooks" where all of the part does, with the reason.
-        """
+        """How sweeps run each part: "torch.fx", "torch.export", or "forward hooks" with the reason."""
         parts = self._engine.parts
         return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 
     def name_sites(self, sites: SiteNames) -> None:
-        """Name sites, as the argument `sites` does.
-
-        Raises:
-            VaelensError: see `Lens`; the sites are then as they were.
-        """
+        """Name sites, as the argument `sites` does; after an error the sites are as they were."""
         names = [*self._names, *checked_names(sites)]
-        engine = self._engine
-        self._engine = replace(engine, sites=self._search(engine.parts, self._example, names))
+        self._engine = replace(self._engine, sites=self._search(self._engine.parts, self._example, names))
         self._names = names
 
     def with_precision(self, precision: Precision) -> "Lens":
-        """This lens, with sweeps in another precision.
-
-        Raises:
-            VaelensError: neither "fp32" nor "bf16".
-        """
+        """This lens, with sweeps in another precision, "fp32" or "bf16"."""
         other = copy.copy(self)
         other._engine = self._engine.with_precision(precision)
         return other
@@ -214,9 +194,7 @@ class Lens:
         return describe(self.module, None if self.codebook is None else len(self.codebook))
 
     def __repr__(self) -> str:
-        codes = "" if self.codebook is None else f", quantised by {len(self.codebook)} codes"
-        ways = "\n".join(f"sweeps run the {part} by {way}" for part, way in self.execution.items())
-        return f"Lens on {name_of(self.module)}{codes}\n{self.sites!r}\n{ways}"
+        return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
 
     # Running it
 
@@ -237,11 +215,7 @@ class Lens:
         return self.decode(self.encode(x))
 
     def representation(self, x: ImagesLike) -> Tensor:
-        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d).
-
-        A latent with positions that is not quantised keeps them, (n, d, *positions); scores of disentanglement take
-        the mean over them.
-        """
+        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
         code = self.encode(x)
         if not self.quantised:
             return code
@@ -255,11 +229,8 @@ class Lens:
             VaelensError: a latent that is not quantised, embeddings that do not fit it.
         """
         if not self.quantised:
-            raise self._continuous()
-        chunks = [self._engine.quantise(chunk) for _, chunk in self._engine.chunks(self._codes(z))]
-        return Quantised(
-            torch.cat([chunk.embedding for chunk in chunks]), torch.cat([chunk.indices for chunk in chunks])
-        )
+            raise has_no_codes(self.module)
+        return self._engine.quantise_in_chunks(self._codes(z))
 
     def code_indices(self, x: ImagesLike) -> Tensor:
         """Which code each position takes, int64 (n, *positions), 0 to K − 1.
@@ -268,7 +239,7 @@ class Lens:
             VaelensError: a latent that is not quantised, images out of range.
         """
         if not self.quantised:
-            raise self._continuous()
+            raise has_no_codes(self.module)
         return self.quantise(self.encode(x)).indices
 
     def run(
@@ -303,19 +274,8 @@ class Lens:
 
     # Inside
 
-    def _continuous(self) -> VaelensError:
-        return VaelensError(
-            f"the latent of this {name_of(self.module)} is continuous, so no position of it takes a code; a quantised "
-            "one, such as a vq-vae's, has codes"
-        )
-
     def _search(self, parts: ModelParts, example: Tensor, names: Sequence[Name]) -> Sites:
         return find_sites(parts, example, names, self._ways, self._progress)
-
-    def _small_example(self, images: Tensor, parts: ModelParts) -> Tensor:
-        if self._channels is not None:
-            check_channels(images, self._channels, name_of(self.module))
-        return images[:3].to(parts.like)  # batches of two and three images are enough to tell the batch axis
 
     def check_images(self, x: ImagesLike) -> Tensor:
         """Return images as a tensor (n, C, H, W) in [0, 1] that the model takes.
@@ -323,16 +283,16 @@ class Lens:
         Raises:
             VaelensError: they are none, are of another shape than the model takes, or out of range.
         """
-        if not self._any_size:
-            return checked_images(x, self.image_shape)
+        if not self.takes_any_size:
+            return self.observation.checked(x)
         images = checked_images(x)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
             engine = self._engine
-            example = self._small_example(images, engine.parts)
+            example = example_for(self.module, self._adapter, images, engine.parts.like)
             sites = self._search(engine.parts, example, self._names)
             self._example, self._engine = example, replace(engine, sites=sites, image_shape=tuple(example.shape[1:]))
         return images
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:
-        shape = None if self._any_size else self.sites[LATENT].shape
+        shape = None if self.takes_any_size else self.sites[LATENT].shape
         return checked_codes(z, shape).to(self._engine.parts.like)

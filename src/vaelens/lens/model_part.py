@@ -1,13 +1,11 @@
 """One part of a model, encoder or decoder: run whole, and run again from some sites on.
 
-Traced into steps, only what lies after the sites runs again, in the forms that are fastest here; under hooks, all of
-the part does.
+Traced into steps, only what lies after the sites runs again, in the fastest forms; under hooks, all of the part does.
 """
 
 import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
@@ -16,34 +14,29 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
-from vaelens.lens.cached_part import CachedPart, first_result
+from vaelens.lens.cached_part import CachedPart, first_result, in_own_memory
 from vaelens.lens.calls import LAST
 from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
-from vaelens.lens.hook_points import HookPoint, presented, returned
+from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
 from vaelens.lens.incremental.layers import Layer
-from vaelens.lens.incremental.observation import Kind
-from vaelens.lens.incremental.rows import select_rows
 from vaelens.lens.incremental.steps import Step, ValueEdit, references
-from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, sampled, trace_part
+from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, keep_sample, trace_part
 from vaelens.lens.interchange import SiteInterchange
 from vaelens.lens.isolation import isolated
 from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.regions import Region
 from vaelens.lens.row_independence import Rows, rows_of
 from vaelens.lens.settings import FP32, HOOKS, in_precision
+from vaelens.lens.source_change import INPUT, SourceChange, Sources, at_point, edits_at, new_values
 from vaelens.progress import Advance
 
-# Numbers of the largest value that is computed at once: caches, not kernels, are the limit of a CPU; a GPU wants to be
-# filled.
+# Numbers of the largest value computed at once: caches are the limit of a CPU; a GPU wants to be filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
-_TRUST, _SHARE = 2.0, 20  # seconds for which steps that were compared with the model are believed; times what it took
-_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
-INPUT, RESULT = "the part's input", "the part's result"
-
-Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interchange, or the rows' new values
+_TRUST, _SHARE = 2.0, 20  # seconds for which a comparison of steps with the model is trusted; times what it took
+RESULT = "the part's result"
 
 
 class ModelPart:
@@ -65,8 +58,6 @@ class ModelPart:
         self._modules = KnownModules(model, ())
         self._trusted_until = -math.inf
 
-    # How it runs
-
     def prepare(
         self,
         points: Mapping[str, HookPoint],
@@ -85,15 +76,10 @@ class ModelPart:
         self.points, self._traced, self._plans, self._forms = points, None, {}, {}
         self._trusted_until = -math.inf
         samples: dict[str, Sample] = {}
-
-        def sample(name: str, activation: Tensor) -> Tensor:
-            samples[name] = sampled(activation)
-            return activation
-
-        edits = {name: partial(sample, name) for name in points}
+        edits = {name: partial(keep_sample, samples, name) for name in points}
         with isolated(self.model, copies=True):
             original, _ = execute(self.function, example.clone(), points, edits, ())
-            result = _fresh(original, copied=True)
+            result = in_own_memory(original, copied=True)
         self.rows = rows_of(self.model, self.function, example, original, result)
         advance(1 / 3)
         traced: TracedPart | str = "they were asked for"
@@ -111,21 +97,15 @@ class ModelPart:
         return result
 
     @property
-    def way(self) -> str:
-        """`torch.fx` or `torch.export` where it runs as steps, else `forward hooks`."""
-        return HOOKS if self._traced is None else self._traced.program.way
-
-    @property
     def described(self) -> str:
-        """The way, with the reason where it is the last that is left."""
-        if self._traced is not None and (interception := self._modules.interception()) is not None:
-            return f"{HOOKS}, because {interception}"
-        return self.way if self._traced is not None else f"{HOOKS}, because {self.reason}"
+        """The way, `torch.fx`, `torch.export` or `forward hooks`, the last with the reason."""
+        reason = self.reason if self._traced is None else self._modules.interception()
+        return f"{HOOKS}, because {reason}" if self._traced is None or reason else self._traced.program.way
 
     @property
     def forms(self) -> Mapping[str, str]:
         """The form of each linear layer, by the name of its step."""
-        return {} if self._traced is None else {step.name: layer.form for step, layer in self._traced.layers.items()}
+        return {step.name: layer.form for step, layer in self._layers.items()}
 
     # Running it whole
 
@@ -207,14 +187,14 @@ class ModelPart:
             for site, source in sources.items():
                 step = self._step(traced, site)
                 kind, value = traced.known.kinds[step], cached.values.get(step)
-                changes[step] = _SourceChange(source, self.points.get(site), rows, value, kind)
+                changes[step] = SourceChange(source, self.points.get(site), rows, value, kind)
             clamps = self._at_steps(cached.clamps(rows)) if cached.clamped else {}
             values = plan.run(Rerun(cached.values, selection, changes, clamps, traced.layers))
             return {target: self._target_value(traced, target, values) for target in targets}
 
     def forget_weights(self) -> None:
         """Have weights put in form anew where a sweep begins: a change through `.data` leaves no trace on them."""
-        for layer in [] if self._traced is None else self._traced.layers.values():
+        for layer in self._layers.values():
             layer.forget()
 
     def floats(self, sites: Collection[str]) -> tuple[int, int]:
@@ -227,7 +207,7 @@ class ModelPart:
         return sum(floats[step] for step in kept), max(floats.values())
 
     def rows_again(self, sites: Sequence[str], partial: bool, device: torch.device, budget: float) -> int | None:
-        """How many rows to run again at once from some sites; None where hooks leave nothing to choose."""
+        """How many rows to run again at once from some sites; None under hooks."""
         if self._traced is None:
             return None
         largest = max(1, self._plan(tuple(sites), (RESULT,), partial).floats)
@@ -236,6 +216,10 @@ class ModelPart:
         return max(1, int(min(cells, budget / (3 * 4)) / largest))
 
     # Inside
+
+    @property
+    def _layers(self) -> Mapping[Step, Layer]:
+        return {} if self._traced is None else self._traced.layers
 
     def _as_steps(self) -> TracedPart | None:
         """The steps, where they still are what the model does."""
@@ -250,7 +234,7 @@ class ModelPart:
         result, captured = execute(self.function, inputs, self.points, edits, capture)
         if self.rows.reuses_memory:
             captured = {name: activation.clone() for name, activation in captured.items()}
-        return _fresh(result, self.rows.reuses_memory), captured
+        return in_own_memory(result, self.rows.reuses_memory), captured
 
     def _compare(self, traced: TracedPart, inputs: Tensor) -> None:
         """Compare the steps with the model now and then: Python may take another path than when they were traced.
@@ -261,13 +245,7 @@ class ModelPart:
         began = time.monotonic()
         if began < self._trusted_until:
             return
-        row = inputs[:1]
-        by_model = first_result(self.function(row.clone()))
-        as_steps = first_result(traced.program.run(row.clone())[0])
-        drift = max(_DRIFT, 8 * torch.finfo(as_steps.dtype).eps)
-        if by_model.shape != as_steps.shape or (
-            float((by_model - as_steps).abs().max()) > drift * float(by_model.abs().max())
-        ):
+        if traced.differs_from(self.function, inputs[:1]):
             raise VaelensError(
                 f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
                 "another path now; make a new Lens"
@@ -309,75 +287,13 @@ class ModelPart:
 
     def _at_steps(self, edits: Mapping[str, ActivationEdit]) -> dict[Step, ValueEdit]:
         assert self._traced is not None, "steps are edited where there are steps"
-        return {self._traced.places[name]: _at_point(self.points[name], edit) for name, edit in edits.items()}
+        return {self._traced.places[name]: at_point(self.points[name], edit) for name, edit in edits.items()}
 
     def _rerun_by_hooks(
         self, cached: CachedPart, rows: Tensor, sources: Sources, targets: Collection[str]
     ) -> dict[str, Tensor]:
-        edits = cached.clamps(rows)
-        for site, source in sources.items():
-            if site != INPUT:
-                edit = source.edit if isinstance(source, SiteInterchange) else partial(_replaced, source)
-                edits[site] = edit if site not in edits else partial(_both, edits[site], edit)
-        source = sources.get(INPUT)
-        if source is None:
-            inputs = cached.inputs.index_select(0, rows)
-        else:
-            inputs = source.activation() if isinstance(source, SiteInterchange) else source.clone()
+        edits = edits_at(sources, cached.clamps(rows))
+        inputs = new_values(sources[INPUT]) if INPUT in sources else cached.inputs.index_select(0, rows)
         capture = [target for target in targets if target != RESULT]
         result, captured = self._by_hooks(inputs, edits, capture)
         return {target: first_result(result) if target == RESULT else captured[target] for target in targets}
-
-
-@dataclass(frozen=True, eq=False)
-class _SourceChange:
-    """The change of a source's step in a rerun: an interchange at its site, or values for all rows."""
-
-    source: SiteInterchange | Tensor
-    point: HookPoint | None
-    rows: Tensor
-    cached: Any
-    kind: Kind
-
-    def value(self) -> Any:
-        """What the step's value becomes, where nothing before it changes."""
-        changed = self.source if isinstance(self.source, Tensor) else self.source.activation()
-        if self.point is None:
-            return changed
-        whole: Any = changed
-        if self.point.element is not None and not self.point.functions:
-            # Of a value without rows nothing but the site is read.
-            whole = select_rows(self.cached, self.rows) if self.kind is Kind.ROWS else self.cached
-        return returned(changed, whole, self.point)
-
-    def edit(self, value: Any) -> Any:
-        """What flows on in place of the value that these rows have come to."""
-        assert self.point is not None, "nothing comes before a part's input"
-        assert isinstance(self.source, SiteInterchange), "only inputs are replaced as a whole"
-        return returned(self.source.edit(presented(value, self.point)), value, self.point)
-
-    def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """What the value of a layer right behind the site becomes, from that in the cached run."""
-        assert isinstance(self.source, SiteInterchange), "only single units' changes are updated"
-        return self.source.update(layer, value)
-
-
-def _at_point(point: HookPoint, edit: ActivationEdit) -> ValueEdit:
-    return lambda value: returned(edit(presented(value, point)), value, point)
-
-
-def _replaced(values: Tensor, activation: Tensor) -> Tensor:
-    return values.to(activation)
-
-
-def _both(first: ActivationEdit, second: ActivationEdit, activation: Tensor) -> Tensor:
-    return second(first(activation))
-
-
-def _fresh(result: Any, copied: bool = False) -> Any:
-    """What a part returned, out of inference mode, and in memory of its own where that is asked for."""
-    if isinstance(result, Tensor):
-        return result.clone() if copied or result.is_inference() else result
-    if isinstance(result, tuple | list):
-        return type(result)(_fresh(element, copied) for element in result)
-    return result

@@ -6,7 +6,8 @@ place are copied; whether another one was written is told by its version counter
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _INTERNAL = frozenset(vars(nn.Module())) - {"training"}
+_PLAIN = frozenset([type(None), bool, int, float, str])
+_TORCH = "torch.nn.modules."
+_MUTABLE = frozenset([list, dict, set, deque, Tensor])
 _DEPTH = 4  # of containers inside containers
 
 # Tensors that a forward of a model was seen to write in place, which are copied before each run.
@@ -44,11 +48,14 @@ class ModuleState:
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}
         written = _written.get(model)
         seen: set[int] = set()
-        for _, attributes, parameters, buffers in self._modules:
+        for _, _, parameters, buffers in self._modules:
             for tensor in (*parameters.values(), *buffers.values()):
                 self._note_tensor(tensor)
+        for module, attributes, *_ in self._modules:
+            of_torch = type(module).__module__.startswith(_TORCH)
             for name, value in attributes.items():
-                if name not in _INTERNAL:
+                # PyTorch's own layers keep nothing but what somebody else may have given them.
+                if name not in _INTERNAL and (not of_torch or type(value) in _MUTABLE):
                     self._note(value, seen, _DEPTH)
         if copies:
             for tensor, _ in self._versions:
@@ -89,7 +96,7 @@ class ModuleState:
         return list(dict.fromkeys([*names, *filter(None, changed_inside)]))
 
     def _note(self, value: Any, seen: set[int], depth: int) -> None:
-        if value is None or isinstance(value, str | int | float | nn.Module) or id(value) in seen:
+        if type(value) in _PLAIN or isinstance(value, nn.Module) or id(value) in seen:
             return
         if isinstance(value, Tensor):
             self._note_tensor(value)
@@ -115,13 +122,6 @@ class ModuleState:
         if id(tensor) in self._copies:
             with torch.no_grad():
                 tensor.copy_(self._copies[id(tensor)][1])
-
-
-def tensors_of(model: nn.Module) -> Iterator[Tensor]:
-    """The tensors that a model holds as plain attributes, and its buffers."""
-    for module in model.modules():
-        yield from (buffer for buffer in module.buffers(recurse=False))
-        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
 
 
 def _content(value: Any, packages: set[str]) -> Any:
@@ -154,10 +154,10 @@ def _same_content(container: Any, content: Any) -> bool:
 
 
 def _same_mapping(mapping: dict, content: dict) -> bool:
-    if len(mapping) != len(content):
-        return False
-    return all(a is b for a, b in zip(mapping.values(), content.values(), strict=True)) and mapping.keys() == (
-        content.keys()
+    return (
+        len(mapping) == len(content)
+        and all(map(is_, mapping.values(), content.values()))
+        and mapping.keys() == content.keys()
     )
 
 

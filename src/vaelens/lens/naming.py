@@ -16,7 +16,8 @@ from vaelens.lens.calls import Call, Trace
 from vaelens.lens.isolation import is_scripted
 from vaelens.lens.sites import LATENT, PATTERN, Site, site_of
 
-Name = tuple[str, Any]  # a name, and what it was given to
+Name = tuple[str, Any]  # a name, and what it stands for
+SiteNames = Mapping[str, str | nn.Module | tuple[str | nn.Module, int]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,13 +42,13 @@ class Quantisation:
     def __init__(self, codebook: Any, rule: Rule | None = None):
         self._read: Callable[[], Any] = codebook if callable(codebook) else lambda: codebook
         self._rule = rule
-        given = self._read()
-        if not isinstance(given, Tensor) or given.ndim != 2 or not given.is_floating_point() or 0 in given.shape:
-            what = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"type {type(given).__name__}"
+        codes = self._read()
+        if not isinstance(codes, Tensor) or codes.ndim != 2 or not codes.is_floating_point() or 0 in codes.shape:
+            what = f"shape {tuple(codes.shape)}" if isinstance(codes, Tensor) else f"type {type(codes).__name__}"
             raise VaelensError(
                 f"the codebook is of {what}; expected a tensor of floats (codes, d), or a function that gives one"
             )
-        if not torch.isfinite(given).all():
+        if not torch.isfinite(codes).all():
             raise VaelensError("the codebook contains NaN or infinite values; give the codes of a trained model")
 
     @property
@@ -94,20 +94,20 @@ def nearest(points: Tensor, codebook: Tensor) -> Tensor:
     """
     codes = to_float64(codebook)
     squares = codes.square().sum(dim=1)
-    found = []
+    indices = []
     for block in points.split(_BLOCK):
         filled = functional.pad(to_float64(block), (0, 0, 0, _BLOCK - len(block)))
         # ‖z − e‖² without ‖z‖², which is the same for every code
-        found.append(torch.addmm(squares, filled, codes.T, alpha=-2).argmin(dim=1)[: len(block)])
-    return torch.cat(found).to(points.device)
+        indices.append(torch.addmm(squares, filled, codes.T, alpha=-2).argmin(dim=1)[: len(block)])
+    return torch.cat(indices).to(points.device)
 
 
-def rows_that_differ(some: Tensor, others: Tensor) -> Tensor:
+def rows_that_differ(values: Tensor, expected: Tensor) -> Tensor:
     """The indices of the rows in which two tensors are not the same, (m,).
 
     How many they are a GPU is waited for to say; what is then done with them needs no waiting.
     """
-    return (some != others).reshape(len(some), -1).any(dim=1).nonzero()[:, 0]
+    return (values != expected).reshape(len(values), -1).any(dim=1).nonzero()[:, 0]
 
 
 def _checked(indices: Any, embeddings: Tensor, codes: int) -> Tensor:

@@ -1,40 +1,57 @@
 """The three causal metrics: causal effect strength, intervention specificity, circuit modularity.
 
 Specificity and modularity are read off effects (`latent_effects`, `decoder_responses`), whose Datasets carry intervals
-besides; memory does not grow with the number of images but for their codes.
+too. Memory grows with the number of images by their codes alone.
 """
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from torch import Tensor
 
-from vaelens.effects import decoder_responses, latent_effects
-from vaelens.effects.record import Array
+from vaelens.arguments import Progress, Seed
+from vaelens.effects import ReadsFactors, decoder_responses, latent_effects
+from vaelens.effects.latent import PositionsLike
+from vaelens.effects.modes import LatentMode, Values
+from vaelens.effects.outputs import Over
 from vaelens.effects.strength import strength
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
-from vaelens.statistics import half_sample_interval, half_samples
+from vaelens.metrics.response_modularity import (
+    FORMS,
+    chance_modularity,
+    modularity_interval,
+    response_modularity,
+)
+from vaelens.metrics.unit_spread import with_unit_spread
 
-_FEWEST_PARTS = 8  # of the images, that halves can be drawn from
-_HALVES = 50
-_SHUFFLES = 20
+__all__ = [
+    "causal_effect_strength",
+    "chance_modularity",
+    "circuit_modularity",
+    "intervention_specificity",
+    "modularity_interval",
+    "response_modularity",
+]
 
 
 def causal_effect_strength(
     lens: Lens,
-    x: Any,
-    mode: Any = "range",
-    values: Any = None,
-    seed: Any = 0,
-    positions: Any = "all",
-    progress: Any = True,
-    tolerance: Any = None,
+    x: Tensor | np.ndarray,
+    mode: LatentMode = "range",
+    values: Values = None,
+    seed: Seed = 0,
+    positions: PositionsLike = "all",
+    progress: Progress = True,
+    tolerance: float | None = None,
 ) -> xr.DataArray:
-    """Causal effect strength of each latent: CES_i = E_x ‖D(z) − D(z̃_i)‖₂.
+    """Measures how far intervening on each latent moves the image.
 
-    z = mu(x), z̃_i the same with latent i intervened on. Unnormalised, in pixel-L2, 0 or more; larger is a stronger
-    effect. What z̃_i is depends on `mode`; see `latent_effects`, which in more time also gives the intervals, the
-    relative CES that can be compared across datasets, and the posterior-calibrated one.
+    CES_i = E_x ‖D(z) − D(z̃_i)‖₂, with z = mu(x) and z̃_i the same with latent i intervened on. Unnormalised, in
+    pixel-L2, 0 or more; larger is a stronger effect. What z̃_i is depends on `mode`; see `latent_effects`, which in more
+    time also returns the intervals, the relative CES that can be compared across datasets, and the
+    posterior-calibrated one.
 
     Args:
         lens: the lens.
@@ -52,35 +69,46 @@ def causal_effect_strength(
 
     Raises:
         VaelensError: images out of range, an unknown mode, values or positions that do not fit, a tolerance that is not
-            positive.
+            positive, a strength that is not finite.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    asked = {"mode": mode, "values": values, "seed": seed, "positions": positions, "progress": progress}
+    options: dict[str, Any] = {
+        "mode": mode,
+        "values": values,
+        "seed": seed,
+        "positions": positions,
+        "progress": progress,
+    }
     if tolerance is None:
-        return strength(lens, x, **asked)
-    effects = latent_effects(lens, x, **asked, tolerance=tolerance)
-    used = ("images", "images_given", "tolerance", "tolerance_reached")
-    return effects["ces"].assign_attrs({name: effects.attrs[name] for name in used})
+        ces = strength(lens, x, **options)
+    else:
+        effects = latent_effects(lens, x, **options, tolerance=tolerance)
+        stopping = ("images", "images_given", "tolerance", "tolerance_reached")
+        ces = effects["ces"].assign_attrs({name: effects.attrs[name] for name in stopping})
+    _check_finite(ces.values, "causal effect strengths")
+    return ces
 
 
 def intervention_specificity(
     lens: Lens,
-    x: Any,
-    over: Any = "pixels",
-    mode: Any = "range",
-    values: Any = None,
-    seed: Any = 0,
-    positions: Any = "all",
-    progress: Any = True,
-    reader: Any = None,
+    x: Tensor | np.ndarray,
+    over: Over = "pixels",
+    mode: LatentMode = "range",
+    values: Values = None,
+    seed: Seed = 0,
+    positions: PositionsLike = "all",
+    progress: Progress = True,
+    reader: ReadsFactors | None = None,
 ) -> xr.DataArray:
-    """Intervention specificity of each latent: S_i = 1 / (H(p_i) + 1e-8).
+    """Measures how few outputs intervening on each latent changes.
 
-    p_i(o) ∝ E|Δ_o| over outputs o, H in nats: high when an intervention changes few outputs, at least 1 / log(number of
-    outputs), NaN for a latent without effect. `latent_effects` has it normalised to [0, 1], with intervals.
+    S_i = 1 / (H(p_i) + 1e-8), with p_i(o) ∝ E|Δ_o| over outputs o and H in nats: high when an intervention changes few
+    outputs, at least 1 / log(number of outputs), NaN for a latent without effect. The paper's form: over pixels it
+    depends on how many there are, so compare it with that of all latents replaced at once. `latent_effects` has it
+    normalised to [0, 1], with intervals.
 
     Args:
         lens: the lens.
@@ -111,96 +139,59 @@ def intervention_specificity(
     return effects["specificity"]
 
 
-def circuit_modularity(lens: Lens, x: Any, progress: Any = True) -> float:
-    """Circuit modularity: M = 1 − mean over pairs i < j of |ρ(Δa_i, Δa_j)|.
+def circuit_modularity(
+    lens: Lens, x: Tensor | np.ndarray, form: str = "normalised", progress: Progress = True
+) -> float:
+    """Measures how far latents drive units of their own, or the same units in the same proportions.
 
-    Δa_i is latent i's response over all decoder units but the output (`decoder_responses`), ρ Pearson's correlation,
-    over the active latents that have an effect. In [0, 1]; 1 when latents drive unrelated sets of units.
+    Δa_iu is latent i's response at decoder unit u (`decoder_responses`: the mean absolute change over positions, images
+    and the values of mode "range"), over the decoder's sites but its output and the active latents with an effect.
+
+    - "normalised": r_iu = Δa_iu / sd_u, with sd_u the standard deviation of the unit's activation over the images (the
+      root of its variance over images, averaged over positions). At each site M = 1 − mean over pairs i < j of
+      cos(r_i, r_j), then averaged over sites: 1 exactly when latents drive disjoint units, 0 when they drive the same
+      ones in the same proportions. Multiplying a site's weights and dividing the next one's changes nothing. Units that
+      no image moves are left out, and a latent is compared only at sites where it moves a unit. Decided here.
+    - "paper": M = 1 − mean over pairs of |ρ(Δa_i, Δa_j)|, ρ Pearson's correlation over all units of all sites: the
+      published formula, which rescaling a site changes at will, and which is 1 − 1/(d − 1) for d disjoint latents.
+
+    Latents that drive many units at random are alike to some degree: compare M with `chance_modularity` and with an
+    untrained model's.
 
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
+        form: "normalised" or "paper".
         progress: as in `decoder_responses`.
 
     Returns:
-        M; NaN with fewer than two such latents, or without decoder units between latent and output.
+        M in [0, 1], larger is more modular; NaN with fewer than two such latents, or without decoder units between
+        latent and output.
 
     Raises:
-        VaelensError: images out of range.
+        VaelensError: images out of range, an unknown form, activations that are not finite.
 
     References:
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
-        (arXiv:2505.03530, 2025).
+        (arXiv:2505.03530, 2025), for the form "paper".
     """
-    return response_modularity(decoder_responses(lens, x, progress=progress))[0]
+    if form not in FORMS:
+        raise unknown("form of circuit modularity", form, FORMS)
+    responses = decoder_responses(lens, x, progress=progress)
+    _check_finite(responses["response"].values, "responses of decoder units")
+    if form == "normalised":
+        responses = with_unit_spread(lens, x, responses)
+    return response_modularity(responses, form)[0]
 
 
-def response_modularity(responses: xr.Dataset) -> tuple[float, int]:
-    """M of recorded responses, and the number of latents it is over.
+def _check_finite(values: np.ndarray, name: str) -> None:
+    """Refuses effects of a model whose numbers are none.
 
-    Args:
-        responses: as `decoder_responses` gives them.
-
-    Returns:
-        M as in `circuit_modularity`, and how many active latents with an effect it compares.
-
-    Example:
-        >>> flat = xr.Dataset({
-        ...     "response": (("latent", "unit"), [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]]),
-        ...     "active": (("latent",), [True, True, False]),
-        ... })
-        >>> modularity, latents = response_modularity(flat)
-        >>> round(modularity, 4), latents
-        (0.6667, 2)
+    Raises:
+        VaelensError: a value that is NaN or infinite.
     """
-    return _modularity(responses["response"].values, responses["active"].values)
-
-
-def modularity_interval(responses: xr.Dataset, seed: int = 0) -> tuple[float, float]:
-    """A 95 % interval of M by random halves of the parts of the images (`half_sample_interval`), within [0, 1].
-
-    Args:
-        responses: as `decoder_responses` gives them.
-        seed: draws the halves.
-
-    Returns:
-        Lower and upper end; NaN for fewer than 8 images, or where M is NaN.
-    """
-    active, modularity = responses["active"].values, response_modularity(responses)[0]
-    parts = responses["response_part"].values.astype(np.float64)  # (part, latent, unit)
-    parts = parts[: min(len(parts), responses.attrs["images"])]
-    if len(parts) < _FEWEST_PARTS or np.isnan(modularity):
-        return float("nan"), float("nan")
-    halves = [_modularity(parts[half].mean(axis=0), active)[0] for half in half_samples(len(parts), _HALVES, seed)]
-    low, high = half_sample_interval(modularity, halves)
-    return float(max(low, 0.0)), float(min(high, 1.0))
-
-
-def chance_modularity(responses: xr.Dataset, seed: int = 0) -> float:
-    """M of latents that drive units at random: the mean over 20 shuffles of each latent's responses within each site.
-
-    Sites of different scale make responses alike that have no unit in common; what is left of it is no modularity of
-    the latents.
-
-    Args:
-        responses: as `decoder_responses` gives them.
-        seed: draws the shuffles.
-    """
-    generator = np.random.default_rng(seed)
-    shuffled = responses["response"].values.copy()
-    columns = [np.flatnonzero(responses["site"].values == site) for site in np.unique(responses["site"].values)]
-    found = []
-    for _ in range(_SHUFFLES):
-        for units in columns:
-            shuffled[:, units] = generator.permuted(shuffled[:, units], axis=1)
-        found.append(_modularity(shuffled, responses["active"].values)[0])
-    return float(np.mean(found))
-
-
-def _modularity(response: Array, active: Array) -> tuple[float, int]:
-    # A response that is the same at every unit has no correlation with anything; it is left out like no effect.
-    used = response[active & (np.ptp(response, axis=1) > 0)] if response.shape[1] else response[:0]
-    if len(used) < 2:
-        return float("nan"), len(used)
-    correlation = np.abs(np.corrcoef(used))
-    return float(1 - correlation[np.triu_indices(len(used), k=1)].mean()), len(used)
+    if not np.isfinite(values).all():
+        raise VaelensError(
+            f"{int((~np.isfinite(values)).sum())} of {values.size} {name} are not finite; expected finite numbers; "
+            "check the model's weights and its codes, lens.encode(x)"
+        )

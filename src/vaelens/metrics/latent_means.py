@@ -1,15 +1,25 @@
 """One number for each image and latent: what the scores of disentanglement are computed from."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.errors import VaelensError
 
 
-def latent_means(lens: Any, x: Any) -> Float[Tensor, "n d"]:
-    """The representation of images, as a mean over positions where it has any.
+@runtime_checkable
+class Represents(Protocol):
+    """Anything that represents images by codes, such as a lens."""
+
+    def representation(self, x: Any, /) -> Tensor:
+        """Returns the codes (n, d, *positions) of images."""
+        ...
+
+
+def latent_means(lens: Represents | Any, x: Tensor | np.ndarray) -> Float[Tensor, "n d"]:
+    """Returns the representation of images, as a mean over positions where it has any.
 
     A latent is a channel, and so its positions count as one: of an autoencoder whose code is (d, h, w) these are the
     means over positions of mu(x), as they are those of the codes chosen where the latent is quantised. Decided here.

@@ -1,4 +1,4 @@
-"""Variational autoencoders of images: building, training, saving and loading them.
+"""Variational autoencoders of images, which are built, trained, saved and loaded here.
 
 What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
 """

@@ -28,7 +28,7 @@ HIDDEN = 256
 
 
 def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """The shape (channels, height, width), if the backbone builds for it.
+    """Returns the shape (channels, height, width), if the backbone builds for it.
 
     Raises:
         VaelensError: if it does not.
@@ -44,12 +44,19 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
     except (TypeError, ValueError):
         raise VaelensError(f"unsupported image shape {image_shape!r}; {expected}") from None
     if channels not in (1, 3) or height != width or height not in sides:
-        raise VaelensError(f"unsupported image shape {(channels, height, width)}; {expected}")
+        side = next((side for side in sides if side >= max(height, width)), sides[-1])
+        cures = [f"size={side}"] if height != width or height not in sides else []
+        cures += ["channels=3"] if channels not in (1, 3) else []
+        raise VaelensError(
+            f"unsupported image shape {(channels, height, width)}; {expected}: a folder of pictures takes "
+            f"{' and '.join(cures)} (--dataset-option {' --dataset-option '.join(cures)}), or give encoder= and "
+            "decoder= of your own, which take any shape"
+        )
     return channels, height, width
 
 
 def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = False) -> nn.Sequential:
-    """The encoder: images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
+    """Builds the encoder, from images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
 
     Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense `outputs`: twice the number of
     latents, for the posterior's means and then its log-variances. Spatial: 1×1 convolutions in place of the dense
@@ -90,7 +97,7 @@ def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = Fal
 
 
 def decoder(image_shape: tuple[int, int, int], latent_dim: int, spatial: bool = False) -> nn.Sequential:
-    """The decoder: codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to the likelihood's parameters `(n, c, h, w)`.
+    """Builds the decoder, from codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to pixels' parameters `(n, c, h, w)`.
 
     The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4 (spatial: 1×1
     convolutions to 256 and to 64 channels), then transposed convolutions 4×4 with stride 2 and ReLUs between (for a

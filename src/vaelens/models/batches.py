@@ -1,5 +1,6 @@
-"""The batches a model is trained on: batch t depends on the seed and on t alone, so training can go on anywhere."""
+"""The batches a model is trained on. Batch t depends on the seed and on t alone, so training can go on anywhere."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -9,20 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 from vaelens.shapes import Images
+
+LARGEST_BATCH = 2**30  # bytes of its images
 
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Anything that knows how many images it has and gives those asked for."""
+    """Anything that knows how many images it has and returns those asked for."""
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Returns how many images there are."""
         ...
 
     def images_at(self, indices: NDArray[np.int64], /) -> Tensor:
-        """The images at the indices, float32 `(n, c, h, w)` in [0, 1]."""
+        """Returns the images at the indices, float32 `(n, c, h, w)` in [0, 1]."""
         ...
 
 
@@ -36,17 +41,20 @@ class TensorImages:
         return len(self.images)
 
     def images_at(self, indices: NDArray[np.int64]) -> Tensor:
-        """The images at the indices."""
+        """Returns the images at the indices."""
         return self.images[torch.from_numpy(indices).to(self.images.device)]
 
 
 def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
-    """The data as a source.
+    """Wraps the data as a source of images.
 
     Raises:
         VaelensError: if it is neither a source nor a tensor of images, or holds none.
     """
     if isinstance(data, Tensor):
+        if data.is_meta or data.is_nested or data.layout != torch.strided or data.ndim == 0 or data.is_quantized:
+            what = "without values (meta)" if data.is_meta else f"of {data.dtype}, {data.layout}"
+            raise VaelensError(f"data is a tensor {what}; expected a dense float32 tensor (n, c, h, w) in [0, 1]")
         data = TensorImages(data)
     if not isinstance(data, ImageSource):
         shape = ", ".join(map(str, image_shape))
@@ -57,6 +65,22 @@ def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
     if len(data) == 0:
         raise VaelensError("data holds no images; expected at least one")
     return data
+
+
+def check_batch_size(batch_size: Any, image_shape: tuple[int, int, int]) -> int:
+    """Returns the batch size as an int.
+
+    Raises:
+        VaelensError: if it is no whole number of at least 1, or the images of a batch would take more than 1 GiB.
+    """
+    number = whole_number("batch_size", batch_size, 1)
+    most = max(1, LARGEST_BATCH // (4 * math.prod(image_shape)))
+    if number > most:
+        raise VaelensError(
+            f"batch_size is {number}; expected at most {most}, as the images of a batch may take "
+            f"{LARGEST_BATCH // 2**30} GiB"
+        )
+    return number
 
 
 @dataclass(frozen=True)
@@ -91,7 +115,7 @@ class Batches:
         return (self.at(step) for step in range(self.start, self.stop))
 
     def at(self, step: int) -> Batch:
-        """The batch of that step (the first step is 0).
+        """Returns the batch of that step (the first step is 0).
 
         Raises:
             VaelensError: if the images' type, shape or range is wrong.
@@ -120,10 +144,4 @@ def check_images(images: Any, shape: tuple[int, ...]) -> None:
             "image_shape of the data"
         )
     low, high = (bound.item() for bound in torch.aminmax(images))
-    if not (low >= 0 and high <= 1):  # false for NaN too
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise VaelensError("the images hold NaN or infinity; expected values in [0, 1]")
-        raise VaelensError(
-            f"the images have values from {low:g} to {high:g}; expected [0, 1]: scale them, for example by dividing "
-            "8-bit images by 255"
-        )
+    Observation.image(shape[1:]).check_range(low, high)

@@ -1,4 +1,4 @@
-"""The catalogue of objectives: what each is called, its formula, hyperparameters with their ranges, and its source.
+"""The catalogue of objectives, with the formula, hyperparameters and source of each.
 
 It imports no PyTorch, so that the command line can list it at once; the functions are in `objectives`.
 """
@@ -6,9 +6,9 @@ It imports no PyTorch, so that the command line can list it at once; the functio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.models.annotations import ObjectiveName, Values
 from vaelens.models.hyperparameters import Choice, Hyperparameter, Number, Value, Whole
 
 LATENT_DIM = 10
@@ -32,11 +32,11 @@ class Objective:
 
     @property
     def function(self) -> str:
-        """The name of its function in `vaelens.models.objectives`."""
+        """Returns the name of its function in `vaelens.models.objectives`."""
         return self.name.replace("-", "_")
 
-    def resolve(self, values: Any) -> dict[str, Value]:
-        """All hyperparameters: the values given, checked, and the defaults of the rest.
+    def resolve(self, values: Values) -> dict[str, Value]:
+        """Completes the hyperparameters that are given by the defaults of the rest.
 
         Raises:
             VaelensError: if one is unknown or out of range.
@@ -49,10 +49,10 @@ class Objective:
             values = {}
         if not isinstance(values, Mapping):
             raise VaelensError(f"hyperparameters are {values!r}; expected a dictionary of values by name")
-        known = [hyperparameter.name for hyperparameter in self.hyperparameters]
+        names = [hyperparameter.name for hyperparameter in self.hyperparameters]
         for name in values:
-            if name not in known:
-                raise unknown(f"hyperparameter of {self.name}", name, known)
+            if name not in names:
+                raise unknown(f"hyperparameter of {self.name}", name, names)
         return {h.name: h.check(values.get(h.name, h.default)) for h in self.hyperparameters}
 
 
@@ -137,8 +137,8 @@ CATALOGUE: Mapping[str, Objective] = MappingProxyType(
 )
 
 
-def find_objective(name: Any) -> Objective:
-    """The objective of that name.
+def find_objective(name: ObjectiveName) -> Objective:
+    """Finds the objective of that name.
 
     Raises:
         VaelensError: if there is none.

@@ -1,22 +1,29 @@
 """The construction of a new model by the name of its objective."""
 
-from typing import Any
-
 from vaelens.arguments import check_seed
+from vaelens.models.annotations import (
+    Count,
+    HyperparameterValue,
+    ImageShape,
+    LikelihoodName,
+    ObjectiveName,
+    OwnModule,
+    Seed,
+)
 from vaelens.models.vae import VAE
 
 
 def build_model(
-    name: Any,
-    image_shape: Any,
-    latent_dim: Any = None,
-    likelihood: Any = "bernoulli",
-    seed: Any = 0,
-    encoder: Any = None,
-    decoder: Any = None,
-    **hyperparameters: Any,
+    name: ObjectiveName,
+    image_shape: ImageShape,
+    latent_dim: Count | None = None,
+    likelihood: LikelihoodName = "bernoulli",
+    seed: Seed = 0,
+    encoder: OwnModule = None,
+    decoder: OwnModule = None,
+    **hyperparameters: HyperparameterValue,
 ) -> VAE:
-    """A new, untrained model.
+    """Builds a new, untrained model.
 
     Args:
         name: what it is trained by, a name of the catalogue (`vaelens models` lists them): `vae`, `beta-vae`,

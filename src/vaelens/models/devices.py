@@ -1,14 +1,13 @@
 """The devices that this machine can compute on, by name."""
 
-from typing import Any
-
 import torch
 
 from vaelens.errors import VaelensError
+from vaelens.models.annotations import DeviceName
 
 
-def find_device(device: Any) -> torch.device:
-    """The device of that name; for "auto" an accelerator if there is one.
+def find_device(device: DeviceName) -> torch.device:
+    """Finds the device of that name, where "auto" is an accelerator if there is one.
 
     Args:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.

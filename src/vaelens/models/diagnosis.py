@@ -1,4 +1,4 @@
-"""The cause of a loss that is no number any more: which part gave it first, and what to do.
+"""The cause of a loss that is no number any more, by the part that computed it first, and what to do.
 
 What is known is the first step whose terms are not all finite; the encoder's terms do not depend on the decoder.
 """
@@ -14,6 +14,8 @@ from vaelens.models.ledger import Row, kl_per_latent, scalars
 from vaelens.models.own_modules import STANDARD
 from vaelens.models.vae import VAE
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 class LostLoss(VaelensError):
     """A loss, or weights, that are not finite any more."""
@@ -21,13 +23,13 @@ class LostLoss(VaelensError):
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What is known of a run beforehand."""
+    """The facts about a run by which an error explains itself."""
 
     model: VAE
     lr: float
 
     def lost_loss(self, step: int, row: Row) -> LostLoss:
-        """The error for a loss that is not finite.
+        """Returns the error for a loss that is not finite.
 
         Args:
             step: the first step it was not, from 1.
@@ -51,14 +53,14 @@ class Diagnosis:
         return LostLoss(f"{begin}{first} was the first that was not finite; {self._advice(step)}")
 
     def lost_weights(self, step: int, name: str) -> LostLoss:
-        """The error for weights that are not finite after a step whose loss was."""
+        """Returns the error for weights that are not finite after a step whose loss was."""
         return LostLoss(
             f"the weights were lost at step {step}: the loss was finite, its gradient was not ({name}); "
             f"{self._advice(step)}"
         )
 
     def _advice(self, step: int, part: str | None = None) -> str:
-        """What to do: the learning rate is no cause before the first update, a user's own module may always be one."""
+        """Says what to do, as the learning rate is no cause before the first update and a user's own module may be."""
         suspects = [part] if part is not None and step == 1 else ["encoder", "decoder"]  # a gradient spoils both
         own = [
             f"{name}, {self.model.modules_from[name]},"
@@ -82,6 +84,12 @@ def check_weights(model: VAE) -> None:
     Raises:
         VaelensError: naming the first.
     """
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta or parameter.dtype not in _FLOATS:
+            where = "on the meta device, without values" if parameter.is_meta else f"of {parameter.dtype}"
+            raise VaelensError(
+                f"the model's {name} is {where}; expected weights to train, of torch.float32: build the model anew"
+            )
     name = first_not_finite(model)
     if name is not None:
         raise VaelensError(
@@ -91,7 +99,7 @@ def check_weights(model: VAE) -> None:
 
 
 def first_not_finite(module: nn.Module) -> str | None:
-    """The name of the first weight that is not finite, if there is one. (Buffers may be: masks hold infinity.)"""
+    """Names the first weight that is not finite, if there is one. (Buffers may hold infinity, as masks do.)"""
     for name, parameter in module.named_parameters():
         if not torch.isfinite(parameter).all():
             return name

@@ -1,4 +1,4 @@
-"""The kinds of hyperparameters: numbers and whole numbers with a range, and choices."""
+"""The kinds of hyperparameters, which are numbers and whole numbers with a range, and choices."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ Value = float | int | str
 
 @dataclass(frozen=True)
 class Hyperparameter(ABC):
-    """A value that an objective is given."""
+    """A value that an objective takes."""
 
     name: str
     meaning: str
@@ -24,15 +24,28 @@ class Hyperparameter(ABC):
     @property
     @abstractmethod
     def range(self) -> str:
-        """The values allowed, in words."""
+        """Describes the values allowed."""
 
     @abstractmethod
     def check(self, value: Any) -> Value:
-        """The value, of its kind.
+        """Returns the value, of its kind.
 
         Raises:
             VaelensError: if it is of another kind or out of range.
         """
+
+
+def real_number(value: Any) -> float:
+    """Returns the value as a float, and NaN where it is no number or larger than any float.
+
+    Example:
+        >>> real_number(2), real_number("2"), real_number(10**400)
+        (2.0, nan, nan)
+    """
+    try:
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 @dataclass(frozen=True)
@@ -52,14 +65,10 @@ class Number(Hyperparameter):
         return f"a number from {self.low:g} to {self.high:g}"
 
     def check(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise VaelensError(f"{self.name} is {value!r}; expected {self.range}")
-        try:
-            number = float(value)
-        except OverflowError:  # a whole number of hundreds of digits, in no range
-            number = math.nan
+        number = real_number(value)
         if not self.low <= number <= self.high:  # false for NaN too
-            raise VaelensError(f"{self.name} is {value}; expected {self.range}")
+            shown = value if isinstance(value, Real) else repr(value)
+            raise VaelensError(f"{self.name} is {shown}; expected {self.range}")
         return number
 
 

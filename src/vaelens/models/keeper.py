@@ -1,4 +1,4 @@
-"""The keeper of a run: a Lightning callback that keeps ledger, loggers, progress bar and checkpoint.
+"""The keeper of a run, a Lightning callback that keeps ledger, loggers, progress bar and checkpoint.
 
 It knows when a step is whole, and so where the run can stop and go on.
 """
@@ -17,25 +17,33 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from vaelens.errors import VaelensError
 from vaelens.models.batches import Batches
-from vaelens.models.checkpoints import Checkpoint, checkpoint_path, save_checkpoint
+from vaelens.models.checkpoints import Checkpoint, save_checkpoint
 from vaelens.models.diagnosis import Diagnosis, first_not_finite
+from vaelens.models.interruption import Interruption, TrainingInterrupted
 from vaelens.models.ledger import Ledger, Row, scalars
 from vaelens.models.progress import ProgressBar
+from vaelens.models.run_folder import checkpoint_path
 from vaelens.models.step import TrainingStep
 from vaelens.models.watch import Watch
+from vaelens.writing import unwritten
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one call of `train` is to do, checked."""
+    """The work of one call of `train`, checked."""
 
     batches: Batches
     lr: float
     device: torch.device
     folder: Path | None
+    """Where checkpoint and log are kept."""
+    destination: Path | None
+    """The folder that the user named, which an older run may still be in."""
     checkpoint_every: int
     run: Mapping[str, Any]
     """What the run's numbers depend on, kept with each checkpoint."""
+    conditions: Mapping[str, Any]
+    """What their last bits depend on besides."""
     progress: bool
     loggers: Sequence[Any]
     callbacks: Sequence[Any]
@@ -62,9 +70,12 @@ class Keeper(Callback):
         self.stopping = False  # Ctrl-C was pressed: this step is the last
         self.saved: int | None = ledger.step or None
         self.interruption: BaseException | None = None
+        self.unwritable: VaelensError | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.watch.begin()
+        if self.saved is None:  # so that a run killed at any step can go on, and what cannot be written is known now
+            self.save(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.busy = self.updating = True
@@ -101,7 +112,7 @@ class Keeper(Callback):
                 self.save(trainer)
 
     def end_step(self) -> None:
-        """From here on Ctrl-C need not wait; one that has waited takes effect."""
+        """Ends the step, so that Ctrl-C takes effect."""
         self.busy = False
         if self.stopping:
             raise KeyboardInterrupt
@@ -109,7 +120,12 @@ class Keeper(Callback):
     def write_row(self, trainer: Trainer, row: Row) -> None:
         """Hands a row of averages to the loggers."""
         for logger in trainer.loggers:
-            logger.log_metrics(terms(row), step=int(row["step"]))
+            try:
+                with unwritten(Path(logger.save_dir or ".")):
+                    logger.log_metrics(terms(row), step=int(row["step"]))
+            except VaelensError as error:  # Lightning will close the logger, which may fail likewise
+                self.unwritable = error
+                raise
 
     def check_weights(self) -> None:
         """Refuses to go on with weights that are not finite, as one update from a finite loss can leave them.
@@ -123,7 +139,7 @@ class Keeper(Callback):
             raise Diagnosis(self.step.model, self.plan.lr).lost_weights(self.ledger.step, name)
 
     def save(self, trainer: Trainer) -> None:
-        """Writes the checkpoint, if the run has a folder; never one whose loss or weights are lost."""
+        """Writes the checkpoint, if the run has a folder. One whose loss or weights are lost is never written."""
         if self.plan.folder is None:
             return
         self.check_weights()
@@ -133,6 +149,7 @@ class Keeper(Callback):
         checkpoint = Checkpoint(
             self.ledger.step,
             self.plan.run,
+            self.plan.conditions,
             record,
             self.step.model.state_dict(),
             {} if discriminator is None else discriminator.state_dict(),
@@ -142,36 +159,36 @@ class Keeper(Callback):
         self.saved = self.ledger.step
 
     def report_interruption(self) -> None:
-        """Raises what the user should see of an interruption, if there was one."""
+        """Raises what the user should see of an interruption, if there was one.
+
+        Raises:
+            TrainingInterrupted: for Ctrl-C.
+            SystemExit: for SIGTERM, because of a `TrainingInterrupted`.
+        """
         if self.interruption is None:
             return
-        message = f"training was interrupted after {self.ledger.step} of {self.plan.batches.stop} steps"
-        if self.plan.folder is None:
-            message += "; nothing was saved, since no folder was given"
-        elif self.saved is None:
-            message += "; there is no checkpoint yet"
-        else:
-            message += f"; go on from step {self.saved} with folder={str(self.plan.folder)!r}, resume=True"
+        plan = self.plan
+        stopped = TrainingInterrupted(Interruption(self.ledger.step, plan.batches.stop, self.saved, plan.destination))
         if isinstance(self.interruption, KeyboardInterrupt):
-            raise KeyboardInterrupt(message) from None
-        raise SystemExit(message) from None
+            raise stopped from None
+        raise SystemExit(str(stopped)) from stopped
 
     def name_checkpoint(self, error: VaelensError) -> VaelensError:
-        """The error, saying where the last good checkpoint is."""
-        if self.plan.folder is None or self.saved is None:
+        """Adds to the error where the last good checkpoint is."""
+        if self.plan.folder is None or not self.saved:
             return error
         path = checkpoint_path(self.plan.folder)
         return VaelensError(f"{error}; the checkpoint of step {self.saved}, from before, is in {str(path)!r}")
 
 
 def terms(row: Row) -> dict[str, Any]:
-    """A row without its step."""
+    """Returns a row without its step."""
     return {name: value for name, value in row.items() if name != "step"}
 
 
 @contextmanager
 def whole_steps(keeper: Keeper) -> Iterator[None]:
-    """Inside, the first Ctrl-C lets the step at hand end, so that nothing done is lost; the second does not wait.
+    """Lets the first Ctrl-C wait, inside a `with`, until the step has ended. The second does not.
 
     An application's own handler is left alone, and threads but the main one have none.
     """

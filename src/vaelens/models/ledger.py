@@ -1,4 +1,4 @@
-"""The record of a training run: the terms of the loss and each latent's KL, averaged over windows of steps.
+"""The record of a training run, with the terms of the loss and each latent's KL averaged over windows of steps.
 
 Terms stay on their device until they are asked for: one transfer a window, none a step.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelens.errors import VaelensError
 from vaelens.models.posterior import ACTIVE_NATS
 
 Row = dict[str, float]
@@ -24,7 +25,7 @@ class Ledger:
     """The steps done so far and what the terms of the loss were.
 
     Args:
-        every: steps a window.
+        window_length: steps a window.
         lost: makes the error, of the first step whose terms are not all finite and of its row.
         step: steps done before.
         rows: the averages of the windows before.
@@ -32,9 +33,9 @@ class Ledger:
     """
 
     def __init__(
-        self, every: int, lost: Callable[[int, Row], Exception], step: int = 0, rows: Any = (), window: Any = ()
+        self, window_length: int, lost: Callable[[int, Row], Exception], step: int = 0, rows: Any = (), window: Any = ()
     ) -> None:
-        self.every = every
+        self.window_length = window_length
         self.lost = lost
         self.step = step
         self.rows: list[Row] = list(rows)
@@ -44,7 +45,7 @@ class Ledger:
         self._settings: list[Row] = []
 
     def add(self, terms: Mapping[str, Tensor], settings: Mapping[str, float] = MappingProxyType({})) -> Row | None:
-        """Notes a step; gives the window's averages, with the step, when it is full.
+        """Notes a step, and returns the window's averages, with the step, when it is full.
 
         Args:
             terms: what was computed.
@@ -58,7 +59,7 @@ class Ledger:
             self._names = [name for term in terms for name in _columns(term, terms[term])]
         self._pending.append(torch.cat([term.detach().reshape(-1) for term in terms.values()]))
         self._settings.append({f"{name}_weight" if name in terms else name: settings[name] for name in settings})
-        if self.step % self.every:
+        if self.step % self.window_length:
             if len(self._pending) >= _LONGEST_UNSEEN:
                 self.settle()
             return None
@@ -83,9 +84,14 @@ class Ledger:
             if not all(map(math.isfinite, row.values())):
                 raise self.lost(first + number, row)
         self.window += [row | set_to for row, set_to in zip(rows, settings, strict=True)]
+        if self.window[0].keys() != self.window[-1].keys():
+            raise VaelensError(
+                f"the record has the terms {', '.join(self.window[0])} before, and {', '.join(self.window[-1])} from "
+                "now on; the checkpoint that it was read from is damaged: train anew"
+            )
 
     def average(self) -> Row:
-        """The averages over the steps since the last full window, with the step; the last row if there are none.
+        """Averages over the steps since the last full window, or returns the last row if there are none.
 
         Raises:
             VaelensError: if a term is not finite.
@@ -100,7 +106,7 @@ class Ledger:
         return {"step": self.step, **means, **active}
 
     def history(self) -> list[Row]:
-        """Every row, the unfinished window's last.
+        """Returns every row, the unfinished window's last.
 
         Raises:
             VaelensError: if a term is not finite.
@@ -110,12 +116,12 @@ class Ledger:
 
 
 def scalars(row: Mapping[str, float]) -> Row:
-    """A row without the step and the latents' KL."""
+    """Returns a row without the step and the latents' KL."""
     return {name: value for name, value in row.items() if name != "step" and not _KL.fullmatch(name)}
 
 
 def kl_per_latent(row: Mapping[str, float]) -> list[float]:
-    """Each latent's KL in a row, in nats; none where the model has a codebook."""
+    """Returns each latent's KL in a row, in nats, and none where the model has a codebook."""
     return [value for name, value in row.items() if _KL.fullmatch(name)]
 
 

@@ -1,4 +1,4 @@
-"""The steps of training, run by Lightning, which takes seconds to import: this file is imported on demand.
+"""The steps of training, run by Lightning. It takes seconds to import, so this file is imported on demand.
 
 Checkpoints are ours (`checkpoints`), since Lightning's are pickles.
 """
@@ -29,7 +29,7 @@ DISCRIMINATOR_BETAS = (0.5, 0.9)  # Kim & Mnih 2018, appendix A
 
 
 def run_steps(step: TrainingStep, plan: Plan, ledger: Ledger, checkpoint: Checkpoint | None) -> None:
-    """Trains the step's model through the plan's batches; the ledger is filled on the way.
+    """Trains the step's model through the plan's batches and fills the ledger on the way.
 
     Raises:
         KeyboardInterrupt: at Ctrl-C, saying where to go on.
@@ -56,12 +56,14 @@ def run_steps(step: TrainingStep, plan: Plan, ledger: Ledger, checkpoint: Checkp
         except SystemExit:  # what Lightning makes of Ctrl-C and of SIGTERM
             keeper.report_interruption()
             raise
+        except OSError as error:
+            raise (keeper.unwritable or error) from None
         except LostLoss as error:
             raise keeper.name_checkpoint(error) from None
 
 
 def bare_trainer(device: torch.device, callbacks: Sequence[Callback], **more: Any) -> Trainer:
-    """A trainer of one process and one pass through the batches, which prints and writes nothing of its own.
+    """Makes a trainer of one process and one pass through the batches, which prints and writes nothing of its own.
 
     Args:
         device: what it runs on.
@@ -82,14 +84,14 @@ def bare_trainer(device: torch.device, callbacks: Sequence[Callback], **more: An
 
 
 def adam(module: torch.nn.Module, lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> torch.optim.Optimizer:
-    """Adam on what of a module is trained."""
+    """Makes Adam for what of a module is trained."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     fused = parameters[0].device.type in ("cpu", "cuda")  # one kernel for all parameters
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=fused)
 
 
 class _Training(LightningModule):
-    """The step with its optimisers: the model's, and the discriminator's where there is one."""
+    """The step with its optimisers, the model's and the discriminator's where there is one."""
 
     def __init__(self, step: TrainingStep, lr: float, checkpoint: Checkpoint | None) -> None:
         super().__init__()
@@ -141,7 +143,7 @@ def _check_kinds(what: str, things: Sequence[Any], kind: type) -> None:
 
 
 def _csv_logger(folder: Path, ledger: Ledger) -> Logger:
-    """The logger of `folder/logs/metrics.csv`, begun anew with the rows the run has so far."""
+    """Makes the logger of `folder/logs/metrics.csv`, begun anew with the rows the run has so far."""
     for name in ("metrics.csv", "hparams.yaml"):  # of the run as it was beyond the checkpoint: it is repeated
         (folder / "logs" / name).unlink(missing_ok=True)
     logger = CSVLogger(folder, name=None, version="logs", flush_logs_every_n_steps=1)

@@ -1,4 +1,4 @@
-"""What the decoder's output means: the distribution of a pixel, its negative log-likelihood and its mean.
+"""The distribution of a pixel that the decoder's output stands for, with its negative log-likelihood and mean.
 
 A new likelihood is a function and a line in `LIKELIHOODS`.
 """
@@ -7,18 +7,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaelens.errors import unknown
+from vaelens.models.annotations import LikelihoodName
 from vaelens.shapes import Images
 
 
 def bernoulli_negative_log_likelihood(logits: Float[Tensor, "n c h w"], x: Images) -> Float[Tensor, " n"]:
-    """Binary cross-entropy of each image, summed over its pixels, in nats.
+    """Computes the binary cross-entropy of each image, summed over its pixels, in nats.
 
     `−Σ x log σ(l) + (1 − x) log(1 − σ(l))`. Grey values between 0 and 1 are taken as probabilities, as is usual;
     the least possible value is then the image's own entropy, not zero.
@@ -39,7 +39,7 @@ def bernoulli_negative_log_likelihood(logits: Float[Tensor, "n c h w"], x: Image
 
 
 def gaussian_negative_log_likelihood(logits: Float[Tensor, "n c h w"], x: Images) -> Float[Tensor, " n"]:
-    """Negative log-density of each image under a Gaussian of standard deviation 1 a pixel, summed, in nats.
+    """Computes the negative log-density of each image under a Gaussian of standard deviation 1 a pixel, in nats.
 
     `Σ (x − m)² / 2 + log(2π) / 2`, where the mean m is the decoder's output as it is.
 
@@ -80,8 +80,8 @@ LIKELIHOODS = MappingProxyType(
 )
 
 
-def find_likelihood(name: Any) -> Likelihood:
-    """The likelihood of that name.
+def find_likelihood(name: LikelihoodName) -> Likelihood:
+    """Finds the likelihood of that name.
 
     Raises:
         VaelensError: if there is none.

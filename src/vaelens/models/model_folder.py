@@ -1,24 +1,26 @@
-"""A saved model's folder, here or on the Hugging Face Hub: `config.json` and `model.safetensors`.
+"""The folder of a saved model, of `config.json` and `model.safetensors`, on disk or on the Hugging Face Hub.
 
 Read with errors that say what is missing. The network is reached for names that start with `hf://` alone, so that
 a mistyped path never is; weights are safetensors, never a pickle.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import safetensors
-import safetensors.torch
 import torch
 from huggingface_hub.constants import CONFIG_NAME, SAFETENSORS_SINGLE_FILE
 from torch import Tensor
 
 from vaelens.errors import VaelensError
+from vaelens.models.json_file import read_json
+from vaelens.models.tensor_file import read_tensors, write_tensors
+from vaelens.paths import user_path
 
 HUB_PREFIX = "hf://"
+
+_CONFIG = "config"  # the key in the weights' metadata
 
 MODEL_CARD = """
 ---
@@ -37,7 +39,7 @@ model = vl.VAE.from_pretrained("this folder, or hf://owner/name")
 
 
 def find_folder(name: Any, **hub_options: Any) -> Path:
-    """The local folder of a saved model; one on the Hub is downloaded into the Hub's cache first.
+    """Finds the local folder of a saved model. One on the Hub is downloaded into the Hub's cache first.
 
     Args:
         name: a path, or `hf://owner/name`.
@@ -50,7 +52,7 @@ def find_folder(name: Any, **hub_options: Any) -> Path:
         return _download(name.removeprefix(HUB_PREFIX), **hub_options)
     if not isinstance(name, str | Path):
         raise VaelensError(f"a model is loaded from a path or '{HUB_PREFIX}owner/name', not from {name!r}")
-    folder = Path(name).expanduser()
+    folder = user_path("the model's folder", name)
     if folder.is_dir():
         return folder
     if folder.exists():
@@ -74,7 +76,7 @@ def _download(repo_id: str, **hub_options: Any) -> Path:
 
 
 def read_config(folder: Path, keys: Iterable[str]) -> dict[str, Any]:
-    """The values of those keys in the folder's `config.json`.
+    """Reads the values of those keys in the folder's `config.json`.
 
     Raises:
         VaelensError: if the file or one of the keys is missing, or the file is no JSON object.
@@ -82,19 +84,14 @@ def read_config(folder: Path, keys: Iterable[str]) -> dict[str, Any]:
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise VaelensError(f"{str(folder)!r} has no {CONFIG_NAME}; give the folder that save_pretrained wrote")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise VaelensError(f"{str(path)!r} cannot be read as JSON ({error}); save the model again") from error
-    if not isinstance(config, dict):
-        raise VaelensError(f"{str(path)!r} holds no JSON object; save the model again")
+    config = read_json(path)
     if missing := [key for key in keys if key not in config]:
         raise VaelensError(f"{str(path)!r} lacks {', '.join(missing)}; it is not the config of a vaelens model")
     return {key: config[key] for key in keys}
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors in the folder's `model.safetensors`.
+def read_weights(folder: Path) -> tuple[dict[str, Tensor], Any]:
+    """Reads the tensors in the folder's `model.safetensors`, and the config that they were saved with, if it says so.
 
     Raises:
         VaelensError: if the file is missing or damaged.
@@ -102,37 +99,25 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     path = folder / SAFETENSORS_SINGLE_FILE
     if not path.is_file():
         raise VaelensError(f"{str(folder)!r} has no {SAFETENSORS_SINGLE_FILE}; save the model again")
-    try:
-        return safetensors.torch.load_file(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise VaelensError(f"{str(path)!r} is damaged ({error}); save the model again") from error
+    weights, metadata = read_tensors(path, "save the model again")
+    return weights, metadata.get(_CONFIG)
 
 
-def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes `model.safetensors` into the folder."""
-    safetensors.torch.save_file(apart(weights), folder / SAFETENSORS_SINGLE_FILE, metadata={"format": "pt"})
+def write_weights(folder: Path, weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    """Writes `model.safetensors` into the folder, with the config that belongs to it.
 
-
-def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, contiguous and no two in the same memory, as safetensors asks for.
-
-    What encoder and decoder share is thus written once for each.
+    Raises:
+        OSError: if it cannot be written.
+        VaelensError: if there is nothing to write.
     """
-    separate: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        contiguous = tensor.contiguous()
-        memory = contiguous.untyped_storage().data_ptr()
-        separate[name] = contiguous.clone() if memory in seen else contiguous
-        seen.add(memory)
-    return separate
+    write_tensors(folder / SAFETENSORS_SINGLE_FILE, weights, {_CONFIG: config})
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Path) -> None:
     """Puts the weights into the module, whose tensors take their floating-point types, so that every bit is kept.
 
     Raises:
-        VaelensError: if the names or shapes differ; the module is then as before.
+        VaelensError: if the names or shapes differ, or one is not finite; the module is then as before.
     """
     expected = module.state_dict()
     faults = [f"lacks {name}" for name in expected if name not in weights]
@@ -148,9 +133,55 @@ def load_weights(module: torch.nn.Module, weights: dict[str, Tensor], origin: Pa
             f"the weights in {str(origin)!r} do not fit the config: the file {faults[0]}{more}; they were saved with "
             "another config, or other modules of your own"
         )
+    check_finite({name: weights[name] for name, _ in module.named_parameters()}, origin)
     for name, tensor in module.state_dict(keep_vars=True).items():
         tensor.data = tensor.data.to(weights[name].dtype)
     module.load_state_dict(weights)
+
+
+def check_finite(weights: Mapping[str, Tensor], origin: Path) -> None:
+    """Refuses weights that are not finite. (Buffers may hold infinity, as masks do.)
+
+    Raises:
+        VaelensError: naming the first.
+    """
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise VaelensError(
+                f"the weights in {str(origin)!r} hold NaN or infinity, in {name}; expected finite numbers: train the "
+                "model anew, or go back to a checkpoint from before they were lost"
+            )
+
+
+def check_one_type(weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuses floating-point weights of several types, which no layer of ours computes with.
+
+    Raises:
+        VaelensError: naming two of them.
+    """
+    names: dict[torch.dtype, str] = {}
+    for name, tensor in weights.items():
+        if tensor.is_floating_point():
+            names.setdefault(tensor.dtype, name)
+    if len(names) > 1:
+        (first, first_name), (second, second_name) = list(names.items())[:2]
+        raise VaelensError(
+            f"the weights in {str(folder)!r} are of several types, {first_name} of {first} and {second_name} of "
+            f"{second}; convert all to one, as model.float() does, and save the model again"
+        )
+
+
+def check_one_saving(config: Mapping[str, Any], saved_with: Any, folder: Path) -> None:
+    """Refuses a config that is not the one that the weights were saved with, where they say which.
+
+    Raises:
+        VaelensError: if they differ.
+    """
+    if saved_with not in (None, config):
+        raise VaelensError(
+            f"config.json and model.safetensors in {str(folder)!r} are not of one saving, or one was edited; save the "
+            "model again"
+        )
 
 
 def _kind(tensor: Tensor) -> str:

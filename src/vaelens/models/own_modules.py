@@ -1,4 +1,4 @@
-"""Users' own encoders and decoders: what a model asks of them, checked on two black images when it is built."""
+"""Users' own encoders and decoders, which are checked on two black images when a model is built."""
 
 import itertools
 import operator
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
 
+LARGEST_IMAGE = 2**26  # values, a colour image of 4729×4729
 STANDARD = "standard"  # in the config, in place of the name of a module's class
 
 
@@ -26,45 +27,49 @@ def check_modules(encoder: Any, decoder: Any) -> None:
 
 
 def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """The shape (channels, height, width), whatever its sizes.
+    """Returns the shape (channels, height, width), whatever its sizes.
 
     Raises:
         VaelensError: if it is not three positive whole numbers.
     """
     try:
-        channels, height, width = (operator.index(size) for size in image_shape)
+        channels, height, width = (operator.index(length) for length in image_shape)
     except (TypeError, ValueError):
         channels = height = width = 0
     if min(channels, height, width) < 1:
         raise VaelensError(f"image_shape is {image_shape!r}; expected (channels, height, width), each at least 1")
+    if (size := channels * height * width) > LARGEST_IMAGE:
+        raise VaelensError(
+            f"image_shape is {image_shape!r}, {size:,} values an image; expected at most {LARGEST_IMAGE:,}"
+        )
     return channels, height, width
 
 
 def name_of(module: nn.Module | None) -> str:
-    """What the config says of a part: the name of the user's class, or that it is ours."""
+    """Returns what the config says of a part, the name of the user's class or that it is ours."""
     return STANDARD if module is None else f"{type(module).__module__}.{type(module).__qualname__}"
 
 
-def match_modules(config: Mapping[str, Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The modules given for a saved model, if they are just those that it was built with.
+def match_modules(config: Mapping[str, Any], modules: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns the modules given for a saved model, if they are just those that it was built with.
 
     Args:
         config: the saved model's.
-        given: by part, a module or None.
+        modules: by part, a module or None.
         folder: of the saved model.
 
     Raises:
         VaelensError: if one is missing or too many.
     """
-    for name, module in given.items():
+    for name, module in modules.items():
         if (config[name] == STANDARD) != (module is None):
             what = f"give it: from_pretrained(folder, {name}=…)" if module is None else f"leave {name}= out"
             raise VaelensError(f"the model in {str(folder)!r} was built with the {name} {config[name]!r}; {what}")
-    return dict(given)
+    return dict(modules)
 
 
 def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:
-    """Posterior means and log-variances, each `(n, d)`, of what an encoder gave.
+    """Splits an encoder's output into posterior means and log-variances, each `(n, d)`.
 
     Args:
         output: the pair, or one tensor `(n, 2 d)`, means first.
@@ -89,7 +94,7 @@ def split_moments(output: Any, latent_dim: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def check_parts(encoder: nn.Module, decoder: nn.Module, image_shape: Any, latent_dim: int, quantised: bool) -> Any:
-    """The shape of one image's code, found by sending two black images through encoder and decoder.
+    """Finds the shape of one image's code by sending two black images through encoder and decoder.
 
     Raises:
         VaelensError: if one of them does not take or give what the model needs.
@@ -125,8 +130,9 @@ def _call(part: nn.Module, inputs: Tensor, name: str) -> Any:
     try:
         return part(inputs)
     except Exception as error:  # whatever a user's module raises at a shape that it does not take
+        reason = " ".join(str(error).split())[:200]
         raise VaelensError(
-            f"the {name} does not take {tuple(inputs.shape)}: {type(error).__name__}: {error}; give image_shape and "
+            f"the {name} does not take {tuple(inputs.shape)}: {type(error).__name__}: {reason}; give image_shape and "
             "latent_dim as it expects them"
         ) from error
 

@@ -1,4 +1,4 @@
-"""The Gaussian posterior q(z|x) = N(mu, exp(logvar)), independent over latents: its samples, density and divergence."""
+"""The Gaussian posterior q(z|x) = N(mu, exp(logvar)), with its samples, density and divergence."""
 
 import math
 
@@ -10,7 +10,7 @@ ACTIVE_NATS = 0.01  # a latent whose mean KL is above this is active
 
 
 def sample(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, "n d"]:
-    """Draws one code an image, `z = mu + exp(logvar / 2) · noise`, through which gradients flow.
+    """Samples one code an image, `z = mu + exp(logvar / 2) · noise`, through which gradients flow.
 
     The noise is drawn on the generator's device: a CPU generator gives the same noise whatever the model runs on.
 
@@ -22,7 +22,7 @@ def sample(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], generator: to
 
 
 def kl_per_latent(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The divergence of each latent's posterior from the standard normal, in nats, in closed form.
+    """Computes the divergence of each latent's posterior from the standard normal, in nats, in closed form.
 
     `KL(q(z_i|x) || N(0, 1)) = (mu² + sigma² − 1 − log sigma²) / 2`
 
@@ -43,7 +43,7 @@ def kl_per_latent(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Flo
 def log_density(
     z: Float[Tensor, "*#any d"], mu: Float[Tensor, "*#any d"], logvar: Float[Tensor, "*#any d"]
 ) -> Float[Tensor, "... d"]:
-    """Each latent's log-density under its posterior, `log N(z_i; mu_i, sigma_i²)`, in nats.
+    """Computes each latent's log-density under its posterior, `log N(z_i; mu_i, sigma_i²)`, in nats.
 
     Example:
         >>> log_density(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1, 1))  # −log(2π) / 2

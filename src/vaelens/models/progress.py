@@ -17,7 +17,7 @@ _BAR = 10
 
 
 class ProgressBar:
-    """Shows steps done and to do, the time left, and the terms it is given; used in a `with`.
+    """Shows steps done and to do, the time left, and the terms it is given, inside a `with`.
 
     Args:
         steps: steps in all.
@@ -47,7 +47,7 @@ class ProgressBar:
         self._bar.stop()
 
     def show(self, done: int, terms: Mapping[str, float] | None = None) -> None:
-        """Moves on to that step; the terms shown stay until there are others."""
+        """Moves on to that step. The terms shown stay until there are others."""
         if terms is None:
             self._bar.update(self._task, completed=done)
         else:
@@ -56,7 +56,7 @@ class ProgressBar:
 
 
 def summary(terms: Mapping[str, float], width: int) -> str:
-    """The terms that matter most, in their order, as many as fit.
+    """Writes the terms that matter most, in their order, as many as fit.
 
     Example:
         >>> summary({"loss": 12.345, "kl": 2.0, "squared_error": 0.1, "active_latents": 3.0}, width=40)

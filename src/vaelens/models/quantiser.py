@@ -1,4 +1,4 @@
-"""The quantiser: each position's embedding replaced by the nearest code of a codebook learnt by moving averages.
+"""The quantiser, which replaces each position's embedding by the nearest code of a codebook learnt by moving averages.
 
 vector-quantize-pytorch does the work; importing it takes seconds, hence only when a model has a codebook.
 """
@@ -61,11 +61,11 @@ class Quantiser(nn.Module):
 
     @property
     def codebook(self) -> Float[Tensor, "codes d"]:
-        """The codes."""
+        """Returns the codes."""
         return self.nearest.codebook
 
     def forward(self, z: Float[Tensor, "n d h w"], generator: torch.Generator | None = None) -> Quantised:
-        """The nearest code at each position.
+        """Finds the nearest code at each position.
 
         Args:
             z: embeddings.

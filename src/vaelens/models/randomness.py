@@ -1,4 +1,4 @@
-"""Randomness of its own: inside, the global random state starts from a seed; afterwards it is as before."""
+"""Randomness of its own, from a seed, after which the global random state is as before."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def own_randomness(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """For what can only draw from the global random state: layers' first weights, a library's sampling.
+    """Seeds the global random state, inside a `with`, for what can only draw from it, and restores it.
 
     Args:
         seed: what the global generators start from, inside.
@@ -24,14 +24,14 @@ def own_randomness(seed: int, device: torch.device | None = None) -> Iterator[No
     cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(cuda):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
-        for one in cuda:
-            with torch.cuda.device(one):
+        for cuda_device in cuda:
+            with torch.cuda.device(cuda_device):
                 torch.cuda.manual_seed(seed)
         yield
 
 
 def next_seed(generator: torch.Generator) -> int:
-    """A seed from the generator's state, which stays as it is.
+    """Derives a seed from the generator's state, which stays as it is.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Schedules: Lightning callbacks that set the learning rate, or a weight of the objective, for each step.
+"""Schedules, Lightning callbacks that set the learning rate, or a weight of the objective, for each step.
 
 What is set depends on the step alone, so a resumed run goes on as if it had not stopped; and it is a column of the
 log. Importing this costs what Lightning costs.
@@ -9,7 +9,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from numbers import Real
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,27 +16,28 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError, unknown
 from vaelens.models import objectives
+from vaelens.models.annotations import Count, Name, Rate
 from vaelens.models.catalogue import Objective, find_objective
-from vaelens.models.hyperparameters import Hyperparameter, Number
+from vaelens.models.hyperparameters import Hyperparameter, Number, real_number
 from vaelens.models.vae import VAE
 
 _LR = Number("lr", "learning rate", 1e-3, 0.0, 1.0)
 _DISCRIMINATOR_LR = "discriminator_lr"
 
 
-@dataclass(eq=False)  # not frozen: Lightning hangs attributes of its own on callbacks
+@dataclass(eq=False)  # not frozen: Lightning sets attributes of its own on callbacks
 class Schedule(Callback, ABC):
     """Sets one value for each step, between a value of its own and the value given to the model or to `train`.
 
     Its description (`describe`) is part of what a checkpoint must agree with.
     """
 
-    name: Any
+    name: Name
     """`lr`, or a weight of the objective."""
 
     @abstractmethod
     def value(self, step: int, given: float) -> float:
-        """What holds for a step.
+        """Returns what holds for a step.
 
         Args:
             step: the steps done before it.
@@ -46,11 +46,11 @@ class Schedule(Callback, ABC):
 
     @property
     @abstractmethod
-    def bound(self) -> Any:
-        """The value that it goes from, or to, besides the one given."""
+    def bound(self) -> float:
+        """Returns the value that it goes from, or to, besides the one given."""
 
     def describe(self) -> str:
-        """The schedule in words, without its name: `WarmUp(steps=100, start=0.0)`."""
+        """Describes the schedule without its name, as in `WarmUp(steps=100, start=0.0)`."""
         values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self)[1:])
         return f"{type(self).__name__}({values})"
 
@@ -68,7 +68,7 @@ class Schedule(Callback, ABC):
 
 @dataclass(eq=False)
 class WarmUp(Schedule):
-    """A linear rise to the value given, `start + (given − start) · min(1, t / steps)` at step t (the first is 0).
+    """Rises linearly to the value given, `start + (given − start) · min(1, t / steps)` at step t (the first is 0).
 
     Args:
         name: `lr`, or a weight of the objective, such as `beta`.
@@ -87,15 +87,15 @@ class WarmUp(Schedule):
         1.0
     """
 
-    steps: Any
-    start: Any = 0.0
+    steps: Count
+    start: Rate = 0.0
 
     def __post_init__(self) -> None:
         self.steps = whole_number("steps", self.steps, 1)
         self.start = _number("start", self.start)
 
     @property
-    def bound(self) -> Any:
+    def bound(self) -> float:
         return self.start
 
     def value(self, step: int, given: float) -> float:
@@ -104,7 +104,7 @@ class WarmUp(Schedule):
 
 @dataclass(eq=False)
 class Cyclical(Schedule):
-    """Counterfactuals and again a linear rise to the value given, which then holds until the period ends.
+    """Rises linearly to the value given, which then holds until the period ends, again and again.
 
     `start + (given − start) · min(1, p / rise)` with `p = (t mod period) / period` at step t (the first is 0).
 
@@ -126,9 +126,9 @@ class Cyclical(Schedule):
         [0.0, 2.0, 4.0, 4.0, 0.0]
     """
 
-    period: Any
-    rise: Any = 0.5
-    start: Any = 0.0
+    period: Count
+    rise: Rate = 0.5
+    start: Rate = 0.0
 
     def __post_init__(self) -> None:
         self.period = whole_number("period", self.period, 1)
@@ -138,7 +138,7 @@ class Cyclical(Schedule):
         self.start = _number("start", self.start)
 
     @property
-    def bound(self) -> Any:
+    def bound(self) -> float:
         return self.start
 
     def value(self, step: int, given: float) -> float:
@@ -148,7 +148,7 @@ class Cyclical(Schedule):
 
 @dataclass(eq=False)
 class CosineDecay(Schedule):
-    """A fall from the value given along half a cosine, `end + (given − end) · (1 + cos(π · min(1, t / steps))) / 2`.
+    """Falls from the value given along half a cosine, `end + (given − end) · (1 + cos(π · min(1, t / steps))) / 2`.
 
     Args:
         name: `lr`, or a weight of the objective.
@@ -167,15 +167,15 @@ class CosineDecay(Schedule):
         0.0005
     """
 
-    steps: Any
-    end: Any = 0.0
+    steps: Count
+    end: Rate = 0.0
 
     def __post_init__(self) -> None:
         self.steps = whole_number("steps", self.steps, 1)
         self.end = _number("end", self.end)
 
     @property
-    def bound(self) -> Any:
+    def bound(self) -> float:
         return self.end
 
     def value(self, step: int, given: float) -> float:
@@ -183,7 +183,7 @@ class CosineDecay(Schedule):
 
 
 def describe_schedules(callbacks: Sequence[Any], model: VAE) -> dict[str, str]:
-    """The schedules among the callbacks, by the name of what they set.
+    """Describes the schedules among the callbacks, by the name of what they set.
 
     Raises:
         VaelensError: if two set the same, one sets what the model has not, or goes out of its range.
@@ -193,31 +193,32 @@ def describe_schedules(callbacks: Sequence[Any], model: VAE) -> dict[str, str]:
     settable |= {h.name: h for h in objective.hyperparameters if _can_be_set(h, objective)}
     if objective.adversarial:
         settable[_DISCRIMINATOR_LR] = replace(_LR, name=_DISCRIMINATOR_LR)
-    found: dict[str, str] = {}
+    described: dict[str, str] = {}
     for schedule in callbacks:
         if not isinstance(schedule, Schedule):
             continue
         if not isinstance(schedule.name, str) or schedule.name not in settable:
             raise unknown(f"name to schedule for {model.objective}", schedule.name, settable)
-        if schedule.name in found:
+        if schedule.name in described:
             raise VaelensError(
-                f"{schedule.name} has two schedules, {found[schedule.name]} and {schedule.describe()}; give one of them"
+                f"{schedule.name} has two schedules, {described[schedule.name]} and {schedule.describe()}; give one of "
+                "them"
             )
         try:
             settable[schedule.name].check(schedule.bound)
         except VaelensError as error:
             raise VaelensError(f"{schedule.describe()} cannot set it: {error}") from None
-        found[schedule.name] = schedule.describe()
-    return found
+        described[schedule.name] = schedule.describe()
+    return described
 
 
 def _can_be_set(hyperparameter: Hyperparameter, objective: Objective) -> bool:
-    """Whether the objective reads it at every step, rather than the model once when it is built."""
+    """Says whether the objective reads it at every step, rather than the model once when it is built."""
     read = inspect.signature(getattr(objectives, objective.function)).parameters
     return isinstance(hyperparameter, Number) and hyperparameter.name in read
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(float(value)):
+    if not math.isfinite(real_number(value)):
         raise VaelensError(f"{name} is {value!r}; expected a number")
     return float(value)

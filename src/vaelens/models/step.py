@@ -1,4 +1,4 @@
-"""A training step: a batch through the model, and the terms of its objective; its discriminator, where there is one.
+"""A training step, which takes a batch through the model and its discriminator to the terms of its objective.
 
 It computes losses and changes no weight but the codebook's moving averages; `lightning_loop` takes the steps.
 """
@@ -25,7 +25,7 @@ _FEWEST_ADVERSARIAL = 4  # two images to train the model on, and two whose laten
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """What one step computes."""
+    """The losses that one step computes."""
 
     terms: Mapping[str, Tensor]
     """The terms of the objective by name, `loss` among them; `squared_error`, the mean over pixels and images of the
@@ -37,17 +37,17 @@ class Losses:
 
     @property
     def minimised(self) -> list[Tensor]:
-        """The model's loss, and the discriminator's where there is one."""
+        """Returns the model's loss, and the discriminator's where there is one."""
         return [self.terms["loss"], *([] if self.discriminator is None else [self.discriminator])]
 
     @property
     def logged(self) -> dict[str, Tensor]:
-        """The terms, and `kl_per_latent`."""
+        """Returns the terms, and `kl_per_latent`."""
         return {**self.terms, **({} if self.kl_per_latent is None else {"kl_per_latent": self.kl_per_latent})}
 
 
 class TrainingStep(nn.Module):
-    """The losses of a model on a batch.
+    """Computes the losses of a model on a batch.
 
     Calling it gives the losses of a step. An objective with a discriminator takes the first half of the batch for
     the model, and the second half for the codes whose latents are permuted.
@@ -88,7 +88,7 @@ class TrainingStep(nn.Module):
         self._takes = list(inspect.signature(self._objective).parameters)
 
     def forward(self, images: Tensor, number: int, noise: torch.Generator) -> Losses:
-        """The losses of a step.
+        """Computes the losses of a step.
 
         Args:
             images: the batch `(n, c, h, w)`, in [0, 1].
@@ -103,32 +103,32 @@ class TrainingStep(nn.Module):
             return self._losses(images.to(self._dtype), number, noise)
 
     def _losses(self, images: Tensor, number: int, noise: torch.Generator) -> Losses:
-        others = None
+        permuted = None  # the images whose latents are
         if self.discriminator is not None:
             if len(images) < _FEWEST_ADVERSARIAL:
                 raise VaelensError(
                     f"a batch has {len(images)} images; a discriminator needs at least {_FEWEST_ADVERSARIAL}, half of "
                     "them for the codes whose latents are permuted: give a larger batch_size"
                 )
-            images, others = images.tensor_split(2)
+            images, permuted = images.tensor_split(2)
         mu, logvar = self.model.encode(images)
-        given: dict[str, Any] = {"mu": mu, "logvar": logvar, "step": number, "dataset_size": self.dataset_size}
+        tensors: dict[str, Any] = {"mu": mu, "logvar": logvar, "step": number, "dataset_size": self.dataset_size}
         if logvar is None:
             quantised = self.model.quantise(mu, noise)
             logits = self.model.decoder(quantised.embedding)
-            given |= {"encoded": mu, "quantised": quantised.embedding, "indices": quantised.indices}
+            tensors |= {"encoded": mu, "quantised": quantised.embedding, "indices": quantised.indices}
         else:
-            given["z"] = posterior.sample(mu, logvar, noise)
-            logits = self.model.logits(given["z"])
+            tensors["z"] = posterior.sample(mu, logvar, noise)
+            logits = self.model.logits(tensors["z"])
         likelihood = find_likelihood(self.model.likelihood)
-        given["reconstruction"] = likelihood.negative_log_likelihood(logits, images)
+        tensors["reconstruction"] = likelihood.negative_log_likelihood(logits, images)
         discriminator = None
-        if self.discriminator is not None and others is not None:
+        if self.discriminator is not None and permuted is not None:
             with _frozen(self.discriminator):
-                given["log_ratio"] = self.discriminator.log_ratio(given["z"])
-            discriminator = self._discriminator_loss(self.discriminator, given["z"].detach(), others, noise)
-        given |= self.hyperparameters
-        terms = self._objective(**{name: given[name] for name in self._takes})
+                tensors["log_ratio"] = self.discriminator.log_ratio(tensors["z"])
+            discriminator = self._discriminator_loss(self.discriminator, tensors["z"].detach(), permuted, noise)
+        tensors |= self.hyperparameters
+        terms = self._objective(**{name: tensors[name] for name in self._takes})
         with torch.no_grad():
             terms["squared_error"] = (self.model.mean(logits) - images).square().mean()
             if discriminator is not None:
@@ -137,10 +137,10 @@ class TrainingStep(nn.Module):
         return Losses(terms, discriminator, kl)
 
     def _discriminator_loss(
-        self, discriminator: Discriminator, codes: Tensor, others: Tensor, noise: torch.Generator
+        self, discriminator: Discriminator, codes: Tensor, images: Tensor, noise: torch.Generator
     ) -> Tensor:
         with torch.no_grad():
-            mu, logvar = self.model.encode(others)
+            mu, logvar = self.model.encode(images)
             assert logvar is not None, "a discriminator looks at Gaussian codes"
             permuted = permute_latents(posterior.sample(mu, logvar, noise), noise)
         return discriminator_loss(discriminator(codes), discriminator(permuted))
@@ -148,7 +148,7 @@ class TrainingStep(nn.Module):
 
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Inside, what the module computes has no gradient to its parameters."""
+    """Keeps gradients, inside a `with`, from the module's parameters."""
     module.requires_grad_(False)
     try:
         yield

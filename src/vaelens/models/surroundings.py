@@ -1,4 +1,4 @@
-"""What training finds around it and leaves as it was: modes, device, memory layout, signal handlers, log levels."""
+"""The modes, device, memory layout, signal handlers and log levels that training leaves as they were."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ from torch import nn
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, Lightning announces no hardware, tips and hints."""
+    """Keeps Lightning, inside a `with`, from announcing hardware, tips and hints."""
     loggers = [rank_zero.log, *map(logging.getLogger, ("lightning", "lightning.pytorch", "lightning.fabric"))]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -34,7 +34,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def as_before(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Inside, the model trains; afterwards its mode and device, and all that is global, are as before."""
+    """Lets the model train inside a `with`, after which its mode and device, and all that is global, are as before."""
     home = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
     gradients = torch.is_grad_enabled()

@@ -1,32 +1,44 @@
-"""Training: Adam on the model's objective, the same to the bit however often it is interrupted.
+"""Training by Adam on the model's objective, the same to the bit however often it is interrupted.
 
 Costs what the model's passes cost; `python -m benchmarks --only training` has the ratio to a bare loop. The loop
 itself is in `lightning_loop`.
 """
 
+import shutil
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
-from vaelens.models.batches import Batches, as_source
-from vaelens.models.checkpoints import Checkpoint, check_same_run, checkpoint_path, load_checkpoint
+from vaelens.models.annotations import Callbacks, Count, Data, DeviceName, Folder, Loggers, Model, Rate, Seed
+from vaelens.models.batches import Batches, as_source, check_batch_size
+from vaelens.models.checkpoints import (
+    Checkpoint,
+    check_same_run,
+    load_checkpoint,
+    restored,
+    warn_of_other_conditions,
+)
 from vaelens.models.devices import find_device
 from vaelens.models.diagnosis import Diagnosis, check_weights
+from vaelens.models.fingerprint import fingerprint
+from vaelens.models.hyperparameters import real_number
 from vaelens.models.ledger import Ledger, kl_per_latent, scalars
-from vaelens.models.model_folder import load_weights
+from vaelens.models.run_folder import checkpoint_path, run_folder
 from vaelens.models.step import TrainingStep
 from vaelens.models.vae import VAE
+from vaelens.paths import user_path
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training run."""
+    """The result of a training run."""
 
     steps: int
     """Steps done, those before a resumption included."""
@@ -42,23 +54,26 @@ class TrainingResult:
     """How long this call took."""
     device: str
     """What it ran on."""
+    threads: int
+    """On how many threads of the CPU."""
 
 
 def train(
-    model: Any,
-    data: Any,
-    steps: Any = 3000,
-    batch_size: Any = 64,
-    lr: Any = 1e-3,
-    seed: Any = 0,
+    model: Model,
+    data: Data,
+    steps: Count = 3000,
+    batch_size: Count = 64,
+    lr: Rate = 1e-3,
+    seed: Seed = 0,
     progress: bool = True,
-    device: Any = "auto",
-    folder: Any = None,
+    device: DeviceName = "auto",
+    folder: Folder | None = None,
     resume: bool = False,
-    log_every: Any = 50,
-    checkpoint_every: Any = 500,
-    logger: Any = None,
-    callbacks: Any = (),
+    log_every: Count = 50,
+    checkpoint_every: Count = 500,
+    logger: Loggers = None,
+    callbacks: Callbacks = (),
+    overwrite: bool = False,
 ) -> TrainingResult:
     """Trains the model on the images, in place, by Adam.
 
@@ -71,7 +86,8 @@ def train(
     model's mode (train or eval) and device, and the global random state, are afterwards as before.
 
     A `VaelensWarning` says when the run goes on but is probably in vain: no latent has been active, or the codebook
-    all but unused, for 500 steps (200 at the end), or the steps are too few for an annealed capacity.
+    all but unused, for 500 steps (200 at the end), or the steps are too few for an annealed capacity; and when a run
+    goes on with other threads, another device or another PyTorch, on which its last bits depend.
 
     Args:
         model: a `VAE`.
@@ -87,20 +103,21 @@ def train(
         device: `auto` (an accelerator if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
         folder: where to keep checkpoint and log.
         resume: whether to go on from the folder's checkpoint. More steps than before may be asked for, nothing else
-            that the numbers depend on may differ.
+            that the numbers depend on may differ; that goes for the images too, which are known by a hash.
         log_every: steps over which terms are averaged and after which they are logged, at least 1.
         checkpoint_every: steps between checkpoints, at least 1; there is one after the last step too.
         logger: a Lightning logger, or several, besides the folder's.
         callbacks: Lightning callbacks, one or several; among them schedules (`WarmUp`, `Cyclical`, `CosineDecay`). What
             callbacks remember is not in the checkpoint; schedules remember nothing.
+        overwrite: whether to replace what the folder holds of a run. It stays whole until the new run is done.
 
     Returns:
         What came of it; lower terms are better.
 
     Raises:
         VaelensError: if an argument is out of range, the images are not in [0, 1] or of another shape, the device is
-            not there, there is nothing to resume or something that would be overwritten, a schedule sets what the
-            model has not, or the loss is lost.
+            not there, there is nothing to resume or something that would be overwritten, another process trains in
+            the folder, the folder cannot be written, a schedule sets what the model has not, or the loss is lost.
         KeyboardInterrupt: at Ctrl-C.
 
     References:
@@ -116,59 +133,54 @@ def train(
     begun = time.perf_counter()
     if not isinstance(model, VAE):
         raise VaelensError(f"train expects a vaelens VAE, not {type(model).__name__}; make one with build_model")
-    steps, batch_size = whole_number("steps", steps, 1), whole_number("batch_size", batch_size, 1)
+    steps, batch_size = whole_number("steps", steps, 1), check_batch_size(batch_size, model.image_shape)
     log_every = whole_number("log_every", log_every, 1)
     checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
-    lr, seed, found = _check_lr(lr), check_seed(seed), find_device(device)
+    lr, seed, device = _check_lr(lr), check_seed(seed), find_device(device)
     source = as_source(data, model.image_shape)
-    folder = None if folder is None else Path(folder).expanduser()
+    folder = None if folder is None else user_path("folder", folder)
+    if folder is None and (resume or overwrite):
+        option = "resume" if resume else "overwrite"
+        raise VaelensError(f"{option}=True needs the folder of the run; give folder=")
     callbacks, loggers = _several(callbacks), _several(logger)
+    schedules = _schedules(callbacks, model)
+    Batches(source, model.image_shape, batch_size, seed, 0, steps).at(0)  # wrong images are refused before all else
+    check_weights(model)
     run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
-    run["schedules"] = _schedules(callbacks, model)
+    run |= {"data": fingerprint(source)} if folder is not None else {}
+    run["schedules"] = schedules
     run["frozen"] = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    checkpoint = _checkpoint_to_resume(folder, resume, run, steps)
+    conditions = {"threads": torch.get_num_threads(), "device": device.type, "torch": torch.__version__}
 
-    lost = Diagnosis(model, lr).lost_loss
-    ledger = Ledger(log_every, lost)
-    if folder is not None and checkpoint is not None:
-        load_weights(model, dict(checkpoint.weights), checkpoint_path(folder))
-    step = TrainingStep(model, len(source), seed)
-    if checkpoint is not None:
-        if step.discriminator is not None:
-            step.discriminator.load_state_dict(dict(checkpoint.discriminator))
-        ledger = Ledger(log_every, lost, checkpoint.step, **checkpoint.record)
-    if ledger.step < steps:
-        from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
-        from vaelens.models.lightning_loop import run_steps
+    with nullcontext() if folder is None else run_folder(folder, resume, overwrite) as place:
+        checkpoint = _checkpoint_to_resume(place, run, steps) if resume and place is not None else None
+        step = TrainingStep(model, len(source), seed)
+        if place is not None:
+            _check_room(place, step)
+        ledger = Ledger(log_every, Diagnosis(model, lr).lost_loss)
+        if checkpoint is not None and place is not None:
+            path = checkpoint_path(place)
+            warn_of_other_conditions(checkpoint, conditions, path)
+            step = restored(checkpoint, step, path)
+            ledger = Ledger(log_every, ledger.lost, checkpoint.step, **checkpoint.record)
+        if ledger.step < steps:
+            from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
+            from vaelens.models.lightning_loop import run_steps
 
-        batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
-        batches.at(ledger.step)  # so that wrong images are refused before anything is written
-        check_weights(model)
-        plan = Plan(batches, lr, found, folder, checkpoint_every, run, progress, loggers, callbacks)
-        run_steps(step, plan, ledger, checkpoint)
+            batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
+            kept = place, folder, checkpoint_every, run, conditions
+            run_steps(step, Plan(batches, lr, device, *kept, progress, loggers, callbacks), ledger, checkpoint)
 
     history = pd.DataFrame(ledger.history()).astype({"step": int}).set_index("step")
     last = {str(name): float(value) for name, value in history.iloc[-1].items()}
+    seconds = time.perf_counter() - begun
     return TrainingResult(
-        ledger.step, scalars(last), kl_per_latent(last), history, time.perf_counter() - begun, str(found)
+        ledger.step, scalars(last), kl_per_latent(last), history, seconds, str(device), conditions["threads"]
     )
 
 
-def _checkpoint_to_resume(folder: Path | None, resume: bool, run: dict[str, Any], steps: int) -> Checkpoint | None:
-    if folder is None:
-        if resume:
-            raise VaelensError("resume=True needs the folder of the run to go on with; give folder=")
-        return None
-    if folder.exists() and not folder.is_dir():
-        raise VaelensError(f"{str(folder)!r} is a file; give a folder to keep checkpoint and log in")
-    path = checkpoint_path(folder)
-    if not resume:
-        if path.exists():
-            raise VaelensError(
-                f"{str(folder)!r} holds the checkpoint of a run; go on with it by resume=True (--resume), or give "
-                "another folder"
-            )
-        return None
+def _checkpoint_to_resume(place: Path, run: dict[str, Any], steps: int) -> Checkpoint:
+    path = checkpoint_path(place)
     checkpoint = load_checkpoint(path)
     check_same_run(checkpoint, run, path)
     if checkpoint.step > steps:
@@ -179,8 +191,18 @@ def _checkpoint_to_resume(folder: Path | None, resume: bool, run: dict[str, Any]
     return checkpoint
 
 
+def _check_room(place: Path, step: TrainingStep) -> None:
+    weights = sum(tensor.nbytes for tensor in step.state_dict().values())
+    needed, free = 7 * weights, shutil.disk_usage(place).free  # two checkpoints, with two moments a weight; the model
+    if free < needed:
+        raise VaelensError(
+            f"{str(place)!r} has {free:,} bytes free; checkpoints and model need {needed:,}: make room, or give a "
+            "folder on another disk"
+        )
+
+
 def _check_lr(lr: Any) -> float:
-    if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 < float(lr) <= 1:  # false for NaN too
+    if not 0 < real_number(lr) <= 1:  # false for NaN too
         raise VaelensError(f"lr is {lr!r}; expected a learning rate above 0 and at most 1, such as 1e-3")
     return float(lr)
 

@@ -1,4 +1,4 @@
-"""The variational autoencoder: encoder, Gaussian posterior or codebook, decoder, likelihood, its objective's name.
+"""The variational autoencoder, of encoder, Gaussian posterior or codebook, decoder, likelihood and objective.
 
 It knows how to save and load itself, and nothing of how it is trained.
 """
@@ -12,22 +12,27 @@ from torch import Tensor, nn
 
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError, unknown
-from vaelens.models import backbone, posterior
+from vaelens.models import backbone, model_folder, own_modules, posterior
+from vaelens.models.annotations import (
+    Batch,
+    Count,
+    Folder,
+    ImageShape,
+    LikelihoodName,
+    ObjectiveName,
+    OwnModule,
+    Values,
+)
 from vaelens.models.catalogue import find_objective
 from vaelens.models.likelihoods import find_likelihood
-from vaelens.models.model_folder import MODEL_CARD, find_folder, load_weights, read_config, read_weights, write_weights
-from vaelens.models.own_modules import (
-    STANDARD,
-    check_any_image_shape,
-    check_modules,
-    check_parts,
-    match_modules,
-    name_of,
-    split_moments,
-)
-from vaelens.models.quantiser import Quantised, Quantiser
+from vaelens.models.model_folder import MODEL_CARD
+from vaelens.models.own_modules import STANDARD
+from vaelens.models.parts import check_tensor, standard_parts
+from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
+from vaelens.paths import user_path
 from vaelens.version import __version__
+from vaelens.writing import sole_writer, written_whole
 
 MAX_LATENT_DIM = 256
 
@@ -72,40 +77,41 @@ class VAE(
 
     def __init__(
         self,
-        objective: Any = "vae",
-        image_shape: Any = (1, 64, 64),
-        latent_dim: Any = None,
-        likelihood: Any = "bernoulli",
-        hyperparameters: Any = None,
-        encoder: Any = None,
-        decoder: Any = None,
+        objective: ObjectiveName = "vae",
+        image_shape: ImageShape = (1, 64, 64),
+        latent_dim: Count | None = None,
+        likelihood: LikelihoodName = "bernoulli",
+        hyperparameters: Values = None,
+        encoder: OwnModule = None,
+        decoder: OwnModule = None,
     ) -> None:
         super().__init__()
-        found = find_objective(objective)
-        self.objective: str = found.name
-        self.hyperparameters = found.resolve(hyperparameters)
-        check_modules(encoder, decoder)
+        line = find_objective(objective)
+        self.objective: str = line.name
+        self.hyperparameters = line.resolve(hyperparameters)
+        own_modules.check_modules(encoder, decoder)
         own = encoder is not None and decoder is not None
-        self.image_shape = check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
-        latent_dim = found.latent_dim if latent_dim is None else latent_dim
+        self.image_shape = (
+            own_modules.check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
+        )
+        latent_dim = line.latent_dim if latent_dim is None else latent_dim
         self.latent_dim = whole_number("latent_dim", latent_dim, 1, MAX_LATENT_DIM)
         self.likelihood: str = find_likelihood(likelihood).name
-        self.modules_from = {"encoder": name_of(encoder), "decoder": name_of(decoder)}
-        with own_randomness(0):
-            drawn = self._drawn_parts()
-        self.encoder: nn.Module = drawn["encoder"] if encoder is None else encoder
-        self.quantiser: nn.Module | None = drawn.get("quantiser")
-        self.decoder: nn.Module = drawn["decoder"] if decoder is None else decoder
+        self.modules_from = {"encoder": own_modules.name_of(encoder), "decoder": own_modules.name_of(decoder)}
+        parts = self._new_parts(seed=0)
+        self.encoder: nn.Module = parts["encoder"] if encoder is None else encoder
+        self.quantiser: nn.Module | None = parts.get("quantiser")
+        self.decoder: nn.Module = parts["decoder"] if decoder is None else decoder
         self.mean = find_likelihood(likelihood).mean()
-        self.code_shape: tuple[int, ...] = check_parts(
-            self.encoder, self.decoder, self.image_shape, self.latent_dim, found.quantised
+        self.code_shape: tuple[int, ...] = own_modules.check_parts(
+            self.encoder, self.decoder, self.image_shape, self.latent_dim, line.quantised
         )
         # what the mixin writes to config.json: with the defaults filled in, so that it says all
         self._hub_mixin_config = {**self.config, "vaelens_version": __version__}
 
     @property
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, complete, as JSON holds them; of your own modules the names of their classes."""
+        """Returns the constructor's arguments as JSON holds them, with the names of your own modules' classes."""
         return {
             "objective": self.objective,
             "image_shape": list(self.image_shape),
@@ -116,11 +122,11 @@ class VAE(
         }
 
     def extra_repr(self) -> str:
-        """The config, at the head of what `print(model)` shows."""
+        """Puts the config at the head of what `print(model)` shows."""
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
 
-    def encode(self, x: Any) -> tuple[Tensor, Tensor | None]:
-        """The posterior's parameters, or the embeddings before quantisation.
+    def encode(self, x: Batch) -> tuple[Tensor, Tensor | None]:
+        """Encodes images as the posterior's parameters, or as embeddings before quantisation.
 
         Args:
             x: images `(n, c, h, w)`, in [0, 1].
@@ -134,10 +140,10 @@ class VAE(
         """
         self._check(x, self.image_shape, "images", "encoder")
         output = self.encoder(x)
-        return (output, None) if self.quantiser is not None else split_moments(output, self.latent_dim)
+        return (output, None) if self.quantiser is not None else own_modules.split_moments(output, self.latent_dim)
 
-    def quantise(self, z: Any, generator: torch.Generator | None = None) -> Quantised:
-        """The nearest code of the codebook at each position.
+    def quantise(self, z: Batch, generator: torch.Generator | None = None) -> Quantised:
+        """Replaces the embedding at each position by the nearest code of the codebook.
 
         Args:
             z: embeddings `(n, d, height, width)`.
@@ -151,8 +157,8 @@ class VAE(
         self._check(z, self.code_shape, "codes")
         return self.quantiser(z, generator)
 
-    def logits(self, z: Any) -> Tensor:
-        """The decoder's output as it is, before the likelihood's mean: `(n, c, h, w)`, any real number.
+    def logits(self, z: Batch) -> Tensor:
+        """Decodes to the decoder's output before the likelihood's mean, `(n, c, h, w)`, any real number.
 
         Args:
             z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
@@ -163,8 +169,8 @@ class VAE(
         self._check(z, self.code_shape, "codes", "decoder")
         return self.decoder(z if self.quantiser is None else self.quantise(z).embedding)
 
-    def decode(self, z: Any) -> Tensor:
-        """The mean image D(z), `(n, c, h, w)`: in [0, 1] for a Bernoulli likelihood, any real for a Gaussian.
+    def decode(self, z: Batch) -> Tensor:
+        """Decodes to the mean image D(z), `(n, c, h, w)`, for a Bernoulli likelihood in [0, 1].
 
         Args:
             z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
@@ -174,8 +180,8 @@ class VAE(
         """
         return self.mean(self.logits(z))
 
-    def forward(self, x: Any, generator: torch.Generator | None = None) -> Tensor:
-        """The reconstruction `(n, c, h, w)`: of the code, or of a sample of the posterior if a generator is given.
+    def forward(self, x: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Reconstructs images `(n, c, h, w)` from the code, or from a sample of the posterior if a generator is given.
 
         Args:
             x: images `(n, c, h, w)`, in [0, 1].
@@ -191,55 +197,53 @@ class VAE(
             raise VaelensError(f"a {self.objective} has no posterior to draw from; leave the generator out")
         return self.decode(posterior.sample(mu, logvar, generator))
 
-    def _drawn_parts(self) -> dict[str, nn.Module]:
-        """New parts, of those that are ours, with weights from the global random state."""
-        found = find_objective(self.objective)
-        parts: dict[str, nn.Module] = {}
-        if self.modules_from["encoder"] == STANDARD:
-            outputs = self.latent_dim if found.quantised else 2 * self.latent_dim
-            parts["encoder"] = backbone.encoder(self.image_shape, outputs, spatial=found.quantised)
-        if found.quantised:
-            codes, decay, revival = (self.hyperparameters[name] for name in ("codes", "decay", "revival"))
-            parts["quantiser"] = Quantiser(int(codes), self.latent_dim, float(decay), float(revival))
-        if self.modules_from["decoder"] == STANDARD:
-            parts["decoder"] = backbone.decoder(self.image_shape, self.latent_dim, spatial=found.quantised)
-        return parts
+    def _new_parts(self, seed: int) -> dict[str, nn.Module]:
+        settings = self.image_shape, self.latent_dim, self.hyperparameters, self.modules_from
+        with own_randomness(seed):
+            return standard_parts(find_objective(self.objective), *settings)
 
     def initialise(self, seed: int) -> None:
-        """Draws new weights, PyTorch's default distribution for each layer, without the global random state.
+        """Samples new weights from PyTorch's default distribution for each layer, without the global random state.
 
         Modules of your own keep theirs.
         """
-        with own_randomness(seed):
-            drawn = self._drawn_parts()
-        for name, part in drawn.items():
+        for name, part in self._new_parts(seed).items():
             self.get_submodule(name).load_state_dict(part.state_dict())
 
-    def save_pretrained(self, save_directory: Any, **options: Any) -> str | None:
+    def save_pretrained(self, save_directory: Folder, push_to_hub: bool = False, **options: Any) -> str | None:
         """Writes `config.json`, `model.safetensors` and a short model card into the folder.
+
+        A model that is there is replaced once the new one is whole, but for a README.md.
 
         Args:
             save_directory: the folder; made where there is none.
+            push_to_hub: whether to send it to the Hugging Face Hub too.
             **options: those of `huggingface_hub.PyTorchModelHubMixin.save_pretrained`.
 
         Raises:
-            VaelensError: if there is a file of that name.
+            VaelensError: if there is a file of that name, the folder cannot be written, or another process is at it.
         """
-        if Path(save_directory).is_file():
-            raise VaelensError(f"{str(save_directory)!r} is a file; give a folder to save the model in")
-        return super().save_pretrained(save_directory, **options)
+        folder = user_path("save_directory", save_directory)
+        if folder.is_file():
+            raise VaelensError(f"{str(folder)!r} is a file; give a folder to save the model in")
+        written = {name: options[name] for name in ("config", "model_card_kwargs") if name in options}
+        with sole_writer(folder), written_whole(folder, kept=("README.md",)) as unfinished:
+            super().save_pretrained(unfinished, **written)
+        if not push_to_hub:
+            return None
+        return self.push_to_hub(options.pop("repo_id", None) or folder.name, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """What the mixin calls to write the weights: its own leaves out what encoder and decoder share."""
-        write_weights(save_directory, self.state_dict())
+        """Writes the weights when the mixin asks, whose own way leaves out what encoder and decoder share."""
+        model_folder.write_weights(save_directory, self.state_dict(), self.config)
 
     @classmethod
     def from_pretrained(
         cls,
-        pretrained_model_name_or_path: Any,
+        pretrained_model_name_or_path: Folder,
         *,
-        encoder: Any = None,
-        decoder: Any = None,
+        encoder: OwnModule = None,
+        decoder: OwnModule = None,
         force_download: bool = False,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -247,12 +251,12 @@ class VAE(
         revision: str | None = None,
         **model_kwargs: Any,
     ) -> "VAE":
-        """The saved model, with every bit of its weights, on the CPU, in eval mode.
+        """Loads a saved model with every bit of its weights, on the CPU, in eval mode.
 
         Args:
             pretrained_model_name_or_path: the folder, or `hf://owner/name` for a model on the Hugging Face Hub
                 (a name without `hf://` is always a folder: nothing is looked for on the network).
-            encoder: the module of your own that the model was built with, if it was; its weights are loaded into it.
+            encoder: the module of your own that the model was built with, if it was. Its weights are loaded into it.
             decoder: likewise.
             force_download: whether to download again what is in the Hub's cache.
             token: the Hub's, for a private model.
@@ -265,9 +269,9 @@ class VAE(
             VaelensError: if the folder or a file in it is missing or damaged, or it holds no model of ours.
         """
         for name in model_kwargs:
-            known = ["encoder", "decoder", "force_download", "token", "cache_dir", "local_files_only", "revision"]
-            raise unknown("argument of from_pretrained", name, known)
-        folder = find_folder(
+            names = ["encoder", "decoder", "force_download", "token", "cache_dir", "local_files_only", "revision"]
+            raise unknown("argument of from_pretrained", name, names)
+        folder = model_folder.find_folder(
             pretrained_model_name_or_path,
             force_download=force_download,
             token=token,
@@ -276,23 +280,20 @@ class VAE(
             revision=revision,
         )
         keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters", "encoder", "decoder"]
-        config = read_config(folder, keys)
-        config |= match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
-        weights = read_weights(folder)
+        config = model_folder.read_config(folder, keys)
+        modules = own_modules.match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
+        weights, saved_with = model_folder.read_weights(folder)
         try:
-            model = cls(**config)
+            model = cls(**(config | modules))
         except VaelensError as error:
             raise VaelensError(f"the model in {str(folder)!r} cannot be built: {error}") from error
-        load_weights(model, weights, folder)
+        if encoder is None and decoder is None:
+            model_folder.check_one_type(weights, folder)
+        model_folder.load_weights(model, weights, folder)
+        model_folder.check_one_saving(config, saved_with, folder)
         return model.eval()
 
     def _check(self, tensor: Any, shape: tuple[int, ...], what: str, part: str | None = None) -> None:
-        expected = f"expected a floating-point tensor (n, {', '.join(map(str, shape))})"
-        if not isinstance(tensor, Tensor):
-            raise VaelensError(f"{what} of type {type(tensor).__name__}; {expected}")
-        if not tensor.is_floating_point() or tensor.shape[1:] != shape:
-            raise VaelensError(f"{what} are {tensor.dtype} of shape {tuple(tensor.shape)}; {expected}")
-        if part is not None and self.modules_from[part] == STANDARD:
-            dtype = next(self.get_submodule(part).parameters()).dtype
-            if tensor.dtype != dtype and not torch.is_autocast_enabled(tensor.device.type):
-                raise VaelensError(f"{what} are {tensor.dtype}, the model's weights {dtype}; give {what}.to({dtype})")
+        """Refuses what the part does not take. A module of the user's own may take any precision."""
+        standard = getattr(self, part) if part is not None and self.modules_from[part] == STANDARD else None
+        check_tensor(tensor, shape, what, None if standard is None else next(standard.parameters()).dtype)

@@ -1,4 +1,4 @@
-"""The watch over a run: warnings for training that goes on but is probably in vain, each once, with what to do.
+"""The watch over a run, which warns of training that is probably in vain, each time once, with what to do.
 
 It looks at the rows of the ledger alone, so a resumed run is seen as one. A FactorVAE's discriminator is not watched:
 that it knows nothing (its loss is log 2) is also what success looks like.
@@ -36,13 +36,13 @@ class Watch:
 
     def begin(self) -> None:
         """Warns of what can be seen before training."""
-        given = self.step.hyperparameters
-        if "annealing_steps" in given and LASTING_AT_THE_END <= self.steps < given["annealing_steps"]:
-            reached = given["c_max"] * self.steps / given["annealing_steps"]
+        values = self.step.hyperparameters
+        if "annealing_steps" in values and LASTING_AT_THE_END <= self.steps < values["annealing_steps"]:
+            reached = values["c_max"] * self.steps / values["annealing_steps"]
             self._warn(
                 f"the capacity of this {self.step.model.objective} will end at {reached:.3g} nats, not at its c_max of "
-                f"{given['c_max']:g}: annealing takes {given['annealing_steps']} steps, and {self.steps} are trained; "
-                f"train longer, or build the model with annealing_steps of at most {self.steps}"
+                f"{values['c_max']:g}: annealing takes {values['annealing_steps']} steps, and {self.steps} are "
+                f"trained; train longer, or build the model with annealing_steps of at most {self.steps}"
             )
 
     def look(self, rows: Sequence[Row], at_the_end: bool = False) -> None:
@@ -64,19 +64,19 @@ class Watch:
         return row.get("active_latents") == 0 and not asked_for
 
     def _collapse(self, row: Row, lasted: int) -> str:
-        given = self.step.hyperparameters
-        if "c_max" in given:
+        values = self.step.hyperparameters
+        if "c_max" in values:
             cure = (
-                f"raise c_max, {given['c_max']:g}, or lower annealing_steps, {given['annealing_steps']}, or gamma, "
-                f"{given['gamma']:g}"
+                f"raise c_max, {values['c_max']:g}, or lower annealing_steps, {values['annealing_steps']}, or gamma, "
+                f"{values['gamma']:g}"
             )
-        elif "beta" in given:
-            cure = f"lower beta, {given['beta']:g}, or warm it up: {_warm_up('beta')}"
-        elif "gamma" in given:
-            cure = f"train longer, or warm gamma up, {given['gamma']:g}: {_warm_up('gamma')}"
-        elif "lambda_od" in given:
+        elif "beta" in values:
+            cure = f"lower beta, {values['beta']:g}, or warm it up: {_warm_up('beta')}"
+        elif "gamma" in values:
+            cure = f"train longer, or warm gamma up, {values['gamma']:g}: {_warm_up('gamma')}"
+        elif "lambda_od" in values:
             cure = "train longer, raise lr, or lower lambda_od and lambda_d, " + ", ".join(
-                f"{given[name]:g}" for name in ("lambda_od", "lambda_d")
+                f"{values[name]:g}" for name in ("lambda_od", "lambda_d")
             )
         else:
             cure = f"train longer, raise lr, or train a beta-vae with a beta of 1 that is warmed up: {_warm_up('beta')}"
@@ -89,12 +89,12 @@ class Watch:
         return "perplexity" in row and row["perplexity"] < min(2.0, self.step.hyperparameters["codes"] ** 0.5)
 
     def _unused(self, row: Row, lasted: int) -> str:
-        given = self.step.hyperparameters
+        values = self.step.hyperparameters
         return (
             f"the codebook is all but unused: over the last {lasted} steps, up to step {row['step']:g}, a batch used "
-            f"effectively {row['perplexity']:.1f} of {given['codes']} codes (perplexity), so a code says next to "
-            f"nothing; build the model with a larger revival ({given['revival']:g} now: codes chosen less often a "
-            f"batch are replaced) or commitment ({given['commitment']:g} now), or lower lr"
+            f"effectively {row['perplexity']:.1f} of {values['codes']} codes (perplexity), so a code says next to "
+            f"nothing; build the model with a larger revival ({values['revival']:g} now: codes chosen less often a "
+            f"batch are replaced) or commitment ({values['commitment']:g} now), or lower lr"
         )
 
     def _warn(self, message: str) -> None:
@@ -105,7 +105,7 @@ class Watch:
 
 
 def lasting(rows: Sequence[Row], is_wrong: Callable[[Row], Any]) -> int:
-    """For how many steps, up to the last row, every row has been wrong.
+    """Returns for how many steps, up to the last row, every row has been wrong.
 
     Example:
         >>> rows = [{"step": 50, "kl": 1.0}, {"step": 100, "kl": 0.0}, {"step": 150, "kl": 0.0}]

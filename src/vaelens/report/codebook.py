@@ -1,4 +1,7 @@
-"""What an analysis found about a codebook, in plain sentences: its use, and what swaps of its codes do."""
+"""What an analysis found about a codebook, in plain sentences."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,15 +12,22 @@ from vaelens.report.ranking import estimates, front, position_names
 
 
 def codebook_sentences(analysis: Analysis) -> list[str]:
-    """The findings about the codebook of an analysis, most general first; none where the latent is continuous."""
-    if "codes" not in analysis.effects["latent"].attrs:
+    """Says what was found about the codebook of a quantised latent, most general first."""
+    if "swap" in analysis.effects:
+        return [*_use(analysis), *_swaps(analysis), *_beside_continuous(analysis)]
+    use = code_use(analysis)
+    if use.get("codes_used") != 1:
         return []
-    if "swap" not in analysis.effects:
-        return [
-            f"The codebook is dead on these images: all positions take one of its "
-            f"{analysis.effects['latent'].attrs['codes']} codes, so none can be swapped for another."
-        ]
-    return [*_use(analysis), *_swaps(analysis), *_beside_continuous(analysis)]
+    return [
+        f"The codebook is dead on these images: all positions take one of its {use['codes']} codes, so none can be "
+        "swapped for another."
+    ]
+
+
+def code_use(analysis: Analysis) -> Mapping[str, Any]:
+    """Finds how the codebook is used, by the part with most images."""
+    parts = [analysis.effects[name] for name in ("swap", "latent") if name in analysis.effects]
+    return next((part.attrs for part in parts if "codes" in part.attrs), {})
 
 
 def _use(analysis: Analysis) -> list[str]:
@@ -29,43 +39,47 @@ def _use(analysis: Analysis) -> list[str]:
     )
     fixed = int((swap["codes_used"].values == 1).sum())
     if fixed:
-        there = "one position" if fixed == 1 else f"{fixed} positions"
-        said += f" At {there} of {swap.sizes['position']} all images take the same code."
+        where = "one position" if fixed == 1 else f"{fixed} positions"
+        said += f" At {where} of {swap.sizes['position']} all images take the same code."
     return [said]
 
 
 def _swaps(analysis: Analysis) -> list[str]:
-    """Where a swap moves the image most, and where least."""
+    """Says where a swap moves the image most, and where least."""
     swap = analysis.effects["swap"]
-    every = estimates(swap, "ces", position_names(swap))
-    ranked = front(every)
+    positions = estimates(swap, "ces", position_names(swap))
+    ranked = front(positions)
     if ranked is None:
         return []
     best = ranked.best
     if best.value == 0:
         return ["Swapping a code for another in use changes the image at no position: CES is 0 at all of them."]
-    relative = {one.name: one for one in estimates(swap, "ces_relative", position_names(swap))}[best.name]
-    where = f"{best.name}, by row and column from 0," if "row" in swap.coords else best.name
-    said = f"Swapping the code at {where} for another in use moves the image most: CES {best} pixel-L2"
+    relative = next(
+        position for position in estimates(swap, "ces_relative", position_names(swap)) if position.name == best.name
+    )
+    where, moves = f"at {best.name}, by row and column from 0," if "row" in swap.coords else f"at {best.name}", "most"
+    if len(positions) == 1:  # nothing to compare it with
+        where, moves = "of the latent's one position", ""
+    said = f"Swapping the code {where} for another in use moves the image {moves}".rstrip() + f": CES {best} pixel-L2"
     if np.isfinite(relative.value):
         said += f", {relative} times the mean distance between two reconstructions"
     said += f".{not_told_apart(ranked, 'position')}"
-    least = min(every, key=lambda one: one.value)
+    least = min(positions, key=lambda position: position.value)
     if least not in (best, *ranked.tied):
         said += f" At {least.name} it moves it least: {least}."
     return [said]
 
 
 def _beside_continuous(analysis: Analysis) -> list[str]:
-    """What one unit is decides how strong an intervention on a quantised latent looks."""
+    """Says how much what one unit is decides how strong an intervention on a quantised latent looks."""
     values = analysis.scores["value"]
-    names = ("relative CES", "relative CES at one position", "swap relative CES")
-    if not set(names) <= set(values.index) or not np.isfinite(values[list(names)]).all():
+    keys = ["ces_relative", "ces_relative_one_position", "ces_relative_swap"]
+    if not set(keys) <= set(values.index) or not np.isfinite(values[keys]).all():
         return []
-    whole, alone, swapped = (number(values[name]) for name in names)
+    whole, alone, swapped = (number(values[key]) for key in keys)
     return [
         "In units of the mean distance between two reconstructions, setting one latent to values of the range moves "
         f"the image by {whole} on average when it is set at all positions, and by {alone} when it is set at one; "
-        f"swapping the whole code of one position moves it by {swapped}. The comparison hangs on what counts as one "
+        f"swapping the whole code of one position moves it by {swapped}. The comparison depends on what counts as one "
         "unit."
     ]

@@ -1,6 +1,6 @@
-"""The figures of a page, drawn with plotly: the only file that knows it. Each takes a record and gives a `Figure`.
+"""The figures of a page, made with plotly: the only file that knows it. Each takes a record and returns a `Figure`.
 
-Latents stand in the order of their CES, largest first; a star marks an inactive one.
+Latents stand in the order of `Latents`; a star marks an inactive one.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from vaelens.report import palette
-from vaelens.report.ranking import by_strength, grid_of, latent_labels, ordered, outcomes
+from vaelens.report.latents import Latents
+from vaelens.report.ranking import grid_of, ordered, outcomes
 from vaelens.report.style import (
     COLOUR_BAR,
     LAYOUT,
@@ -34,6 +35,7 @@ _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
 _WRITTEN_GRID = 8  # the same of each of three beside each other
 _SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
+_TITLE = 310  # pixels that the longest title of a matrix takes
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
 _BESIDE = ("recovered_low", "recovered_high", "recovered_chance", "effect")  # what pointing at a unit tells besides
 _TEMPLATE = go.layout.Template(layout=LAYOUT)
@@ -47,31 +49,32 @@ class Figure:
     narrowest: int
 
     def html(self, name: str) -> str:
-        """The figure as a div with the id `name`; the page holds `library` once, before it."""
+        """Writes the figure as a div with the id `name`, for a page that holds `library` before it."""
         return to_html(self.plot, _CONFIG, include_plotlyjs=False, full_html=False, div_id=name)
 
 
 def library() -> str:
-    """The plotting library's own script."""
+    """Reads the plotting library's own script."""
     return get_plotlyjs()
 
 
-def strengths(latent: xr.Dataset, recoded: xr.Dataset) -> Figure:
-    """CES in its three forms and specificity in its three forms, by latent, with intervals."""
+def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents) -> Figure:
+    """Draws CES in its three forms and specificity in its three forms, by latent, with intervals."""
     panels = [
         ("CES (pixel-L2)", latent, "ces"),
         ("Relative CES (distances of two images)", latent, "ces_relative"),
         ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
         ("Specificity over pixels (1/nat)", latent, "specificity"),
         ("Normalised specificity over pixels", latent, "specificity_normalised"),
-        ("Normalised specificity over latents", recoded, "specificity_normalised"),
     ]
-    names, order = latent_labels(latent), by_strength(latent)
-    shades = np.where(latent["active"].values, palette.ACTIVE, palette.INACTIVE)[order].tolist()
+    if recoded is not None:
+        panels.append(("Normalised specificity over latents", recoded, "specificity_normalised"))
+    names, order = latents.names, latents.order
+    shades = np.where(latents.active, palette.ACTIVE, palette.INACTIVE)[list(order)].tolist()
     columns = 2 if len(names) <= _TWO_COLUMNS else 1
-    rows = len(panels) // columns
-    titles = [title for title, _, _ in panels]
-    plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.33 / rows, horizontal_spacing=0.09)
+    rows = -(-len(panels) // columns)
+    titles, gap = [title for title, _, _ in panels], 0.33 / rows
+    plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=gap, horizontal_spacing=0.09)
     for k, (_, effects, variable) in enumerate(panels):
         value, low, high = ordered(effects, variable, order)
         bars = go.Bar(
@@ -92,9 +95,9 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset) -> Figure:
     )
 
 
-def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
-    """CES by latent under every mode of intervention, with intervals."""
-    names, order = latent_labels(latent), by_strength(latent)
+def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
+    """Draws CES by latent under every mode of intervention, with intervals."""
+    names, order = latents.names, latents.order
     plot = go.Figure()
     kinds = modes["mode"].values.tolist()
     for k, kind in enumerate(kinds):
@@ -122,10 +125,10 @@ def strengths_by_mode(modes: xr.Dataset, latent: xr.Dataset) -> Figure:
 
 
 def associations(
-    effects: xr.Dataset, latent: xr.Dataset, importance: xr.Dataset | None, read: xr.Dataset | None = None
+    effects: xr.Dataset, latents: Latents, importance: xr.Dataset | None, read: xr.Dataset | None = None
 ) -> Figure:
-    """What each factor or manipulation moves, by latent; DCI's importances and what a reader reads, where there are."""
-    names, order = latent_labels(latent), by_strength(latent)
+    """Draws what each factor or manipulation moves, by latent, beside DCI's importances and what a reader reads."""
+    names, order = latents.names, list(latents.order)
     axis = "factor" if "factor" in effects.dims else "manipulation"
     rows = [literal(name) for name in effects[axis].values]
     matrices = [("Change of the latent (standard deviations)", effects, "latent_effect", axis)]
@@ -142,8 +145,8 @@ def associations(
         down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=60 / inside if down > 1 else 0
     )
     for k, (title, dataset, variable, rows_axis) in enumerate(matrices):
-        parts = [variable + end for end in ("", "_low", "_high") if variable + end in dataset]
-        values, *ends = (dataset[one].transpose(rows_axis, "latent").values[:, order] for one in parts)
+        columns = [variable + end for end in ("", "_low", "_high") if variable + end in dataset]
+        values, *ends = (dataset[name].transpose(rows_axis, "latent").values[:, order] for name in columns)
         interval = _INTERVAL if ends else ""
         row, column = (1, k + 1) if beside else (k + 1, 1)
         cells = go.Heatmap(
@@ -168,30 +171,25 @@ def associations(
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
     narrowest = 110 + (34 if written else latent_width(len(names))) * len(names) * across
-    return _styled(plot, inside + 77, max(420, narrowest), left=room(rows))
+    return _styled(plot, inside + 77, max(narrowest, 110 + _TITLE * across), left=room(rows))
 
 
 def recovered_fractions(effects: xr.Dataset) -> Figure:
-    """What each patched unit recovers: a cell for each unit, one block for each outcome."""
+    """Draws what each patched unit recovers, as a cell for each unit in one block for each outcome."""
     kinds = outcomes(effects)
     grids = {}
     for kind, title in (("code", "Fraction of the code's change"), ("image", "Fraction of the image's change")):
         sites = [site for site in dict.fromkeys(effects["site"].values.astype(str).tolist()) if kinds[site] == kind]
         if sites:
             grids[title] = unit_grid(effects, sites)
-    lines = [len(one.labels) for one in grids.values()]
-    plot = make_subplots(
-        rows=len(grids),
-        cols=1,
-        subplot_titles=list(grids),
-        row_heights=lines,
-        vertical_spacing=60 / (15 * sum(lines) + 60),
-    )
-    for k, one in enumerate(grids.values(), start=1):
+    lines = [len(grid.labels) for grid in grids.values()]
+    gap = 60 / (15 * sum(lines) + 60)
+    plot = make_subplots(len(grids), 1, subplot_titles=list(grids), row_heights=lines, vertical_spacing=gap)
+    for k, grid in enumerate(grids.values(), start=1):
         cells = go.Heatmap(
-            z=one.of(effects["recovered"].values),
-            text=one.names(effects),
-            customdata=np.stack([one.of(effects[name].values) for name in _BESIDE], axis=-1),
+            z=grid.of(effects["recovered"].values),
+            text=grid.names(effects),
+            customdata=np.stack([grid.of(effects[name].values) for name in _BESIDE], axis=-1),
             hovertemplate="%{text}: %{z:.3g}" + _INTERVAL + "<br>a random unit of the site %{customdata[2]:.3g}"
             "<br>effect %{customdata[3]:.3g}<extra></extra>",
             hoverongaps=False,
@@ -200,7 +198,7 @@ def recovered_fractions(effects: xr.Dataset) -> Figure:
             ygap=1,
         )
         plot.add_trace(cells, row=k, col=1)
-        named = [(line, label) for line, label in enumerate(one.labels) if label]
+        named = [(line, label) for line, label in enumerate(grid.labels) if label]
         ticks = {"tickvals": [line for line, _ in named], "ticktext": [literal(label) for _, label in named]}
         plot.update_yaxes(autorange="reversed", row=k, **ticks)
     plot.update_xaxes(dtick=8, showline=False, ticks="")
@@ -212,19 +210,14 @@ def recovered_fractions(effects: xr.Dataset) -> Figure:
     return _styled(plot, 15 * sum(lines) + 137, 760, left=room(effects["site"].values.astype(str)))
 
 
-def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
-    """How much of each treatment's effect goes through each latent: indirect, interaction and direct, adding to 1."""
-    names, order = latent_labels(latent), by_strength(latent)
+def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
+    """Draws the indirect, interaction and direct parts of each treatment's effect through each latent."""
+    names, order = latents.names, latents.order
     treatments = [literal(name) for name in effects["treatment"].values]
     columns = 2 if len(names) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
     rows = -(-len(treatments) // columns)
-    plot = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=treatments,
-        vertical_spacing=min(0.4 / rows, 0.2),
-        horizontal_spacing=0.07,
-    )
+    gap = min(0.4 / rows, 0.2)
+    plot = make_subplots(rows, columns, subplot_titles=treatments, vertical_spacing=gap, horizontal_spacing=0.07)
     shades = {"indirect": palette.INDIRECT, "interaction": palette.INTERACTION, "direct": palette.DIRECT}
     for k in range(len(treatments)):
         for kind, shade in shades.items():
@@ -262,7 +255,7 @@ def mediations(effects: xr.Dataset, latent: xr.Dataset) -> Figure:
 
 
 def position_maps(swap: xr.Dataset) -> Figure:
-    """What a swap does at each position, and which codes it takes there, on the grid of positions."""
+    """Draws what a swap does at each position, and which codes it takes there, on the grid of positions."""
     rows, columns = grid_of(swap)
     width, height = 24 if columns <= _WRITTEN_GRID else 8, min(max(40 * rows, 60), 320)  # of a cell; of all
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}
@@ -287,7 +280,7 @@ def position_maps(swap: xr.Dataset) -> Figure:
 
 
 def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
-    """A colour bar beside its subplot."""
+    """Places a colour bar beside its subplot."""
     subplot = plot.get_subplot(row, column)
     assert subplot is not None, "a colour bar stands beside a subplot that there is"
     bottom, top = subplot[1].domain  # of its y axis

@@ -9,7 +9,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float) -> str:
-    """A number with three significant digits, "—" for NaN.
+    """Writes a number with three significant digits, "—" for NaN.
 
     Example:
         >>> number(7.4041), number(0.0077442), number(-0.5), number(12345.6), number(-3.03e-8), number(float("nan"))
@@ -25,7 +25,7 @@ def number(value: float) -> str:
 
 
 def estimate(value: float, low: float, high: float) -> tuple[str, str]:
-    """A number and its interval with as many decimals as the interval's width supports; "—" for an interval of NaN.
+    """Writes a number and its interval with as many decimals as its width supports, "—" for an interval of NaN.
 
     Example:
         >>> estimate(7.4041, 7.245, 7.5551)
@@ -46,7 +46,7 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
 
 
 def spoken(value: float, low: float, high: float) -> str:
-    """A number with its interval behind it, where there is one.
+    """Writes a number with its interval behind it, where there is one.
 
     Example:
         >>> spoken(0.51, 0.495, 0.5302), spoken(0.51, float("nan"), float("nan"))
@@ -57,7 +57,7 @@ def spoken(value: float, low: float, high: float) -> str:
 
 
 def listed(words: Iterable[object]) -> str:
-    """Words as a list that can be read out.
+    """Joins words to a list that can be read out.
 
     Example:
         >>> listed([3]), listed([3, 6]), listed([3, 6, 9])
@@ -68,7 +68,7 @@ def listed(words: Iterable[object]) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A count and its noun.
+    """Writes a count and its noun.
 
     Example:
         >>> counted(1, "latent"), counted(2000, "image")
@@ -78,7 +78,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _decimals(value: float, digits: int) -> int:
-    """The decimals that show so many significant digits."""
+    """Counts the decimals that show so many significant digits."""
     exponent = int(f"{abs(value):.{digits - 1}e}".split("e")[1])  # after rounding: 9.999 has the exponent of 10
     return max(0, digits - 1 - exponent)
 

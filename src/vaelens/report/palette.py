@@ -28,7 +28,7 @@ DIVERGING = ("#7f3b08", "#b35806", "#e08214", "#fdb863", "#f7f7f7", "#9ecae1", "
 
 
 def colour(values: Float[np.ndarray, "*shape"], anchors: Sequence[str] = SEQUENTIAL) -> UInt8[np.ndarray, "*shape 3"]:
-    """Values in [0, 1] as RGB, interpolated between evenly spaced anchor colours; others are clipped.
+    """Turns values in [0, 1] to RGB, between evenly spaced anchor colours, clipping others.
 
     Args:
         values: any shape.
@@ -43,7 +43,7 @@ def colour(values: Float[np.ndarray, "*shape"], anchors: Sequence[str] = SEQUENT
                [128,   0,   0],
                [255,   0,   0]], dtype=uint8)
     """
-    known = np.array([[int(anchor[k : k + 2], 16) for k in (1, 3, 5)] for anchor in anchors])
-    places = np.linspace(0, 1, len(known))
-    channels = [np.interp(values, places, known[:, channel]) for channel in range(3)]
+    ends = np.array([[int(anchor[k : k + 2], 16) for k in (1, 3, 5)] for anchor in anchors])
+    places = np.linspace(0, 1, len(ends))
+    channels = [np.interp(values, places, ends[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)

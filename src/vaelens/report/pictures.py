@@ -14,14 +14,14 @@ _GAP = 1  # pixels of white on every side of a picture in a grid
 
 
 def data_uri(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """RGB pixels as the address of a PNG that needs no file."""
+    """Packs RGB pixels into the address of a PNG that needs no file."""
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def shown(images: Float[np.ndarray, "*n c h w"]) -> UInt8[np.ndarray, "*n h w 3"]:
-    """Images in [0, 1] as RGB; values outside are clipped, NaN is black.
+    """Turns images in [0, 1] to RGB, with values outside clipped and NaN black.
 
     Three channels are red, green and blue; of any other number the mean is shown in grey.
     """
@@ -30,7 +30,7 @@ def shown(images: Float[np.ndarray, "*n c h w"]) -> UInt8[np.ndarray, "*n h w 3"
 
 
 def grid(pictures: UInt8[np.ndarray, "rows columns h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    """Pictures in rows and columns as one, a pixel of white around each."""
+    """Joins pictures in rows and columns to one, a pixel of white around each."""
     framed = np.pad(pictures, ((0, 0), (0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=255)
     rows, columns, height, width, _ = framed.shape
     return framed.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
@@ -39,10 +39,10 @@ def grid(pictures: UInt8[np.ndarray, "rows columns h w 3"]) -> UInt8[np.ndarray,
 def heat(
     values: Float[np.ndarray, "*shape"], most: float, anchors: Sequence[str] = palette.SEQUENTIAL
 ) -> UInt8[np.ndarray, "*shape 3"]:
-    """Magnitudes from 0 to `most` in the palette's sequential colours; NaN counts as 0."""
+    """Colours magnitudes from 0 to `most` in the palette's sequential colours, NaN as 0."""
     return palette.colour(np.nan_to_num(values) / most if most > 0 else np.zeros(values.shape), anchors)
 
 
 def colour_bar(anchors: Sequence[str] = palette.SEQUENTIAL) -> str:
-    """The sequential colours from left to right, as a data URI."""
+    """Draws the sequential colours from left to right, as a data URI."""
     return data_uri(palette.colour(np.linspace(0, 1, 256)[None].repeat(8, axis=0), anchors))

@@ -38,53 +38,53 @@ COLOUR_BAR: dict[str, Any] = {"thickness": 10, "outlinewidth": 0}
 
 
 def error_bars(value: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str = palette.INK) -> dict[str, Any]:
-    """An interval about each value; none about one that is infinite."""
+    """Makes an interval about each value, but about one that is infinite."""
     with np.errstate(invalid="ignore"):
         ends = {"array": high - value, "arrayminus": value - low}
     return {"type": "data", "symmetric": False, **ends, "color": colour, "thickness": 1.2, "width": 2}
 
 
 def colour_scale(colours: Sequence[str]) -> list[list[Any]]:
-    """Evenly spaced colours with their places from 0 to 1."""
+    """Spaces colours evenly from 0 to 1."""
     return [[k / (len(colours) - 1), colour] for k, colour in enumerate(colours)]
 
 
 def largest(values: np.ndarray) -> float:
-    """The end of a colour scale for magnitudes: their maximum, or 1 where nothing is above 0."""
+    """Finds the end of a colour scale for magnitudes, their maximum, or 1 where nothing is above 0."""
     finite = values[np.isfinite(values)]
     return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
 
 
 def magnitudes(values: np.ndarray) -> dict[str, Any]:
-    """The cells of a heat map of magnitudes, shaded from 0 to the largest."""
+    """Shades the cells of a heat map of magnitudes from 0 to the largest."""
     shading = {"colorscale": colour_scale(palette.SEQUENTIAL), "zmin": 0, "zmax": largest(values)}
     return shading | {"xgap": 1, "ygap": 1}
 
 
 def label_step(cell: float) -> int:
-    """The step between cells of a heat map that have a number beside them, for cells of so many pixels."""
+    """Finds the step between cells that have a number beside them, for cells of so many pixels."""
     return max(1, math.ceil(_LABEL / cell))
 
 
 def latent_step(count: int) -> int:
-    """The step between latents that are named below their bars; pointing at one names any."""
+    """Finds the step between latents that are named below their bars, of so many."""
     return 1 if count <= _NAMED_LATENTS else 5
 
 
 def latent_width(count: int) -> int:
-    """The pixels that each of so many latents takes at least: room for its name, where each is named."""
+    """Finds the pixels that each of so many latents takes at least."""
     return 12 if count <= _NAMED_LATENTS else 5
 
 
 def latent_axis(names: Sequence[str]) -> dict[str, Any]:
-    """An axis along latents, which stand at 0, 1, …"""
-    count, every = len(names), latent_step(len(names))
-    ticks = {"tickvals": np.arange(count)[::every], "ticktext": list(names)[::every], "tickangle": 0}
+    """Makes an axis along latents, which stand at 0, 1, …"""
+    count, step = len(names), latent_step(len(names))
+    ticks = {"tickvals": np.arange(count)[::step], "ticktext": list(names)[::step], "tickangle": 0}
     return ticks | {"tickfont_size": 11 if count <= _LARGE_NAMES else 8, "range": [-0.5, count - 0.5]}
 
 
 def literal(name: object) -> str:
-    """A name that the plotting library does not take for markup.
+    """Writes a name so that the plotting library does not take it for markup.
 
     Example:
         >>> literal("<b>x</b>")
@@ -94,5 +94,5 @@ def literal(name: object) -> str:
 
 
 def room(labels: Iterable[str]) -> int:
-    """The pixels that the longest label takes beside its axis."""
+    """Finds the pixels that the longest label takes beside its axis."""
     return 16 + 7 * max(map(len, labels))

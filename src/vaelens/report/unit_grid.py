@@ -23,19 +23,19 @@ class UnitGrid:
     labels: Sequence[str]
 
     def of(self, values: Float[np.ndarray, " units"]) -> Float[np.ndarray, "lines width"]:
-        """The units' values in their cells, NaN in the empty ones."""
+        """Puts the units' values in their cells, NaN in the empty ones."""
         return np.where(self.unit >= 0, values[self.unit], np.nan)
 
     def names(self, effects: xr.Dataset) -> np.ndarray:
-        """The units' names in their cells, as they are spoken of."""
+        """Puts the units' names in their cells, as they are spoken of."""
         return np.where(self.unit >= 0, np.array(unit_names(effects))[self.unit], "")
 
 
 def unit_grid(effects: xr.Dataset, sites: Sequence[str]) -> UnitGrid:
-    """Lay out the units of some sites: 64 to a line, 128 where a site of the effects has more than 256.
+    """Lays out the units of some sites, 64 to a line, 128 where a site of the effects has more than 256.
 
     Args:
-        effects: as `patching_effects` gives them, with the coordinates `site` and `index` over `unit`.
+        effects: as `patching_effects` returns them, with the coordinates `site` and `index` over `unit`.
         sites: which, from top to bottom.
     """
     where = effects["site"].values.astype(str)

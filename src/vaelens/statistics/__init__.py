@@ -1,7 +1,9 @@
 """Statistics of plain arrays: intervals, tests, effect sizes, and means that may be looked at while they are taken."""
 
 from vaelens.statistics.accelerated import bca_interval
+from vaelens.statistics.best_set import best_set
 from vaelens.statistics.bootstrap import BootstrapMean, percentile_interval, ratio_interval
+from vaelens.statistics.cell_means import CellMeanCorrelation, cell_mean_correlation
 from vaelens.statistics.comparison import compare_groups
 from vaelens.statistics.effect_sizes import EffectSize, cliffs_delta, hedges_g
 from vaelens.statistics.half_samples import half_sample_interval, half_samples
@@ -14,12 +16,15 @@ from vaelens.statistics.weights import poisson_weights
 
 __all__ = [
     "BootstrapMean",
+    "CellMeanCorrelation",
     "ConfidenceSequence",
     "EffectSize",
     "Information",
     "PermutationTest",
     "RepeatedMeasuresCorrelation",
     "bca_interval",
+    "best_set",
+    "cell_mean_correlation",
     "cliffs_delta",
     "compare_groups",
     "half_sample_interval",

@@ -25,7 +25,7 @@ def bca_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The bias-corrected and accelerated (BCa) bootstrap interval of a statistic over images.
+    """Computes the bias-corrected and accelerated (BCa) bootstrap interval of a statistic over images.
 
     Its ends are the Φ(z₀ + (z₀ + z) / (1 − a(z₀ + z))) quantiles of the resamples' statistics, z the normal quantiles
     of (1 ∓ level)/2. The bias z₀ is Φ⁻¹ of the share of resamples below the estimate (equal ones count half); the
@@ -34,7 +34,7 @@ def bca_interval(
 
     Args:
         values: `(n, *shape)`, one row for each of n ≥ 2 images.
-        statistic: takes `(m, *shape)`, gives an array `(*out)`; None for the mean over images, cell by cell.
+        statistic: takes `(m, *shape)`, returns an array `(*out)`; None for the mean over images, cell by cell.
         level: probability that the interval covers the statistic, in (0, 1).
         resamples: number of resamples, each n images drawn with replacement; 1 or more.
         seed: draws them, 0 or more.
@@ -65,8 +65,9 @@ def bca_interval(
     generator = generator_of(seed)
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are answered, not warned of
         of_mean = statistic is None
-        found = _means(values, resamples, generator) if of_mean else _any(values, statistic, resamples, generator)
-        estimate, replicates, left_out = found
+        estimate, replicates, left_out = (
+            _means(values, resamples, generator) if of_mean else _any(values, statistic, resamples, generator)
+        )
         usual = np.isfinite(estimate) & np.isfinite(left_out).all(axis=0)
         below = np.mean(replicates < estimate, axis=0) + np.mean(replicates == estimate, axis=0) / 2
         bias = ndtri(below)
@@ -88,7 +89,7 @@ def bca_interval(
 def _means(
     values: NDArray[np.float64], resamples: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The mean, its resamples (resamples, *shape), and the means without each image (n, *shape)."""
+    """Computes the mean, its resamples (resamples, *shape), and the means without each image (n, *shape)."""
     n = len(values)
     # Of differences to the first image: a constant then has no spread at all.
     deviations = values - values[0]
@@ -114,13 +115,13 @@ def _any(
     resamples: int,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The same of any statistic."""
+    """Computes the same of any statistic."""
     assert statistic is not None, "the mean goes by matrix product"
     n = len(values)
-    of = [statistic(values[generator.integers(n, size=n)]) for _ in range(resamples)]
+    replicates = [statistic(values[generator.integers(n, size=n)]) for _ in range(resamples)]
     without = [statistic(np.delete(values, image, axis=0)) for image in range(n)]
     return (
         np.asarray(statistic(values), dtype=np.float64),
-        np.asarray(of, dtype=np.float64),
+        np.asarray(replicates, dtype=np.float64),
         np.asarray(without, dtype=np.float64),
     )

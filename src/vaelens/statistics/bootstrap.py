@@ -19,7 +19,7 @@ from vaelens.errors import VaelensError
 from vaelens.float64 import to_float64
 from vaelens.statistics.weights import BLOCK, generator_of, next_weights
 
-_CELLS = 2**18  # of the replicates that are had at once in blocks: they stay in the cache
+_CELLS = 2**18  # of the replicates that a block holds, so that they stay in the cache
 
 
 class BootstrapMean:
@@ -38,7 +38,7 @@ class BootstrapMean:
 
     Args:
         shape: shape of one image's values; `()` for one number an image.
-        resamples: number of bootstrap resamples; 0 gives the mean without an interval, at the cost of the mean.
+        resamples: number of bootstrap resamples; 0 for the mean without an interval, at the cost of the mean.
         seed: seed of the weights, 0 or more.
 
     Raises:
@@ -75,7 +75,7 @@ class BootstrapMean:
         self._origin = torch.zeros(cells, dtype=torch.float64)
         self._sum = torch.zeros_like(self._origin)
         self._weights = np.zeros(resamples)  # Σ_i w_ri
-        self._weighted = torch.zeros(resamples, cells)  # Σ_i w_ri (v_i - origin)
+        self._weighted = torch.zeros(resamples, cells, dtype=torch.float32)  # Σ_i w_ri (v_i - origin)
 
     def update(self, values: ArrayLike | Tensor) -> None:
         """Adds the values of n images.
@@ -98,7 +98,7 @@ class BootstrapMean:
         self.count += len(values)
         deviations = values - self._origin.to(values)  # (n, cells)
         total = deviations.sum(dim=0).double()
-        # What is found out of a GPU's numbers is waited for: there they are all filled, whether or not there is need.
+        # Looking at a GPU's numbers waits for it: there all are filled, whether or not any needs it.
         if total.device.type != "cpu" or not total.isfinite().all():
             deviations = deviations.masked_fill(~deviations.isfinite(), torch.nan)  # 0 × NaN is NaN in every resample
             total = deviations.sum(dim=0).double()
@@ -111,12 +111,15 @@ class BootstrapMean:
             self._weighted.addmm_(weights.on(block.device), block)
 
     def _near(self, values: Tensor) -> Tensor:
-        """Values (n, cells) where the sums are, of single precision at least; the first say where that is."""
+        """Brings values (n, cells) to where the sums are, in single precision at least.
+
+        The first values say where that is.
+        """
         if self.count == 0 and len(values):
             self._origin = to_float64(values[0]).clone()
             if self._origin.device != self._sum.device:
                 self._sum = torch.zeros_like(self._origin)
-                self._weighted = torch.zeros(self._weighted.shape, device=self._origin.device)
+                self._weighted = torch.zeros(self._weighted.shape, dtype=torch.float32, device=self._origin.device)
         return values.to(self._origin.device, torch.promote_types(values.dtype, torch.float32))
 
     @property
@@ -132,13 +135,13 @@ class BootstrapMean:
         return self._replicates(slice(None))
 
     def replicates_in_blocks(self) -> Iterator[NDArray[np.float64]]:
-        """The same, a few resamples at a time, for what takes each by itself: not all stand in float64 at once."""
+        """Yields the same a few resamples at a time, so that not all stand in float64 at once."""
         rows = max(1, _CELLS // max(1, len(self._origin)))
         for start in range(0, self.resamples, rows):
             yield self._replicates(slice(start, start + rows))
 
     def interval(self, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The percentile interval of the mean, widened for the number of images as `percentile_interval` says.
+        """Computes the percentile interval of the mean, widened for the number of images as `percentile_interval` says.
 
         Over 100 images or more it covers the mean close to `level` (`python -m benchmarks.coverage`); of values as
         skewed as a lognormal of log-standard deviation 1, some two points less at 100 images.
@@ -154,17 +157,17 @@ class BootstrapMean:
         """
         return percentile_interval(self.replicates, level, self.count)
 
-    def _replicates(self, some: slice) -> NDArray[np.float64]:
-        deviations = _divide(self._weighted[some].cpu().numpy(), self._weights[some, None])
+    def _replicates(self, resamples: slice) -> NDArray[np.float64]:
+        deviations = _divide(self._weighted[resamples].cpu().numpy(), self._weights[resamples, None])
         return np.asarray(self._origin.cpu().numpy() + deviations).reshape(len(deviations), *self.shape)
 
 
 def ratio_interval(
     numerator: BootstrapMean, denominator: BootstrapMean, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The percentile interval of mean(numerator) / mean(denominator), widened for the number of images.
+    """Computes the percentile interval of mean(numerator) / mean(denominator), widened for the number of images.
 
-    Each resample gives one ratio, of two means under the same weights: what the two have in common cancels,
+    Each resample has one ratio, of two means under the same weights: what the two have in common cancels,
     as it does in the ratio itself.
 
     Args:
@@ -211,7 +214,7 @@ def ratio_interval(
 def percentile_interval(
     replicates: ArrayLike, level: float = 0.95, images: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The interval between the (1 − level)/2 and (1 + level)/2 quantiles of the replicates, cell by cell.
+    """Computes the interval between the (1 − level)/2 and (1 + level)/2 quantiles of the replicates, cell by cell.
 
     With the number n of images that were resampled, it is the expanded percentile interval: the quantiles are at
     Φ(∓√(n/(n − 1)) t), t the (1 + level)/2 quantile of Student's distribution of n − 1 degrees of freedom. Resamples
@@ -267,7 +270,7 @@ def _pad(replicates: NDArray[np.float64], axes: int) -> NDArray[np.float64]:
 
 
 def quantiles(ordered: NDArray[np.float64], defined: NDArray[Any], q: float | NDArray[Any]) -> NDArray[np.float64]:
-    """The q-quantile of the first `defined` entries, `(*shape)`, of sorted cells `(*shape, resamples)`."""
+    """Computes the q-quantile of the first `defined` entries, `(*shape)`, of sorted cells `(*shape, resamples)`."""
     position = q * np.maximum(defined - 1, 0)  # (*shape)
     below = np.floor(position).astype(np.intp)
     lower, upper = (

@@ -33,7 +33,9 @@ def compare_groups(
     block: str = "dataset",
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Compare every two architectures over datasets, each trained with a few seeds; cells may be uneven or missing.
+    """Compares every two architectures over datasets, each trained with a few seeds.
+
+    Cells may be uneven or missing.
 
     The model of run s of architecture a on dataset d is
 
@@ -76,8 +78,8 @@ def compare_groups(
         ...         for seed in range(3):
         ...             rows.append((dataset, architecture, seed, level + shift + 0.1 * rng.normal()))
         >>> runs = pd.DataFrame(rows, columns=["dataset", "architecture", "seed", "score"])
-        >>> found = compare_groups(runs).iloc[0]
-        >>> found["first"], found["second"], round(float(found["estimate"]), 1), bool(found["p_adjusted"] < 0.01)
+        >>> pair = compare_groups(runs).iloc[0]
+        >>> pair["first"], pair["second"], round(float(pair["estimate"]), 1), bool(pair["p_adjusted"] < 0.01)
         ('vae', 'factor-vae', -2.0, True)
     """
     check_level(level)
@@ -95,19 +97,19 @@ def compare_groups(
         ends = estimate - quantile * error, estimate + quantile * error
         rows.append((design.names[i], design.names[j], estimate, error, *ends, size, p))
     columns = ["first", "second", "estimate", "standard_error", "low", "high", "hedges_g", "p"]
-    found = pd.DataFrame(rows, columns=columns)
-    found["p_adjusted"], found["degrees_of_freedom"] = holm_sidak(found["p"].to_numpy()), freedom
-    found.attrs = {
+    pairs = pd.DataFrame(rows, columns=columns)
+    pairs["p_adjusted"], pairs["degrees_of_freedom"] = holm_sidak(pairs["p"].to_numpy()), freedom
+    pairs.attrs = {
         "between_blocks": fit.between_blocks,
         "interaction": fit.interaction,
         "residual": fit.residual,
     }
-    return found
+    return pairs
 
 
 @dataclass(frozen=True, eq=False)
 class _Design:
-    """The cells: all that the runs say about the model's means and variances.
+    """The cells, which are all that the runs say about the model's means and variances.
 
     Attributes:
         names: the groups.
@@ -170,17 +172,17 @@ def _design(runs: pd.DataFrame, score: str, group: str, block: str) -> _Design:
 
 
 def _fit(design: _Design) -> _Fit:
-    """REML over the logarithms of 1 + τ²/(ω² + σ²) and, where cells have several runs, of 1 + ω²/σ²."""
+    """Fits by REML over the logarithms of 1 + τ²/(ω² + σ²) and, where cells have several runs, of 1 + ω²/σ²."""
     from scipy.optimize import minimize  # half a second that nothing else in this package needs
 
     axes = 2 if design.runs.sum() > len(design.means) else 1
     bounds, starts = [(0.0, end) for end in _FARTHEST[:axes]], list(product(_STARTS, repeat=axes))
 
-    def shares(at: Array) -> tuple[float, float]:
-        return float(np.expm1(at[0])), float(np.exp(-at[1])) if axes == 2 else 1.0
+    def shares(logs: Array) -> tuple[float, float]:
+        return float(np.expm1(logs[0])), float(np.exp(-logs[1])) if axes == 2 else 1.0
 
-    def criterion(at: Array) -> float:
-        return _solve(design, *shares(at))[0]
+    def criterion(logs: Array) -> float:
+        return _solve(design, *shares(logs))[0]
 
     # The criterion may have a valley at an edge and another inside: descend from a few points, and take the lowest.
     tried = sorted(
@@ -193,7 +195,7 @@ def _fit(design: _Design) -> _Fit:
 
 
 def _solve(design: _Design, blocks: float, residual: float) -> tuple[float, Array, Array, float]:
-    """−2 log restricted likelihood but for constants, β, its covariance over ω² + σ², and ω² + σ².
+    """Computes −2 log restricted likelihood but for constants, β, its covariance over ω² + σ², and ω² + σ².
 
     Of variances τ² = `blocks`, ω² = 1 − `residual` and σ² = `residual`, up to a common factor that is solved for.
     """

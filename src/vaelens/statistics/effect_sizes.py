@@ -11,7 +11,7 @@ from vaelens.errors import VaelensError
 
 @dataclass(frozen=True, eq=False)
 class EffectSize:
-    """An effect size and its interval, `(*shape)` each; positive where the first sample is larger.
+    """An effect size and its interval, `(*shape)` each, positive where the first sample is larger.
 
     Attributes:
         estimate: the effect size.
@@ -25,7 +25,7 @@ class EffectSize:
 
 
 def hedges_g(first: ArrayLike, second: ArrayLike, paired: bool = False, level: float = 0.95) -> EffectSize:
-    """Hedges' g: the standardised difference of two means, without the bias of small samples.
+    """Computes Hedges' g, the standardised difference of two means without the bias of small samples.
 
     g = J(ν) · (mean(first) − mean(second)) / s, with J(ν) = Γ(ν/2) / (√(ν/2) Γ((ν − 1)/2)), exactly. Independent
     samples of n and m: s the pooled standard deviation, ν = n + m − 2. Paired samples: s the standard deviation of the
@@ -55,8 +55,8 @@ def hedges_g(first: ArrayLike, second: ArrayLike, paired: bool = False, level: f
         noncentral distributions (Cumming, Finch, 2001).
 
     Example:
-        >>> found = hedges_g([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
-        >>> round(float(found.estimate), 4), bool(found.low < 0 < found.high)
+        >>> size = hedges_g([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+        >>> round(float(size.estimate), 4), bool(size.low < 0 < size.high)
         (1.0093, True)
     """
     first, second = _samples(first, second, level)
@@ -72,16 +72,18 @@ def hedges_g(first: ArrayLike, second: ArrayLike, paired: bool = False, level: f
             variance = ((n - 1) * first.var(axis=0, ddof=1) + (m - 1) * second.var(axis=0, ddof=1)) / freedom
         d = np.asarray(difference / np.sqrt(variance))
         t = np.sqrt(size) * d
-        known = np.isfinite(t)
+        finite = np.isfinite(t)
         low, high = (
-            np.where(known, nctdtrinc(freedom, p, np.where(known, t, 0)) / np.sqrt(size), np.nan)
+            np.where(finite, nctdtrinc(freedom, p, np.where(finite, t, 0)) / np.sqrt(size), np.nan)
             for p in ((1 + level) / 2, (1 - level) / 2)
         )
     return EffectSize(np.asarray(correction(freedom) * d), low, high)
 
 
 def correction(freedom: float) -> float:
-    """J(ν), by which a standardised mean difference is multiplied to be unbiased; 0 for ν = 1, 1 for infinite ν.
+    """Computes J(ν), by which a standardised mean difference is multiplied to be unbiased.
+
+    It is 0 for ν = 1 and 1 for infinite ν.
 
     Example:
         >>> round(correction(4), 6)
@@ -93,7 +95,9 @@ def correction(freedom: float) -> float:
 
 
 def cliffs_delta(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> EffectSize:
-    """Cliff's δ = P(X > Y) − P(X < Y) of independent samples: needs an order only, no distribution.
+    """Computes Cliff's δ = P(X > Y) − P(X < Y) of independent samples.
+
+    It needs an order only, no distribution.
 
     The estimate is the mean of sign(xᵢ − yⱼ) over all pairs. With s² Cliff's unbiased estimate of its variance (no
     smaller than (1 − δ²)/(nm − 1)) and z the normal quantile of (1 + level)/2, the interval is Feng and Cliff's,
@@ -120,8 +124,8 @@ def cliffs_delta(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ef
         Monte Carlo evaluation of ordinal d with improved confidence interval (Feng, Cliff, 2004).
 
     Example:
-        >>> found = cliffs_delta([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
-        >>> round(float(found.estimate), 4)
+        >>> size = cliffs_delta([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+        >>> round(float(size.estimate), 4)
         0.6667
     """
     first, second = _samples(first, second, level)
@@ -149,9 +153,9 @@ def cliffs_delta(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ef
     return EffectSize(delta, low, high)
 
 
-def _order(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 where one is larger than the other, −1 where it is smaller, else 0."""
-    return (one > other).astype(np.float64) - (one < other)
+def _order(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns 1 where the first is larger than the second, −1 where it is smaller, else 0."""
+    return (first > second).astype(np.float64) - (first < second)
 
 
 def _samples(first: ArrayLike, second: ArrayLike, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,16 +7,16 @@ from vaelens.errors import VaelensError
 
 
 def holm_sidak(p: ArrayLike) -> NDArray[np.float64]:
-    """Adjust p-values so that all of m tests together err with at most the level chosen: Holm's steps, Šidák's bound.
+    """Adjusts p-values so that all of m tests together err with at most the level chosen.
 
-    With p₍₁₎ ≤ … ≤ p₍ₘ₎, the adjusted p₍ᵢ₎ is max over j ≤ i of 1 − (1 − p₍ⱼ₎)^(m − j + 1). Šidák's bound holds for
-    tests that are independent or positively dependent.
+    By Holm's steps and Šidák's bound: with p₍₁₎ ≤ … ≤ p₍ₘ₎, the adjusted p₍ᵢ₎ is max over j ≤ i of
+    1 − (1 − p₍ⱼ₎)^(m − j + 1). Šidák's bound holds for tests that are independent or positively dependent.
 
     Args:
         p: p-values of any shape, in [0, 1]; NaN is a test that was not made, and does not count.
 
     Returns:
-        The adjusted p-values in the places of the given ones, in [0, 1], none smaller than before; NaN stays NaN.
+        The adjusted p-values in the places of the original ones, in [0, 1], none smaller than before; NaN stays NaN.
 
     Raises:
         VaelensError: a value that is no probability.
@@ -32,13 +32,13 @@ def holm_sidak(p: ArrayLike) -> NDArray[np.float64]:
     p = np.asarray(p, dtype=np.float64)
     if (wrong := p[(p < 0) | (p > 1)]).size:
         raise VaelensError(f"p has the value {wrong[0]}; expected probabilities between 0 and 1, or NaN")
-    made = p[~np.isnan(p)]
-    order = np.argsort(made, kind="stable")
+    tested = p[~np.isnan(p)]
+    order = np.argsort(tested, kind="stable")
     with np.errstate(divide="ignore"):  # p = 1 has no logarithm of 1 − p, and its adjusted value is 1
         # By logarithms: 1 − (1 − p)^m is 0 for p near 1e-17, where m·p is right.
-        stepped = -np.expm1(np.arange(len(made), 0, -1) * np.log1p(-made[order]))
+        stepped = -np.expm1(np.arange(len(tested), 0, -1) * np.log1p(-tested[order]))
     adjusted = np.full_like(p, np.nan)
-    kept = np.empty_like(made)
-    kept[order] = np.maximum.accumulate(stepped)
-    adjusted[~np.isnan(p)] = kept
+    in_place = np.empty_like(tested)
+    in_place[order] = np.maximum.accumulate(stepped)
+    adjusted[~np.isnan(p)] = in_place
     return adjusted

@@ -1,4 +1,4 @@
-"""Permutation tests of a difference of means: no distribution is assumed but that labels, or signs, could be swapped.
+"""Permutation tests of a difference of means, which assume only that labels, or signs, could be swapped.
 
 Costs one matrix product of permutations · images · cells; holds 256 permutations of the labels at a time.
 """
@@ -38,7 +38,7 @@ class PermutationTest:
 def permutation_test(
     first: ArrayLike, second: ArrayLike, paired: bool = False, permutations: int = 9999, seed: int = 0
 ) -> PermutationTest:
-    """Test whether two samples differ in mean, two-sided.
+    """Tests whether two samples differ in mean, two-sided.
 
     Two independent samples of n and m: all n + m values are dealt out anew. Paired samples: the sign of each pair's
     difference is drawn anew. With T the difference of means, p is the share of permutations with |T*| ≥ |T|. Where
@@ -78,13 +78,13 @@ def permutation_test(
         if paired:
             values = (first - second).reshape(n, -1)
             labels = _all_signs(n) if exact else _signs(n, permutations, generator)
-            of = np.full(n, 1 / n)
+            contrast = np.full(n, 1 / n)
         else:
             pooled = np.concatenate([first, second]).reshape(n + m, -1)
             values = pooled - pooled[0]  # a common part of all values is no difference, and costs digits
             labels = _all_splits(n, m) if exact else _splits(n, m, permutations, generator)
-            of = _contrast(np.arange(n)[None], n, m)[0]
-        difference = of @ values  # (cells,)
+            contrast = _contrast(np.arange(n)[None], n, m)[0]
+        difference = contrast @ values  # (cells,)
         threshold = np.abs(difference) - _TIE * np.abs(values).max(axis=0)
         reached = np.zeros(len(difference))
         for block in labels:
@@ -118,9 +118,9 @@ def _splits(n: int, m: int, permutations: int, generator: np.random.Generator) -
 
 
 def _all_splits(n: int, m: int) -> Iterator[NDArray[np.float64]]:
-    every = np.array(list(combinations(range(n + m), n)), dtype=np.intp)
-    for start in range(0, len(every), _BLOCK):
-        yield _contrast(every[start : start + _BLOCK], n, m)
+    splits = np.array(list(combinations(range(n + m), n)), dtype=np.intp)
+    for start in range(0, len(splits), _BLOCK):
+        yield _contrast(splits[start : start + _BLOCK], n, m)
 
 
 def _signs(n: int, permutations: int, generator: np.random.Generator) -> Iterator[NDArray[np.float64]]:

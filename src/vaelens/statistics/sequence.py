@@ -1,4 +1,4 @@
-"""Confidence sequences: intervals for a mean that hold at all times at once, so that work may stop when it likes.
+"""Confidence sequences, intervals for a mean that hold at all times at once, so that work may stop when it likes.
 
 Keeps five numbers a cell, whatever the number of images; a look costs some 500 logarithms a cell.
 """
@@ -73,7 +73,7 @@ class ConfidenceSequence:
         self._low, self._high = nothing, nothing + 1
 
     def update(self, values: ArrayLike) -> None:
-        """Adds the values of n images, and looks at the interval after the last of them.
+        """Adds the values of n images and looks at the interval after the last of them.
 
         Args:
             values: `(n, *shape)`, one row for each image, within the bounds; n may be 0. A cell that is given NaN once
@@ -112,18 +112,18 @@ class ConfidenceSequence:
     @property
     def mean(self) -> NDArray[np.float64]:
         """The mean over the images so far, `(*shape)`; NaN before the first."""
-        return self._given(self._mean) if self.count else np.full(self.shape, np.nan)
+        return self._in_units(self._mean) if self.count else np.full(self.shape, np.nan)
 
     def interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The interval so far.
+        """Returns the interval so far.
 
         Returns:
             Lower and upper end, each `(*shape)`; the bounds before the first image. It never grows. A lower end above
             the upper one says that the mean has changed on the way, or that this is one of the rare misses.
         """
-        return self._given(self._low), self._given(self._high)
+        return self._in_units(self._low), self._in_units(self._high)
 
-    def _given(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _in_units(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
         """In the units of the values, `(*shape)`."""
         low, high = self.bounds
         return (low + (high - low) * scaled).reshape(self.shape)
@@ -151,5 +151,5 @@ class ConfidenceSequence:
             squares = self._squares[..., None] + self.count * (m - mean) ** 2
             logs = self.count * stake * (m - mean) + curve * stake**2 * squares + np.log(_WEIGHTS)
             largest = logs.max(axis=-1, keepdims=True)
-            found = largest[..., 0] + np.log(np.exp(logs - largest).sum(axis=-1))
-        return np.where(np.isnan(found), -np.inf, found)
+            capital = largest[..., 0] + np.log(np.exp(logs - largest).sum(axis=-1))
+        return np.where(np.isnan(capital), -np.inf, capital)

@@ -9,7 +9,7 @@ from vaelens.errors import VaelensError, unknown
 
 
 def check_table(table: Any, numbers: tuple[str, ...], labels: tuple[str, ...]) -> pd.DataFrame:
-    """The named columns of a table, numbers as float64.
+    """Returns the named columns of a table, numbers as float64.
 
     Args:
         table: a DataFrame.
@@ -24,25 +24,25 @@ def check_table(table: Any, numbers: tuple[str, ...], labels: tuple[str, ...]) -
     for name in (*numbers, *labels):
         if name not in table.columns:
             raise unknown("column", name, map(str, table.columns))
-    found = table.loc[:, [*labels, *numbers]].reset_index(drop=True)
+    columns = table.loc[:, [*labels, *numbers]].reset_index(drop=True)
     for name in numbers:
         try:
-            found[name] = found[name].to_numpy(dtype=np.float64)
+            columns[name] = columns[name].to_numpy(dtype=np.float64)
         except (TypeError, ValueError):
-            raise VaelensError(f"column {name!r} is of type {found[name].dtype}; expected numbers") from None
-    gaps = {name: int((~np.isfinite(found[name])).sum()) for name in numbers}
-    gaps |= {name: int(found[name].isna().sum()) for name in labels}
+            raise VaelensError(f"column {name!r} is of type {columns[name].dtype}; expected numbers") from None
+    gaps = {name: int((~np.isfinite(columns[name])).sum()) for name in numbers}
+    gaps |= {name: int(columns[name].isna().sum()) for name in labels}
     for name, count in gaps.items():
         if count:
             raise VaelensError(
-                f"column {name!r} has {count} of {len(found)} rows that are missing or not finite; expected a value in "
-                "each; leave these rows out, and say so where you report the result"
+                f"column {name!r} has {count} of {len(columns)} rows that are missing or not finite; expected a value "
+                "in each; leave these rows out, and say so where you report the result"
             )
-    return found
+    return columns
 
 
 def check_level(level: float) -> float:
-    """The level, a probability.
+    """Returns the level, a probability.
 
     Raises:
         VaelensError: if it is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""The weights of the Poisson bootstrap: how often each image counts in each resample, from a seed, in image order."""
+"""The weights of the Poisson bootstrap, how often each image counts in each resample, from a seed, in image order."""
 
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ _RECENT = 4  # blocks of weights that are kept for the next accumulator
 
 
 class Weights:
-    """The weights of some images, wherever they are asked for.
+    """The weights of some images, on whatever device they are needed.
 
     Attributes:
         host: `(resamples, n)`, not to be written to.
@@ -31,7 +31,7 @@ class Weights:
         return np.asarray(self.host.sum(axis=1))
 
     def on(self, device: torch.device) -> Tensor:
-        """The weights on a device; they are brought there once."""
+        """Returns the weights on a device, where they are brought once."""
         if device.type == "cpu":
             return torch.from_numpy(self.host)
         if device not in self._elsewhere:
@@ -45,9 +45,9 @@ _recent: dict[tuple[str, int, int], tuple[Weights, Any]] = {}
 def poisson_weights(
     n: int, resamples: int = 1000, seed: int = 0, of: NDArray[Any] | None = None
 ) -> NDArray[np.float32]:
-    """The weights that a `BootstrapMean` with this seed gives to its first n images.
+    """Returns the weights that a `BootstrapMean` with this seed takes for its first n images.
 
-    For statistics that are no mean over images: a mean over pairs (i, j), say, gives the pair the weight
+    For statistics that are no mean over images: in a mean over pairs (i, j), say, the pair has the weight
     w_i · w_j in each resample.
 
     Args:
@@ -73,15 +73,15 @@ def poisson_weights(
     generator = generator_of(seed)
     if of is None:
         return _draw(generator, n, resamples)
-    kept = [np.empty((resamples, 0), dtype=np.float32)]
+    columns = [np.empty((resamples, 0), dtype=np.float32)]
     for start in range(0, n, BLOCK):
         block = _draw(generator, min(BLOCK, n - start), resamples)
-        kept.append(block[:, of[(of >= start) & (of < start + BLOCK)] - start])
-    return np.concatenate(kept, axis=1)
+        columns.append(block[:, of[(of >= start) & (of < start + BLOCK)] - start])
+    return np.concatenate(columns, axis=1)
 
 
 def generator_of(seed: int) -> np.random.Generator:
-    """What the weights of a seed are drawn with.
+    """Returns what the weights of a seed are drawn with.
 
     Raises:
         VaelensError: a negative seed.
@@ -92,13 +92,13 @@ def generator_of(seed: int) -> np.random.Generator:
 
 
 def _draw(generator: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
-    """The next n images' weights, `(resamples, n)`."""
+    """Draws the next n images' weights, `(resamples, n)`."""
     # One image after the other, whole rows: the stream is then the same however the images are batched.
     return generator.poisson(1.0, size=(n, resamples)).astype(np.float32).T
 
 
 def next_weights(generator: np.random.Generator, n: int, resamples: int) -> Weights:
-    """The next n images' weights.
+    """Returns the next n images' weights.
 
     Accumulators side by side take the same weights of the same images: they are drawn for the first of them alone.
     """

@@ -15,7 +15,7 @@ import filelock
 import numpy as np
 import pytest
 
-from vaelens.data.files import download
+from vaelens.data.files import transfer
 from vaelens.data.files.download import fetch
 from vaelens.data.files.sources import SOURCES, Need, Source, SourceFile
 from vaelens.errors import VaelensError
@@ -91,7 +91,7 @@ class Server(http.server.ThreadingHTTPServer):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(transfer, "PAUSE", 0.01)
     with Server(("127.0.0.1", 0), Handler) as running:
         running.seen = []
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
@@ -152,7 +152,7 @@ def test_no_address_at_all_names_each_and_keeps_what_came(tmp_path, offered, ser
         fetch("bytes", tmp_path, tell=str)
     part = tmp_path / "bytes" / "incoming" / "a.bin" / "a.bin.part"
     assert str(caught.value) == (
-        f"a.bin could not be downloaded ({server.base}/missing: the server answers 404 Not TracedPart; "
+        f"a.bin could not be downloaded ({server.base}/missing: the server answers 404 Not Found; "
         f"{server.base}/wrong-byte: what came is altered; {server.base}/dies: the connection fails); "
         f"1,048,576 bytes are kept in {str(part)!r}: run the same command again to go on"
     )
@@ -210,7 +210,7 @@ def test_an_interrupted_download_says_how_to_go_on(tmp_path, offered, monkeypatc
 
     offered("/good")
     with monkeypatch.context() as patch:
-        patch.setattr(download._Transfer, "_go_on", interrupted)
+        patch.setattr(transfer.Transfer, "_go_on", interrupted)
         with pytest.raises(KeyboardInterrupt, match=r"the download of a.bin was interrupted; nothing was kept"):
             fetch("bytes", tmp_path, tell=str)
     fetched(tmp_path)

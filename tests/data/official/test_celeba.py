@@ -168,3 +168,11 @@ def test_refuses_wrong_options_and_missing_files(tmp_path, official, attributes)
     official.celeba(tmp_path, attributes, COLOURS, there=[])
     with pytest.raises(VaelensError, match=r"has none of the 12 pictures that list_attr_celeba.txt lists"):
         CelebA(tmp_path)
+
+
+def test_what_is_there_is_said_and_a_broken_link_is_a_picture_that_is_not(tmp_path, official, attributes):
+    official.celeba(tmp_path, attributes, COLOURS, [0, 1, 5, 9])
+    (tmp_path / "img_align_celeba" / "000003.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    ds = CelebA(tmp_path)
+    assert len(ds) == 4
+    assert "  pictures: 4 of the 12 that are listed are there" in str(ds).splitlines()

@@ -121,3 +121,10 @@ def test_refuses_arrays_that_lie_in_other_files(tmp_path, official):
         file.create_virtual_dataset("images", layout)
     with pytest.raises(VaelensError, match="images lies in another file"):
         Shapes3D(tmp_path)
+
+
+def test_refuses_more_rows_than_the_official_file_has(tmp_path, official, monkeypatch):
+    official.shapes3d(tmp_path, shuffled(official, 2, 2, 2, 1, 1, 1))
+    monkeypatch.setattr("vaelens.data.official.shapes3d.ROWS", 3)
+    with pytest.raises(VaelensError, match="it has 8 images, the official file 3; get it anew"):
+        Shapes3D(tmp_path)

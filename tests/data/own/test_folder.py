@@ -133,8 +133,8 @@ def test_refuses_wrong_arguments(folder, tmp_path):
         ({"root": folder / "a.png"}, "a.png' is a file; give a folder of pictures"),
         ({"pattern": "*.gif"}, r"holds no pictures that match '\*.gif'"),
         ({"labels": "table.csv"}, "the table of labels 'table.csv' is neither there nor in"),
-        ({"labels": folder / "a.png"}, "must be a .csv or .parquet file, got 'a.png'"),
-        ({"labels": 3}, "labels must be a .csv or .parquet file, or a DataFrame, got int"),
+        ({"labels": folder / "a.png"}, "must be a .csv, .tsv or .parquet file, got 'a.png'"),
+        ({"labels": 3}, "labels must be a .csv, .tsv or .parquet file, or a DataFrame, got int"),
         ({"size": -1}, "size is -1"),
         ({"labels": pd.DataFrame({"file": ["a.png"], "n": [1]}), "columns": ["m"]}, "no column 'm', only file, n"),
     ):

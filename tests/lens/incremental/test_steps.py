@@ -271,7 +271,6 @@ RIGHT = [
     (indexed, {}, "torch.fx"),
     (with_zeros, {}, "torch.export"),
     (cells_as_rows, {"c": grids()}, "torch.fx"),
-    (time_first, {"t": lambda: nn.Linear(4, 4)}, "torch.fx"),
     (tokens_in_a_row, {"t": lambda: nn.Linear(4, 8), "o": lambda: nn.Linear(32, 8)}, "torch.fx"),
     (scaled_by_shape, {}, "torch.fx"),
     (new_layer, {"c": grids(), "new_layer": lambda: nn.Conv2d(2, 1, 3, 1, 1)}, "torch.fx"),
@@ -286,6 +285,7 @@ RIGHT = [
 DRAWS = "it draws random numbers"
 MIXES = "what it makes of an image depends on the others of its batch"
 REFUSED = [
+    (time_first, {"t": lambda: nn.Linear(4, 4)}, "the images lie behind another axis at encoder.0"),
     (buffer_written, {}, "writes to a parameter or buffer"),
     (state_of_a_recurrent, {"r": lambda: nn.LSTM(4, 8, batch_first=True)}, "has no row an image"),
     (noise_in_pieces, {}, DRAWS),

@@ -6,14 +6,9 @@ import torch
 
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement import dci, explicitness, irs, mig, modularity, sap
-from vaelens.metrics.disentanglement.arrays import (
-    check_codes,
-    check_continuous,
-    check_factors,
-    check_kinds,
-    check_pair,
-    check_pair_of_kinds,
-)
+from vaelens.metrics.disentanglement.arrays import check_codes
+from vaelens.metrics.disentanglement.labels import check_continuous, check_factors, check_kinds
+from vaelens.metrics.disentanglement.pairs import check_pair, check_pair_of_kinds
 
 CODES = np.random.default_rng(0).normal(size=(30, 3))
 FACTORS = np.random.default_rng(1).integers(4, size=(30, 2))
@@ -45,7 +40,7 @@ def changed(array, index, value):
             r"codes hold values that are not finite \(1 of 90\).*image 7, latent 2",
         ),
         (CODES, changed(FACTORS, (5, 1), 0.5), "factors hold 0.5 in image 5, factor 1; expected whole numbers"),
-        (CODES, changed(FACTORS, (5, 1), np.nan), "factors hold nan in image 5, factor 1; expected whole"),
+        (CODES, changed(FACTORS, (5, 1), np.inf), "factors hold inf in image 5, factor 1; expected whole"),
         (CODES[:0], FACTORS[:0], r"codes have shape \(0, 3\); expected at least one image"),
         (CODES, FACTORS[:, :0], r"factors have shape \(30, 0\); expected at least one image and one factor"),
         (CODES, [["red"]] * 30, "factors hold <U3; expected an array .* of real numbers"),
@@ -82,9 +77,9 @@ def test_a_factor_is_continuous_or_not():
     np.testing.assert_array_equal(check_continuous(np.True_, 2), [True, True])
     np.testing.assert_array_equal(check_continuous((False, True, False), 3), [False, True, False])
     # Numbers of factors, too few, neither true nor false, a word.
-    for given in ([0, 1], [True], [[True, False]], 1, None, "all"):
+    for continuous in ([0, 1], [True], [[True, False]], 1, None, "all"):
         with pytest.raises(VaelensError, match=r"continuous is .*; expected True or False, or one of them for each of"):
-            check_continuous(given, 2)
+            check_continuous(continuous, 2)
 
 
 def test_discrete_factors_stay_whole_beside_continuous_ones():

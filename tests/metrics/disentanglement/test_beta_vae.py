@@ -72,10 +72,10 @@ def test_the_score_is_that_of_images_rendered_batch_by_batch(pixels, read):
     held, differences = [], []
     for _ in range(1000):
         k = rng.integers(3)
-        values, others = rng.integers(0, [3, 4, 5], size=(2, 24, 3))
-        others[:, k] = values[:, k]
+        values, other_factors = rng.integers(0, [3, 4, 5], size=(2, 24, 3))
+        other_factors[:, k] = values[:, k]
         held.append(k)
-        z, z2 = lens.representation(ds.images(values)), lens.representation(ds.images(others))
+        z, z2 = lens.representation(ds.images(values)), lens.representation(ds.images(other_factors))
         differences.append((z - z2).abs().mean(dim=0).numpy())
     expected = LogisticRegression(max_iter=1000).fit(differences[:500], held[:500]).score(differences, held)
     result = beta_vae_score(lens, ds, **{**FEW, "n_train": 500, "n_test": 2000})
@@ -92,9 +92,9 @@ def test_permuting_and_flipping_latents_change_nothing(pixels, read):
 def test_the_seed_decides_and_nothing_else_is_drawn_from(pixels, read):
     ds, lens = pixels(3, 4, 5), read(ENTANGLED)
     state = torch.get_rng_state()
-    first, again, other = (beta_vae_score(lens, ds, seed=seed, **FEW) for seed in (0, 0, 1))
+    first, again, reseeded = (beta_vae_score(lens, ds, seed=seed, **FEW) for seed in (0, 0, 1))
     assert first == again
-    assert (first.score, first.train_accuracy) != (other.score, other.train_accuracy)
+    assert (first.score, first.train_accuracy) != (reseeded.score, reseeded.train_accuracy)
     assert torch.equal(state, torch.get_rng_state())
 
 

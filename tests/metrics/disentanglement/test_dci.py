@@ -99,9 +99,9 @@ def test_permuting_and_flipping_latents_permutes_importances_and_keeps_scores(mi
 
 def test_the_seed_decides_and_the_number_of_jobs_does_not(mixed, grid):
     first, again, alone = dci(mixed, grid), dci(mixed, grid, seed=0), dci(mixed, grid, jobs=1)
-    for other in (again, alone):
-        np.testing.assert_array_equal(first.importance, other.importance)
-        assert scores_of(first) == scores_of(other)
+    for repeated in (again, alone):
+        np.testing.assert_array_equal(first.importance, repeated.importance)
+        assert scores_of(first) == scores_of(repeated)
     assert (first.importance != dci(mixed, grid, seed=1).importance).any()
 
 
@@ -137,9 +137,9 @@ def test_a_forest_is_near_the_reference_estimator(reference):
 
 def test_a_forest_finds_one_latent_for_each_factor_whatever_the_threads(grid):
     codes = 2.0 * grid[:, [2, 0, 1]] - 3
-    one, other = (dci(codes, grid, estimator="random-forest", seed=3, jobs=jobs) for jobs in (1, 2))
-    assert scores_of(one) == pytest.approx([1, 1, 1], abs=1e-6)
-    np.testing.assert_array_equal(one.importance, other.importance)
+    single_job, two_jobs = (dci(codes, grid, estimator="random-forest", seed=3, jobs=jobs) for jobs in (1, 2))
+    assert scores_of(single_job) == pytest.approx([1, 1, 1], abs=1e-6)
+    np.testing.assert_array_equal(single_job.importance, two_jobs.importance)
 
 
 def test_a_forest_does_not_see_the_order_or_the_sign_of_latents(mixed, grid):
@@ -205,9 +205,9 @@ def test_each_factor_is_predicted_as_what_it_is(mixed, grid):
     discrete, continuous = dci(mixed, grid), dci(mixed, grid, continuous=True)
     both = dci(mixed, grid, continuous=[False, True, False])
     for field in ("importance", "informativeness_per_factor", "error_per_factor"):
-        found, classes, numbers = (getattr(one, field) for one in (both, discrete, continuous))
-        np.testing.assert_array_equal(found[..., [0, 2]], classes[..., [0, 2]])
-        np.testing.assert_array_equal(found[..., 1], numbers[..., 1])
+        mixed_kinds, classes, numbers = (getattr(result, field) for result in (both, discrete, continuous))
+        np.testing.assert_array_equal(mixed_kinds[..., [0, 2]], classes[..., [0, 2]])
+        np.testing.assert_array_equal(mixed_kinds[..., 1], numbers[..., 1])
     assert both.continuous_factors == (1,)
 
 

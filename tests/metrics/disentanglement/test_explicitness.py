@@ -54,11 +54,11 @@ def test_explicitness_equals_a_slow_one(noisy, grid):
     areas = []
     for values in grid.T:
         model = LogisticRegression(max_iter=1000).fit(noisy, values)
-        found = model.predict_proba(noisy)
+        explicit = model.predict_proba(noisy)
         areas.append(
             np.mean(
                 [
-                    np.mean(np.subtract.outer(found[values == v, c], found[values != v, c]) > 0)
+                    np.mean(np.subtract.outer(explicit[values == v, c], explicit[values != v, c]) > 0)
                     for c, v in enumerate(model.classes_)
                 ]
             )
@@ -74,8 +74,8 @@ def test_what_cannot_be_scored_is_left_out(noisy, grid):
     assert trained_and_tested(dead, grid) == pytest.approx(score, abs=1e-3)
     # A value that only test images have, and one that only training images have.
     factors = grid[:, 2:]
-    known, unknown = factors[:, 0] != 3, factors[:, 0] != 0
-    partial = explicitness(noisy[known], factors[known], noisy[unknown], factors[unknown])
+    predicted, unknown = factors[:, 0] != 3, factors[:, 0] != 0
+    partial = explicitness(noisy[predicted], factors[predicted], noisy[unknown], factors[unknown])
     assert 0.5 < partial < 1
     with pytest.raises(VaelensError, match=r"factor 0 has one value.*expected at least 2 values.*more test images"):
         explicitness(noisy, factors, noisy[:1], factors[:1])

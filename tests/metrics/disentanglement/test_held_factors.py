@@ -40,12 +40,12 @@ def test_the_held_factor_is_shared_and_the_others_are_uniform(pixels, paired):
         np.testing.assert_allclose(
             np.bincount(values.reshape(-1)) / values.size, uniform, atol=5 * np.sqrt(uniform / values.size)
         )
-        for other in {0, 1, 2} - {k}:
-            frequencies = np.bincount(f2[rows, :, other].reshape(-1)) / f2[rows, :, other].size
-            uniform = 1 / (3, 4, 5)[other]
-            np.testing.assert_allclose(frequencies, uniform, atol=5 * np.sqrt(uniform / f2[rows, :, other].size))
+        for free_factor in {0, 1, 2} - {k}:
+            frequencies = np.bincount(f2[rows, :, free_factor].reshape(-1)) / f2[rows, :, free_factor].size
+            uniform = 1 / (3, 4, 5)[free_factor]
+            np.testing.assert_allclose(frequencies, uniform, atol=5 * np.sqrt(uniform / f2[rows, :, free_factor].size))
             # Drawn apart from the partner's.
-            assert np.mean(f[rows, :, other] == f2[rows, :, other]) == pytest.approx(uniform, abs=0.03)
+            assert np.mean(f[rows, :, free_factor] == f2[rows, :, free_factor]) == pytest.approx(uniform, abs=0.03)
 
 
 @pytest.mark.parametrize("paired", [False, True])

@@ -11,9 +11,9 @@ def test_mutual_information_equals_scikit_learn():
     generator = np.random.default_rng(0)
     first = generator.integers(-3, 20, size=(500, 4))
     second = np.column_stack([first[:, 0] // 3, generator.integers(5, size=500), 100 - 7 * first[:, 1]])
-    found = mutual_information(first, second)
+    computed = mutual_information(first, second)
     expected = [[mutual_info_score(a, b) for b in second.T] for a in first.T]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-12)
 
 
 def test_information_on_paper():
@@ -45,9 +45,9 @@ def test_bins_are_those_of_numpy_histograms(dtype, bins):
     codes = np.concatenate([generator.normal(size=(300, 5)), generator.integers(21, size=(300, 5)) / 20], axis=1)
     codes = codes.astype(dtype)
     binned = discretise(codes, bins)
-    for column, found in zip(codes.T, binned.T, strict=True):
+    for column, computed in zip(codes.T, binned.T, strict=True):
         edges = np.histogram(column, bins)[1][:-1]
-        np.testing.assert_array_equal(found, np.digitize(column, edges) - 1)
+        np.testing.assert_array_equal(computed, np.digitize(column, edges) - 1)
     assert binned.min() == 0
     assert binned.max() == bins - 1
 

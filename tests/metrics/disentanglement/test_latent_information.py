@@ -14,8 +14,8 @@ CONTINUOUS, DISCRETE = np.array([True]), np.array([False])
 def test_normal_variables_have_the_information_of_their_correlation(correlation):
     normal = np.random.default_rng(0).normal(size=(4000, 2))
     codes = correlation * normal[:, :1] + np.sqrt(1 - correlation**2) * normal[:, 1:]
-    found = neighbour_information(codes, normal[:, :1], CONTINUOUS, 3, 0)
-    assert found[0, 0] == pytest.approx(-np.log(1 - correlation**2) / 2, abs=0.04)
+    estimate = neighbour_information(codes, normal[:, :1], CONTINUOUS, 3, 0)
+    assert estimate[0, 0] == pytest.approx(-np.log(1 - correlation**2) / 2, abs=0.04)
 
 
 def test_a_uniform_latent_around_each_value_tells_what_does_not_overlap():
@@ -23,8 +23,8 @@ def test_a_uniform_latent_around_each_value_tells_what_does_not_overlap():
     generator = np.random.default_rng(0)
     values = generator.integers(2, size=(4000, 1))
     codes = values + 2 * generator.uniform(size=(4000, 1))
-    found = neighbour_information(codes, values, DISCRETE, 3, 0)
-    assert found[0, 0] == pytest.approx(np.log(2) / 2, abs=0.03)
+    estimate = neighbour_information(codes, values, DISCRETE, 3, 0)
+    assert estimate[0, 0] == pytest.approx(np.log(2) / 2, abs=0.03)
 
 
 def test_neighbours_are_counted_as_published():
@@ -35,11 +35,13 @@ def test_neighbours_are_counted_as_published():
     for i in range(60):
         apart = np.stack([np.abs(codes - codes[i]), np.abs(values - values[i])])
         radius = np.sort(apart.max(axis=0))[4]  # the image itself comes first
-        total += sum(digamma(np.sum(one < radius)) for one in apart)  # as many as are nearer, and the image itself
+        total += sum(
+            digamma(np.sum(distances < radius)) for distances in apart
+        )  # as many as are nearer, and the image itself
     expected = digamma(4) + digamma(60) - total / 60
-    found = neighbour_information(codes[:, None], values[:, None], CONTINUOUS, 4, 0)
+    estimate = neighbour_information(codes[:, None], values[:, None], CONTINUOUS, 4, 0)
     assert expected > 0.1
-    assert found[0, 0] == pytest.approx(expected, abs=1e-6)
+    assert estimate[0, 0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_neighbours_of_the_same_value_are_counted_as_published():
@@ -53,17 +55,17 @@ def test_neighbours_of_the_same_value_are_counted_as_published():
         radius = np.sort(apart[values == values[i]])[3]
         total += digamma(counts[i]) + digamma(np.sum(apart < radius))
     expected = digamma(60) + digamma(3) - total / 60
-    found = neighbour_information(codes[:, None], values[:, None], DISCRETE, 3, 0)
+    estimate = neighbour_information(codes[:, None], values[:, None], DISCRETE, 3, 0)
     assert expected > 0.05
-    assert found[0, 0] == pytest.approx(expected, abs=1e-6)
+    assert estimate[0, 0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_information_lies_between_nothing_and_the_entropy(grid):
     codes = np.insert(grid.astype(float), 1, 4.0, axis=1)
-    found = neighbour_information(codes, grid, np.array([False] * 3), 3, 0)
-    np.testing.assert_array_equal(found[1], np.zeros(3))  # a constant latent
-    assert (found <= np.log([2, 3, 4]) + 1e-12).all()
-    np.testing.assert_allclose(np.diag(found[[0, 2, 3]]), np.log([2, 3, 4]), atol=0.05)
+    estimate = neighbour_information(codes, grid, np.array([False] * 3), 3, 0)
+    np.testing.assert_array_equal(estimate[1], np.zeros(3))  # a constant latent
+    assert (estimate <= np.log([2, 3, 4]) + 1e-12).all()
+    np.testing.assert_allclose(np.diag(estimate[[0, 2, 3]]), np.log([2, 3, 4]), atol=0.05)
 
 
 def test_estimators_and_their_options_are_checked(grid):

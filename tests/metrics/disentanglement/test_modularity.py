@@ -46,8 +46,8 @@ def test_modularity_equals_a_slow_one(grid):
     scores = []
     for latent in codes.T:
         edges = np.linspace(latent.min(), latent.max(), 21)[:-1]
-        known = sorted(mutual_info_score(np.digitize(latent, edges), factor) for factor in grid.T)
-        scores.append(1 - (known[0] ** 2 + known[1] ** 2) / (2 * known[2] ** 2))
+        information = sorted(mutual_info_score(np.digitize(latent, edges), factor) for factor in grid.T)
+        scores.append(1 - (information[0] ** 2 + information[1] ** 2) / (2 * information[2] ** 2))
     assert modularity(codes, grid) == pytest.approx(np.mean(scores), abs=1e-12)
 
 
@@ -86,5 +86,5 @@ def test_modularity_by_nearest_neighbours_on_paper():
     values = np.random.default_rng(0).normal(size=(6000, 3))
     codes = np.column_stack([values[:, 0] + values[:, 2], 2 * values[:, 0] + values[:, 1]])
     expected = (1 + 1 - (np.log(5 / 4) / np.log(5)) ** 2) / 2
-    found = modularity(codes, values[:, :2], continuous=True, estimator="nearest-neighbours")
-    assert found == pytest.approx(expected, abs=0.02)
+    scored = modularity(codes, values[:, :2], continuous=True, estimator="nearest-neighbours")
+    assert scored == pytest.approx(expected, abs=0.02)

@@ -20,21 +20,21 @@ def predictor(request):
 def test_importance_is_the_share_of_what_each_latent_explains(predictor, fit, kind):
     # 3 a + b of two even bits: of the variance 9/4 + 1/4 the first explains nine tenths.
     values = (3 * BITS[:, 0] + BITS[:, 1]).astype(kind)
-    found = fit(predictor, CODES, values, CODES, values, 0)
-    assert found.importance.sum() == pytest.approx(1)
-    assert found.importance[2] == pytest.approx(0, abs=0.02)
+    prediction = fit(predictor, CODES, values, CODES, values, 0)
+    assert prediction.importance.sum() == pytest.approx(1)
+    assert prediction.importance[2] == pytest.approx(0, abs=0.02)
     if fit is regressed:
-        assert found.importance[0] == pytest.approx(0.9, abs=0.03)
-    assert found.score == pytest.approx(1, abs=1e-3)
-    assert found.error == pytest.approx(0, abs=0.03)
+        assert prediction.importance[0] == pytest.approx(0.9, abs=0.03)
+    assert prediction.score == pytest.approx(1, abs=1e-3)
+    assert prediction.error == pytest.approx(0, abs=0.03)
     again = fit(predictor, CODES, values, CODES, values, 0)
-    np.testing.assert_array_equal(again.importance, found.importance)
+    np.testing.assert_array_equal(again.importance, prediction.importance)
 
 
 @pytest.mark.parametrize("estimator", PREDICTORS)
 def test_threads_do_not_show_with_factors_of_both_kinds(estimator):
-    one, other = (
+    first, second = (
         dci(CODES, BITS, estimator=estimator, continuous=[True, False, True], jobs=jobs, seed=2) for jobs in (1, 3)
     )
-    np.testing.assert_array_equal(one.importance, other.importance)
-    np.testing.assert_array_equal(one.error_per_factor, other.error_per_factor)
+    np.testing.assert_array_equal(first.importance, second.importance)
+    np.testing.assert_array_equal(first.error_per_factor, second.error_per_factor)

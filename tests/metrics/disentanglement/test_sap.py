@@ -61,8 +61,8 @@ def test_continuous_factors_are_numbers_of_any_kind(grid):
     assert sap(codes, values, continuous=True) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(VaelensError, match=r"factors hold .* in image 0, factor 0; expected whole numbers"):
         sap(codes, values)
-    with pytest.raises(VaelensError, match=r"factors hold nan in image 1, factor 0; expected finite numbers"):
-        sap(codes[:2], [[0.0, 1.0], [np.nan, 2.0]], continuous=True)
+    with pytest.raises(VaelensError, match=r"factors hold inf in image 1, factor 0; expected finite numbers"):
+        sap(codes[:2], [[0.0, 1.0], [np.inf, 2.0]], continuous=True)
     with pytest.raises(VaelensError, match="codes hold 3 images and factors 200"):
         sap(codes[:3], values, continuous=True)
     with pytest.raises(VaelensError, match="every factor has one value"):

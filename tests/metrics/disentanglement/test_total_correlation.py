@@ -9,14 +9,14 @@ from vaelens.metrics.disentanglement import gaussian_total_correlation
 
 def test_total_correlation_agrees_with_the_reference(reference):
     arrays, expected = reference
-    found = gaussian_total_correlation(arrays["codes"])
+    value = gaussian_total_correlation(arrays["codes"])
     if expected["gaussian_total_correlation"] is None:  # the reference does not leave constant latents out
         varying = arrays["codes"][:, np.ptp(arrays["codes"], axis=0) > 0].astype(np.float64)
         covariance = np.cov(varying, rowvar=False)
         by_definition = 0.5 * (np.log(np.diag(covariance)).sum() - np.log(np.linalg.det(covariance)))
-        assert found == pytest.approx(by_definition, abs=1e-9)
+        assert value == pytest.approx(by_definition, abs=1e-9)
     else:
-        assert found == pytest.approx(expected["gaussian_total_correlation"], abs=1e-6)
+        assert value == pytest.approx(expected["gaussian_total_correlation"], abs=1e-6)
 
 
 def test_uncorrelated_latents_have_none(grid):
@@ -57,11 +57,11 @@ def test_constant_latents_are_left_out():
 def test_permuting_flipping_and_scaling_change_nothing():
     generator = np.random.default_rng(0)
     codes = generator.normal(size=(100, 5)) @ generator.normal(size=(5, 5))
-    found = gaussian_total_correlation(codes)
-    assert found > 0.1
-    assert gaussian_total_correlation(codes[:, generator.permutation(5)]) == pytest.approx(found, abs=1e-12)
-    assert gaussian_total_correlation(codes * [-1, 1, -1, -1, 1]) == pytest.approx(found, abs=1e-12)
-    assert gaussian_total_correlation(codes * [1e-6, 1, 1e6, -3, 1] + 16) == pytest.approx(found, abs=1e-8)
+    correlation = gaussian_total_correlation(codes)
+    assert correlation > 0.1
+    assert gaussian_total_correlation(codes[:, generator.permutation(5)]) == pytest.approx(correlation, abs=1e-12)
+    assert gaussian_total_correlation(codes * [-1, 1, -1, -1, 1]) == pytest.approx(correlation, abs=1e-12)
+    assert gaussian_total_correlation(codes * [1e-6, 1, 1e6, -3, 1] + 16) == pytest.approx(correlation, abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,24 @@ def test_permuting_flipping_and_scaling_change_nothing():
 def test_codes_without_a_covariance_are_refused(codes, message):
     with pytest.raises(VaelensError, match=message):
         gaussian_total_correlation(codes)
+
+
+def test_a_dead_latent_that_follows_the_others_counts_only_where_it_is_asked_for():
+    generator = np.random.default_rng(0)
+    live = generator.normal(size=(500, 3))
+    dead = 1e-4 * (live @ [1, -2, 1] + 1e-3 * generator.normal(size=500))
+    codes = np.column_stack([live[:, 0], dead, live[:, 1:]])
+    assert gaussian_total_correlation(codes) > 5
+    expected = gaussian_total_correlation(live)
+    assert expected < 0.05
+    for latents in ([0, 2, 3], [3, 0, -2], [True, False, True, True], np.array([0, 2, 3], dtype=np.uint8)):
+        assert gaussian_total_correlation(codes, latents) == pytest.approx(expected, abs=1e-12)
+    assert gaussian_total_correlation(codes, latents=[]) == gaussian_total_correlation(codes, [False] * 4) == 0
+
+
+@pytest.mark.parametrize("latents", [[0, 0], [0, -3], [[0, 1]], [0.5], [True, False], ["a"]])
+def test_latents_that_are_no_choice_are_refused(latents):
+    with pytest.raises(VaelensError, match=r"latents is .*; expected different indices of latents, or True and False"):
+        gaussian_total_correlation(np.random.default_rng(0).normal(size=(20, 3)), latents)
+    with pytest.raises(VaelensError, match=r"latents is \[3\]; expected indices from 0 to 2"):
+        gaussian_total_correlation(np.random.default_rng(0).normal(size=(20, 3)), [3])

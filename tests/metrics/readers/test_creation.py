@@ -14,11 +14,11 @@ def never(*_):
 
 
 def weights(reader):
-    return {name: one.clone() for name, one in reader.network.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in reader.network.state_dict().items()}
 
 
-def same_weights(one, other):
-    return all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
+def same_weights(first_reader, second_reader):
+    return all(torch.equal(tensor, weights(second_reader)[name]) for name, tensor in weights(first_reader).items())
 
 
 def test_what_the_images_show_is_read_and_what_they_do_not_is_not_trusted(trained, squares):
@@ -30,9 +30,9 @@ def test_what_the_images_show_is_read_and_what_they_do_not_is_not_trusted(traine
     assert steps[-1] == (80, 80)
     assert [score.images for score in reader.scores] == [120, 120, 120]
     x, f = squares().sample(50, seed=3)
-    found = reader.read(x)
-    np.testing.assert_array_equal(found["row"].argmax(dim=1), f[:, 0])
-    np.testing.assert_array_equal(found["column"].argmax(dim=1), f[:, 1])
+    readings = reader.read(x)
+    np.testing.assert_array_equal(readings["row"].argmax(dim=1), f[:, 0])
+    np.testing.assert_array_equal(readings["column"].argmax(dim=1), f[:, 1])
 
 
 def test_a_second_call_gives_the_same_reader_without_training(trained, squares, monkeypatch):
@@ -54,7 +54,7 @@ def test_a_damaged_file_is_trained_anew_to_the_same_bits(trained, squares, damag
     path.write_bytes(whole[:-100] if damage is None else damage)
     assert same_weights(vl.factor_reader(squares(), **ASKED), trained[0])
     assert path.read_bytes() == whole
-    assert {one.suffix for one in path.parent.iterdir()} == {".safetensors"}
+    assert {file.suffix for file in path.parent.iterdir()} == {".safetensors"}
 
 
 def test_a_folder_that_can_not_be_written_costs_the_file_only(squares, monkeypatch, tmp_path):
@@ -70,12 +70,12 @@ def test_other_settings_or_a_corrected_label_make_another_reader(trained, square
     labels = squares().factor_values(np.arange(600))
     corrected = labels.copy()
     corrected[-1, 2] = 1 - corrected[-1, 2]
-    found = {base}
+    identities = {base}
     for ds in (vl.ArrayDataset(pixels, labels), vl.ArrayDataset(pixels, corrected)):
-        found.add(vl.factor_reader(ds, steps=1, device="cpu").identity)
-    found.add(vl.factor_reader(squares(), steps=1, device="cpu").identity)
-    found.add(vl.factor_reader(squares(), steps=1, seed=1, device="cpu").identity)
-    assert len(found) == 5
+        identities.add(vl.factor_reader(ds, steps=1, device="cpu").identity)
+    identities.add(vl.factor_reader(squares(), steps=1, device="cpu").identity)
+    identities.add(vl.factor_reader(squares(), steps=1, seed=1, device="cpu").identity)
+    assert len(identities) == 5
 
 
 def test_the_global_random_state_is_as_before(squares):

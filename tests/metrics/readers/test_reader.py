@@ -9,11 +9,11 @@ from vaelens.metrics.readers.reader import ROWS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_probabilities_add_to_one_whatever_the_type(trained, dtype):
     read = trained[0].read(torch.rand(3, 1, 16, 16).to(dtype))
-    assert {name: tuple(one.shape) for name, one in read.items()} == {"row": (3, 3), "column": (3, 4)}
-    for one in read.values():
-        assert one.dtype == torch.float32
-        assert not one.requires_grad
-        torch.testing.assert_close(one.sum(dim=1), torch.ones(3))
+    assert {name: tuple(shares.shape) for name, shares in read.items()} == {"row": (3, 3), "column": (3, 4)}
+    for shares in read.values():
+        assert shares.dtype == torch.float32
+        assert not shares.requires_grad
+        torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
 
 
 def test_images_in_chunks_are_read_as_each_alone(trained):
@@ -55,7 +55,7 @@ def test_a_decoder_that_moves_the_square_is_specific_to_its_place(trained, joine
             torch.nn.Unflatten(1, (1, 16, 16)),
         ),
     )
-    lens = vl.Lens(model, model.encoder, model.decoder)
+    lens = vl.Lens(model, model.encoder, model.decoder, example=squares[:1, None])
     effects = vl.latent_effects(
         lens, squares[:1, None], values=[1.0], over="factors", reader=trained[0].only(["row", "column"])
     )

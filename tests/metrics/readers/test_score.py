@@ -10,12 +10,12 @@ from vaelens.metrics.readers.score import score
 def test_scores_are_those_on_paper():
     labels, read = np.array([0, 1, 2, 3, 4, 4, -1]), np.array([0, 2, 2, 3, 4, 0, 0])
     # Four of six right; steps 0 1 0 0 0 4. The best guess is 4 (2 of 6); within one step 3 (4 of 6).
-    found = score(Factor("size", 5), labels, read)
-    assert (found.images, found.accuracy, found.chance) == (6, 4 / 6, 2 / 6)
-    assert (found.near, found.near_chance, found.error) == (5 / 6, 4 / 6, 5 / 6)
-    assert found.skill == pytest.approx(0.5)
-    assert found.near_skill == pytest.approx(0.5)
-    assert found.trusted
+    result = score(Factor("size", 5), labels, read)
+    assert (result.images, result.accuracy, result.chance) == (6, 4 / 6, 2 / 6)
+    assert (result.near, result.near_chance, result.error) == (5 / 6, 4 / 6, 5 / 6)
+    assert result.skill == pytest.approx(0.5)
+    assert result.near_skill == pytest.approx(0.5)
+    assert result.trusted
 
 
 def test_a_circle_is_measured_the_shorter_way_round():
@@ -33,14 +33,14 @@ def test_one_step_off_will_do_where_values_have_an_order_only():
 
 def test_one_step_off_will_not_do_where_every_guess_is_as_near():
     labels = np.array([0, 1, 2] * 4)
-    found = score(Factor("size", 3), labels, np.ones(12, int))
-    assert found.near == found.near_chance == 1
-    assert math.isnan(found.near_skill)
-    assert not found.trusted
+    result = score(Factor("size", 3), labels, np.ones(12, int))
+    assert result.near == result.near_chance == 1
+    assert math.isnan(result.near_skill)
+    assert not result.trusted
 
 
 def test_a_factor_without_held_out_labels_is_not_trusted():
-    found = score(Factor("size", 3), np.array([-1, -1]), np.array([0, 1]))
-    assert found.images == 0
-    assert math.isnan(found.accuracy)
-    assert not found.trusted
+    result = score(Factor("size", 3), np.array([-1, -1]), np.array([0, 1]))
+    assert result.images == 0
+    assert math.isnan(result.accuracy)
+    assert not result.trusted

@@ -31,7 +31,7 @@ def test_a_factor_whose_labels_are_all_missing_costs_nothing():
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (1, 28, 28), (3, 64, 48), (1, 130, 1)])
 def test_the_network_takes_images_of_any_size(shape):
     logits = ReaderNetwork(shape, {"one": 2, "other": 7})(torch.rand(3, *shape))
-    assert {name: tuple(one.shape) for name, one in logits.items()} == {"one": (3, 2), "other": (3, 7)}
+    assert {name: tuple(head_logits.shape) for name, head_logits in logits.items()} == {"one": (3, 2), "other": (3, 7)}
 
 
 def test_an_interruption_saves_nothing_and_leaves_everything_as_it_was(squares):
@@ -57,7 +57,7 @@ def test_an_error_of_the_data_is_passed_on(squares):
             return super().image_batch(indices)
 
     whole = squares(40)
-    every = np.arange(40)
-    broken = Broken(whole.image_batch(every), whole.factor_values(every))
+    all_factors = np.arange(40)
+    broken = Broken(whole.image_batch(all_factors), whole.factor_values(all_factors))
     with pytest.raises(vl.VaelensError, match="the picture is gone"):
         vl.factor_reader(broken, steps=2, batch_size=16, device="cpu")

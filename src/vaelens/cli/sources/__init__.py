@@ -1,4 +1,4 @@
-"""Where `vaelens analyse` gets its model from: a folder of vaelens, diffusers or Pythae, or a function of the user's.
+"""The sources that `vaelens analyse` takes a model from, folders of several libraries and functions of the user's.
 
 A kind of folder is a file of its own and a line in `choice.FOLDERS`. Nothing that a folder holds is unpickled or run.
 """

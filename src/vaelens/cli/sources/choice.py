@@ -8,6 +8,7 @@ from vaelens.cli.sources.diffusers import diffusers
 from vaelens.cli.sources.function import call
 from vaelens.cli.sources.pythae import pythae
 from vaelens.errors import VaelensError
+from vaelens.paths import user_path
 
 if TYPE_CHECKING:
     from vaelens.lens import Lens
@@ -19,7 +20,7 @@ _HUB = "hf://"
 
 
 def load_lens(model: str, device: str) -> "Lens":
-    """The lens on a model.
+    """Loads a model and puts a lens on it.
 
     Args:
         model: a folder; `package.module:function`; or `hf://owner/name` of a model that vaelens saved.
@@ -30,13 +31,16 @@ def load_lens(model: str, device: str) -> "Lens":
     """
     import vaelens as vl
     from vaelens.models.devices import find_device
+    from vaelens.models.model_folder import check_finite
 
-    folder = Path(model).expanduser()
+    folder = user_path("MODEL", model)
     if folder.is_dir():
-        found = next((one for one in (kind(folder) for kind in FOLDERS) if one is not None), None)
-        if found is None:
-            found = vl.VAE.from_pretrained(folder)
-        return vl.Lens(found.to(find_device(device)))
+        module = next((model for model in (kind(folder) for kind in FOLDERS) if model is not None), None)
+        if module is None:
+            module = vl.VAE.from_pretrained(folder)
+        else:
+            check_finite(dict(module.named_parameters()), folder)
+        return vl.Lens(module.to(find_device(device)))
     function = _FUNCTION.fullmatch(model)
     if function:
         lens = call(*function.groups())
@@ -53,6 +57,6 @@ def load_lens(model: str, device: str) -> "Lens":
 
 
 def name_of_source(model: str) -> str:
-    """What a model is called: the folder's name, the function's, or the last part of the name on the Hub."""
+    """Returns the name of a model's folder, of its function, or the last part of its name on the Hub."""
     function = _FUNCTION.fullmatch(model)
     return function[2] if function and not Path(model).is_dir() else Path(model).name

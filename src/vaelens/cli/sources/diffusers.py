@@ -1,21 +1,27 @@
-"""A folder that diffusers saved: config.json with the model's class, and its weights as safetensors."""
+"""The model in a folder that diffusers saved, of config.json with its class and of weights as safetensors."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vaelens.cli.sources.json_file import read_json
+from vaelens.cli.sources.bounded import no_larger_than, size_of
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
+from vaelens.models.json_file import read_json
 
 if TYPE_CHECKING:
     from torch import nn
 
 _CLASSES = ("AutoencoderKL", "VQModel")
 _WEIGHTS = "diffusion_pytorch_model"
+_WHOLE = re.compile(rf"{_WEIGHTS}(?:\.(\w+))?\.safetensors")
+_INDEX = re.compile(rf"{_WEIGHTS}\.safetensors\.index(?:\.(\w+))?\.json")  # of weights in several files
 
 
 def diffusers(folder: Path) -> "nn.Module | None":
-    """The model in a folder of diffusers, None for another folder.
+    """Loads the model in a folder of diffusers, and returns None for another folder.
 
     Raises:
         VaelensError: a whole pipeline, another class, weights that are pickled or missing or do not fit, or diffusers
@@ -36,7 +42,11 @@ def diffusers(folder: Path) -> "nn.Module | None":
             f"{str(folder)!r} holds a {name} of diffusers; of those, {' and '.join(_CLASSES)} can be analysed so, any "
             "other by package.module:function, a function that returns vl.Lens(model, encode=..., decode=...)"
         )
-    _check_weights(folder, name)
+    from vaelens.models.tensor_file import check_size  # on demand, as it imports PyTorch
+
+    variant, files = _variant(folder, name), sorted(folder.glob("*.safetensors"))
+    for path in files:
+        check_size(path)
     try:
         import diffusers
     except ImportError as error:
@@ -44,27 +54,62 @@ def diffusers(folder: Path) -> "nn.Module | None":
             f"{str(folder)!r} was saved by diffusers, which is not installed: pip install 'vaelens[interop]'"
         ) from error
     try:
-        model, found = getattr(diffusers, name).from_pretrained(
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            low_cpu_mem_usage=False,  # the other way needs one more package
-            output_loading_info=True,
-        )
+        with _quiet(), no_larger_than(size_of(files), folder):
+            model, loaded = getattr(diffusers, name).from_pretrained(
+                folder,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=True,
+                low_cpu_mem_usage=False,  # the other way needs one more package
+                output_loading_info=True,
+            )
+    except VaelensError:
+        raise
     except Exception as error:  # of safetensors, of diffusers, of PyTorch
         raise VaelensError(f"diffusers cannot load {str(folder)!r} ({reason(error)}); save the model again") from error
     # diffusers draws at random what is missing, and says so only in its log
-    faults = [f"lacks {key}" for key in sorted(found["missing_keys"])]
-    faults += [f"has {key}, unknown to the model" for key in sorted(found["unexpected_keys"])]
+    faults = [f"lacks {key}" for key in sorted(loaded["missing_keys"])]
+    faults += [f"has {key}, unknown to the model" for key in sorted(loaded["unexpected_keys"])]
     if faults:
         more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise VaelensError(f"the weights in {str(folder)!r} do not fit its config: the file {faults[0]}{more}")
     return model
 
 
-def _check_weights(folder: Path, name: str) -> None:
-    if any((folder / f"{_WEIGHTS}.safetensors{end}").is_file() for end in ("", ".index.json")):
-        return
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps diffusers from logging, inside a `with`, what an error here says in one sentence."""
+    from diffusers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(50)  # above every error
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _variant(folder: Path, name: str) -> str | None:
+    """Finds the variant that the weights in the folder are saved as, None for those without a name."""
+    variants = set()
+    for path in folder.iterdir():
+        whole, index = _WHOLE.fullmatch(path.name), _INDEX.fullmatch(path.name)
+        if index:
+            _check_shards(path)
+        if kind := whole or index:
+            variants.add(kind[1])
+    if None in variants:
+        return None
+    if len(variants) == 1:
+        return variants.pop()
+    if variants:
+        raise VaelensError(
+            f"{str(folder)!r} holds several variants of the weights, {' and '.join(sorted(variants))}; leave one of "
+            "them in the folder"
+        )
     if (folder / f"{_WEIGHTS}.bin").is_file():
         raise VaelensError(
             f"the weights in {str(folder)!r} are a pickle ({_WEIGHTS}.bin), which can run code when it is opened; if "
@@ -72,3 +117,12 @@ def _check_weights(folder: Path, name: str) -> None:
             f".save_pretrained({str(folder)!r})"
         )
     raise VaelensError(f"{str(folder)!r} has no {_WEIGHTS}.safetensors; give the folder that save_pretrained wrote")
+
+
+def _check_shards(index: Path) -> None:
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict):
+        raise VaelensError(f"{str(index)!r} has no weight_map; save the model again")
+    for name in names.values():
+        if not isinstance(name, str) or Path(name).name != name or not (index.parent / name).is_file():
+            raise VaelensError(f"{str(index)!r} names {name!r}, which is no file in its folder; save the model again")

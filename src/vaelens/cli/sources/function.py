@@ -22,15 +22,15 @@ def call(module: str, function: str) -> "Lens":
     """
     from vaelens.lens import Lens
 
-    made = _found(module, function)
+    make = _imported(module, function)
     try:
-        inspect.signature(made).bind()
+        inspect.signature(make).bind()
     except TypeError as error:
         raise VaelensError(
             f"{module}:{function} takes arguments ({error}); expected a function that is called without any"
         ) from error
     try:
-        lens = made()
+        lens = make()
     except (Exception, SystemExit) as error:
         raise VaelensError(f"{module}:{function} raised {_said(error)}; --debug shows where") from error
     if not isinstance(lens, Lens):
@@ -40,11 +40,11 @@ def call(module: str, function: str) -> "Lens":
     return lens
 
 
-def _found(module: str, function: str) -> Callable[[], Any]:
+def _imported(module: str, function: str) -> Callable[[], Any]:
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        there = importlib.import_module(module)
+        namespace = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):  # something that the module imports
             raise VaelensError(f"importing {module} failed: {_said(error)}; --debug shows where") from error
@@ -54,15 +54,15 @@ def _found(module: str, function: str) -> Callable[[], Any]:
         ) from error
     except (Exception, SystemExit) as error:
         raise VaelensError(f"importing {module} failed: {_said(error)}; --debug shows where") from error
-    if not hasattr(there, function):
-        own = [name for name, value in vars(there).items() if inspect.isfunction(value) and name[0] != "_"]
+    if not hasattr(namespace, function):
+        own = [name for name, value in vars(namespace).items() if inspect.isfunction(value) and name[0] != "_"]
         raise unknown(f"function of {module}", function, own)
-    made = getattr(there, function)
-    if not callable(made):
+    make = getattr(namespace, function)
+    if not callable(make):
         raise VaelensError(
-            f"{module}:{function} is a {type(made).__name__}; expected a function that returns a vl.Lens"
+            f"{module}:{function} is a {type(make).__name__}; expected a function that returns a vl.Lens"
         )
-    return made
+    return make
 
 
 def _said(error: BaseException) -> str:

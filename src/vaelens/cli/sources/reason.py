@@ -4,7 +4,7 @@ _MOST = 240  # characters: PyTorch lists every tensor that does not fit
 
 
 def reason(error: BaseException) -> str:
-    """An error's message in one line, cut where it goes on and on; its class where it says nothing.
+    """Returns an error's message in one line of bounded length, or its class where it has none.
 
     Example:
         >>> reason(ValueError("no\\n  weights")), reason(EOFError())

@@ -1,13 +1,15 @@
-"""A garden in the rain: a structural causal model of six variables with a fork, a chain and a collider."""
+"""A garden in the rain, a structural causal model of six variables with a fork, a chain and a collider."""
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
+from vaelens.data.annotations import Count, Seed
+from vaelens.data.causal.coverage import disc, pixel_centres, rectangle, stroke
 from vaelens.data.causal.dataset import CausalDataset
-from vaelens.data.causal.drawing import Layer, disc, pixel_centres, rectangle, stroke
-from vaelens.data.causal.structural_model import StructuralModel, Variable
+from vaelens.data.causal.layer import Layer
+from vaelens.data.causal.structural_model import StructuralModel
+from vaelens.data.causal.variable import Variable
 
 SIDE = 64
 LEVELS = 16
@@ -32,7 +34,7 @@ MODEL = StructuralModel(
 class Garden(CausalDataset):
     """A cloud brings rain and darkens the sky, rain fills the pond, sun and rain raise a flower. (3, 64, 64)
 
-    Six variables of 16 levels: cloud (its width) and sun (its height) are drawn uniformly; sky (brightness) = 15 -
+    Six variables of 16 levels: cloud (its width) and sun (its height) are uniform; sky (brightness) = 15 -
     cloud, rain (length of its drops) = cloud, pond (water level) = 2 + floor(3 rain / 4) and flower (height) =
     floor((sun + rain) / 2), each plus an independent noise of -2 … 2 with probabilities 0.1, 0.2, 0.4, 0.2, 0.1,
     kept in 0 … 15.
@@ -59,11 +61,11 @@ class Garden(CausalDataset):
     name = "garden"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, length: Any = 100_000, seed: Any = 0) -> None:
+    def __init__(self, length: Count = 100_000, seed: Seed = 0) -> None:
         super().__init__(MODEL, length, seed)
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The pictures of levels int64 (n, 6): float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders levels int64 (n, 6) as float32 (n, 3, 64, 64) in [0, 1]."""
         images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
         brightness = np.linspace(0.3, 1, LEVELS, dtype=np.float32)[factors[:, SKY]]
         images[:] = brightness[:, None, None, None] * np.array([0.50, 0.72, 0.95], dtype=np.float32)[:, None, None]

@@ -1,13 +1,16 @@
-"""A pendulum, a light and the shadow that it casts: a structural causal model of four variables, drawn on demand."""
+"""A pendulum, a light and the shadow that it casts, a structural causal model of four variables."""
 
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from vaelens.data.annotations import Count, Number, Seed
+from vaelens.data.causal.coverage import disc, pixel_centres, rectangle, stroke
 from vaelens.data.causal.dataset import CausalDataset
-from vaelens.data.causal.drawing import Layer, disc, pixel_centres, rectangle, stroke
-from vaelens.data.causal.structural_model import StructuralModel, Variable
+from vaelens.data.causal.layer import Layer
+from vaelens.data.causal.structural_model import StructuralModel
+from vaelens.data.causal.variable import Variable
 from vaelens.errors import VaelensError
 
 SIDE = 64
@@ -33,7 +36,7 @@ SKY, GRASS, ROD, BOB, LIGHT, SHADOW = (
 
 
 def shadow_ends(pendulum: Any, light: Any) -> tuple[Any, Any]:
-    """Where the shadows of the pivot and of the bob fall, in rods from the point below the pivot.
+    """Computes where the shadows of the pivot and of the bob fall, in rods from the point below the pivot.
 
     With the pivot at height h = 1.5, the pendulum's angle a and the light's b (both to the right, from the vertical),
     parallel rays carry a point (x, y) to x - y tan b on the ground: the pivot (0, h) to -h tan b, and the bob
@@ -53,22 +56,22 @@ def shadow_ends(pendulum: Any, light: Any) -> tuple[Any, Any]:
 
 
 def shadow_length(pendulum: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The level nearest to the shadow's length |sin(a + b)| / cos b, from the levels of the angles."""
+    """Computes the level nearest to the shadow's length |sin(a + b)| / cos b, from the levels of the angles."""
     pivot, bob = shadow_ends(ANGLES[pendulum], ANGLES[light])
     return _nearest(np.abs(pivot - bob), LENGTHS)
 
 
 def shadow_position(pendulum: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The level nearest to the middle between the shadow's ends, from the levels of the angles."""
+    """Computes the level nearest to the middle between the shadow's ends, from the levels of the angles."""
     pivot, bob = shadow_ends(ANGLES[pendulum], ANGLES[light])
     return _nearest((pivot + bob) / 2, POSITIONS)
 
 
 class Pendulum(CausalDataset):
-    """A pendulum under a light; both angles cause the length and the position of the shadow. (3, 64, 64)
+    """A pendulum under a light, whose angles cause the length and the position of the shadow, (3, 64, 64).
 
     The variables are those of CausalVAE's pendulum; picture and equations are our own. Each has 20 levels:
-    pendulum_angle a and light_angle b, linspace(-40, 40) degrees to the right of the vertical, are drawn uniformly;
+    pendulum_angle a and light_angle b, linspace(-40, 40) degrees to the right of the vertical, are uniform;
     shadow_length, linspace(0, 1.3), is the level nearest to |sin(a + b)| / cos b, and shadow_position,
     linspace(-1.3, 1.3), the one nearest to (sin a - (2 h - cos a) tan b) / 2, both in lengths of the rod, h = 1.5
     (see `shadow_ends`). To each of these two levels an independent noise of -1, 0 or 1 is added.
@@ -102,7 +105,7 @@ class Pendulum(CausalDataset):
     name = "pendulum"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, noise: Any = 0.1, length: Any = 100_000, seed: Any = 0) -> None:
+    def __init__(self, noise: Number = 0.1, length: Count = 100_000, seed: Seed = 0) -> None:
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise <= 0.5:
             raise VaelensError(f"noise is {noise!r}; expected a probability from 0 to 0.5")
         uniform = (1 / LEVELS,) * LEVELS
@@ -141,11 +144,11 @@ class Pendulum(CausalDataset):
 
     @property
     def options(self) -> dict[str, object]:
-        """Noise, length, seed, and the variables that `do` set."""
+        """Lists noise, length, seed, and the variables that `do` set."""
         return {"noise": self._noise, **super().options}
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The pictures of levels int64 (n, 4): float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders levels int64 (n, 4) as float32 (n, 3, 64, 64) in [0, 1]."""
         images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
         images[:] = np.array(SKY, dtype=np.float32)[:, None, None]
         for layer in _layers():
@@ -154,7 +157,7 @@ class Pendulum(CausalDataset):
 
 
 def _nearest(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """The level nearest to each value; levels are evenly spaced."""
+    """Finds the level nearest to each value, where levels are evenly spaced."""
     step = levels[1] - levels[0]
     return np.clip(np.rint((values - levels[0]) / step), 0, len(levels) - 1).astype(np.int64)
 

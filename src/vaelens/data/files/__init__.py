@@ -1,1 +1,1 @@
-"""Official files on this machine: where they come from, lie and are kept; downloads, checks, and the cache."""
+"""Official files on this machine, with where they come from, how they are checked, and what is kept of them."""

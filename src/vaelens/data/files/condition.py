@@ -1,20 +1,21 @@
-"""Whether an official file is whole: its size, then its hash. Costs one reading of the file."""
+"""Whether an official file is whole, by its size and then its hash, which costs one reading of the file."""
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from vaelens.data.annotations import Name, PathLike
 from vaelens.data.files.places import candidates, data_root
 from vaelens.data.files.progress import byte_bar
-from vaelens.data.files.sources import Need, SourceFile, source_of
+from vaelens.data.files.source import Need, SourceFile
+from vaelens.data.files.sources import source_of
 from vaelens.errors import VaelensError
 
 BLOCK = 2**20
 
 
 def fault(path: Path, file: SourceFile) -> str | None:
-    """What is wrong with a file, in half a sentence; None if it is the official one, or nothing is known of it.
+    """Says what is wrong with a file, in half a sentence, or None if nothing is known to be.
 
     Args:
         path: Where it lies.
@@ -32,15 +33,15 @@ def fault(path: Path, file: SourceFile) -> str | None:
     if not file.hash:
         return None
     algorithm, _, expected = file.hash.partition(":")
-    came = file_hash(path, algorithm)
-    if came == expected:
+    actual = file_hash(path, algorithm)
+    if actual == expected:
         return None
     how = "altered" if file.size is not None else "altered or truncated"
-    return f"is {how}: its {algorithm} hash is {came}, expected {expected}"
+    return f"is {how}: its {algorithm} hash is {actual}, expected {expected}"
 
 
 def file_hash(path: Path, algorithm: str) -> str:
-    """The hash of a file in hexadecimal: "sha256", "md5", or "git", which is SHA-1 over a header and the file."""
+    """Hashes a file by "sha256", "md5" or "git" (SHA-1 over a header and the file), in hexadecimal."""
     size = path.stat().st_size
     digest = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
     if algorithm == "git":
@@ -53,8 +54,8 @@ def file_hash(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def check(name: Any, root: Any = None, variant: Any = None) -> tuple[list[str], list[str]]:
-    """What is right and what is wrong with a dataset's files.
+def check(name: Name, root: PathLike | None = None, variant: Name | None = None) -> tuple[list[str], list[str]]:
+    """Checks a dataset's files, and says what is right and what is wrong with them.
 
     Args:
         name: The dataset.
@@ -70,13 +71,13 @@ def check(name: Any, root: Any = None, variant: Any = None) -> tuple[list[str], 
     source, place = source_of(name), data_root(root)
     needs = source.needed(variant)
     if variant is None and source.variants:
-        needs = tuple(need for need in needs if _found(need, place, name)) or needs[:1]
+        needs = tuple(need for need in needs if _present(need, place, name)) or needs[:1]
     right, wrong, missing = [], [], []
     for need in needs:
-        found = _found(need, place, name)
-        if not found:
+        present = _present(need, place, name)
+        if not present:
             missing.append(need)
-        for path, file in found:
+        for path, file in present:
             problem = fault(path, file)
             if problem:
                 wrong.append(f"{str(path)!r} {problem}")
@@ -90,7 +91,7 @@ def check(name: Any, root: Any = None, variant: Any = None) -> tuple[list[str], 
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them.
+    """Lists names as a sentence does.
 
     Example:
         >>> listed(["a"]), listed(["a", "b", "c"])
@@ -99,18 +100,18 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), names[-1]])
 
 
-def is_there(name: str, root: Path, variant: str | None = None) -> bool:
-    """Whether a dataset, or a variant of it, could be read: all that it needs is there, whole or not."""
-    return all(_found(need, root, name) for need in source_of(name).needed(variant))
+def is_there(name: str, root: Path, variant: Name | None = None) -> bool:
+    """Says whether all that a dataset, or a variant of it, needs is there, whole or not."""
+    return all(_present(need, root, name) for need in source_of(name).needed(variant))
 
 
-def known(name: str, need: Need, root: Path) -> Path | None:
-    """Where a thing needed lies already, whole; None if it does not.
+def whole(name: str, need: Need, root: Path) -> Path | None:
+    """Finds where a thing needed lies already, whole, or returns None if it does not.
 
     Raises:
         VaelensError: If a file is there and is not the official one.
     """
-    for path, file in _found(need, root, name):
+    for path, file in _present(need, root, name):
         problem = fault(path, file)
         if problem:
             raise VaelensError(f"{str(path)!r} {problem}; move it away, then run this again")
@@ -118,7 +119,7 @@ def known(name: str, need: Need, root: Path) -> Path | None:
     return None
 
 
-def _found(need: Need, root: Path, name: str) -> list[tuple[Path, SourceFile]]:
+def _present(need: Need, root: Path, name: str) -> list[tuple[Path, SourceFile]]:
     return [(path, file) for file in need.forms for path in candidates(root, name, file.name) if path.exists()]
 
 

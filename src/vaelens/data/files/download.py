@@ -1,15 +1,13 @@
-"""Downloads of official files: every known address in turn, resumed where they stopped, kept only if whole.
+"""Downloads of official files, which try every known address, resume where they stopped and are kept only if whole.
 
 What has come lies in the folder `incoming` of the dataset's folder, so that a download that was killed goes on, and
-nothing there is ever read as data. Pooch holds each file against its hash; the transfer is our own, since Pooch's own
+nothing there is ever read as data. Pooch compares each file with its hash; the transfer is our own, since Pooch's own
 begins anew every time.
 """
 
 import contextlib
 import logging
-import re
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,20 +16,20 @@ import filelock
 import pooch
 import requests
 
-from vaelens.data.files.condition import fault, known, listed
+from vaelens.data.annotations import Name, PathLike
+from vaelens.data.files.condition import fault, listed, whole
 from vaelens.data.files.places import data_root, how_to_get
 from vaelens.data.files.progress import byte_bar
-from vaelens.data.files.sources import Source, SourceFile, source_of
+from vaelens.data.files.source import Source, SourceFile
+from vaelens.data.files.sources import source_of
+from vaelens.data.files.transfer import TIMEOUT, Transfer
 from vaelens.errors import VaelensError
 
-ATTEMPTS = 3  # at one address, without a byte coming in between
-PAUSE = 1.0  # seconds before the second attempt; then twice as long each time
-TIMEOUT = (10, 60)  # seconds for a connection, and for the next bytes
-BLOCK = 2**16
 
-
-def fetch(name: Any, root: Any = None, variant: Any = None, tell: Callable[[str], None] = print) -> list[Path]:
-    """Download a dataset's official files into `root/<name>/`, unless they are there.
+def fetch(
+    name: Name, root: PathLike | None = None, variant: Name | None = None, tell: Callable[[str], None] = print
+) -> list[Path]:
+    """Downloads a dataset's official files into `root/<name>/`, unless they are there.
 
     Args:
         name: The dataset.
@@ -52,15 +50,15 @@ def fetch(name: Any, root: Any = None, variant: Any = None, tell: Callable[[str]
     needs = source.needed(variant)
     tell(f"{name}{f' ({variant})' if variant else ''}: licence {source.licence}; {_total(source, variant)}")
     tell(f"cite: {source.citation}")
-    found = [known(name, need, place) for need in needs]
-    missing = [need.forms[0] for need, there in zip(needs, found, strict=True) if not there]
+    present = [whole(name, need, place) for need in needs]
+    missing = [need.forms[0] for need, path in zip(needs, present, strict=True) if not path]
     by_hand = [file.name for file in missing if source.agreement or not file.addresses]
     if by_hand:
         raise VaelensError(f"{listed(by_hand)} of {name} can't be downloaded here: {how_to_get(name, place, variant)}")
-    for there in found:
-        if there:
-            tell(f"{there} is there already, and whole")
-    return [there or _download(need.forms[0], place / name, tell) for need, there in zip(needs, found, strict=True)]
+    for path in present:
+        if path:
+            tell(f"{path} is there already, and whole")
+    return [path or _download(need.forms[0], place / name, tell) for need, path in zip(needs, present, strict=True)]
 
 
 def _total(source: Source, variant: str | None) -> str:
@@ -73,7 +71,7 @@ def _total(source: Source, variant: str | None) -> str:
 
 
 def _size(file: SourceFile) -> int | None:
-    """The file's bytes, as recorded, or as a server says."""
+    """Looks up the file's bytes, as recorded or as a server says."""
     if file.size is None:
         for address in file.addresses:
             with contextlib.suppress(requests.RequestException, ValueError):
@@ -124,16 +122,16 @@ def _try_each(file: SourceFile, part: Path, tell: Callable[[str], None]) -> None
 
 
 def _attempt(address: str, file: SourceFile, part: Path) -> str | None:
-    """What went wrong at this address; None if the file came whole and lies beside the part."""
+    """Tries an address, and says what went wrong, or None if the file came whole and lies beside the part."""
     resumed = part.exists()
     try:
         with byte_bar(file.size) as bar:
-            transfer: Any = _Transfer(part, file, bar)
+            transfer: Any = Transfer(part, file, bar)
             hashed = file.hash if file.hash and not file.hash.startswith("git:") else None
-            came = Path(pooch.retrieve(address, hashed, file.name, part.parent, downloader=transfer))
-        problem = None if hashed else fault(came, file)
+            downloaded = Path(pooch.retrieve(address, hashed, file.name, part.parent, downloader=transfer))
+        problem = None if hashed else fault(downloaded, file)
         if problem:
-            came.unlink()
+            downloaded.unlink()
     except requests.RequestException as error:
         return _brief(error)
     except OSError as error:
@@ -144,66 +142,8 @@ def _attempt(address: str, file: SourceFile, part: Path) -> str | None:
     return _attempt(address, file, part) if problem and resumed and not part.exists() else problem
 
 
-class _Transfer:
-    """Pooch's downloader: goes on from the part, and gives it to Pooch when it is whole."""
-
-    def __init__(self, part: Path, file: SourceFile, bar: Any) -> None:
-        self._part = part
-        self._file = file
-        self._bar = bar
-        self._task = bar.add_task(file.name, total=file.size)
-
-    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> None:
-        failed = 0
-        while True:
-            before = self._have()
-            try:
-                if self._go_on(url):
-                    self._part.replace(output_file)
-                    return
-                error: requests.RequestException = requests.ConnectionError("it ended early")
-            except requests.RequestException as raised:
-                if raised.response is not None and raised.response.status_code < 500:
-                    raise
-                error = raised
-            failed = 0 if self._have() > before else failed + 1
-            if failed >= ATTEMPTS:
-                raise error
-            time.sleep(PAUSE * 2**failed if failed else 0)
-
-    def _have(self) -> int:
-        return self._part.stat().st_size if self._part.exists() else 0
-
-    def _go_on(self, url: str) -> bool:
-        """Get the bytes not there yet; whether the file is whole then."""
-        have = self._have()
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", ""))
-            if answer.status_code == 416:  # there are no more bytes: all have come, or too many
-                if span and span[2] == str(have):
-                    return True
-                self._part.unlink()
-                return False
-            answer.raise_for_status()
-            resumed = answer.status_code == 206 and span is not None and span[1] == str(have)
-            if answer.status_code == 206 and not resumed:
-                self._part.unlink(missing_ok=True)
-                return False
-            length = answer.headers.get("Content-Length", "")
-            total = int(length) + (have if resumed else 0) if length.isdecimal() else None
-            if self._file.size is not None and total not in (None, self._file.size):
-                raise ValueError(f"it has {total:,} bytes there, expected {self._file.size:,}")
-            self._bar.update(self._task, total=total, completed=have if resumed else 0)
-            with self._part.open("ab" if resumed else "wb") as opened:
-                for block in answer.iter_content(BLOCK):
-                    opened.write(block)
-                    self._bar.advance(self._task, len(block))
-        return total is None or self._have() == total
-
-
 def _sweep(incoming: Path) -> None:
-    """Remove what Pooch leaves behind when it is killed."""
+    """Removes what Pooch leaves behind when it is killed."""
     for path in incoming.iterdir():
         if path.suffix not in (".part", ".lock") and path.is_file():
             with contextlib.suppress(OSError):

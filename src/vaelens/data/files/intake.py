@@ -1,19 +1,22 @@
 """Official files that a user already has, taken into the folder that datasets are kept in."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from vaelens.data.annotations import Name, PathLike
+from vaelens.data.arguments import checked_path
 from vaelens.data.files.condition import fault
 from vaelens.data.files.places import data_root
-from vaelens.data.files.sources import SourceFile, source_of
+from vaelens.data.files.source import SourceFile
+from vaelens.data.files.sources import source_of
 from vaelens.errors import VaelensError
 
 
-def take(name: Any, path: Any, root: Any = None, link: bool = False, tell: Callable[[str], None] = print) -> list[Path]:
-    """Check a dataset's official files and copy them into `root/<name>/`.
+def take(
+    name: Name, path: PathLike, root: PathLike | None = None, link: bool = False, tell: Callable[[str], None] = print
+) -> list[Path]:
+    """Checks a dataset's official files and copies them into `root/<name>/`.
 
     Args:
         name: The dataset.
@@ -29,31 +32,31 @@ def take(name: Any, path: Any, root: Any = None, link: bool = False, tell: Calla
         VaelensError: If the path holds none of the files, or one is truncated or altered; then nothing is taken.
     """
     source, place = source_of(name), data_root(root)
-    given = Path(os.fspath(path)).expanduser().resolve()
-    if not given.exists():
-        raise VaelensError(f"there is no {str(given)!r}; give a file of {name}, or a folder with its files")
+    origin = checked_path(path, "the path to import from must be that of a file or folder").resolve()
+    if not origin.exists():
+        raise VaelensError(f"there is no {str(origin)!r}; give a file of {name}, or a folder with its files")
     files = [file for need in source.needs for file in need.forms]
-    found = _found(given, name, files)
-    if not found:
+    present = _present(origin, name, files)
+    if not present:
         names = ", ".join(file.name for file in files)
-        raise VaelensError(f"{str(given)!r} holds no file of {name}; expected one of {names}")
-    for at, file in found:
-        problem = fault(at, file)
+        raise VaelensError(f"{str(origin)!r} holds no file of {name}; expected one of {names}")
+    for path_present, file in present:
+        problem = fault(path_present, file)
         if problem:
-            raise VaelensError(f"{str(at)!r} {problem}; get it anew from {source.page}")
-    return [_taken(at, place / name / file.name, link, tell) for at, file in found]
+            raise VaelensError(f"{str(path_present)!r} {problem}; get it anew from {source.page}")
+    return [_taken(path, place / name / file.name, link, tell) for path, file in present]
 
 
-def _found(given: Path, name: str, files: list[SourceFile]) -> list[tuple[Path, SourceFile]]:
-    by_name = [(given, file) for file in files if file.name == given.name]
+def _present(origin: Path, name: str, files: list[SourceFile]) -> list[tuple[Path, SourceFile]]:
+    by_name = [(origin, file) for file in files if file.name == origin.name]
     if by_name:
         return by_name
-    places = ((folder / file.name, file) for file in files for folder in (given, given / name))
+    places = ((folder / file.name, file) for file in files for folder in (origin, origin / name))
     return [(place, file) for place, file in places if place.exists()]
 
 
-def _taken(at: Path, target: Path, link: bool, tell: Callable[[str], None]) -> Path:
-    if target.exists() and target.resolve() == at:
+def _taken(origin: Path, target: Path, link: bool, tell: Callable[[str], None]) -> Path:
+    if target.exists() and target.resolve() == origin:
         tell(f"{target} is there already")
         return target
     if target.is_dir() and not target.is_symlink():
@@ -63,16 +66,16 @@ def _taken(at: Path, target: Path, link: bool, tell: Callable[[str], None]) -> P
     _remove(part)
     try:
         if link:
-            part.symlink_to(at, target_is_directory=at.is_dir())
-        elif at.is_dir():
-            shutil.copytree(at, part)
+            part.symlink_to(origin, target_is_directory=origin.is_dir())
+        elif origin.is_dir():
+            shutil.copytree(origin, part)
         else:
-            shutil.copyfile(at, part)
+            shutil.copyfile(origin, part)
         part.replace(target)
     except BaseException:
         _remove(part)
         raise
-    tell(f"{'linked' if link else 'copied'} {at} to {target}")
+    tell(f"{'linked' if link else 'copied'} {origin} to {target}")
     return target
 
 

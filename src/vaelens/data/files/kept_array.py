@@ -1,4 +1,4 @@
-"""An array that is slow to make: made once, block by block, kept in a file, and mapped from it ever after.
+"""An array that is slow to make, so that it is made once, block by block, and mapped from a file ever after.
 
 The file gets its name when it is whole: a process that is killed leaves a part, which the next one overwrites. The
 name holds a version of what the array was made from; when that changes, the old file is removed.
@@ -28,7 +28,7 @@ def kept_array(
     blocks: Callable[[], Iterable[np.ndarray]],
     what: str,
 ) -> np.ndarray:
-    """The array, mapped; it is made now if none of the folders has it.
+    """Maps the array, after making it if none of the folders has it.
 
     Args:
         folders: Where it may lie; it is written into the first one that can be written and has room.
@@ -42,28 +42,28 @@ def kept_array(
         uint8 of that shape, read-only.
 
     Raises:
-        VaelensError: If no folder can be written or has room, or a block can't be had.
+        VaelensError: If no folder can be written or has room, or a block can't be made.
     """
     name = f"{key}-{version}.npy"
     for folder in folders:
-        found = _opened(folder / name, shape)
-        if found is not None:
-            return found
+        array = _opened(folder / name, shape)
+        if array is not None:
+            return array
     size, refusals = math.prod(shape), []
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(folder / f"{key}.lock"):  # another process may be at it: wait, and find the result
-                found = _opened(folder / name, shape)
-                if found is None:
+                array = _opened(folder / name, shape)
+                if array is None:
                     _check_room(folder, size)
                     _make(folder / name, key, shape, blocks)
-                    found = _opened(folder / name, shape)
+                    array = _opened(folder / name, shape)
         except OSError as error:
             refusals.append(f"{str(folder)!r}: {error.strerror or error}")
             continue
-        assert found is not None, "the array just written does not open"
-        return found
+        assert array is not None, "the array just written does not open"
+        return array
     raise VaelensError(
         f"{what} must be converted once, which takes {size + SPARE:,} bytes of disk, and no folder will do "
         f"({'; '.join(refusals)}); make room or name another folder in the environment variable VAELENS_CACHE"
@@ -71,7 +71,7 @@ def kept_array(
 
 
 def _opened(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The file mapped; None if it is missing or not whole, so that it is made anew."""
+    """Maps the file, or returns None if it is missing or not whole, so that it is made anew."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # of damaged bytes NumPy raises almost anything

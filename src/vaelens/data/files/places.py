@@ -1,18 +1,19 @@
-"""Where a dataset's official files lie on this machine: in `root`, or in the folder of `root` named for the dataset."""
+"""Where a dataset's official files lie on this machine, in `root` or in the folder of `root` named for the dataset."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
+from vaelens.data.annotations import PathLike
+from vaelens.data.arguments import checked_path
 from vaelens.data.files.sources import SOURCES
 from vaelens.errors import VaelensError
 
 
-def data_root(root: Any = None) -> Path:
-    """The folder that datasets are kept in.
+def data_root(root: PathLike | None = None) -> Path:
+    """Finds the folder that datasets are kept in.
 
     Args:
         root: A folder; by default the one that the environment variable VAELENS_DATA names, else `data` in the
@@ -23,22 +24,22 @@ def data_root(root: Any = None) -> Path:
     """
     if root is None:
         named = os.environ.get("VAELENS_DATA")
-        return Path(named) if named else platformdirs.user_data_path("vaelens", appauthor=False) / "data"
-    if not isinstance(root, (str, os.PathLike)):
-        raise VaelensError(f"root must be a folder's path, got {root!r}")
-    folder = Path(os.fspath(root))
+        if not named:
+            return platformdirs.user_data_path("vaelens", appauthor=False) / "data"
+        return checked_path(named, "VAELENS_DATA must be a folder's path")
+    folder = checked_path(root, "root must be a folder's path")
     if folder.is_file():
         raise VaelensError(f"root must be a folder, got the file {str(folder)!r}; name the folder that it is in")
     return folder
 
 
 def candidates(root: Path, dataset: str, file: str) -> tuple[Path, Path]:
-    """The two places where a file of a dataset may lie."""
+    """Lists the two places where a file of a dataset may lie."""
     return root / file, root / dataset / file
 
 
 def find(root: Path, dataset: str, *files: str, variant: str | None = None) -> Path:
-    """The first of these files that is there.
+    """Finds the first of these files that is there.
 
     Args:
         root: The folder that datasets are kept in.
@@ -60,19 +61,19 @@ def find(root: Path, dataset: str, *files: str, variant: str | None = None) -> P
 
 
 def how_to_get(dataset: str, root: Path, variant: str | None = None) -> str:
-    """What to do where a dataset's file is missing or damaged, in half a sentence."""
+    """Says what to do where a dataset's file is missing or damaged, in half a sentence."""
     source = SOURCES[dataset]
-    take = f"vaelens data import {dataset} --from PATH --root {root}"
+    intake = f"vaelens data import {dataset} --from PATH --root {root}"
     if source.agreement:
-        return f"its terms must be agreed to, so get it from {source.page} yourself, then `{take}`"
+        return f"its terms must be agreed to, so get it from {source.page} yourself, then `{intake}`"
     if source.needed(variant)[0].forms[0].addresses:
         which = f" --variant {variant}" if variant else ""
         return f"get it with `vaelens data fetch {dataset}{which} --root {root}`"
-    return f"get it from {source.page}, then `{take}`"
+    return f"get it from {source.page}, then `{intake}`"
 
 
 def file_records(files: Iterable[Path]) -> list[dict[str, object]]:
-    """The files' names and sizes, for provenance; of a folder its name."""
+    """Lists the files' names and sizes, for provenance, and of a folder its name."""
     return [
         {"name": file.name, "bytes": file.stat().st_size} if file.is_file() else {"name": file.name} for file in files
     ]

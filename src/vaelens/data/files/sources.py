@@ -1,99 +1,11 @@
-"""Where the benchmarks' official files come from: names, addresses, sizes, hashes, licences, citations.
+"""The official files of the benchmarks by dataset, with addresses, sizes, hashes, licences and citations.
 
-Plain records and nothing else: no file is read here, and nothing heavy is imported. A dataset needs some things, and
-a thing may come in several forms (packed or unpacked, say), of which one is enough.
+Plain records and nothing else: no file is read here, and nothing heavy is imported.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
+from vaelens.data.annotations import Name
+from vaelens.data.files.source import Need, Source, SourceFile
 from vaelens.errors import VaelensError, unknown
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One official file, or a folder of pictures.
-
-    Attributes:
-        name: Its name, relative to the dataset's folder.
-        addresses: Where it can be downloaded, in the order in which to try.
-        size: Its bytes, where known.
-        hash: "sha256:…", "md5:…" or "git:…" (git's hash of a blob); empty where none is known.
-        pictures: For a folder, how many pictures the whole of it has; a part will do.
-        most: Bytes that it can't exceed, where `size` is not known: those of its images unpacked.
-    """
-
-    name: str
-    addresses: tuple[str, ...] = ()
-    size: int | None = None
-    hash: str = ""
-    pictures: int | None = None
-    most: int | None = None
-
-
-@dataclass(frozen=True)
-class Need:
-    """One thing that a dataset is read from.
-
-    Attributes:
-        forms: The files that will do; the first is the one to download.
-        variant: The dataset's variant that it belongs to; empty where there are none.
-    """
-
-    forms: tuple[SourceFile, ...]
-    variant: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset comes from.
-
-    Attributes:
-        needs: What it is read from.
-        licence: The terms of use, in a few words.
-        citation: What to cite.
-        page: The dataset's own page.
-        agreement: Whether the terms must be agreed to there, so that only a person can get the files.
-    """
-
-    needs: tuple[Need, ...]
-    licence: str
-    citation: str
-    page: str
-    agreement: bool = False
-
-    @property
-    def size(self) -> str:
-        """How much there is to download, as far as that is known, in a few words."""
-        files = [need.forms[0] for need in self.needs]
-        known = sum(file.size or 0 for file in files)
-        if known:
-            return f"{known / 1e6:,.0f} MB"
-        most = max(file.most or 0 for file in files)
-        if most:
-            return f"at most {most / 1e9:.1f} GB{' each' if self.variants else ''}"
-        other = next((form for need in self.needs for form in need.forms if form.size), None)
-        return (
-            f"{other.size / 1e6:,.0f} MB as {other.name.rpartition('.')[2]}" if other and other.size else "size unknown"
-        )
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        """The variants it comes in; none if there is only one."""
-        return tuple(need.variant for need in self.needs if need.variant)
-
-    def needed(self, variant: Any = None) -> tuple[Need, ...]:
-        """What a variant is read from; all variants where none is named.
-
-        Raises:
-            VaelensError: If there is no such variant.
-        """
-        if variant is None:
-            return self.needs
-        if variant not in self.variants:
-            raise unknown("variant", variant, self.variants)
-        return tuple(need for need in self.needs if need.variant == variant)
-
 
 DSPRITES = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64"
 DSPRITES_PAGES = (
@@ -259,8 +171,8 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def source_of(name: Any) -> Source:
-    """Where the named dataset comes from.
+def source_of(name: Name) -> Source:
+    """Looks up where the named dataset comes from.
 
     Raises:
         VaelensError: If no dataset of that name is read from files.

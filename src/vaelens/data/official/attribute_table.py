@@ -1,4 +1,4 @@
-"""CelebA's tables of text: a row for every picture, whatever the blanks and line ends between its entries."""
+"""CelebA's tables of text, with a row for every picture, whatever the blanks and line ends between its entries."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ LONGEST_LINE = 4096  # characters; the official ones have at most some 500
 
 
 def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """The pictures' names, the attributes' names, and the attributes as uint8 (N, 40), 1 where they are given as 1.
+    """Reads the names of the pictures and attributes, and the attributes as uint8 (N, 40), 1 where the file says 1.
 
     The file has a count, a line of names, and rows of a picture's name and 40 times -1 or 1.
 
@@ -32,7 +32,7 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
 
 
 def read_partition(path: Path) -> dict[str, int]:
-    """The split of every picture: 0 for training, 1 for validation, 2 for testing.
+    """Reads the split of every picture, 0 for training, 1 for validation and 2 for testing.
 
     Raises:
         VaelensError: If a line is not a name and one of these numbers.
@@ -42,7 +42,7 @@ def read_partition(path: Path) -> dict[str, int]:
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
-    """Each line's words, up to blank lines at the end."""
+    """Yields each line's words, up to blank lines at the end."""
     blank = 0
     with reading(path, "a table of text"), path.open(encoding="ascii") as file:
         while line := file.readline(LONGEST_LINE + 1):
@@ -58,18 +58,18 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _rows(
-    path: Path, lines: Iterator[list[str]], count: int, known: Mapping[str, int], first: int
+    path: Path, lines: Iterator[list[str]], count: int, values_of: Mapping[str, int], first: int
 ) -> tuple[list[str], np.ndarray]:
-    """The names and values of rows of a name and so many known words."""
+    """Parses rows of a name and so many words that have a value."""
     seen: dict[str, None] = {}
     values = bytearray()
     for number, words in enumerate(lines, first):
         new = bool(words) and words[0] not in seen
-        if not new or len(words) != count + 1 or not known.keys() >= set(words[1:]):
+        if not new or len(words) != count + 1 or not values_of.keys() >= set(words[1:]):
             shown = " ".join(words)[:40]
             raise damaged(path, f"line {number} is not a new picture with {count} known values: {shown!r}")
         seen[words[0]] = None
-        values.extend([known[word] for word in words[1:]])
+        values.extend([values_of[word] for word in words[1:]])
     if not seen:
         raise damaged(path, "it lists no pictures")
     return list(seen), np.frombuffer(values, np.uint8).reshape(-1, count)

@@ -1,4 +1,4 @@
-"""SmallNORB's own binary matrices, plain or gzipped: a little-endian header, then the values, last index fastest.
+"""SmallNORB's own binary matrices, a little-endian header, then the values, last index fastest, plain or gzipped.
 
 The header is a magic number for the type, the number of dimensions, and at least three lengths.
 """
@@ -26,10 +26,10 @@ MOST_DIMENSIONS = 8
 
 
 class BinaryMatrix(StoredArray):
-    """A matrix in a file, not read yet; gzipped if the file's name ends in .gz."""
+    """A matrix in a file, not read yet, gzipped if the file's name ends in .gz."""
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The rows in order, some megabytes at a time; refused at the end if there are more bytes than promised."""
+        """Yields the rows in order, some megabytes at a time, and refuses more bytes than promised."""
         row, step = self.row_bytes, self.rows_at_once()
         with reading(self.path, "a binary matrix"), _open(self.path) as file:
             _header(self.path, file)
@@ -44,7 +44,7 @@ class BinaryMatrix(StoredArray):
 
 
 def open_binary_matrix(path: Path) -> BinaryMatrix:
-    """The matrix in a file.
+    """Opens the matrix in a file.
 
     Raises:
         VaelensError: If the file is no such matrix, or can't hold what its header promises.

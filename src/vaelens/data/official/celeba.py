@@ -1,13 +1,12 @@
-"""CelebA's aligned pictures with their 40 attributes; a part of the pictures will do.
+"""CelebA's aligned pictures, or a part of them, with their 40 attributes.
 
 Pictures are cropped and resized once, then mapped: some minutes and 2.5 GB for all of them at 64 × 64.
 """
 
-from typing import Any
-
 import numpy as np
 
 from vaelens.arguments import whole_number
+from vaelens.data.annotations import CelebASplit, Count, PathLike
 from vaelens.data.files.places import data_root, find
 from vaelens.data.official.attribute_table import read_attributes, read_partition
 from vaelens.data.official.labelled import LabelledImages
@@ -20,7 +19,7 @@ SPLITS = {"all": None, "train": 0, "valid": 1, "test": 2}
 
 
 class CelebA(LabelledImages):
-    """CelebA: 202,599 aligned faces with 40 attributes, each 0 or 1, (3, 64, 64) by default.
+    """CelebA, 202,599 aligned faces with 40 attributes, each 0 or 1, (3, 64, 64) by default.
 
     The attributes stand in place of factors: they are correlated and noisy, and form no grid. Pictures that are
     listed but not there are passed over, so a part of them will do; an attribute that is the same for all of those
@@ -43,7 +42,9 @@ class CelebA(LabelledImages):
 
     name = "celeba"
 
-    def __init__(self, root: Any = None, split: Any = "all", crop: Any = 148, size: Any = 64) -> None:
+    def __init__(
+        self, root: PathLike | None = None, split: CelebASplit = "all", crop: Count = 148, size: Count = 64
+    ) -> None:
         if not isinstance(split, str) or split not in SPLITS:
             raise unknown("split of celeba", split, SPLITS)
         self.split = split
@@ -54,10 +55,11 @@ class CelebA(LabelledImages):
         folder = find(place, self.name, "img_align_celeba", "img_align_celeba.zip")
         listed, names, values = read_attributes(table)
         files = [table, folder]
-        there = Pictures(folder)
-        rows = np.array([row for row, picture in enumerate(listed) if picture in there], dtype=np.int64)
+        stored = Pictures(folder)
+        rows = np.array([row for row, picture in enumerate(listed) if picture in stored], dtype=np.int64)
         if not len(rows):
             raise VaelensError(f"{str(folder)!r} has none of the {len(listed):,} pictures that {table.name} lists")
+        self._listed = len(listed)
         pictures = [listed[row] for row in rows]
         self._kept = np.arange(len(rows))  # of the pictures there; all of them are converted, whatever the split
         if SPLITS[split] is not None:
@@ -73,20 +75,26 @@ class CelebA(LabelledImages):
             [folder, table],
             f"celeba-crop{self.crop}-size{self.size}",
             (len(rows), *self.image_shape),
-            lambda: there.read(pictures, (WIDTH, HEIGHT), self.crop, self.size),
-            there.stamp,
+            lambda: stored.read(pictures, (WIDTH, HEIGHT), self.crop, self.size),
+            stored.stamp,
         )
 
     @property
     def options(self) -> dict[str, object]:
-        """Split, crop and size."""
+        """Lists split, crop and size."""
         return {"split": self.split, "crop": self.crop, "size": self.size}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[self._kept[indices]]
 
+    @property
+    def notes(self) -> list[str]:
+        """Says how many of the listed pictures are there, and which attributes were left out."""
+        return [f"pictures: {len(self._pixels):,} of the {self._listed:,} that are listed are there", *super().notes]
+
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, the files, and the preprocessing."""
-        made = f"{self.crop}×{self.crop} about the middle of {WIDTH}×{HEIGHT}, resized to {self.size}×{self.size}"
-        return super().describe() | {"preprocessing": f"{made} by Lanczos resampling"}
+        """Describes the dataset as every dataset does, and its files and preprocessing."""
+        square = f"{self.crop}×{self.crop} about the middle of {WIDTH}×{HEIGHT}"
+        preprocessing = f"{square}, resized to {self.size}×{self.size} by Lanczos resampling"
+        return super().describe() | {"preprocessing": preprocessing}

@@ -1,4 +1,4 @@
-"""What becomes of a damaged file: one sentence, whatever the parser that met it would have said."""
+"""The one sentence about a damaged file, whatever the parser that met it would have said."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from vaelens.errors import VaelensError
 # No compression in use here makes data more than 1,032 times smaller (deflate's limit), so that a header which
 # promises more than that of its file's bytes lies, and is refused before anything is allocated for it.
 MOST_PACKED = 1032
-LABELS_LIMIT = 2**28  # bytes; labels are held in memory, unlike images
+LABELS_LIMIT = 2**27  # bytes; labels are held in memory, unlike images
 
 
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises while it reads a file into a `VaelensError` that names the file.
+    """Turns whatever a parser raises while it reads a file into a `VaelensError` that names the file.
 
     Only calls into parsers belong inside: of damaged bytes they raise almost anything.
     """
@@ -32,17 +32,23 @@ def reading(path: Path, what: str) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> VaelensError:
-    """The error for a file that is not what it should be."""
+    """Makes the error for a file that is not what it should be."""
     return VaelensError(f"{str(path)!r} is damaged or not the official file: {why}; get it anew")
 
 
 def check_promise(path: Path, promised: int, packed: int) -> None:
-    """Refuse a header that promises more bytes than a file of its size can hold."""
+    """Refuses a header that promises more bytes than a file of its size can hold."""
     if promised > MOST_PACKED * packed + 2**16:
         raise damaged(path, f"its header promises {promised:,} bytes, more than {packed:,} packed bytes can hold")
 
 
+def check_rows(path: Path, count: int, most: int) -> None:
+    """Refuses more rows than the official file has, so that what is converted is no larger than its images."""
+    if count > most:
+        raise damaged(path, f"it has {count:,} images, the official file {most:,}")
+
+
 def check_labels_size(path: Path, promised: int) -> None:
-    """Refuse labels too large to hold in memory."""
+    """Refuses labels too large to hold in memory."""
     if promised > LABELS_LIMIT:
         raise damaged(path, f"its labels take {promised:,} bytes, more than {LABELS_LIMIT:,}")

@@ -30,7 +30,7 @@ class Hdf5Array(StoredArray):
     chunk_rows: int
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The rows in order, some megabytes at a time."""
+        """Yields the rows in order, some megabytes at a time."""
         step = self.rows_at_once(self.chunk_rows)
         with reading(self.path, "an HDF5 file"), h5py.File(self.path, "r", locking=False) as file:
             stored: Any = file[self.name]
@@ -39,7 +39,7 @@ class Hdf5Array(StoredArray):
 
 
 def open_hdf5(path: Path, *names: str) -> list[Hdf5Array]:
-    """The named arrays of an HDF5 file.
+    """Opens the named arrays of an HDF5 file.
 
     Raises:
         VaelensError: If the file is damaged or lacks one of them, or one is stored elsewhere.

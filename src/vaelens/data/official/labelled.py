@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from vaelens.data.files.places import file_records
-from vaelens.data.label_column import LabelColumn
+from vaelens.data.labels.column import LabelColumn
+from vaelens.data.labels.ranks import RankedDataset
 from vaelens.data.official.damage import damaged
-from vaelens.data.ranked import RankedDataset
 
 
 class LabelledImages(RankedDataset):
-    """Images of official files with a label for every factor; a subclass says how images are had.
+    """Images of official files with a label for every factor, which a subclass looks up.
 
     Factors are ranked as in every `RankedDataset`. Where every combination of labels occurs once, pairs are exact.
 
@@ -43,5 +43,5 @@ class LabelledImages(RankedDataset):
         super().__init__(len(labels), (LabelColumn.ranked(name, kind, column) for (name, kind), column in pairs))
 
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, and the files' names and sizes."""
+        """Describes the dataset as every dataset does, and its files' names and sizes."""
         return super().describe() | {"files": file_records(self._files)}

@@ -1,4 +1,4 @@
-"""Images of official files, mapped into memory: converted once from a slow format, then as fast as an array.
+"""Images of official files, mapped into memory after they were converted once from a slow format.
 
 They are kept (see `kept_array`) in the folder `converted` beside the official file or, where that can't be written, in
 the cache folder. When a source changes, its size or its time of change makes another version.
@@ -23,7 +23,7 @@ def mapped(
     blocks: Callable[[], Iterator[np.ndarray]],
     stamp: str = "",
 ) -> np.ndarray:
-    """The converted bytes of some files, mapped; they are converted now if they have not been.
+    """Maps the converted bytes of some files, after converting them if they have not been.
 
     Args:
         sources: The files converted; the first one's folder is where the folder `converted` goes.
@@ -36,7 +36,7 @@ def mapped(
         uint8 of that shape, read-only.
 
     Raises:
-        VaelensError: If no folder can be written or has room, or a block can't be had.
+        VaelensError: If no folder can be written or has room, or a block can't be read.
     """
     files = list(sources)
     beside = files[0].parent
@@ -46,7 +46,7 @@ def mapped(
 
 
 def fingerprint(files: Iterable[Path], shape: tuple[int, ...], stamp: str) -> str:
-    """16 hexadecimal digits that change with the files' names, sizes and times of change, the shape and the stamp."""
+    """Hashes the files' names, sizes and times of change, the shape and the stamp into 16 hexadecimal digits."""
     digest = hashlib.sha256(repr((LAYOUT, shape, stamp)).encode())
     for file in files:
         status = file.stat()
@@ -55,5 +55,5 @@ def fingerprint(files: Iterable[Path], shape: tuple[int, ...], stamp: str) -> st
 
 
 def channels_first(images: np.ndarray) -> np.ndarray:
-    """A view of images (N, H, W, C) as (N, C, H, W)."""
+    """Views images (N, H, W, C) as (N, C, H, W)."""
     return np.moveaxis(images, -1, 1)

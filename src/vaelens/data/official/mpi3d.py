@@ -1,12 +1,11 @@
-"""MPI3D from its official .npz files, which carry no labels: an image's factors follow from its row.
+"""MPI3D from its official .npz files, which carry no labels, since an image's factors follow from its row.
 
 A file stored uncompressed is mapped where it lies, at no cost; a compressed one is converted once, then mapped.
 """
 
-from typing import Any
-
 import numpy as np
 
+from vaelens.data.annotations import MPI3DVariant, PathLike
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.files.places import data_root, file_records, find
 from vaelens.data.files.sources import SOURCES
@@ -33,7 +32,7 @@ SIZES = {  # by the number of rows, the last factor running fastest
 
 
 class MPI3D(GridDataset):
-    """MPI3D: an object on a robot's arm, by seven factors, simulated or photographed, (3, 64, 64).
+    """MPI3D, an object on a robot's arm, by seven factors, simulated or photographed, (3, 64, 64).
 
     Args:
         root: The folder that holds `mpi3d_<variant>.npz` or a folder `mpi3d` with it; see `load_dataset`.
@@ -51,7 +50,7 @@ class MPI3D(GridDataset):
     name = "mpi3d"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, root: Any = None, variant: Any = "toy") -> None:
+    def __init__(self, root: PathLike | None = None, variant: MPI3DVariant = "toy") -> None:
         if variant not in SOURCES[self.name].variants:
             raise unknown("variant of mpi3d", variant, SOURCES[self.name].variants)
         self.variant = variant
@@ -75,17 +74,17 @@ class MPI3D(GridDataset):
 
     @property
     def options(self) -> dict[str, object]:
-        """The variant."""
+        """Lists the variant."""
         return {"variant": self.variant}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[indices]
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The images of factor values int64 (n, 7), looked up."""
+        """Looks up the images of factor values int64 (n, 7)."""
         return self.image_batch(np.asarray(np.ravel_multi_index(tuple(factors.T), self.factors.sizes)))
 
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, and the file's name and size."""
+        """Describes the dataset as every dataset does, and its file's name and size."""
         return super().describe() | {"files": file_records([self._path])}

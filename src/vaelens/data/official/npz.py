@@ -1,14 +1,15 @@
-"""Arrays inside an .npz file, without pickle: rows are streamed, or mapped where they were stored uncompressed.
+"""Arrays inside an .npz file, without pickle, whose rows are streamed, or mapped where they are not compressed.
 
-Headers are held against the file's real size before anything is allocated. Nothing is read but the array asked for.
+Headers are compared with the file's real size before anything is allocated. Nothing is read but the array asked for.
 """
 
 import math
 import struct
 import zipfile
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class NpzArray(StoredArray):
     """An array in an .npz file, not read yet."""
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The rows in order, some megabytes at a time."""
+        """Yields the rows in order, some megabytes at a time."""
         row, step = self.row_bytes, self.rows_at_once()
         with (
             reading(self.path, "an npz file"),
@@ -36,7 +37,7 @@ class NpzArray(StoredArray):
                 yield block.reshape(rows, *self.shape[1:])
 
     def mapped(self) -> np.ndarray | None:
-        """The array mapped where it lies, at no cost; None if it is compressed."""
+        """Maps the array where it lies, at no cost, or returns None if it is compressed."""
         with reading(self.path, "an npz file"), zipfile.ZipFile(self.path) as archive:
             info = archive.getinfo(f"{self.name}.npy")
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
@@ -56,19 +57,19 @@ class NpzArray(StoredArray):
 
 
 def open_npz(path: Path, *names: str) -> list[NpzArray]:
-    """The named arrays of an .npz file.
+    """Opens the named arrays of an .npz file.
 
     Raises:
         VaelensError: If the file is damaged, lacks one of them, or one can't be read without pickle.
     """
     with reading(path, "an npz file"), zipfile.ZipFile(path) as archive:
         members = {info.filename: info for info in archive.infolist()}
-        arrays = []
+        arrays: list[NpzArray] = []
         for name in names:
             info = members.get(f"{name}.npy")
             if info is None:
-                held = ", ".join(sorted(file.removesuffix(".npy") for file in members)[:8]) or "nothing"
-                raise damaged(path, f"it has no array {name!r}, but {held}")
+                names_there = ", ".join(sorted(file.removesuffix(".npy") for file in members)[:8]) or "nothing"
+                raise damaged(path, f"it has no array {name!r}, but {names_there}")
             check_promise(path, info.file_size, min(info.compress_size, path.stat().st_size))
             with archive.open(info) as member:
                 shape, dtype, header = _header(member)
@@ -80,8 +81,8 @@ def open_npz(path: Path, *names: str) -> list[NpzArray]:
     return arrays
 
 
-def _header(member: Any) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, type and length of the header that opens an .npy file."""
+def _header(member: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Reads the shape and type in the header that opens an .npy file, and the header's length."""
     version = np.lib.format.read_magic(member)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     shape, fortran, dtype = read(member)
@@ -90,7 +91,7 @@ def _header(member: Any) -> tuple[tuple[int, ...], np.dtype, int]:
     return shape, dtype, member.tell()
 
 
-def _exactly(member: Any, size: int) -> bytes:
+def _exactly(member: IO[bytes] | BufferedIOBase, size: int) -> bytes:
     data = member.read(size)
     if len(data) != size:
         raise EOFError(f"it ends {size - len(data):,} bytes early")

@@ -1,4 +1,4 @@
-"""JPEG pictures in a folder or a zip file: listed, decoded, cropped about the middle and resized.
+"""JPEG pictures in a folder or a zip file, listed, decoded, cropped about the middle and resized.
 
 Decoding takes about a millisecond a picture, so what is made of them is kept (see `mapped`).
 """
@@ -37,11 +37,15 @@ class Pictures:
         self.path = path
         self.stamp = ""
         if path.is_dir():
-            with os.scandir(path) as entries:
-                found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".jpg")}
-            lines = (f"{name} {found[name].st_size} {found[name].st_mtime_ns}\n" for name in sorted(found))
+            statuses = {}
+            with reading(path, "a folder"), os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".jpg"):
+                        with contextlib.suppress(FileNotFoundError):  # a broken link is a picture that is not there
+                            statuses[entry.name] = entry.stat()
+            lines = (f"{name} {statuses[name].st_size} {statuses[name].st_mtime_ns}\n" for name in sorted(statuses))
             self.stamp = hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
-            self._members = {name: name for name in found}
+            self._members = {name: name for name in statuses}
             return
         with reading(path, "a zip file"), zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
@@ -56,7 +60,7 @@ class Pictures:
         return name in self._members
 
     def read(self, names: Sequence[str], native: tuple[int, int], crop: int, size: int) -> Iterator[np.ndarray]:
-        """Pictures in order, one by one, as uint8 (1, 3, size, size).
+        """Yields pictures in order, one by one, as uint8 (1, 3, size, size).
 
         Args:
             names: Their names.
@@ -81,19 +85,19 @@ class Pictures:
 
 
 def _decoded(path: Path, name: str, member: tuple[zipfile.ZipFile, str] | None, native: tuple[int, int]) -> Image.Image:
-    shown = path / name
-    with reading(shown, "a JPEG picture"), warnings.catch_warnings():
+    file = path / name
+    with reading(file, "a JPEG picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, which is not read
         if member is None:
-            if shown.stat().st_size > MOST_BYTES:
-                raise damaged(shown, "it is larger than any of the official pictures")
-            data = shown.read_bytes()
+            if file.stat().st_size > MOST_BYTES:
+                raise damaged(file, "it is larger than any of the official pictures")
+            data = file.read_bytes()
         else:
             if member[0].getinfo(member[1]).file_size > MOST_BYTES:
-                raise damaged(shown, "it is larger than any of the official pictures")
+                raise damaged(file, "it is larger than any of the official pictures")
             data = member[0].read(member[1])
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
             if picture.size != native:  # before anything is decoded
-                came, expected = ("×".join(map(str, size)) for size in (picture.size, native))
-                raise damaged(shown, f"it is {came}, expected {expected} pixels (width × height)")
+                actual, expected = ("×".join(map(str, size)) for size in (picture.size, native))
+                raise damaged(file, f"it is {actual}, expected {expected} pixels (width × height)")
             return picture.convert("RGB")

@@ -1,22 +1,23 @@
-"""SmallNORB from its official binary matrices, plain or gzipped: one camera's pictures, resized once, then mapped."""
+"""SmallNORB from its official binary matrices, one camera's pictures, resized once, then mapped."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from vaelens.arguments import whole_number
+from vaelens.data.annotations import Camera, Count, PathLike, SmallNORBSplit
 from vaelens.data.files.places import data_root, find
 from vaelens.data.files.sources import SMALLNORB
 from vaelens.data.official.binary_matrix import BinaryMatrix, open_binary_matrix
-from vaelens.data.official.damage import damaged
+from vaelens.data.official.damage import check_rows, damaged
 from vaelens.data.official.labelled import LabelledImages
 from vaelens.data.official.mapped import mapped
 from vaelens.errors import unknown
 
 SIDE = 96
+ROWS = 24_300  # of each of the two sets
 CAMERAS = 2
 SPLITS = {"both": ("train", "test"), "train": ("train",), "test": ("test",)}
 FACTORS = (
@@ -29,7 +30,7 @@ FACTORS = (
 
 
 class SmallNORB(LabelledImages):
-    """SmallNORB: 50 toys photographed by elevation, azimuth and lighting, (1, 64, 64) by default.
+    """SmallNORB, 50 toys photographed by elevation, azimuth and lighting, (1, 64, 64) by default.
 
     A toy is a category (animal, human, airplane, truck, car) and an instance of it. The rows of the files are
     shuffled; every row gets its own labels. Of 24,300 images each, the training set has instances 4, 6, 7, 8, 9 and
@@ -39,7 +40,7 @@ class SmallNORB(LabelledImages):
         root: The folder that holds the files or a folder `smallnorb` with them; see `load_dataset`.
         split: "train", "test", or "both".
         camera: 0 or 1, the one of the stereo pair.
-        size: Height and width, 1 to 96, had by Pillow's Lanczos resampling; 96 keeps the pictures as they are.
+        size: Height and width, 1 to 96, by Pillow's Lanczos resampling; 96 keeps the pictures as they are.
 
     Raises:
         VaelensError: If an option is wrong, or a file is missing or damaged.
@@ -51,7 +52,9 @@ class SmallNORB(LabelledImages):
 
     name = "smallnorb"
 
-    def __init__(self, root: Any = None, split: Any = "both", camera: Any = 0, size: Any = 64) -> None:
+    def __init__(
+        self, root: PathLike | None = None, split: SmallNORBSplit = "both", camera: Camera = 0, size: Count = 64
+    ) -> None:
         if not isinstance(split, str) or split not in SPLITS:
             raise unknown("split of smallnorb", split, SPLITS)
         self.split = split
@@ -83,21 +86,22 @@ class SmallNORB(LabelledImages):
 
     @property
     def options(self) -> dict[str, object]:
-        """Split, camera, and size."""
+        """Lists split, camera, and size."""
         return {"split": self.split, "camera": self.camera, "size": self.size}
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
-        """The images at indices, uint8."""
+        """Looks up the images at indices, uint8."""
         return self._pixels[indices]
 
     def describe(self) -> dict[str, object]:
-        """Where numbers computed on this dataset come from: as of every dataset, the files, and the resampling."""
+        """Describes the dataset as every dataset does, and its files and resampling."""
         return super().describe() | {"resampling": "none" if self.size == SIDE else "lanczos"}
 
 
 def _checked(path: Path, dtype: str, *row: int) -> BinaryMatrix:
     matrix = open_binary_matrix(path)
     matrix.check(dtype, *row)
+    check_rows(path, matrix.shape[0], ROWS)
     return matrix
 
 
@@ -108,7 +112,7 @@ def _smaller(picture: np.ndarray, size: int) -> np.ndarray:
 def _resized(pictures: Sequence[BinaryMatrix], camera: int, size: int) -> Iterator[np.ndarray]:
     for matrix in pictures:
         for block in matrix.blocks():
-            seen = block[:, camera]
+            view = block[:, camera]
             if size != SIDE:
-                seen = np.stack([_smaller(picture, size) for picture in seen])
-            yield seen[:, None]
+                view = np.stack([_smaller(picture, size) for picture in view])
+            yield view[:, None]

@@ -1,4 +1,4 @@
-"""What arrays in official files have in common, whatever the format: read by rows, checked against what is expected."""
+"""What arrays in official files have in common, whatever the format."""
 
 import math
 from abc import ABC, abstractmethod
@@ -31,15 +31,15 @@ class StoredArray(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[np.ndarray]:
-        """The rows in order, some megabytes at a time."""
+        """Yields the rows in order, some megabytes at a time."""
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of a row."""
+        """Counts the bytes that a row takes."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        """The whole array, of labels.
+        """Reads the whole array, of labels.
 
         Raises:
             VaelensError: If it is too large for labels, or damaged.
@@ -48,17 +48,17 @@ class StoredArray(ABC):
         return np.concatenate(list(self.blocks()))
 
     def check(self, dtype: str, *row: int) -> None:
-        """Refuse the array unless it is of that type, and a row of that shape."""
+        """Refuses the array unless it is of that type, and a row of that shape."""
         if self.dtype != np.dtype(dtype) or self.shape[1:] != row:
             expected = f"{np.dtype(dtype)} ({', '.join(map(str, ('N', *row)))})"
             raise damaged(self.path, f"{self.name} is {self.dtype} {self.shape}, expected {expected}")
 
     def check_shape(self, *shape: int) -> None:
-        """Refuse the array unless it has that shape, whatever its type."""
+        """Refuses the array unless it has that shape, whatever its type."""
         if self.shape != shape:
             raise damaged(self.path, f"{self.name} has shape {self.shape}, expected {shape}")
 
     def rows_at_once(self, multiple: int = 1) -> int:
-        """How many rows make a block, a multiple of so many where that many fit."""
+        """Counts the rows that make a block, a multiple of so many where that many fit."""
         rows = max(1, BLOCK // self.row_bytes)
         return max(multiple, rows // multiple * multiple) if multiple * self.row_bytes <= 4 * BLOCK else rows

@@ -1,1 +1,1 @@
-"""The user's own images and labels: arrays, array files, folders of pictures, collections."""
+"""The user's own images and labels, in arrays, array files, folders of pictures, and collections."""

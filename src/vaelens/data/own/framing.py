@@ -1,13 +1,14 @@
-"""How pictures of any size and mode become images of one shape: cut, then resized, then as grey or colour."""
+"""How pictures of any size and mode become images of one shape, cut, then resized, in grey or colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from vaelens.arguments import whole_number
+from vaelens.data.annotations import Channels, Crop, Size
+from vaelens.data.limits import MOST_SIDE
 from vaelens.errors import VaelensError
 
 CENTRE = "center"
@@ -31,7 +32,7 @@ class Framing:
     channels: int
 
     def apply(self, picture: Image.Image, what: str) -> np.ndarray:
-        """A picture as uint8 (channels, height, width); what is transparent in it is laid over black.
+        """Turns a picture into uint8 (channels, height, width), with what is transparent in it laid over black.
 
         Args:
             picture: The picture; turned upright first where its metadata say how it was held.
@@ -45,8 +46,10 @@ class Framing:
         picture = ImageOps.exif_transpose(picture)
         if picture.has_transparency_data:
             ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-            picture = Image.alpha_composite(ground, picture.convert("RGBA"))
-        picture = picture.convert("L" if self.channels == 1 else "RGB")
+            ground.alpha_composite(picture.convert("RGBA"))
+            picture = ground
+        mode = "L" if self.channels == 1 else "RGB"
+        picture = picture if picture.mode == mode else picture.convert(mode)
         box = self._box(*picture.size, what)
         if box is not None:
             picture = picture.crop(box)
@@ -57,7 +60,7 @@ class Framing:
         return pixels[None] if self.channels == 1 else np.moveaxis(pixels, -1, 0)
 
     def describe(self) -> dict[str, object]:
-        """The framing as plain values."""
+        """Describes the framing as plain values."""
         size = None if self.size is None else list(self.size)
         crop = list(self.crop) if isinstance(self.crop, tuple) else self.crop
         return {"size": size, "crop": crop, "channels": self.channels, "resampling": "lanczos"}
@@ -78,7 +81,7 @@ class Framing:
 
 
 def check_same_size(first: np.ndarray, other: np.ndarray, what: str) -> None:
-    """Refuse two pictures (C, H, W) of different sizes; `what` names both."""
+    """Refuses two pictures (C, H, W) of different sizes, which `what` names."""
     if first.shape != other.shape:
         sizes = " and ".join(f"{picture.shape[2]}×{picture.shape[1]}" for picture in (first, other))
         raise VaelensError(
@@ -86,16 +89,19 @@ def check_same_size(first: np.ndarray, other: np.ndarray, what: str) -> None:
         )
 
 
-def checked_size(size: Any) -> tuple[int, int] | None:
-    """The `size` argument: None, a side, or height and width."""
+def checked_size(size: Size | None) -> tuple[int, int] | None:
+    """Checks the `size` argument, None, a side, or height and width."""
     if size is None:
         return None
     sides = size if isinstance(size, Sequence) and not isinstance(size, str) and len(size) == 2 else (size, size)
-    return whole_number("size", sides[0], low=1), whole_number("size", sides[1], low=1)
+    height, width = (whole_number("size", side, low=1) for side in sides)
+    if max(height, width) > MOST_SIDE:
+        raise VaelensError(f"size is {size!r}; expected sides of at most {MOST_SIDE:,} pixels")
+    return height, width
 
 
-def checked_crop(crop: Any) -> str | tuple[int, int, int, int] | None:
-    """The `crop` argument: None, "center", or left, top, right and bottom."""
+def checked_crop(crop: Crop | None) -> str | tuple[int, int, int, int] | None:
+    """Checks the `crop` argument, None, "center", or left, top, right and bottom."""
     if crop is None or (isinstance(crop, str) and crop == CENTRE):
         return crop
     expected = f"crop is {crop!r}; expected None, {CENTRE!r}, or (left, top, right, bottom) in pixels"
@@ -107,9 +113,9 @@ def checked_crop(crop: Any) -> str | tuple[int, int, int, int] | None:
     return left, top, right, bottom
 
 
-def checked_channels(channels: Any) -> int | None:
-    """The `channels` argument: None, 1 or 3."""
-    if channels is not None and (isinstance(channels, bool) or channels not in (1, 3)):
+def checked_channels(channels: Channels | None) -> int | None:
+    """Checks the `channels` argument, None, 1 or 3."""
+    if channels is not None and (type(channels) is not int or channels not in (1, 3)):
         raise VaelensError(
             f"channels is {channels!r}; expected 1 for grey, 3 for colour, or None for what the images have"
         )

@@ -1,7 +1,7 @@
-"""Decoded pictures as one uint8 array: in memory, or kept in the cache folder and mapped where there are many."""
+"""Decoded pictures as one uint8 array, in memory, or where there are many mapped from the cache folder."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from rich.console import Console
@@ -14,14 +14,16 @@ IN_MEMORY = 2**30  # bytes
 WORTH_SHOWING = 500  # pictures; fewer are decoded before a progress bar could be read
 
 
-def store(shape: tuple[int, ...], pictures: Iterable[np.ndarray], key: str, version: str, what: str) -> np.ndarray:
-    """All pictures in one array.
+def store(
+    shape: tuple[int, ...], pictures: Iterable[np.ndarray], key: str, version: Callable[[], str], what: str
+) -> np.ndarray:
+    """Puts all pictures into one array.
 
     Args:
         shape: (N, C, H, W).
-        pictures: Gives the N pictures in order; asked for nothing where they are kept.
+        pictures: The N pictures in order; none is asked for where they are kept.
         key: Names the pictures and how they are decoded, fit for a file's name.
-        version: 16 hexadecimal digits that change whenever a picture does.
+        version: Makes 16 hexadecimal digits that change whenever a picture does; called where they are kept.
         what: What errors call them.
 
     Raises:
@@ -29,7 +31,7 @@ def store(shape: tuple[int, ...], pictures: Iterable[np.ndarray], key: str, vers
     """
     if math.prod(shape) > IN_MEMORY:
         folder = cache_folder() / "pictures"
-        return kept_array([folder], key, version, shape, lambda: (picture[None] for picture in pictures), what)
+        return kept_array([folder], key, version(), shape, lambda: (picture[None] for picture in pictures), what)
     array = np.empty(shape, dtype=np.uint8)
     shown = track(
         pictures,

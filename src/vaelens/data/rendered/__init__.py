@@ -1,1 +1,1 @@
-"""Datasets drawn on demand: shapes after dSprites, and a room after 3DShapes by our own ray caster."""
+"""Datasets rendered on demand, shapes after dSprites and a room after 3DShapes, by our own ray caster."""

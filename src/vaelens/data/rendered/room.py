@@ -1,4 +1,4 @@
-"""An object in a coloured room, seen by a camera that orbits it: a stand-in for 3DShapes, by our own ray caster.
+"""An object in a coloured room, seen by a camera that orbits it, a stand-in for 3DShapes by our own ray caster.
 
 A colour only multiplies its material, so the 480 views are rendered once (see `room_bank`) and an image is the sum of
 four weights times four colours: about 40 microseconds.
@@ -20,7 +20,7 @@ SKY = np.array([153, 226, 249], dtype=np.float32) / 255
 
 
 class Room(GridDataset):
-    """A cube, cylinder, sphere or capsule in a room: 480,000 images (3, 64, 64).
+    """A cube, cylinder, sphere or capsule in a room, 480,000 images (3, 64, 64).
 
     The factors, their values and their order are those of 3DShapes: floor, wall and object hue hsv(k / 10, 1, 1);
     scale linspace(0.75, 1.25, 8); shape cube, cylinder, sphere, capsule; orientation, the camera's angle about the
@@ -62,7 +62,7 @@ class Room(GridDataset):
         return load_bank(cache_folder())
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The images of factor values int64 (n, 6): float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders factor values int64 (n, 6) as float32 (n, 3, 64, 64) in [0, 1]."""
         views = np.asarray(np.ravel_multi_index(tuple(factors[:, 3:].T), self.factors.sizes[3:]))
         colours = np.empty((len(factors), 3, 4), dtype=np.float32)  # (n, red green blue, layer)
         colours[:, :, :3] = np.moveaxis(HUES[factors[:, :3]], 1, 2)

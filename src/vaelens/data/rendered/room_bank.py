@@ -1,4 +1,4 @@
-"""The bank of all 480 views of the room: rendered once, then read from a file in the cache folder.
+"""The bank of all 480 views of the room, rendered once, then read from a file in the cache folder.
 
 Rendering takes some ten seconds, the file about 2 MB, the bank in memory 31 MB. The file carries the code that it was
 made by as a hash: one that is damaged, or made by other code, is made anew. Where nothing can be written the bank is
@@ -30,7 +30,7 @@ FILE = "room_views.npz"
 
 @cache
 def load_bank(folder: Path) -> np.ndarray:
-    """The weights of floor, wall, object and sky in all views, float32 (480, 4, 4096).
+    """Loads the weights of floor, wall, object and sky in all views, float32 (480, 4, 4096).
 
     The views run over scale, shape and orientation, the last one fastest; the pixels run row by row.
     """
@@ -46,13 +46,13 @@ def load_bank(folder: Path) -> np.ndarray:
 
 
 def _recipe() -> str:
-    """What the views depend on: the source of the code that renders them."""
+    """Hashes what the views depend on, the source of the code that renders them."""
     source = inspect.getsource(solids) + inspect.getsource(room_view) + repr((SCALES.tolist(), ORIENTATIONS.tolist()))
     return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _rendered() -> np.ndarray:
-    """All views, float16: it rounds a weight by less than an eighth of a step of an 8-bit colour."""
+    """Renders all views, float16, which rounds a weight by less than an eighth of a step of an 8-bit colour."""
     weights = np.empty((len(SCALES), len(SHAPES), len(ORIENTATIONS), 4, room_view.SIDE**2), dtype=np.float16)
     views = itertools.product(range(len(ORIENTATIONS)), range(len(SCALES)), range(len(SHAPES)))
     count = len(SCALES) * len(SHAPES) * len(ORIENTATIONS)
@@ -65,7 +65,7 @@ def _rendered() -> np.ndarray:
 
 
 def _read(path: Path, recipe: str) -> np.ndarray | None:
-    """The bank in the file; None where it is missing, damaged or made by other code."""
+    """Reads the bank in the file, or returns None where it is missing, damaged or made by other code."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if stored["recipe"].item() != recipe:
@@ -79,7 +79,7 @@ def _read(path: Path, recipe: str) -> np.ndarray | None:
 
 
 def _write(folder: Path, recipe: str, weights: np.ndarray) -> None:
-    """Write the bank beside its place, then put it there: a reader sees a whole file or none."""
+    """Writes the bank beside its place, then moves it, so that a reader sees a whole file or none."""
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix="room_views-", suffix=".part")
     part = Path(name)

@@ -1,4 +1,4 @@
-"""One view of the room: how much of each material's colour every pixel shows, by casting rays.
+"""One view of the room, which is how much of each material's colour every pixel shows, by casting rays.
 
 Lengths are in half-widths of the object at scale 1. Camera, room and lights were fitted, by least squares over all
 pixels, to six published images of 3DShapes. The empty room is lit once for each place of the camera (some 50
@@ -32,7 +32,7 @@ BALL_HEIGHT, BALL_RADIUS = 2.5, 2.8
 
 
 class EmptyRoom(NamedTuple):
-    """The room without the object, from one place of the camera; n rays.
+    """The room without the object, from one place of the camera, by n rays.
 
     Attributes:
         camera: Where the camera is, (3,).
@@ -58,7 +58,7 @@ class EmptyRoom(NamedTuple):
 
 
 def empty_room(degrees: float) -> EmptyRoom:
-    """The room seen by a camera turned about its middle by an angle from the front, to the right."""
+    """Renders the room as seen by a camera turned about its middle by an angle from the front, to the right."""
     azimuth = np.radians(degrees)
     forward = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     right = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
@@ -76,7 +76,7 @@ def empty_room(degrees: float) -> EmptyRoom:
 
 
 def view_weights(room: EmptyRoom, shape: str, scale: float) -> np.ndarray:
-    """The weights (4, 64, 64) of floor, wall, object and sky in a view of an object.
+    """Computes the weights (4, 64, 64) of floor, wall, object and sky in a view of an object.
 
     Args:
         room: The room from where the camera stands.
@@ -106,7 +106,7 @@ def view_weights(room: EmptyRoom, shape: str, scale: float) -> np.ndarray:
 
 
 def _rays(forward: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The directions (n, 3) of all rays through the picture, row by row; their length is 1 along the view."""
+    """Computes the directions (n, 3) of all rays through the picture, row by row, of length 1 along the view."""
     count = SIDE * SUPERSAMPLING
     reach = np.tan(np.radians(FIELD_OF_VIEW / 2))
     offset = ((np.arange(count) + 0.5) / count * 2 - 1) * reach
@@ -116,7 +116,7 @@ def _rays(forward: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _walls_and_floor(camera: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where rays end in the empty room: distances (n,), normals (n, 3) and materials (n,)."""
+    """Finds where rays end in the empty room, as distances (n,), normals (n, 3) and materials (n,)."""
     x, y, z = np.where(rays == 0, 1e-12, rays).T  # a ray along a plane meets it far outside the room
     planes = [  # the camera stands inside and never sees the front wall
         (-camera[2] / z, (0.0, 0.0, 1.0)),
@@ -133,7 +133,7 @@ def _walls_and_floor(camera: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _cast_shadow(room: EmptyRoom, solid: Solid, scale: float, brightness: np.ndarray) -> None:
-    """Take the lamp's light from what the object keeps it from."""
+    """Takes the lamp's light from what the object keeps it from."""
     point = room.camera + room.distance[room.may_shade, None] * room.rays[room.may_shade]
     kept_away = np.isfinite(solid(point / scale, (LAMP_AT - point) / scale)[0])
     at = room.may_shade[kept_away]
@@ -145,7 +145,7 @@ def _without_lamp(normal: np.ndarray, forward: np.ndarray) -> np.ndarray:
 
 
 def _under_lamp(point: np.ndarray, normal: np.ndarray, camera: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The spot's strength (n,), 0 on what faces away, and the cosines (n,) that make light diffuse and mirrored."""
+    """Computes the spot's strength (n,), 0 on what faces away, and the cosines (n,) of diffuse and mirrored light."""
     to_lamp = _unit(LAMP_AT - point)
     facing = np.maximum(0, _dot(normal, to_lamp))
     mirrored = np.maximum(0, _dot(normal, _unit(to_lamp + _unit(camera - point))))
@@ -154,7 +154,7 @@ def _under_lamp(point: np.ndarray, normal: np.ndarray, camera: np.ndarray) -> tu
 
 
 def _through_ball(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Which rays pass, anywhere along their line, through the ball that holds the largest object."""
+    """Says which rays pass, anywhere along their line, through the ball that holds the largest object."""
     to_centre = np.array([0, 0, BALL_HEIGHT]) - origins
     along = _dot(to_centre, directions)
     squared = _dot(to_centre, to_centre) - along**2 / _dot(directions, directions)

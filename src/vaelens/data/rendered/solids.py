@@ -1,4 +1,4 @@
-"""Where rays meet a cube, a cylinder, a sphere and a capsule: each stands on the floor z = 0, about the z axis.
+"""Where rays meet a cube, a cylinder, a sphere and a capsule, which stand on the floor z = 0 about the z axis.
 
 All have a half-width of 1. The cube, the cylinder and the sphere are 2 high, the capsule 4. Each is met in closed
 form, as the intersection (or, for the capsule, the union) of stretches of the ray.
@@ -15,23 +15,23 @@ Solid = Callable[[np.ndarray, np.ndarray], Hits]
 
 
 def cube(origins: np.ndarray, directions: np.ndarray) -> Hits:
-    """The first points at which rays (n, 3) enter the cube |x| ≤ 1, |y| ≤ 1, 0 ≤ z ≤ 2."""
+    """Finds the first points at which rays (n, 3) enter the cube |x| ≤ 1, |y| ≤ 1, 0 ≤ z ≤ 2."""
     slabs = [_slab(origins, directions, axis, low, low + 2) for axis, low in enumerate((-1, -1, 0))]
     return _common(slabs)
 
 
 def cylinder(origins: np.ndarray, directions: np.ndarray) -> Hits:
-    """The first points at which rays (n, 3) enter the cylinder x² + y² ≤ 1, 0 ≤ z ≤ 2."""
+    """Finds the first points at which rays (n, 3) enter the cylinder x² + y² ≤ 1, 0 ≤ z ≤ 2."""
     return _common([_tube(origins, directions), _slab(origins, directions, 2, 0, 2)])
 
 
 def sphere(origins: np.ndarray, directions: np.ndarray) -> Hits:
-    """The first points at which rays (n, 3) enter the ball of radius 1 about (0, 0, 1)."""
+    """Finds the first points at which rays (n, 3) enter the ball of radius 1 about (0, 0, 1)."""
     return _common([_ball(origins, directions, height=1)])
 
 
 def capsule(origins: np.ndarray, directions: np.ndarray) -> Hits:
-    """The first points at which rays (n, 3) enter the capsule: all points within 1 of the line from z = 1 to z = 3."""
+    """Finds the first points at which rays (n, 3) enter all that is within 1 of the line from z = 1 to z = 3."""
     parts = [
         _common([_tube(origins, directions), _slab(origins, directions, 2, 1, 3)]),
         _common([_ball(origins, directions, height=1)]),
@@ -51,7 +51,7 @@ _Stretch = tuple[
 
 
 def _common(stretches: list[_Stretch]) -> Hits:
-    """The convex solid that is the intersection of others: entered when the last of them is, before any is left."""
+    """Intersects stretches, as a convex solid is entered when the last of them is, before any is left."""
     entries = np.stack([enter for enter, _, _ in stretches])
     last = entries.argmax(axis=0)
     rays = np.arange(entries.shape[1])
@@ -62,7 +62,7 @@ def _common(stretches: list[_Stretch]) -> Hits:
 
 
 def _slab(origins: np.ndarray, directions: np.ndarray, axis: int, low: float, high: float) -> _Stretch:
-    """The stretch of each ray between two planes across an axis."""
+    """Finds the stretch of each ray between two planes across an axis."""
     along = directions[:, axis]
     along = np.where(np.abs(along) < TINY, TINY, along)
     to_low, to_high = (low - origins[:, axis]) / along, (high - origins[:, axis]) / along
@@ -72,18 +72,18 @@ def _slab(origins: np.ndarray, directions: np.ndarray, axis: int, low: float, hi
 
 
 def _tube(origins: np.ndarray, directions: np.ndarray) -> _Stretch:
-    """The stretch of each ray within 1 of the z axis."""
+    """Finds the stretch of each ray within 1 of the z axis."""
     flat = np.array([1.0, 1.0, 0.0])
     return _quadric(origins * flat, directions * flat)
 
 
 def _ball(origins: np.ndarray, directions: np.ndarray, height: float) -> _Stretch:
-    """The stretch of each ray within 1 of a point on the z axis."""
+    """Finds the stretch of each ray within 1 of a point on the z axis."""
     return _quadric(origins - np.array([0, 0, height]), directions)
 
 
 def _quadric(origins: np.ndarray, directions: np.ndarray) -> _Stretch:
-    """The stretch of each ray within 1 of the origin of the coordinates given."""
+    """Finds the stretch of each ray within 1 of the origin of the coordinates given."""
     square = np.maximum((directions**2).sum(axis=1), TINY**2)
     half = (origins * directions).sum(axis=1)
     under_root = half**2 - square * ((origins**2).sum(axis=1) - 1)

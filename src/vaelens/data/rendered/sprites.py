@@ -1,7 +1,7 @@
-"""White sprites on black, drawn when asked for: a stand-in for dSprites, calibrated on its real frames.
+"""White sprites on black, rendered on demand, a stand-in for dSprites calibrated on its real frames.
 
 Costs about 10 microseconds an image: only a window about the sprite is computed, in double precision so that
-a pixel never depends on the batch it was drawn in.
+a pixel never depends on its batch.
 """
 
 import numpy as np
@@ -37,17 +37,17 @@ HEART_STEPS = np.roll(HEART_RADII, -1) - HEART_RADII
 
 
 def inside_square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Where points lie in the square, in its own frame."""
+    """Says which points lie in the square, in its own frame."""
     return np.maximum(np.abs(u), np.abs(v)) <= 9.6
 
 
 def inside_ellipse(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Where points lie in the ellipse, in its own frame."""
+    """Says which points lie in the ellipse, in its own frame."""
     return (u / 12.8) ** 2 + (v / 7.2) ** 2 <= 1
 
 
 def inside_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Where points lie in the heart, in its own frame: no farther out than the outline at their angle."""
+    """Says which points lie in the heart, in its own frame, no farther out than the outline at their angle."""
     position = (np.arctan2(v, u) + np.pi) * (len(HEART_RADII) / (2 * np.pi))
     below = position.astype(np.intp)
     np.minimum(below, len(HEART_RADII) - 1, out=below)  # the angle pi is the end of the last step
@@ -56,11 +56,11 @@ def inside_heart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 class Sprites(GridDataset):
-    """A square, an ellipse or a heart at 6 scales, 40 orientations and 32 × 32 positions: 737,280 images.
+    """A square, an ellipse or a heart at 6 scales, 40 orientations and 32 × 32 positions, 737,280 images.
 
     The factors, their values, their order and the sampling (one hard sample a pixel) are those of dSprites; the
-    outlines were fitted to its published frames. On 46 frames of each shape the drawings differ from the real
-    ones by at most 1.5 of 4,096 pixels on average, which a test holds them to. As there, the first and the
+    outlines were fitted to its published frames. On 46 frames of each shape the renderings differ from the real
+    ones by at most 1.5 of 4,096 pixels on average, which a test checks. As there, the first and the
     last orientation, 0 and 2 pi, are the same picture, and shapes have symmetries of their own.
 
     With column i, row j, scale s in linspace(0.5, 1, 6), orientation t in linspace(0, 2 pi, 40) and centre
@@ -93,7 +93,7 @@ class Sprites(GridDataset):
     )
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """The drawings of factor values int64 (n, 5): float32 (n, 1, 64, 64), each pixel 0 or 1."""
+        """Renders factor values int64 (n, 5) as float32 (n, 1, 64, 64), each pixel 0 or 1."""
         shape = factors[:, 0]
         scale = np.linspace(0.5, 1, 6)[factors[:, 1]]
         angle = np.linspace(0, 2 * np.pi, 40)[factors[:, 2]]

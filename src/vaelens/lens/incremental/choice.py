@@ -26,23 +26,23 @@ _SLOW = 1.0  # seconds of one run from which on one round must do
 _chosen: dict[str, list[str]] = {}
 
 
-def choose(program: Program, layers: Mapping[Step, Layer], given: Tensor, precision: str) -> None:
+def choose(program: Program, layers: Mapping[Step, Layer], inputs: Tensor, precision: str) -> None:
     """Give each layer the form that is fastest on this input, on this machine.
 
     Args:
         program: the part.
         layers: its linear layers; their forms are set.
-        given: as many rows of input as a sweep sends through it at once.
+        inputs: as many rows of input as a sweep sends through it at once.
         precision: what the part runs in here.
     """
     if not any(len(layer.forms) > 1 for layer in layers.values()):
         return
-    key = _key(program, layers, given, precision)
+    key = _key(program, layers, inputs, precision)
     if not _fits(_chosen.get(key), layers):
         with _one_at_a_time():
             _chosen.update(_read() | _chosen)
             if not _fits(_chosen.get(key), layers):
-                _chosen[key] = _measured(program, layers, given)
+                _chosen[key] = _measured(program, layers, inputs)
                 _write(_chosen)
     for layer, form in zip(layers.values(), _chosen[key], strict=True):
         layer.form = form
@@ -100,14 +100,14 @@ def _write(chosen: Mapping[str, list[str]]) -> None:
             made.unlink(missing_ok=True)
 
 
-def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> list[str]:
+def _measured(program: Program, layers: Mapping[Step, Layer], inputs: Tensor) -> list[str]:
     """For all layers the plain form, or for each its fastest other, whichever takes less to exchange all units."""
     ways: dict[str, dict[Layer, str]] = {}
     for way in FORMS:
         others = (way, PLAIN if way == PLAIN else CHANNELS_LAST, PLAIN)
         ways[way] = {layer: next(form for form in others if form in layer.forms) for layer in layers.values()}
     try:
-        rounds = {way: [_times(program, layers, ways[way], given)] for way in ways}
+        rounds = {way: [_times(program, layers, ways[way], inputs)] for way in ways}
     except RuntimeError as error:  # a module of the user's may want its data in another layout
         if is_out_of_memory(error):
             raise
@@ -115,7 +115,7 @@ def _measured(program: Program, layers: Mapping[Step, Layer], given: Tensor) -> 
     if max(sum(one[0].values()) for one in rounds.values()) < _SLOW:
         for _ in range(_ROUNDS):
             for way, times in rounds.items():
-                times.append(_times(program, layers, ways[way], given))
+                times.append(_times(program, layers, ways[way], inputs))
     least = {
         way: {layer: min(one[layer] for one in times) for layer in layers.values()} for way, times in rounds.items()
     }
@@ -137,7 +137,7 @@ def _runs(layers: Collection[Layer]) -> dict[Layer, int]:
 
 
 def _times(
-    program: Program, layers: Mapping[Step, Layer], forms: Mapping[Layer, str], given: Tensor
+    program: Program, layers: Mapping[Step, Layer], forms: Mapping[Layer, str], inputs: Tensor
 ) -> dict[Layer, float]:
     """The seconds that each layer takes in one run of the part."""
     seconds: dict[Layer, float] = {}
@@ -155,7 +155,7 @@ def _times(
 
     for layer, form in forms.items():
         layer.form = form
-    program.run(given, calls={step: timed(layer) for step, layer in layers.items()})
+    program.run(inputs, calls={step: timed(layer) for step, layer in layers.items()})
     return seconds
 
 
@@ -164,8 +164,8 @@ def _wait(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor, precision: str) -> str:
-    device = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else str(given.device)
+def _key(program: Program, layers: Mapping[Step, Layer], inputs: Tensor, precision: str) -> str:
+    device = torch.cuda.get_device_name(inputs.device) if inputs.device.type == "cuda" else str(inputs.device)
     shapes = [[layer.kind, list(layer.weight().shape), repr(layer.options)] for layer in layers.values()]
     steps = [[step.name, type(step.module).__name__] for step in program.steps]
     made = [
@@ -173,9 +173,9 @@ def _key(program: Program, layers: Mapping[Step, Layer], given: Tensor, precisio
         torch.__version__,
         device,
         torch.get_num_threads(),
-        str(given.dtype),
+        str(inputs.dtype),
         precision,
-        list(given.shape),
+        list(inputs.shape),
         shapes,
         steps,
     ]

@@ -23,6 +23,7 @@ _CLOSE = 1e-5
 _ALONE = (
     1e-4  # kernels for one image round otherwise than those for two: by 1e-5 after the 60 layers of a large decoder
 )
+_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
 _PLACES = 2**18  # values of an activation that are compared at most
 
 
@@ -56,6 +57,14 @@ class TracedPart:
         over = (step for step in self.rectified if step.inputs[0] not in kept)
         return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
+    def differs_from(self, function: Callable[[Tensor], Any], row: Tensor) -> bool:
+        """Whether the model's own forward now returns something else for one row than the steps do."""
+        by_model, as_steps = (_tensors(run)[0] for run in (function(row.clone()), self.program.run(row.clone())[0]))
+        if by_model.shape != as_steps.shape:
+            return True
+        drift = max(_DRIFT, 8 * torch.finfo(as_steps.dtype).eps)
+        return float((by_model - as_steps).abs().max()) > drift * float(by_model.abs().max())
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -69,6 +78,12 @@ def sampled(activation: Tensor) -> Sample:
     """Sample an activation: all its values, or, evenly spread, some of a large one."""
     stride = -(-activation.numel() // _PLACES)
     return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone())
+
+
+def keep_sample(samples: dict[str, Sample], name: str, activation: Tensor) -> Tensor:
+    """Note a sample of an activation, and return the activation."""
+    samples[name] = sampled(activation)
+    return activation
 
 
 def trace_part(
@@ -143,6 +158,8 @@ def _checked(
     steps = {name: known.program.step_at(name, points[name]) for name in places}
     places = {name: step for name, step in steps.items() if step is not None}
     for name, step in places.items():
+        if points[name].batch != 0:
+            raise Untraceable(f"the images lie behind another axis at {name}")
         if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}

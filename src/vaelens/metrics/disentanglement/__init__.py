@@ -5,6 +5,7 @@ The FactorVAE and beta-VAE scores alone take a lens and a dataset: they choose t
 
 from vaelens.metrics.disentanglement.beta_vae import BetaVAEScore, beta_vae_score
 from vaelens.metrics.disentanglement.dci import DCI, dci
+from vaelens.metrics.disentanglement.estimates import ScoreEstimate, estimate_scores
 from vaelens.metrics.disentanglement.explicitness import explicitness
 from vaelens.metrics.disentanglement.factor_vae import FactorVAEScore, factor_vae_score
 from vaelens.metrics.disentanglement.irs import irs
@@ -17,8 +18,10 @@ __all__ = [
     "DCI",
     "BetaVAEScore",
     "FactorVAEScore",
+    "ScoreEstimate",
     "beta_vae_score",
     "dci",
+    "estimate_scores",
     "explicitness",
     "factor_vae_score",
     "gaussian_total_correlation",

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vaelens.arguments import check_seed, whole_number
+from vaelens.arguments import Progress, Seed, check_seed, whole_number
+from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.classes import logistic_regression
 from vaelens.metrics.disentanglement.held_factors import DrawnCodes, HeldFactors
+from vaelens.metrics.latent_means import Represents
 from vaelens.progress import check_progress
 
 _CODES_AT_ONCE = 2**22  # 32 MB
@@ -20,7 +22,7 @@ _CODES_AT_ONCE = 2**22  # 32 MB
 
 @dataclass(frozen=True)
 class BetaVAEScore:
-    """The score of one representation, and how it was made; `float(...)` is the score."""
+    """The beta-VAE score of one representation, and how it was made, of which `float(...)` is the score."""
 
     score: float  # [0, 1], higher: the factor shared is told from the differences; accuracy on the test batches
     train_accuracy: float  # the same on the batches that the classifier was fitted to
@@ -36,16 +38,16 @@ class BetaVAEScore:
 
 
 def beta_vae_score(
-    lens: Any,
-    ds: Any,
-    seed: Any = 0,
+    lens: Represents | Any,
+    ds: FactorDataset | Any,
+    seed: Seed = 0,
     *,
-    n_train: Any = 10_000,
-    n_test: Any = 5_000,
-    batch_size: Any = 64,
-    progress: Any = True,
+    n_train: int = 10_000,
+    n_test: int = 5_000,
+    batch_size: int = 64,
+    progress: Progress = True,
 ) -> BetaVAEScore:
-    """Beta-VAE score: how often the factor that pairs of images share is told from the differences of their codes.
+    """Measures how often the factor that pairs of images share is told from the differences of their codes.
 
     For each batch a factor k is drawn, and L pairs of images, each pair sharing a value of k and random otherwise.
     With the mean absolute difference of a batch's codes, z_diff = 1/L Σ_l |mu(x_l) − mu(x'_l)|, a multinomial

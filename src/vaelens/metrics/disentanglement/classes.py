@@ -16,7 +16,7 @@ _STEPS = 1000
 
 @contextmanager
 def values_as_classes() -> Iterator[None]:
-    """Fits inside take a factor's values as classes, however many there are for the images at hand.
+    """Lets fits inside take a factor's values as classes, however many there are for the images at hand.
 
     scikit-learn warns where there are more classes than half the images, in case they were meant as numbers.
     """
@@ -26,9 +26,10 @@ def values_as_classes() -> Iterator[None]:
 
 
 def logistic_regression(codes: CodeArray, values: Int[np.ndarray, " n"], score: str) -> LogisticRegression:
-    """A multinomial logistic regression of values from codes: scikit-learn's defaults, L2 with C = 1.
+    """Fits a multinomial logistic regression of values from codes.
 
-    Fitted in float64 and to convergence, so that the order of latents and values does not show.
+    With scikit-learn's defaults, L2 with C = 1; in float64 and to convergence, so that the order of latents and values
+    does not show.
 
     Args:
         codes: `(N, d)`.

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from sklearn.utils.parallel import Parallel, delayed
 
-from vaelens.arguments import check_seed
+from vaelens.arguments import Seed, check_seed
 from vaelens.errors import VaelensError, unknown
-from vaelens.metrics.disentanglement.arrays import check_continuous, varying_factors
 from vaelens.metrics.disentanglement.classes import values_as_classes
+from vaelens.metrics.disentanglement.labels import check_continuous, labelled, varying_factors
 from vaelens.metrics.disentanglement.predictors import PREDICTORS, Prediction, classified, regressed
 from vaelens.metrics.disentanglement.split import check_split
 
@@ -44,13 +44,13 @@ def dci(
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
     estimator: str = "gradient-boosting",
-    seed: Any = 0,
+    seed: Seed = 0,
     jobs: int = -1,
-    continuous: Any = False,
+    continuous: ArrayLike = False,
 ) -> DCI:
-    """Disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
+    """Measures disentanglement, completeness and informativeness (DCI) of codes with respect to known factors.
 
-    For each factor k a predictor of its value from the code gives the importance R_jk ≥ 0 of each latent j.
+    A predictor of factor k from the code has an importance R_jk ≥ 0 for each latent j.
     With p_jk = R_jk / Σ_k R_jk, latent j has the disentanglement D_j = 1 + Σ_k p_jk log_K p_jk, and
     D = Σ_j ρ_j D_j with ρ_j = Σ_k R_jk / Σ R. With q_jk = R_jk / Σ_j R_jk, factor k has the completeness
     C_k = 1 + Σ_j q_jk log_d q_jk, and C is their mean weighted by Σ_j R_jk / Σ R. The informativeness is how well the
@@ -74,8 +74,8 @@ def dci(
 
     Args:
         codes: `(N, d)` codes of the training images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite numbers
-            where a factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.
@@ -120,26 +120,34 @@ def dci(
     codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed, continuous)
     kinds = check_continuous(continuous, factors.shape[1])
     varying = varying_factors(factors, "the training images")
-    for k in varying[kinds[varying]]:
-        if np.ptp(test_factors[:, k]) == 0:
+    have, test_have = labelled(factors), labelled(test_factors)
+    for k in varying:
+        test_values = test_factors[test_have[:, k], k]
+        if len(test_values) == 0:
             raise VaelensError(
-                f"the continuous factor {k} is {test_factors[0, k]:g} in every test image; expected different values, "
+                f"no test image has a label of factor {k}; expected some to test its predictor on; give more test "
+                "images"
+            )
+        if kinds[k] and np.ptp(test_values) == 0:
+            raise VaelensError(
+                f"the continuous factor {k} is {test_values[0]:g} in every test image; expected different values, "
                 "for its error is measured against their spread; give more test images"
             )
 
     def predict(k: np.integer) -> Prediction:
         fit, kind = (regressed, np.float64) if kinds[k] else (classified, np.int64)
-        values, test_values = factors[:, k].astype(kind), test_factors[:, k].astype(kind)
-        return fit(PREDICTORS[estimator], codes, values, test_codes, test_values, seed)
+        train, test = have[:, k], test_have[:, k]
+        values, test_values = factors[train, k].astype(kind), test_factors[test, k].astype(kind)
+        return fit(PREDICTORS[estimator], codes[train], values, test_codes[test], test_values, seed)
 
     # Threads: trees grow outside the interpreter's lock, and nothing has to be copied to another process.
     with values_as_classes():
         predictions: Any = Parallel(n_jobs=jobs, prefer="threads")(delayed(predict)(k) for k in varying)
     importance = np.zeros((codes.shape[1], factors.shape[1]))
-    importance[:, varying] = np.stack([one.importance for one in predictions], axis=1)
+    importance[:, varying] = np.stack([prediction.importance for prediction in predictions], axis=1)
     scores, errors = np.full((2, factors.shape[1]), np.nan)
-    scores[varying] = [one.score for one in predictions]
-    errors[varying] = [one.error for one in predictions]
+    scores[varying] = [prediction.score for prediction in predictions]
+    errors[varying] = [prediction.error for prediction in predictions]
     return DCI(
         disentanglement=_concentration(importance[:, varying]),
         completeness=_concentration(importance[:, varying].T),
@@ -151,7 +159,7 @@ def dci(
         n_train=len(codes),
         n_test=len(test_codes),
         constant_latents=tuple(np.flatnonzero(np.ptp(codes, axis=0) == 0).tolist()),
-        constant_factors=tuple(np.flatnonzero(np.ptp(factors, axis=0) == 0).tolist()),
+        constant_factors=tuple(sorted(set(range(factors.shape[1])) - set(varying.tolist()))),
         continuous_factors=tuple(np.flatnonzero(kinds).tolist()),
     )
 

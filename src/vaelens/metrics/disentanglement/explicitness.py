@@ -3,16 +3,15 @@
 Costs one logistic regression for each factor.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import varying_factors
 from vaelens.metrics.disentanglement.classes import logistic_regression
+from vaelens.metrics.disentanglement.labels import labelled, varying_factors
 from vaelens.metrics.disentanglement.split import check_split
 
 
@@ -21,9 +20,9 @@ def explicitness(
     factors: ArrayLike,
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
-    seed: Any = 0,
+    seed: Seed = 0,
 ) -> float:
-    """Explicitness of codes with respect to known factors: every value can be read off the code, linearly.
+    """Measures how well every value of known factors can be read off the code linearly.
 
     For each factor k a multinomial logistic regression from the whole code (scikit-learn's defaults: L2 with
     C = 1) is fitted to the training images. With A_kv the area under the ROC curve on the test images of the
@@ -37,7 +36,8 @@ def explicitness(
 
     Args:
         codes: `(N, d)` codes of the training images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN
+            where it is missing.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.
@@ -65,8 +65,12 @@ def explicitness(
     codes, factors, test_codes, test_factors = check_split(codes, factors, test_codes, test_factors, seed)
     scores = []
     for k in varying_factors(factors, "the training images"):
-        model = logistic_regression(codes, factors[:, k], "explicitness")
-        areas = _areas(model.predict_proba(test_codes.astype(np.float64)), model.classes_, test_factors[:, k])
+        train, test = labelled(factors)[:, k], labelled(test_factors)[:, k]
+        model = logistic_regression(codes[train], factors[train, k], "explicitness")
+        areas = []
+        if test.any():
+            probabilities = model.predict_proba(test_codes[test].astype(np.float64))
+            areas = _areas(probabilities, model.classes_, test_factors[test, k])
         if not areas:
             raise VaelensError(
                 f"factor {k} has one value, or none of the training images' values, in the test images; expected at "

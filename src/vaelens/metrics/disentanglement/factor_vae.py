@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from vaelens.arguments import check_seed, whole_number
+from vaelens.arguments import Progress, Seed, check_seed, whole_number
+from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.held_factors import DrawnCodes, HeldFactors
+from vaelens.metrics.latent_means import Represents
 from vaelens.progress import check_progress
 
 _CODES_AT_ONCE = 2**22  # 32 MB
@@ -19,7 +21,10 @@ _CODES_AT_ONCE = 2**22  # 32 MB
 
 @dataclass(frozen=True, eq=False)
 class FactorVAEScore:
-    """The score of one representation, the votes behind it, and how they were made; `float(...)` is the score."""
+    """The FactorVAE score of one representation, the votes behind it, and how they were made.
+
+    `float(...)` is the score.
+    """
 
     score: float  # [0, 1], higher: each factor holds latents of its own still; accuracy on the test batches
     train_accuracy: float  # the same on the training batches, which chose the factor that each latent stands for
@@ -37,18 +42,18 @@ class FactorVAEScore:
 
 
 def factor_vae_score(
-    lens: Any,
-    ds: Any,
-    seed: Any = 0,
+    lens: Represents | Any,
+    ds: FactorDataset | Any,
+    seed: Seed = 0,
     *,
-    n_train: Any = 10_000,
-    n_test: Any = 5_000,
-    batch_size: Any = 64,
-    n_variance: Any = 10_000,
-    threshold: Any = 0.05,
-    progress: Any = True,
+    n_train: int = 10_000,
+    n_test: int = 5_000,
+    batch_size: int = 64,
+    n_variance: int = 10_000,
+    threshold: float = 0.05,
+    progress: Progress = True,
 ) -> FactorVAEScore:
-    """FactorVAE score: how often the factor that a batch holds is told by the latent that varies least in it.
+    """Measures how often the factor that a batch holds is told by the latent that varies least in it.
 
     For each batch a factor k is drawn, and L images that share its value and are random otherwise. The latent with
     the smallest variance in the batch relative to all images, d* = argmin_j Var_batch(z_j) / Var(z_j), votes for k.
@@ -134,7 +139,7 @@ def factor_vae_score(
 def _stillest(
     codes: DrawnCodes, drawn: Int[np.ndarray, "n b"], active: np.ndarray, variance: Float[np.ndarray, " a"]
 ) -> Int[np.ndarray, " n"]:
-    """In each batch the active latent with the least variance relative to all images."""
+    """Finds the active latent with the least variance relative to all images, in each batch."""
     batches = max(1, _CODES_AT_ONCE // (drawn.shape[1] * len(active)))
     return np.concatenate(
         [

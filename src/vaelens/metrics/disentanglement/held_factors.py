@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from vaelens.arguments import Progress
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, check_codes
-from vaelens.metrics.latent_means import latent_means
+from vaelens.metrics.disentanglement.labels import MISSING, labelled
+from vaelens.metrics.disentanglement.pairs import warn_of_missing
+from vaelens.metrics.latent_means import Represents, latent_means
 from vaelens.progress import reporting
 
 _IMAGES_AT_ONCE = 1024  # 50 MB of 64 × 64 RGB
@@ -24,7 +27,7 @@ class HeldFactors:
 
     All images are equally likely, and so are all that share the value: on a full grid of factors, the other factors
     are then drawn uniformly. In a table of labels they follow the table. A value that one image alone has cannot be
-    held while the image changes; it is never drawn.
+    held while the image changes; it is never drawn. Nor is an image whose label of the held factor is missing.
 
     Args:
         ds: a dataset with factors.
@@ -34,9 +37,12 @@ class HeldFactors:
 
     Raises:
         VaelensError: if it is no such dataset, fewer than 2 factors vary, or no two images share a factor's value.
+
+    Warns:
+        VaelensWarning: labels are missing.
     """
 
-    def __init__(self, ds: Any) -> None:
+    def __init__(self, ds: FactorDataset | Any) -> None:
         if not isinstance(ds, FactorDataset):
             raise VaelensError(
                 f"ds is a {type(ds).__name__}; expected a dataset, from vl.load_dataset or vl.ArrayDataset: this score "
@@ -47,8 +53,12 @@ class HeldFactors:
                 f"{ds.name} has no factors; this score holds one factor while the others change; give the images' "
                 "factor values, or use a score that needs none, such as gaussian_total_correlation"
             )
-        values = ds.factor_values(np.arange(len(ds)))  # (N, K)
-        self.factors = np.flatnonzero(np.ptp(values.astype(np.int64), axis=0))
+        values = ds.factor_values(np.arange(len(ds))).astype(np.int64)  # (N, K)
+        have = labelled(values)
+        missing = dict(zip(map(repr, ds.factors.names), (~have).sum(axis=0).tolist(), strict=True))
+        warn_of_missing(missing, len(ds), ds.name, stacklevel=4)
+        columns = [values[have[:, k], k] for k in range(values.shape[1])]
+        self.factors = np.flatnonzero([len(column) > 0 and np.ptp(column) > 0 for column in columns])
         if len(self.factors) < 2:
             raise VaelensError(
                 f"{ds.name} has {len(self.factors)} factor that varies; expected at least 2: this score tells which "
@@ -59,7 +69,7 @@ class HeldFactors:
     def draw(
         self, batches: int, size: int, rng: np.random.Generator, paired: bool
     ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n b"], Int[np.ndarray, "n b"]]:
-        """Batches of images, each with one factor held.
+        """Draws batches of images, each with one factor held.
 
         Args:
             batches: how many, n.
@@ -86,9 +96,13 @@ class _Groups:
     """The images grouped by their value of one factor."""
 
     def __init__(self, values: np.ndarray, ds: FactorDataset, factor: int) -> None:
-        self._value, counts = np.unique(values, return_inverse=True, return_counts=True)[1:]
+        have = labelled(values)
+        numbers, counts = np.unique(values[have], return_inverse=True, return_counts=True)[1:]
+        self._value = np.full(len(values), MISSING)
+        self._value[have] = numbers
         self._count, self._start = counts, np.cumsum(counts) - counts
-        self._order = np.argsort(self._value, kind="stable")  # the images of value 0, those of value 1, …
+        # The images of value 0, those of value 1, …, without those whose label is missing.
+        self._order = np.argsort(self._value, kind="stable")[len(values) - len(numbers) :]
         self._shared = self._order if counts.min() > 1 else self._order[np.repeat(counts > 1, counts)]
         if len(self._shared) == 0:
             raise VaelensError(
@@ -97,11 +111,11 @@ class _Groups:
             )
 
     def images(self, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Images drawn uniformly among those whose value another image has too."""
+        """Draws images uniformly among those whose value another image has too."""
         return rng.choice(self._shared, size=shape)
 
     def sharing(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """For each image one drawn uniformly among those that share its value."""
+        """Draws for each image one that shares its value, uniformly."""
         value = self._value[images]
         return self._order[self._start[value] + rng.integers(self._count[value])]
 
@@ -122,7 +136,9 @@ class DrawnCodes:
         VaelensError: if the lens is none, or a code is not finite.
     """
 
-    def __init__(self, lens: Any, ds: FactorDataset, progress: Any, *drawn: Int[np.ndarray, "..."]) -> None:
+    def __init__(
+        self, lens: Represents | Any, ds: FactorDataset, progress: Progress, *drawn: Int[np.ndarray, "..."]
+    ) -> None:
         wanted = np.zeros(len(ds), dtype=bool)
         for indices in drawn:
             wanted[indices] = True
@@ -136,9 +152,9 @@ class DrawnCodes:
         self._row = np.cumsum(wanted) - 1
 
     def at(self, indices: Int[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes d"]:
-        """The codes (…, d) of images that were drawn."""
+        """Returns the codes (…, d) of images that were drawn."""
         return self.table[self._row[indices]]
 
 
-def _codes(lens: Any, ds: FactorDataset, images: np.ndarray) -> CodeArray:
+def _codes(lens: Represents | Any, ds: FactorDataset, images: np.ndarray) -> CodeArray:
     return check_codes(latent_means(lens, ds.images_at(images)).numpy(), "the lens's representations")

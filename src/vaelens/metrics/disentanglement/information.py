@@ -35,7 +35,7 @@ def discretise(codes: CodeArray, bins: int = 20) -> Int[np.ndarray, "n d"]:
 
 
 def mutual_information(first: Int[np.ndarray, "n p"], second: Int[np.ndarray, "n q"]) -> Float[np.ndarray, "p q"]:
-    """The mutual information between every column of the first array and every column of the second.
+    """Computes the mutual information of every column of the first array with every column of the second.
 
     I(a; b) = Σ_ab p(a, b) log(p(a, b) / (p(a) p(b))), with p the frequencies in the N rows.
 
@@ -66,7 +66,7 @@ def mutual_information(first: Int[np.ndarray, "n p"], second: Int[np.ndarray, "n
 
 
 def entropy(values: FactorArray) -> Float[np.ndarray, " k"]:
-    """The entropy of every column, −Σ_a p(a) log p(a).
+    """Computes the entropy of every column, −Σ_a p(a) log p(a).
 
     Args:
         values: `(N, K)` whole numbers.

@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import CodeArray, check_pair, varying_factors
+from vaelens.metrics.disentanglement.arrays import CodeArray
 from vaelens.metrics.disentanglement.information import discretise
+from vaelens.metrics.disentanglement.labels import labelled, varying_factors
+from vaelens.metrics.disentanglement.pairs import check_pair
 
 
 def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 20) -> float:
-    """Interventional robustness score (IRS) of codes with respect to known factors.
+    """Measures how far latents stay where they are while a factor is held and the others change (IRS).
 
     Let E_jk be the mean over the values v of factor k of the `quantile` (over images with v_k = v) of
     |z_j − E[z_j | v_k = v]|: how far the other factors move latent j while factor k is held. With
@@ -33,7 +35,8 @@ def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 
 
     Args:
         codes: `(N, d)` codes of N images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each image.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each image, −1 or NaN where it is
+            missing.
         quantile: above 0, at most 1 (the paper's maximum).
         bins: of a factor with more values, at least 2; None takes every factor value by value.
 
@@ -61,16 +64,19 @@ def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 
     if not (isinstance(quantile, int | float | np.floating) and 0 < quantile <= 1):
         raise VaelensError(f"quantile is {quantile!r}; expected a number above 0 and at most 1, usually 0.99")
     varying = varying_factors(factors)
-    if bins is not None:
-        bins, factors = whole_number("bins", bins, 2), factors.copy()
-        many = [k for k in varying if len(np.unique(factors[:, k])) > bins]
-        factors[:, many] = discretise(factors[:, many].astype(np.float64), bins)
+    bins = None if bins is None else whole_number("bins", bins, 2)
     codes = codes[:, np.ptp(codes, axis=0) > 0].astype(np.float64)
     if codes.shape[1] == 0:
         return 0.0
     largest = np.abs(codes - codes.mean(axis=0)).max(axis=0)  # (d,)
-    moved = np.stack([_moved(codes, factors[:, k], float(quantile)) for k in varying])  # (varying factors, d)
-    robustness = (1 - moved / largest).max(axis=0)
+    moved = []
+    for k in varying:
+        have = labelled(factors)[:, k]
+        values = factors[have, k]
+        if bins is not None and len(np.unique(values)) > bins:
+            values = discretise(values[:, None].astype(np.float64), bins)[:, 0]
+        moved.append(_moved(codes[have], values, float(quantile)))
+    robustness = (1 - np.stack(moved) / largest).max(axis=0)  # of (varying factors, d)
     return float(np.average(robustness, weights=largest))
 
 

@@ -1,19 +1,16 @@
 """The mutual information gap: how much more the best latent knows about a factor than the second best."""
 
-from typing import Any
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import (
-    check_continuous,
-    check_pair_of_kinds,
-    check_two_latents,
-    varying_factors,
-)
-from vaelens.metrics.disentanglement.information import entropy
-from vaelens.metrics.disentanglement.latent_information import binned, latent_information
+from vaelens.metrics.disentanglement.arrays import check_two_latents
+from vaelens.metrics.disentanglement.labels import check_continuous, varying_factors
+from vaelens.metrics.disentanglement.latent_information import binned, label_entropy, latent_information
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
 
 
 def mig(
@@ -21,12 +18,12 @@ def mig(
     factors: ArrayLike,
     bins: int = 20,
     *,
-    continuous: Any = False,
-    estimator: Any = "bins",
-    neighbours: Any = 3,
-    seed: Any = 0,
+    continuous: ArrayLike = False,
+    estimator: str = "bins",
+    neighbours: SupportsIndex = 3,
+    seed: Seed = 0,
 ) -> float:
-    """Mutual information gap (MIG): is each factor encoded in one latent alone?
+    """Measures how much more the best latent knows about each factor than the second best (MIG).
 
     MIG = 1/K Σ_k (I(z_j(k); v_k) − max_{j ≠ j(k)} I(z_j; v_k)) / H(v_k), with j(k) the latent that knows most
     about factor k, and I estimated after each latent is cut into equal-width bins between its extremes.
@@ -34,7 +31,7 @@ def mig(
     A continuous factor is cut into as many bins, and H is the entropy of its bins: how well these are known is what the
     score then says. With the estimator "nearest-neighbours" latents are not cut (`neighbour_information`, after
     Kraskov and Ross), for discrete factors alone: a continuous one has no entropy to divide by, since its differential
-    entropy hangs on its unit and may be negative. Another estimator is another metric: say which.
+    entropy depends on its unit and may be negative. Another estimator is another metric: say which.
 
     A factor with one value has entropy 0 and is left out of the mean. A constant latent knows nothing and
     has I = 0; it never is the best or second best unless fewer than two latents vary. The score does not
@@ -43,8 +40,8 @@ def mig(
 
     Args:
         codes: `(N, d)` codes of N images, d at least 2.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each image. Any finite numbers where a
-            factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         bins: number of bins for each latent and each continuous factor, 2 or more.
         continuous: True or False for all factors, or one of them for each: take it as a number rather than a class.
         estimator: of the mutual information, `"bins"`, the reference's, or `"nearest-neighbours"`.
@@ -85,4 +82,4 @@ def mig(
         )
     information = latent_information(codes, factors, kinds, estimator, bins, neighbours, seed)
     second, best = np.sort(information, axis=0)[-2:]  # (d, varying factors)
-    return float(np.mean((best - second) / entropy(binned(factors, kinds, bins))))
+    return float(np.mean((best - second) / label_entropy(binned(factors, kinds, bins))))

@@ -3,15 +3,16 @@
 Not the modularity of circuits, `circuit_modularity`. Costs N operations for each latent and factor.
 """
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vaelens.arguments import whole_number
+from vaelens.arguments import Seed, whole_number
 from vaelens.errors import VaelensError
-from vaelens.metrics.disentanglement.arrays import check_continuous, check_pair_of_kinds, varying_factors
+from vaelens.metrics.disentanglement.labels import check_continuous, varying_factors
 from vaelens.metrics.disentanglement.latent_information import latent_information
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
 
 _ROUNDING = 1e-12  # nats: information that counting leaves between independent columns
 
@@ -21,12 +22,12 @@ def modularity(
     factors: ArrayLike,
     bins: Any = 20,
     *,
-    continuous: Any = False,
-    estimator: Any = "bins",
-    neighbours: Any = 3,
-    seed: Any = 0,
+    continuous: ArrayLike = False,
+    estimator: str = "bins",
+    neighbours: SupportsIndex = 3,
+    seed: Seed = 0,
 ) -> float:
-    """Modularity of codes with respect to known factors: each latent's information lies with one factor.
+    """Measures how far each latent's information lies with one factor alone.
 
     With m_jk = I(z_j; v_k) and θ_j = max_k m_jk, latent j deviates from knowing one factor alone by
     δ_j = Σ_{k ≠ k(j)} m_jk² / (θ_j² (K − 1)), k(j) being the factor it knows most about; the score is the mean of
@@ -42,8 +43,8 @@ def modularity(
 
     Args:
         codes: `(N, d)` codes of N images.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each image. Any finite numbers where a
-            factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         bins: number of bins for each latent and each continuous factor, 2 or more.
         continuous: True or False for all factors, or one of them for each: take it as a number rather than a class.
         estimator: of the mutual information, `"bins"`, the reference's, or `"nearest-neighbours"`.
@@ -84,6 +85,6 @@ def modularity(
     most = squared.max(axis=1)
     knowing = most > _ROUNDING**2
     scores = np.zeros(len(squared))
-    others = squared.sum(axis=1) - most
-    scores[knowing] = 1 - others[knowing] / (most[knowing] * (len(varying) - 1))
+    rest = squared.sum(axis=1) - most
+    scores[knowing] = 1 - rest[knowing] / (most[knowing] * (len(varying) - 1))
     return float(scores.mean())

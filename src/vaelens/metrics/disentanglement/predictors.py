@@ -22,7 +22,7 @@ from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray
 
 @dataclass(frozen=True)
 class Predictor:
-    """A kind of trees with impurity importances; each function takes a seed and gives a model that is not fitted."""
+    """A kind of trees with impurity importances, whose functions return an unfitted model for a seed."""
 
     classifier: Callable[[int], Any]
     regressor: Callable[[int], Any]
@@ -61,7 +61,7 @@ def classified(
     test_values: Int[np.ndarray, " m"],
     seed: int,
 ) -> Prediction:
-    """A discrete factor's: the score is the accuracy on the test images, the error what it lacks to 1."""
+    """Predicts a discrete factor, with the accuracy on the test images as score and what it lacks to 1 as error."""
     model = predictor.classifier(seed).fit(codes, values)
     accuracy = float(np.mean(model.predict(test_codes) == test_values))
     return Prediction(np.asarray(model.feature_importances_), accuracy, 1 - accuracy)
@@ -75,7 +75,7 @@ def regressed(
     test_values: Float[np.ndarray, " m"],
     seed: int,
 ) -> Prediction:
-    """A continuous factor's: the score is R² on the test images, at least 0; the error is √(1 − R²), uncut.
+    """Predicts a continuous factor, with R² on the test images, at least 0, as score and √(1 − R²), uncut, as error.
 
     The test images have different values.
     """

@@ -3,26 +3,21 @@
 Costs one linear support vector machine for each latent and factor, or one correlation for continuous factors.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from sklearn.svm import LinearSVC
 
-from vaelens.metrics.disentanglement.arrays import (
-    CodeArray,
-    FactorArray,
-    HeldOutCodeArray,
-    HeldOutFactorArray,
-    ValueArray,
-    check_continuous,
-    check_pair_of_kinds,
-    check_two_latents,
-    varying_factors,
-)
+from vaelens.arguments import Seed
+from vaelens.errors import VaelensError
+from vaelens.metrics.disentanglement.arrays import CodeArray, HeldOutCodeArray, check_two_latents
 from vaelens.metrics.disentanglement.classes import values_as_classes
-from vaelens.metrics.disentanglement.split import check_split
+from vaelens.metrics.disentanglement.labels import check_continuous, labelled, varying_factors
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
+from vaelens.metrics.disentanglement.split import split
+
+Labels = Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
+HeldOutLabels = Int[np.ndarray, " m"] | Float[np.ndarray, " m"]
 
 _LEAST_VARIANCE = 1e-12  # the reference's: below it a latent counts as constant
 
@@ -32,10 +27,10 @@ def sap(
     factors: ArrayLike,
     test_codes: ArrayLike | None = None,
     test_factors: ArrayLike | None = None,
-    continuous: Any = False,
-    seed: Any = 0,
+    continuous: ArrayLike = False,
+    seed: Seed = 0,
 ) -> float:
-    """Separated attribute predictability (SAP) of codes with respect to known factors.
+    """Measures how much better the best latent alone predicts each factor than the second best (SAP).
 
     SAP = 1/K Σ_k (S_j(k)k − max_{j ≠ j(k)} S_jk), with S_jk how well latent j alone predicts factor k, and j(k)
     the latent that does so best.
@@ -47,13 +42,13 @@ def sap(
 
     A factor with one value in the training images cannot be predicted and is left out of the mean; K counts the
     others. A constant latent stays, as in the reference: its support vector machine guesses one value for all
-    images, and may be the second best by it; where all values are equally frequent, the guess hangs on their
+    images, and may be the second best by it; where all values are equally frequent, the guess depends on their
     numbering. Its squared correlation is 0 (for that a latent is constant up to a variance of 1e-12).
 
     Args:
         codes: `(N, d)` codes of the training images, d at least 2.
-        factors: `(N, K)` whole numbers: the index of each factor's value in each training image. Any finite
-            numbers where a factor is continuous.
+        factors: `(N, K)` whole numbers: the index of each factor's value in each training image, −1 or NaN where it is
+            missing. Any finite numbers, or NaN, where a factor is continuous.
         test_codes: `(M, d)` codes of the test images; without them, two thirds of the images, drawn by
             `seed`, are the training images and the rest the test images.
         test_factors: `(M, K)`, with `test_codes`.
@@ -80,34 +75,37 @@ def sap(
         >>> round(sap(codes, factors, codes, factors), 6), round(sap(codes, factors, continuous=True), 6)
         (0.5, 1.0)
     """
-    every, values = check_pair_of_kinds(codes, factors, continuous)
-    check_two_latents(every, "use dci's informativeness for a single latent")
-    kinds = check_continuous(continuous, values.shape[1])
-    varying = varying_factors(values)
-    numbers = varying[kinds[varying]]
-    predictability = _squared_correlation(every, values[:, numbers].astype(np.float64))  # (d, varying factors)
+    all_codes, all_factors = check_pair_of_kinds(codes, factors, continuous)
+    check_two_latents(all_codes, "use dci's informativeness for a single latent")
+    kinds = check_continuous(continuous, all_factors.shape[1])
+    predictability = [
+        _squared_correlation(all_codes, all_factors[:, k]) for k in varying_factors(all_factors) if kinds[k]
+    ]
     if not kinds.all():
-        train, values, test, test_values = check_split(codes, factors, test_codes, test_factors, seed, continuous)
+        train, values, test, test_values = split(all_codes, all_factors, test_codes, test_factors, seed, continuous)
         varying = varying_factors(values, "the training images")
-        classes = varying[~kinds[varying]]
-        accuracy = _accuracy(train, values[:, classes].astype(int), test, test_values[:, classes].astype(int))
-        predictability = np.hstack([predictability, accuracy])
-    second, best = np.sort(predictability, axis=0)[-2:]
+        predictability += [
+            _accuracy(train, values[:, k], test, test_values[:, k], k) for k in varying.tolist() if not kinds[k]
+        ]
+    second, best = np.sort(predictability, axis=1)[:, -2:].T
     return float(np.mean(best - second))
 
 
 def _accuracy(
-    codes: CodeArray, factors: FactorArray, test_codes: HeldOutCodeArray, test_factors: HeldOutFactorArray
-) -> Float[np.ndarray, "d k"]:
-    """Test accuracy of a support vector machine for every latent and factor."""
+    codes: CodeArray, factor: Labels, test_codes: HeldOutCodeArray, test_factor: HeldOutLabels, k: int
+) -> Float[np.ndarray, " d"]:
+    """Test accuracy of a support vector machine from every latent, over the images that have the label."""
+    have, test_have = labelled(factor), labelled(test_factor)
+    if not test_have.any():
+        raise VaelensError(
+            f"no test image has a label of factor {k}; expected some to test its predictor on; give more test images"
+        )
+    values, test_values = factor[have].astype(np.int64), test_factor[test_have].astype(np.int64)
     with values_as_classes():
         return np.array(
             [
-                [
-                    _accuracy_of_one(latent, values, test_latent, test_values)
-                    for values, test_values in zip(factors.T, test_factors.T, strict=True)
-                ]
-                for latent, test_latent in zip(codes.T, test_codes.T, strict=True)
+                _accuracy_of_one(latent, values, test_latent, test_values)
+                for latent, test_latent in zip(codes[have].T, test_codes[test_have].T, strict=True)
             ]
         )
 
@@ -123,13 +121,14 @@ def _accuracy_of_one(
     return float(np.mean(machine.predict(test_latent[:, None]) == test_values))
 
 
-def _squared_correlation(codes: CodeArray, values: ValueArray) -> Float[np.ndarray, "d k"]:
-    """Cov(z_j, v_k)² / (Var(z_j) Var(v_k)), 0 for a constant latent."""
-    deviations = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
-    value_deviations = values - values.mean(axis=0)
-    variance = np.sum(deviations**2, axis=0) / (len(codes) - 1)
-    explained = (deviations.T @ value_deviations) ** 2 / np.sum(value_deviations**2, axis=0)
+def _squared_correlation(codes: CodeArray, factor: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+    """Cov(z_j, v)² / (Var(z_j) Var(v)) over the images that have the label, 0 for a constant latent."""
+    have = labelled(factor)
+    z, v = codes[have].astype(np.float64), factor[have].astype(np.float64)
+    deviations, value_deviations = z - z.mean(axis=0), v - v.mean()
+    variance = np.sum(deviations**2, axis=0) / (len(z) - 1)
+    explained = (value_deviations @ deviations) ** 2 / np.sum(value_deviations**2)
     shares = np.zeros_like(explained)
     varying = variance > _LEAST_VARIANCE
-    shares[varying] = explained[varying] / (variance[varying, None] * (len(codes) - 1))
+    shares[varying] = explained[varying] / (variance[varying] * (len(z) - 1))
     return shares

@@ -1,9 +1,10 @@
 """The images that a predictor is fitted to, and the others that it is tested on."""
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import Float, Shaped
+from numpy.typing import ArrayLike
 
+from vaelens.arguments import Seed
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import (
     CodeArray,
@@ -13,17 +14,22 @@ from vaelens.metrics.disentanglement.arrays import (
     HeldOutValueArray,
     ValueArray,
     check_matrix,
-    check_pair_of_kinds,
 )
+from vaelens.metrics.disentanglement.pairs import check_pair_of_kinds
 
 
 def check_split(
-    codes: Any, factors: Any, test_codes: Any, test_factors: Any, seed: int, continuous: Any = False
+    codes: ArrayLike,
+    factors: ArrayLike,
+    test_codes: ArrayLike | None,
+    test_factors: ArrayLike | None,
+    seed: Seed,
+    continuous: ArrayLike = False,
 ) -> tuple[CodeArray, FactorArray | ValueArray, HeldOutCodeArray, HeldOutFactorArray | HeldOutValueArray]:
-    """The training and the test images; without a test set, a seeded random split of the images.
+    """Returns the training and the test images, without a test set by a seeded random split of the images.
 
-    The split gives two thirds of the images (rounded up) to training and the rest to the test: training
-    decides the importances of DCI, so it gets the larger part.
+    Two thirds of the images (rounded up) go to training and the rest to the test: training decides the
+    importances of DCI, so it takes the larger part. Images without any label are left out of both.
 
     Args:
         codes: `(N, d)`, see `check_codes`.
@@ -45,9 +51,20 @@ def check_split(
         >>> [part.shape for part in parts]
         [(20, 4), (20, 2), (10, 4), (10, 2)]
     """
+    return split(*check_pair_of_kinds(codes, factors, continuous), test_codes, test_factors, seed, continuous)
+
+
+def split(
+    codes: Float[np.ndarray, "all d"],
+    factors: Shaped[np.ndarray, "all k"],
+    test_codes: ArrayLike | None,
+    test_factors: ArrayLike | None,
+    seed: Seed,
+    continuous: ArrayLike = False,
+) -> tuple[CodeArray, FactorArray | ValueArray, HeldOutCodeArray, HeldOutFactorArray | HeldOutValueArray]:
+    """Splits codes and factors that are checked already, as `check_split` does."""
     if not 0 <= seed < 2**32:
         raise VaelensError(f"seed is {seed}; expected a whole number from 0 to 2**32 - 1")
-    codes, factors = check_pair_of_kinds(codes, factors, continuous)
     if test_codes is None and test_factors is None:
         if len(codes) < 3:
             raise VaelensError(
@@ -58,16 +75,16 @@ def check_split(
         train, test = np.split(order, [-(-2 * len(order) // 3)])
         return codes[train], factors[train], codes[test], factors[test]
     if test_codes is None or test_factors is None:
-        given, missing = ("test_factors", "test_codes")[:: 1 if test_codes is None else -1]
+        present, absent = ("test_factors", "test_codes")[:: 1 if test_codes is None else -1]
         raise VaelensError(
-            f"{given} came without {missing}; expected both or neither; "
-            f"give {missing} too, or neither for a seeded split of the images"
+            f"{present} came without {absent}; expected both or neither; "
+            f"give {absent} too, or neither for a seeded split of the images"
         )
-    for name, column, letter, array, other in (
+    for name, column, letter, array, test_array in (
         ("codes", "latent", "d", codes, test_codes),
         ("factors", "factor", "K", factors, test_factors),
     ):
-        columns = check_matrix(other, f"test_{name}", column, letter).shape[1]
+        columns = check_matrix(test_array, f"test_{name}", column, letter).shape[1]
         if array.shape[1] != columns:
             raise VaelensError(
                 f"test_{name} hold {columns} {column}s and {name} {array.shape[1]}; "

@@ -2,12 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from vaelens.arguments import check_seed, whole_number
+from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.data.factors import Factor
 from vaelens.errors import VaelensError
@@ -26,15 +25,15 @@ _BLOCK = 2**16  # labels hashed at once
 
 
 def factor_reader(
-    ds: Any,
+    ds: FactorDataset,
     factors: Sequence[str] | str | None = None,
-    steps: Any = 3000,
-    batch_size: Any = 64,
-    seed: Any = 0,
-    progress: Any = True,
-    device: Any = "auto",
+    steps: int = 3000,
+    batch_size: int = 64,
+    seed: Seed = 0,
+    progress: Progress = True,
+    device: str = "auto",
 ) -> FactorReader:
-    """A network that reads a dataset's factors off images, trained once and kept in the cache folder.
+    """Returns a network that reads a dataset's factors off images, trained once and kept in the cache folder.
 
     A small convolutional network with a softmax over the values of each factor minimises the sum over factors of the
     cross-entropy, over the images that have the factor's label. A fifth of the images, 2,000 at most, are kept apart by
@@ -44,9 +43,9 @@ def factor_reader(
     with one value are left out. The abstract of the paper names no reader; all of this is decided here.
 
     A reader knows what it has seen: of images that look like none of the dataset, such as a poor decoder's, it still
-    gives some value. The accuracies are those on the dataset's own images.
+    reads some value. The accuracies are those on the dataset's own images.
 
-    The same call gives the same reader on the same machine. It is kept in the folder `readers` of the cache
+    The same call returns the same reader on the same machine. It is kept in the folder `readers` of the cache
     (VAELENS_CACHE), by the dataset's identity, the settings and the versions; a damaged file is made anew. The global
     random state is afterwards as before.
 
@@ -109,25 +108,26 @@ def factor_reader(
             train_network(network, Batches(source, batch_size, seed, steps), _LR, where, report.advance)
         scores = _scores(network, source, read)
         save(identity, recipe, network, scores)
-    every = FactorReader(
-        ds.name, ds.image_shape, scores, network, identity, tuple(one.name for one in scores if one.trusted)
+    reader = FactorReader(
+        ds.name, ds.image_shape, scores, network, identity, tuple(score.name for score in scores if score.trusted)
     )
-    return every if factors is None else every.only(factors)
+    return reader if factors is None else reader.only(factors)
 
 
 def _scores(network: ReaderNetwork, source: Examples, factors: Sequence[Factor]) -> tuple[FactorScore, ...]:
-    """How well each factor is read off the held-out images."""
-    labels, found = [], []
+    """Tests how well each factor is read off the held-out images."""
+    labels, readings = [], []
     with torch.no_grad():
-        for images, known in source.held_out_chunks(ROWS):
-            labels.append(known.numpy())
-            found.append(torch.stack([one.argmax(dim=1) for one in network(images).values()], dim=1).numpy())
-    right, read = np.concatenate(labels), np.concatenate(found)  # (n, factors)
+        for images, factor_values in source.held_out_chunks(ROWS):
+            labels.append(factor_values.numpy())
+            most_likely = [logits.argmax(dim=1) for logits in network(images).values()]
+            readings.append(torch.stack(most_likely, dim=1).numpy())
+    right, read = np.concatenate(labels), np.concatenate(readings)  # (n, factors)
     return tuple(score(factor, right[:, k], read[:, k]) for k, factor in enumerate(factors))
 
 
 def _label_hash(ds: FactorDataset) -> str:
-    """The SHA-256 of all labels: one that is corrected makes another reader, be it of an image that is not sampled."""
+    """Hashes all labels, so that one that is corrected makes another reader, even of an image that is not sampled."""
     digest = hashlib.sha256()
     for start in range(0, len(ds), _BLOCK):
         values = ds.factor_values(np.arange(start, min(start + _BLOCK, len(ds))))

@@ -16,7 +16,7 @@ _HELD_OUT = 2000  # at most; the standard error of an accuracy is then at most 1
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """The images of a dataset, apart: what is trained on and what is held out.
+    """The images of a dataset, apart into what is trained on and what is held out.
 
     Attributes:
         ds: the dataset.
@@ -31,19 +31,19 @@ class Examples:
     held_out: NDArray[np.int64]
 
     def labels(self, indices: NDArray[np.int64]) -> FactorValues:
-        """The labels (n, columns) of images, −1 where missing."""
+        """Returns the labels (n, columns) of images, −1 where missing."""
         values = self.ds.factor_values(indices)[:, list(self.columns)]
         return torch.from_numpy(np.asarray(values, dtype=np.int64))
 
     def held_out_chunks(self, rows: int) -> Iterator[tuple[Images, FactorValues]]:
-        """The held-out images and their labels, a few at a time."""
+        """Yields the held-out images and their labels, a few at a time."""
         for start in range(0, len(self.held_out), rows):
             chunk = self.held_out[start : start + rows]
             yield self.ds.images_at(chunk), self.labels(chunk)
 
 
 def examples(ds: FactorDataset, columns: tuple[int, ...], seed: int) -> Examples:
-    """Keep some images of a dataset apart.
+    """Keeps some images of a dataset apart.
 
     Raises:
         VaelensError: a single image.
@@ -59,7 +59,7 @@ def examples(ds: FactorDataset, columns: tuple[int, ...], seed: int) -> Examples
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """The batches of a training run: batch t depends on the seed and on t alone.
+    """The batches of a training run, of which batch t depends on the seed and on t alone.
 
     Attributes:
         source: where images and labels come from.

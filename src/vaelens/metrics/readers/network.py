@@ -15,7 +15,7 @@ _HIDDEN = 256
 
 
 class ReaderNetwork(nn.Module):
-    """Images to logits over each factor's values.
+    """Maps images to logits over each factor's values.
 
     Convolutions 3×3 with stride 2 and ReLU until no side of the grid is longer than 4, of 16, 32, 64, 64 … channels;
     dense 256 with ReLU; a dense layer for each factor: about the encoders of Locatello et al. 2019, for any image size.
@@ -48,6 +48,6 @@ class ReaderNetwork(nn.Module):
         self._sizes = dict(sizes)
 
     def forward(self, images: Images) -> dict[str, Tensor]:
-        """The logits (n, size) of each factor, by its name."""
+        """Returns the logits (n, size) of each factor, by its name."""
         logits = self.heads(self.trunk(images)).split(list(self._sizes.values()), dim=1)
         return dict(zip(self._sizes, logits, strict=True))

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import checked_images, halving
+from vaelens.lens import halving
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import TRUST, FactorScore
+from vaelens.observation import checked_images
 
 ROWS = 256  # images read at once
 
@@ -25,7 +26,7 @@ class FactorReader:
         image_shape: (C, H, W).
         scores: how well each factor is read off held-out images.
         identity: 64 hexadecimal digits that differ wherever dataset, settings or versions do.
-        factors: the factors that `read` gives: those that are trusted, unless others were asked for.
+        factors: the factors that `read` returns: those that are trusted, unless others were asked for.
     """
 
     dataset: str
@@ -42,7 +43,7 @@ class FactorReader:
 
     @property
     def trusted(self) -> tuple[str, ...]:
-        """The factors that are read well enough: see `FactorScore.trusted`."""
+        """The factors that are read well enough, as `FactorScore.trusted` says."""
         return tuple(score.name for score in self.scores if score.trusted)
 
     @property
@@ -50,8 +51,8 @@ class FactorReader:
         """The factors that are not."""
         return tuple(score.name for score in self.scores if not score.trusted)
 
-    def read(self, images: Any) -> dict[str, Float[Tensor, "n size"]]:
-        """The probabilities of each value of each factor in `factors`.
+    def read(self, images: Tensor | np.ndarray) -> dict[str, Float[Tensor, "n size"]]:
+        """Reads the probabilities of each value of each factor in `factors`.
 
         Args:
             images: (n, C, H, W) in [0, 1], a tensor of any floating type on any device, or an array.
@@ -70,12 +71,12 @@ class FactorReader:
             return torch.cat([logits[name].softmax(dim=1) for name in self.factors], dim=1)
 
         with torch.no_grad():
-            found = torch.cat([halving(probabilities, rows) for rows in checked.split(ROWS)])
+            all_factors = torch.cat([halving(probabilities, rows) for rows in checked.split(ROWS)])
         sizes = {score.name: score.size for score in self.scores}
-        return dict(zip(self.factors, found.split([sizes[name] for name in self.factors], dim=1), strict=True))
+        return dict(zip(self.factors, all_factors.split([sizes[name] for name in self.factors], dim=1), strict=True))
 
     def only(self, factors: Sequence[str] | str) -> "FactorReader":
-        """The same reader of some factors alone.
+        """Returns the same reader of some factors alone.
 
         Args:
             factors: their names.
@@ -86,14 +87,14 @@ class FactorReader:
         names = (factors,) if isinstance(factors, str) else tuple(factors)
         if not names:
             raise VaelensError("factors is empty; name at least one, or leave it out for all that are trusted")
-        known = {score.name: score for score in self.scores}
+        scores = {score.name: score for score in self.scores}
         for name in names:
-            if name not in known:
-                raise unknown("factor", name, known)
+            if name not in scores:
+                raise unknown("factor", name, scores)
             if names.count(name) > 1:
                 raise VaelensError(f"factors names {name!r} more than once; name each factor once")
-            if not known[name].trusted:
-                raise VaelensError(self._refusal(known[name]))
+            if not scores[name].trusted:
+                raise VaelensError(self._refusal(scores[name]))
         return replace(self, factors=names)
 
     def _refusal(self, score: FactorScore) -> str:
@@ -132,7 +133,7 @@ def _row(score: FactorScore) -> tuple[str, ...]:
 
 
 def _aligned(row: Iterable[str], widths: Iterable[int]) -> list[str]:
-    """Texts to the left, numbers to the right."""
+    """Pads texts on the right, numbers on the left."""
     texts = (0, 2, 8)
     return [
         cell.ljust(width) if column in texts else cell.rjust(width)

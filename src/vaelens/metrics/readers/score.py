@@ -65,7 +65,7 @@ class FactorScore:
 
 
 def score(factor: Factor, labels: NDArray[np.int64], read: NDArray[np.int64]) -> FactorScore:
-    """Compare what was read with the labels.
+    """Compares what was read with the labels.
 
     Args:
         factor: which.
@@ -73,14 +73,14 @@ def score(factor: Factor, labels: NDArray[np.int64], read: NDArray[np.int64]) ->
         read: the most probable values, (n,).
 
     Example:
-        >>> made = score(Factor("angle", 4, "circular"), np.array([0, 0, 3, 1, -1]), np.array([0, 3, 3, 3, 0]))
-        >>> made.images, made.accuracy, made.chance, made.near, made.near_chance, made.error
+        >>> result = score(Factor("angle", 4, "circular"), np.array([0, 0, 3, 1, -1]), np.array([0, 3, 3, 3, 0]))
+        >>> result.images, result.accuracy, result.chance, result.near, result.near_chance, result.error
         (4, 0.5, 0.5, 0.75, 1.0, 0.75)
-        >>> made.skill, made.near_skill, made.trusted
+        >>> result.skill, result.near_skill, result.trusted
         (0.0, nan, False)
     """
-    known = labels >= 0
-    labels, read = labels[known], read[known]
+    labelled = labels >= 0
+    labels, read = labels[labelled], read[labelled]
     if not len(labels):
         return FactorScore(factor.name, factor.kind, factor.size, 0, math.nan, math.nan)
     counts = np.bincount(labels, minlength=factor.size)

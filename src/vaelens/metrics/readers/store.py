@@ -20,11 +20,11 @@ from torch import Tensor
 from vaelens.cache import cache_folder
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import FactorScore
-from vaelens.models.model_folder import apart
+from vaelens.models.tensor_file import apart
 
 
 def identity_of(recipe: Mapping[str, Any]) -> str:
-    """64 hexadecimal digits of all that a reader depends on.
+    """Computes 64 hexadecimal digits of all that a reader depends on.
 
     Args:
         recipe: plain values, as JSON holds them.
@@ -37,7 +37,10 @@ def identity_of(recipe: Mapping[str, Any]) -> str:
 
 
 def save(identity: str, recipe: Mapping[str, Any], network: ReaderNetwork, scores: Sequence[FactorScore]) -> None:
-    """Keep a reader; where the folder can't be written, that costs the next one's training and nothing else."""
+    """Keeps a reader in the cache.
+
+    Where the folder can't be written, the next call trains it again.
+    """
     facts = json.dumps({"recipe": recipe, "scores": [asdict(score) for score in scores]})
     data = safetensors.torch.save(apart(network.state_dict()), metadata={"reader": facts})
     path = _path(identity)
@@ -55,7 +58,7 @@ def save(identity: str, recipe: Mapping[str, Any], network: ReaderNetwork, score
 
 
 def load(identity: str, network: ReaderNetwork) -> tuple[FactorScore, ...] | None:
-    """Put kept weights into a network, and give the scores; None where there are none, or the file is damaged."""
+    """Puts kept weights into a network and returns the scores, None where there are none or the file is damaged."""
     weights: dict[str, Tensor] = {}
     try:
         with safetensors.safe_open(_path(identity), framework="pt") as file:
@@ -64,8 +67,8 @@ def load(identity: str, network: ReaderNetwork) -> tuple[FactorScore, ...] | Non
             weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError):
         return None
-    expected = network.state_dict()
-    if {name: one.shape for name, one in weights.items()} != {name: one.shape for name, one in expected.items()}:
+    shapes, expected = ({name: w.shape for name, w in tensors.items()} for tensors in (weights, network.state_dict()))
+    if shapes != expected:
         return None
     network.load_state_dict(weights)
     return scores

@@ -17,7 +17,7 @@ from vaelens.shapes import FactorValues, Images
 
 
 def train_network(network: ReaderNetwork, batches: Batches, lr: float, device: torch.device, advance: Advance) -> None:
-    """Train a network in place by Adam, the learning rate rising and falling once over the run.
+    """Trains a network in place by Adam, the learning rate rising and falling once over the run.
 
     The loss is the cross-entropy of each factor over the images that have its label, summed over factors. The network's
     device, and all that is global, are afterwards as before.
@@ -47,7 +47,7 @@ def train_network(network: ReaderNetwork, batches: Batches, lr: float, device: t
 
 
 def masked_loss(logits: Sequence[Tensor], labels: FactorValues) -> Tensor:
-    """The cross-entropy in nats of each factor over the rows that have its label, summed over factors.
+    """Computes the cross-entropy in nats of each factor over the rows that have its label, summed over factors.
 
     Args:
         logits: (n, size) of each factor.
@@ -59,9 +59,10 @@ def masked_loss(logits: Sequence[Tensor], labels: FactorValues) -> Tensor:
         4.0
     """
     total = logits[0].new_zeros(())
-    for column, one in enumerate(logits):
-        known = (labels[:, column] >= 0).sum().clamp(min=1)  # the mean over no label at all would be NaN
-        total = total + functional.cross_entropy(one, labels[:, column], ignore_index=-1, reduction="sum") / known
+    for column, factor_logits in enumerate(logits):
+        labelled = (labels[:, column] >= 0).sum().clamp(min=1)  # the mean over no label at all would be NaN
+        loss = functional.cross_entropy(factor_logits, labels[:, column], ignore_index=-1, reduction="sum")
+        total = total + loss / labelled
     return total
 
 

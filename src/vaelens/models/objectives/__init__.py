@@ -1,4 +1,4 @@
-"""The objectives: functions from plain tensors to the named terms of the loss.
+"""The objectives, functions from plain tensors to the named terms of the loss.
 
 An objective names the tensors it takes, of those that a training step has (`vaelens.models.step`), and after `*` its
 hyperparameters. Every term is summed over pixels and latents and averaged over the batch, in nats an image; `loss`

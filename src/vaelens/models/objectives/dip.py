@@ -1,4 +1,4 @@
-"""DIP-VAE: the covariance of the latents over the batch, held at the identity."""
+"""DIP-VAE, which penalises the distance of the latents' covariance from the identity."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from vaelens.models.posterior import kl_per_latent
 
 
 def covariance_of_means(mu: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
-    """`Cov[mu] = E[mu muᵀ] − E[mu] E[mu]ᵀ`, over the images of a batch, divided by their number n."""
+    """Computes `Cov[mu] = E[mu muᵀ] − E[mu] E[mu]ᵀ`, over the images of a batch, divided by their number n."""
     centred = mu - mu.mean(0)
     return centred.T @ centred / len(mu)
 
@@ -21,7 +21,7 @@ def dip_vae_i(
     lambda_od: float,
     lambda_d: float,
 ) -> dict[str, Tensor]:
-    """The evidence lower bound, and the covariance of the posterior means held at the identity.
+    """Adds to the evidence lower bound a penalty on the covariance of the posterior means.
 
     `R + KL + λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²` with `C = Cov[mu]`.
 
@@ -50,7 +50,7 @@ def dip_vae_ii(
     lambda_od: float,
     lambda_d: float,
 ) -> dict[str, Tensor]:
-    """The evidence lower bound, and the covariance of the aggregated posterior held at the identity.
+    """Adds to the evidence lower bound a penalty on the covariance of the aggregated posterior.
 
     `R + KL + λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²` with `C = Cov[mu] + E[diag(sigma²)]`, the covariance of z
     by the law of total covariance.

@@ -1,4 +1,4 @@
-"""The evidence lower bound and its two variants with one weight: beta-VAE and the annealed capacity."""
+"""The evidence lower bound and its two variants with one weight, beta-VAE and the annealed capacity."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +9,7 @@ from vaelens.models.posterior import kl_per_latent
 def vae(
     reconstruction: Float[Tensor, " n"], mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]
 ) -> dict[str, Tensor]:
-    """The negative evidence lower bound, `R + KL`.
+    """Computes the negative evidence lower bound, `R + KL`.
 
     R is the reconstruction's negative log-likelihood, `KL = Σ_i KL(q(z_i|x) || N(0, 1))`.
 
@@ -30,7 +30,7 @@ def vae(
 def beta_vae(
     reconstruction: Float[Tensor, " n"], mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], *, beta: float
 ) -> dict[str, Tensor]:
-    """The evidence lower bound with a weight on the divergence, `R + β·KL`.
+    """Weights the divergence in the evidence lower bound, `R + β·KL`.
 
     R is the reconstruction's negative log-likelihood, `KL = Σ_i KL(q(z_i|x) || N(0, 1))`.
 
@@ -67,7 +67,7 @@ def annealed_vae(
     c_max: float,
     annealing_steps: int,
 ) -> dict[str, Tensor]:
-    """The divergence held at a capacity that grows as training goes on, `R + γ·|KL − C(t)|`.
+    """Keeps the divergence near a capacity that grows as training goes on, `R + γ·|KL − C(t)|`.
 
     `C(t) = C_max · min(1, t / T)` at step t (the first is 0) with T annealing steps: linear from 0.
 

@@ -1,4 +1,4 @@
-"""FactorVAE: the total correlation by a discriminator that tells codes from codes with permuted latents."""
+"""FactorVAE, with the total correlation by a discriminator that tells codes from codes with permuted latents."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def factor_vae(
     *,
     gamma: float,
 ) -> dict[str, Tensor]:
-    """The evidence lower bound with a penalty on the total correlation, `R + KL + γ·TC`.
+    """Adds to the evidence lower bound a penalty on the total correlation, `R + KL + γ·TC`.
 
     `TC = E_q(z)[log q(z) / Π_i q(z_i)]`, the log-ratio being the discriminator's.
 
@@ -67,13 +67,13 @@ class Discriminator(nn.Sequential):
         super().__init__(*layers, nn.Linear(WIDTH, 2))
 
     def log_ratio(self, z: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """The estimate of log q(z) / Π_i q(z_i), the difference of the two logits."""
+        """Estimates log q(z) / Π_i q(z_i), as the difference of the two logits."""
         logits = self(z)
         return logits[:, 0] - logits[:, 1]
 
 
 def discriminator_loss(codes: Float[Tensor, "n 2"], permuted: Float[Tensor, "m 2"]) -> Tensor:
-    """What the discriminator minimises: its mean cross-entropy on codes and on permuted codes, half each.
+    """Computes what the discriminator minimises, its mean cross-entropy on codes and on permuted codes, half each.
 
     Args:
         codes: logits of sampled codes, which are of class 0.
@@ -95,7 +95,7 @@ def discriminator_loss(codes: Float[Tensor, "n 2"], permuted: Float[Tensor, "m 2
 
 
 def permute_latents(z: Float[Tensor, "n d"], generator: torch.Generator) -> Float[Tensor, "n d"]:
-    """Draws from Π_i q(z_i): the values of each latent permuted over the images, each latent on its own.
+    """Samples from Π_i q(z_i) by permuting the values of each latent over the images, each latent on its own.
 
     References:
         Kim, Mnih: Disentangling by Factorising (2018), algorithm 1.

@@ -1,4 +1,4 @@
-"""VQ-VAE: reconstruction and commitment; the codebook itself is learnt by moving averages, not by a gradient."""
+"""VQ-VAE, with reconstruction and commitment. The codebook itself is learnt by moving averages, not by a gradient."""
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ def vq_vae(
     *,
     commitment: float,
 ) -> dict[str, Tensor]:
-    """The reconstruction, and the encoder held to the codes it chose, `R + c·‖z_e − sg[e]‖²`.
+    """Adds to the reconstruction the encoder's distance from the codes it chose, `R + c·‖z_e − sg[e]‖²`.
 
     Summed over embedding dimensions and positions. Gradients pass the quantiser straight through.
 
@@ -45,7 +45,7 @@ def vq_vae(
 
 
 def perplexity(indices: Int[Tensor, "*any"], codes: int) -> Float[Tensor, ""]:
-    """The effective number of codes in use, `exp H`, H the entropy of their frequencies in nats.
+    """Computes the effective number of codes in use, `exp H`, H the entropy of their frequencies in nats.
 
     Args:
         indices: chosen codes.

@@ -1,4 +1,4 @@
-"""Beta-TC-VAE: the divergence taken apart into mutual information, total correlation and dimension-wise KL.
+"""Beta-TC-VAE, with the divergence taken apart into mutual information, total correlation and dimension-wise KL.
 
 Costs one matrix of densities, (n, n, d) for a batch of n.
 """
@@ -14,13 +14,13 @@ from vaelens.models.posterior import kl_per_latent, log_density
 
 
 def log_weights(batch: int, dataset_size: int, sampling: str) -> Float[Tensor, "n n"]:
-    """What the density of code i under the posterior of image j weighs in the estimate of q(z), as a logarithm.
+    """Computes the log-weight of the density of code i under the posterior of image j in the estimate of q(z).
 
     `minibatch-weighted`: 1 / (N n) for every j, with N images in the dataset and n in the batch. It is biased: a row
     sums to 1/N, so the densities come out N times too low, which adds log N to the mutual information, (d − 1) log N
     to the total correlation and takes d log N from the dimension-wise KL; constants, without a gradient.
 
-    `stratified`: with m = n − 1 others, 1/N for j = i, (N − m) / (N m) for one other (the next), 1/m for the rest,
+    `stratified`: with m = n − 1 rest, 1/N for j = i, (N − m) / (N m) for one other (the next), 1/m for the rest,
     which makes the estimate of q(z) unbiased, the images of a batch being drawn without replacement. Public
     implementations that fill these in along a flattened matrix with the stride n put them into its first two columns.
 
@@ -45,16 +45,16 @@ def log_weights(batch: int, dataset_size: int, sampling: str) -> Float[Tensor, "
     if sampling == "minibatch-weighted":
         return torch.full((batch, batch), -math.log(dataset_size * batch))
     assert sampling == "stratified", "the catalogue has checked the name"
-    others = batch - 1
-    if others < 1 or dataset_size <= others:
+    rest = batch - 1
+    if rest < 1 or dataset_size <= rest:
         raise VaelensError(
             f"stratified sampling takes batches of at least 2 and at most the dataset's {dataset_size} images, not "
             f"{batch}; use another batch_size, or sampling='minibatch-weighted'"
         )
     rows = torch.arange(batch)
-    weights = torch.full((batch, batch), 1 / others)
+    weights = torch.full((batch, batch), 1 / rest)
     weights[rows, rows] = 1 / dataset_size
-    weights[rows, (rows + 1) % batch] = (dataset_size - others) / (dataset_size * others)
+    weights[rows, (rows + 1) % batch] = (dataset_size - rest) / (dataset_size * rest)
     return weights.log()
 
 
@@ -104,7 +104,7 @@ def beta_tc_vae(
     beta: float,
     sampling: str,
 ) -> dict[str, Tensor]:
-    """The evidence lower bound with a weight on the total correlation alone, `R + MI + β·TC + DW`.
+    """Weights the total correlation alone in the evidence lower bound, `R + MI + β·TC + DW`.
 
     The three parts of the divergence are estimated from the batch (`decompose`).
 

@@ -1,0 +1,4 @@
+from .record import Analysis
+from .run import analyse
+
+__all__ = ["Analysis", "analyse"]

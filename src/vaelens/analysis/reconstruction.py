@@ -1,0 +1,34 @@
+"""How far a model's reconstructions are from its images."""
+
+from collections.abc import Callable
+
+import xarray as xr
+from torch import Tensor
+
+from vaelens.effects.record import with_interval
+from vaelens.lens import Lens
+from vaelens.progress import reporting
+from vaelens.statistics import BootstrapMean
+
+
+def reconstruction(
+    lens: Lens, x: Tensor, seed: int, progress: Callable[[float, float], None] | bool = False
+) -> xr.Dataset:
+    """Measures the mean squared error of a pixel.
+
+    Args:
+        lens: the lens.
+        x: the images, (n, C, H, W).
+        seed: of the bootstrap resamples.
+        progress: as in `latent_effects`.
+
+    Returns:
+        `error`, 0 or more, with `_low` and `_high`, a 95 % interval over images.
+    """
+    error = BootstrapMean((), seed=seed)
+    with reporting(progress, len(x), "reconstructions") as report:
+        for chunk in x.split(lens.engine.rows):
+            squared = (lens.reconstruct(chunk).cpu() - chunk.cpu()).double().square()
+            error.update(squared.flatten(1).mean(dim=1).numpy())
+            report.advance(len(chunk))
+    return xr.Dataset(with_interval("error", (), error.mean, error.interval()), attrs={"images": len(x), "seed": seed})

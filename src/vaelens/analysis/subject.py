@@ -1,0 +1,79 @@
+"""What is analysed: a lens, a dataset, the images taken from it, and how."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+import xarray as xr
+from torch import Tensor
+
+from vaelens.data import FactorDataset
+from vaelens.lens import Lens, Patch
+from vaelens.version import __version__
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is analysed.
+
+    Attributes:
+        lens: the lens on the model.
+        ds: the dataset.
+        x: images of it, (n, C, H, W).
+        labels: their factor values, (n, K), −1 where missing.
+        reader: reads the dataset's factors off images; or None.
+        seed: of images, pairs and bootstrap resamples.
+    """
+
+    lens: Lens
+    ds: FactorDataset
+    x: Tensor
+    labels: Tensor
+    reader: Any
+    seed: int
+
+    @cached_property
+    def positions(self) -> int:
+        """How many positions the latent has, 1 where it has none."""
+        return int(np.prod(self.lens.encode(self.x[:1]).shape[2:]))
+
+    def describe(self) -> dict[str, Any]:
+        """Describes all that the numbers depend on but what was asked for, in types that JSON holds."""
+        reader = {}
+        if self.reader is not None:
+            described = {"factors": list(self.reader.factors), "accuracy": dict(self.reader.accuracy)}
+            reader = {"reader": described | {"identity": getattr(self.reader, "identity", "")}}
+        return {
+            "versions": _versions(),
+            "seed": self.seed,
+            "images": len(self.x),
+            "model": self.lens.describe(),
+            "sites": {name: site.units for name, site in self.lens.sites.items()},
+            "precision": self.lens.precision,
+            "dataset": self.ds.describe(),
+            **reader,
+        }
+
+    def checks(self) -> dict[str, bool]:
+        """Checks that patching with itself changes no bit, and that the whole latent hands over all, on this model."""
+        base = self.lens.run(self.x[:4], capture="all")
+        source = self.lens.run(self.x[4:8], capture=["latent"])
+        unchanged = [
+            torch.equal(self.lens.run(self.x[:4], [Patch(site, "all", base)]).reconstruction, base.reconstruction)
+            for site in self.lens.sites
+        ]
+        whole = self.lens.run(self.x[:4], [Patch("latent", "all", source)]).reconstruction
+        return {
+            "identity_patch_changes_no_bit": all(unchanged),
+            "whole_latent_patch_equals_source": torch.equal(whole, source.reconstruction),
+        }
+
+
+def _versions() -> Mapping[str, str]:
+    versions = {"vaelens": __version__, "python": platform.python_version(), "torch": torch.__version__}
+    return versions | {"numpy": np.__version__, "scikit-learn": sklearn.__version__, "xarray": xr.__version__}

@@ -1,0 +1,46 @@
+"""The latents of a page: in which order they stand, and which of them are active."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from vaelens.report.ranking import by_strength
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """The latents of a page.
+
+    Attributes:
+        order: by CES, largest first, NaN last; as they are numbered where CES was not measured.
+        active: whether each is, by number; all count where that was not measured.
+        measured: whether CES and activity were.
+    """
+
+    order: Sequence[int]
+    active: np.ndarray
+    measured: bool
+
+    @property
+    def names(self) -> list[str]:
+        """Their numbers in order, an inactive one with a star."""
+        return [f"{k}" if self.active[k] else f"{k}*" for k in self.order]
+
+    @property
+    def any_inactive(self) -> bool:
+        """Whether there is one with a star."""
+        return not self.active.all()
+
+    def __len__(self) -> int:
+        return len(self.active)
+
+
+def latents_of(effects: Mapping[str, xr.Dataset]) -> Latents:
+    """Finds the latents that an analysis's effects are of, if any part is of latents."""
+    if "latent" in effects:
+        latent = effects["latent"]
+        return Latents(by_strength(latent), latent["active"].values, measured=True)
+    count = next((part.sizes["latent"] for part in effects.values() if "latent" in part.sizes), 0)
+    return Latents(range(count), np.ones(count, bool), measured=False)
