@@ -32,7 +32,7 @@ SWEEPS = {
 TOTALS = {
     "input": IMAGES * 2,
     "manipulations": IMAGES * 2,
-    "latent": IMAGES * 3 * (7 + 1) + IMAGES * 3,  # of each latent once more, removed
+    "latent": IMAGES * 3 * (7 + 1),
     "modes": IMAGES * 3 * (7 + 4 + 1 + 1 + 1),
     "path": IMAGES * 5,
     "mediation": IMAGES * 3,

@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import run_cached
 from vaelens.float64 import to_float64
-from vaelens.lens import CachedRun, Lens, other_images
+from vaelens.lens import CachedRun, Lens, in_chunks, other_images
 
 
 @runtime_checkable
@@ -42,10 +42,13 @@ class MeanAblation:
 
     def __init__(self, lens: Lens, images: Tensor, sites: Collection[str], seed: int):
         totals: dict[str, Tensor] = {}
-        for rows in chunks(len(images), lens.engine.rows):
+
+        def sums(rows: slice) -> dict[str, Tensor]:
             run = run_cached(lens, images[rows], rows.start, sites)
-            for site in sites:
-                total = to_float64(run.activation(site)).sum(dim=0, keepdim=True)
+            return {site: to_float64(run.activation(site)).sum(dim=0, keepdim=True) for site in sites}
+
+        for _, by_site in in_chunks(len(images), lens.engine.rows, sums):
+            for site, total in by_site.items():
                 totals[site] = totals[site] + total if site in totals else total
         self._means = {site: total / len(images) for site, total in totals.items()}
 

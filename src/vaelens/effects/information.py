@@ -13,15 +13,14 @@ from torch import Tensor
 from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.record import RESAMPLES
+from vaelens.float64 import to_float64
 from vaelens.lens import Lens
 from vaelens.models import VAE
 from vaelens.models.likelihoods import find_likelihood
-from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean, Information, posterior_information
 
 _POINTS = 2048  # of which densities are computed
 _DENSITIES = 2**31  # that are computed at most: fewer points where images, latents and positions are many
-_LEAST = 1e-6  # the probability that a decoded pixel of 0 or 1 leaves to the other
 
 
 def information(codes: Codes, seed: int) -> Information | None:
@@ -48,10 +47,13 @@ class Likelihood:
 
     def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
         """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
+        precision = torch.finfo(decoded.dtype)
+        p, x = to_float64(decoded), to_float64(images)
         if self.name != "bernoulli":
-            return 0.5 * (decoded - images).square().flatten(1).sum(dim=1)
-        logits = torch.logit(decoded.double().clamp(_LEAST, 1 - _LEAST))
-        return find_likelihood(self.name).negative_log_likelihood(logits, images.double())
+            return 0.5 * (p - x).square().flatten(1).sum(dim=1)
+        # A sigmoid that has come to 0 or 1 is taken as the least number of its type, or half of its last digit, away.
+        logits = p.clamp(min=precision.tiny).log() - (1 - p).clamp(min=precision.eps / 2).log()
+        return find_likelihood(self.name).negative_log_likelihood(logits, x)
 
 
 def likelihood_of(lens: Lens) -> Likelihood:
@@ -59,9 +61,7 @@ def likelihood_of(lens: Lens) -> Likelihood:
     return Likelihood(lens.module.likelihood if isinstance(lens.module, VAE) else "squared error / 2")
 
 
-def removal_cost(
-    lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: Tensor, seed: int, advance: Advance
-) -> BootstrapMean:
+def removal_cost(lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
     """How much more −log p(x|z) is when latent i is set to its mean, z = mu(x), in nats, (d,).
 
     Args:
@@ -71,7 +71,6 @@ def removal_cost(
         means: what each latent is set to, (d, *positions).
         rows: the images that it is measured on, (m,).
         seed: of the bootstrap weights.
-        advance: told how many images were decoded, once for each latent.
     """
     likelihood = likelihood_of(lens)
     total = BootstrapMean((lens.latents,), RESAMPLES, seed)
@@ -79,7 +78,7 @@ def removal_cost(
     for block in rows.split(lens.engine.rows_uncached):
         z = codes.z[block]
         chunk = DecodedChunk(lens, z, block, first_row)
-        x = images[block.to(images.device)].to(chunk.images)
+        x = images[block].to(chunk.images, non_blocking=True)
         first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
 
         def without(latent: int, z: Tensor = z) -> Tensor:
@@ -90,6 +89,5 @@ def removal_cost(
         costs = []
         for decoded in chunk.decoded(without, lens.latents):
             costs.append(likelihood.loss(decoded, x) - loss)
-            advance(len(x))
         total.update(torch.stack(costs, dim=1))
     return total

@@ -125,7 +125,7 @@ def latent_sweep(
         over: the outputs of the specificity.
         options: of the sweep.
     """
-    seed, device, z = options.seed, codes.z.device, codes.z
+    seed, z = options.seed, codes.z
     outputs: Outputs = OUTPUTS[over](lens, codes, options)
     stopping = None
     if options.tolerance is not None:
@@ -134,29 +134,23 @@ def latent_sweep(
     recoded = np.zeros(len(z), dtype=bool)
     recoded[order[:_RECODED]] = recoded[order[::_RECODED_SHARE]] = True
 
-    removable = _removal_count(len(z), lens) if plan.over == "latent" else 0
+    step = 1 if len(z) <= _REMOVAL_ALL or lens.engine.coupled else 2  # rows that belong together stay so
     decoded = len(z) * plan.units * (len(plan.labels) + (0 if calibrated is None else len(calibrated.labels)))
-    with options.reporting(decoded + removable * lens.latents, "latent effects") as report:
+    with options.reporting(decoded, "latent effects") as report:
         swept = sweep(lens, SweepPlan(z, plan, calibrated, outputs, recoded, seed, stopping), report.advance)
-        used, used_codes = torch.arange(len(z), device=device), codes
-        if stopping is not None:
-            # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
-            used, used_codes = stopping.used.to(device), codes.take(stopping.used.sort().values)
-        distance = reference_distance(lens, z if stopping is None else z[used], seed)
-        recoded_used = used[torch.from_numpy(recoded).to(device)[used].nonzero()[:, 0]]
-        at_once = specificity_at_once(lens, codes, plan, outputs, recoded_used, seed)
-        within = removal = None
+        used = torch.arange(len(z)) if stopping is None else stopping.used
+        removal = within = None
         if plan.over == "latent":
+            chosen = used.sort().values[::step]
+            removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed)
             within = support(codes, plan, used, seed)
-            chosen = used.sort().values[:: len(used) // _removal_count(len(used), lens)]
-            removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed, report.advance)
+        distance = reference_distance(lens, z if stopping is None else z[used], seed)
+        recoded_used = used[torch.from_numpy(recoded[used.numpy()])]
+        at_once = specificity_at_once(lens, codes, plan, outputs, recoded_used, seed)
+    # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.
+    used_codes = codes if stopping is None else codes.take(used.sort().values)
     if stopping is not None:
         stopping.warn(f"CES of {plan.over} " + "{}")
     return LatentSweep(
         used_codes, plan, swept, at_once, distance, stopping, options, over, len(recoded_used), within, removal
     )
-
-
-def _removal_count(images: int, lens: Lens) -> int:
-    """How many images removal is measured on, half of many, but all where rows belong together."""
-    return images if images <= _REMOVAL_ALL or lens.engine.coupled else (images + 1) // 2

@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import run_cached
-from vaelens.lens import Lens, Region
+from vaelens.lens import Lens, Region, in_chunks
 
 
 class NaturalRange:
@@ -24,10 +23,14 @@ class NaturalRange:
     def __init__(self, lens: Lens, images: Tensor, sites: Collection[str]):
         self._low: dict[str, Tensor] = {}
         self._high: dict[str, Tensor] = {}
-        for rows in chunks(len(images), lens.engine.rows_for(sites)):
+
+        def activations(rows: slice) -> dict[str, Tensor]:
             run = run_cached(lens, images[rows], rows.start, sites)
-            for site in sites:
-                by_unit = run.activation(site).transpose(0, 1).flatten(1)
+            return {site: run.activation(site) for site in sites}
+
+        for _, by_site in in_chunks(len(images), lens.engine.rows_for(sites), activations):
+            for site, activation in by_site.items():
+                by_unit = activation.transpose(0, 1).flatten(1)
                 low, high = by_unit.amin(dim=1), by_unit.amax(dim=1)
                 self._low[site] = torch.minimum(low, self._low.get(site, low))
                 self._high[site] = torch.maximum(high, self._high.get(site, high))
@@ -37,7 +40,6 @@ class NaturalRange:
         shape = (1, -1, *[1] * (activation.ndim - 2))
         low, high = (ends[site].to(activation).view(shape) for ends in (self._low, self._high))
         outside = ((activation < low) | (activation > high)).to(torch.float32)
-        if all(len(group.units) == 1 and group.positions is None for group in groups):
-            by_unit = outside.flatten(2).mean(dim=2) if outside.ndim > 2 else outside
-            return by_unit[:, [group.units[0] for group in groups]]
+        if [group.units for group in groups] == [(unit,) for unit in range(outside.shape[1])]:
+            return outside.flatten(2).mean(dim=2) if outside.ndim > 2 else outside
         return torch.stack([group.take(outside).flatten(1).mean(dim=1) for group in groups], dim=1)

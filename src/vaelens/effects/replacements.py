@@ -41,8 +41,9 @@ class Replacements:
         by_unit = [self.changed(rows, unit, k) for unit in range(self.units)]
         if self.over == "latent":
             return torch.stack([codes[:, unit] for unit, codes in enumerate(by_unit)], dim=1)
-        together = torch.stack([codes.flatten(2)[:, :, unit] for unit, codes in enumerate(by_unit)], dim=2)
-        return together.reshape(by_unit[0].shape)
+        shape = by_unit[0].shape
+        flat = [codes.reshape(*shape[:2], -1) for codes in by_unit]  # one position where the latent has none
+        return torch.stack([codes[:, :, unit] for unit, codes in enumerate(flat)], dim=2).reshape(shape)
 
 
 Mode = Callable[[Codes, Any, int], Replacements]

@@ -28,7 +28,7 @@ def specificity_at_once(
     """
     total = BootstrapMean((2,), RESAMPLES, seed)
     first_row, values = 0, len(plan.labels)
-    measured = torch.arange(len(codes.z), device=images.device) if lens.engine.coupled else images
+    measured = torch.arange(len(codes.z)) if lens.engine.coupled else images
     for rows in measured.split(lens.engine.rows_uncached):
         chunk = DecodedChunk(lens, codes.z[rows], rows, first_row)
         start = outputs.start(chunk)
