@@ -87,7 +87,7 @@ def test_positions_do_not_depend_on_chunks(coded, same):
 def test_ces_by_mode_takes_positions(coded):
     model = coded([[0.1], [0.4], [0.9]])
     modes = ces_by_mode(model.lens, spatial_images(), seed=2, positions="one")
-    assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior"]
+    assert modes.mode.values.tolist() == ["range", "shift", "posterior", "prior", "conditional"]
     assert modes.attrs["positions"] == "one"
     for mode in modes.mode.values:
         alone = vl.causal_effect_strength(model.lens, spatial_images(), mode=str(mode), seed=2, positions="one")

@@ -34,12 +34,18 @@ IMAGES = torch.rand(7, 1, 2, 2, generator=torch.Generator().manual_seed(0))
 VALUES = np.linspace(-3, 3, 7)
 
 
+def range_of(z):
+    """What mode "range" sets of codes that are not unit-scaled, as pixels in [0, 1] are not, (values, d)."""
+    return z.mean(axis=0) + VALUES[:, None] * z.std(axis=0)
+
+
 def test_responses_of_a_linear_layer_are_its_weights_times_the_moves(two_layers, provenance):
     v = np.random.default_rng(0).normal(size=(5, 3))
     lens = two_layers(v)
     responses = vl.decoder_responses(lens, IMAGES)
     z = IMAGES.flatten(1).numpy()[:, :3]
-    moves = np.abs(VALUES[:, None, None] - z).mean(axis=(0, 1))  # (d,)
+    moves = np.abs(range_of(z)[:, None] - z).mean(axis=(0, 1))  # (d,)
+    assert responses.attrs["range_in"] == "standard deviations"
     np.testing.assert_allclose(responses.response, (np.abs(v) * moves).T, rtol=1e-5)
     assert responses.response.dims == ("latent", "unit")
     assert responses.site.values.tolist() == ["decoder.0"] * 5
@@ -54,7 +60,7 @@ def test_intervals_of_responses_are_those_of_each_image_s_mean(two_layers, monke
     x = torch.rand(40, 1, 2, 2, generator=torch.Generator().manual_seed(1))
     responses = vl.decoder_responses(two_layers(v), x, seed=3)
     z = x.flatten(1).numpy()[:, :3].astype(float)
-    moves = np.abs(VALUES[:, None, None] - z).mean(axis=0)  # (images, latents)
+    moves = np.abs(range_of(z)[:, None] - z).mean(axis=0)  # (images, latents)
     expected = BootstrapMean((3, 5), seed=3)
     expected.update(moves[:, :, None] * np.abs(v).T)
     for name, end in zip(("response_low", "response_high"), expected.interval(), strict=True):
@@ -112,7 +118,7 @@ def test_modularity_behind_a_relu_is_that_of_its_responses_by_hand(two_layers):
     base = np.maximum(z @ v.T, 0)
     response = np.zeros((3, 6))
     for i in range(3):
-        for value in VALUES:
+        for value in range_of(z)[:, i]:
             moved = z.copy()
             moved[:, i] = value
             response[i] += np.abs(np.maximum(moved @ v.T, 0) - base).mean(axis=0) / 7
@@ -184,10 +190,10 @@ def test_images_of_which_no_code_changes_are_not_decoded_again(monkeypatch):
 def test_parts_are_the_responses_of_every_sixteenth_image(two_layers):
     v = np.random.default_rng(0).normal(size=(5, 3))
     x = torch.rand(40, 1, 2, 2, generator=torch.Generator().manual_seed(1))
-    responses = vl.decoder_responses(two_layers(v), x)
+    responses = vl.decoder_responses(two_layers(v), x, VALUES)
     assert responses.response_part.shape == (16, 3, 5)
     for part in (0, 9):
-        alone = vl.decoder_responses(two_layers(v), x[part::16])
+        alone = vl.decoder_responses(two_layers(v), x[part::16], VALUES)
         np.testing.assert_allclose(responses.response_part[part], alone.response, rtol=1e-5)
     counts = np.bincount(np.arange(40) % 16)
     weighted = (responses.response_part.values * counts[:, None, None]).sum(axis=0) / 40

@@ -173,10 +173,7 @@ def test_only_a_quantised_latent_has_codes_to_swap(linear):
         ({"values": [1.0]}, r"values of mode 'swap' is \[1\.0\]; expected the number of draws"),
         ({"positions": "one"}, "mode 'swap' goes over the positions one by one, and positions is 'one'; leave it out"),
         ({"positions": (0, 1)}, r"mode 'swap' goes over the positions one by one, and positions is \(0, 1\)"),
-        (
-            {"mode": "swaps"},
-            r"unknown mode 'swaps'; known: range, shift, posterior, .*; did you mean 'swap'",
-        ),
+        ({"mode": "swaps"}, r"unknown mode 'swaps'; known: range, .*, conditional, swap; did you mean 'swap'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(coded, arguments, message):

@@ -95,7 +95,6 @@ def factor_effects(
         (('factor', 'latent'), ['shape', 'scale'])
     """
     pairs = whole_number("n", n, low=1)
-    options = checked_options(lens, seed, progress, tolerance, reader)
     if not len(ds.factors):
         raise VaelensError(f"{ds.name} has no factors, so none can be changed; leave factors out for manipulations")
     asked = ds.factors.names if factors is None else [factors] if isinstance(factors, str) else list(factors)
@@ -103,6 +102,7 @@ def factor_effects(
     for name in names:
         ds.factors.index(name)  # an unknown one is refused before any pair is drawn
     lens.check_images(ds.images_at([0]))
+    options = checked_options(lens, seed, progress, tolerance, reader)
     matches: list[Array] = []  # of each factor, which pairs agree on all others exactly
 
     def pairs_of(wanted: Collection[int]) -> Iterator[ChangedImages]:

@@ -156,11 +156,11 @@ def latent_effects(
 
 
 @with_precision("effect", images=("x",))
-def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader) -> xr.Dataset:
+def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None) -> xr.Dataset:
     """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
     checked_over(over)
-    options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     images = lens.check_images(x)
+    options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     codes = codes_of(lens, images, positions, options.seed)
     plan = replacements(mode, codes, values, options.seed)
     # One image alone has no other to take a value from.

@@ -66,14 +66,14 @@ def manipulation_effects(
         [1.0, 0.2]
     """
     images = whole_number("n", n, low=1)
-    options = checked_options(lens, seed, progress, tolerance, reader)
     asked = MANIPULATIONS if manipulations is None else manipulations
     asked = [asked] if isinstance(asked, str) else asked
     names = checked_names("manipulation", list(asked))
     strength_of = manipulations if isinstance(manipulations, Mapping) else dict.fromkeys(names)
     strengths = {name: checked_strength(name, strength_of[name]) for name in names}
+    lens.check_images(ds.images_at([0]))
+    options = checked_options(lens, seed, progress, tolerance, reader)
     indices = ds.draw(images, options.seed)
-    lens.check_images(ds.images_at(indices[:1]))
     functions = [changing(name, strength, options.seed) for name, strength in strengths.items()]
 
     def manipulated(wanted: Collection[int]) -> Iterator[ChangedImages]:

@@ -220,7 +220,7 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
     return GroupStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
 
 
-def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Unit) -> tuple[str, ...]:
+def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
     """The sites that were asked for, without those that have no such units and are not named themselves."""
     checked = checked_unit(unit)
     asked = lens.sites.select(sites)

@@ -79,8 +79,8 @@ def swap_effects(
         ('position', 'value')
     """
     checked_over(over)
-    options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     images = lens.check_images(x)
+    options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     codes = codes_of(lens, images, "all", options.seed)
     plan = swap_codes(codes, values, options.seed)
     # One image alone has no other to take a code from.
