@@ -13,6 +13,7 @@ from torch import Tensor
 from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.record import RESAMPLES
+from vaelens.float64 import to_float64
 from vaelens.lens import Lens
 from vaelens.models import VAE
 from vaelens.models.likelihoods import find_likelihood
@@ -21,7 +22,6 @@ from vaelens.statistics import BootstrapMean, Information, posterior_information
 
 _POINTS = 2048  # of which densities are computed
 _DENSITIES = 2**31  # that are computed at most: fewer points where images, latents and positions are many
-_LEAST = 1e-6  # the probability that a decoded pixel of 0 or 1 leaves to the other
 
 
 def information(codes: Codes, seed: int) -> Information | None:
@@ -50,8 +50,9 @@ class Likelihood:
         """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
         if self.name != "bernoulli":
             return 0.5 * (decoded - images).square().flatten(1).sum(dim=1)
-        logits = torch.logit(decoded.double().clamp(_LEAST, 1 - _LEAST))
-        return find_likelihood(self.name).negative_log_likelihood(logits, images.double())
+        least = torch.finfo(decoded.dtype).eps  # the probability that a decoded pixel of 0 or 1 leaves to the other
+        logits = torch.logit(to_float64(decoded).clamp(least, 1 - least))
+        return find_likelihood(self.name).negative_log_likelihood(logits, to_float64(images))
 
 
 def likelihood_of(lens: Lens) -> Likelihood:

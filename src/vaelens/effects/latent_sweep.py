@@ -148,7 +148,8 @@ def latent_sweep(
         within = removal = None
         if plan.over == "latent":
             within = support(codes, plan, used, seed)
-            chosen = used.sort().values[:: len(used) // _removal_count(len(used), lens)]
+            stride = -(-len(used) // _removal_count(len(used), lens))
+            chosen = used.sort().values[::stride]
             removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed, report.advance)
     if stopping is not None:
         stopping.warn(f"CES of {plan.over} " + "{}")

@@ -39,7 +39,7 @@ class Median:
     @property
     def median(self) -> Array:
         """The median, (*shape), NaN before the first image."""
-        return np.median(self._values(), axis=0) if self.count else np.full(self._shape, np.nan)
+        return np.asarray(np.median(self._values(), axis=0)) if self.count else np.full(self._shape, np.nan)
 
     def interval(self) -> Interval:
         """The ends of the 95 % interval, each (*shape), NaN of fewer than 6 images."""
@@ -47,7 +47,7 @@ class Median:
         if rank < 1:
             return np.full(self._shape, np.nan), np.full(self._shape, np.nan)
         ordered = np.sort(self._values(), axis=0)
-        return ordered[rank - 1], ordered[-rank]
+        return np.asarray(ordered[rank - 1]), np.asarray(ordered[-rank])
 
     def _values(self) -> Array:
         return np.concatenate([block.cpu().numpy() for block in self._blocks])

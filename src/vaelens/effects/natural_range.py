@@ -5,9 +5,8 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import run_cached
-from vaelens.lens import Lens, Region
+from vaelens.lens import CachedRun, Lens, Region, in_chunks
 
 
 class NaturalRange:
@@ -24,8 +23,11 @@ class NaturalRange:
     def __init__(self, lens: Lens, images: Tensor, sites: Collection[str]):
         self._low: dict[str, Tensor] = {}
         self._high: dict[str, Tensor] = {}
-        for rows in chunks(len(images), lens.engine.rows_for(sites)):
-            run = run_cached(lens, images[rows], rows.start, sites)
+
+        def run_of(rows: slice) -> CachedRun:
+            return run_cached(lens, images[rows], rows.start, sites)
+
+        for _, run in in_chunks(len(images), lens.engine.rows_for(sites), run_of):
             for site in sites:
                 by_unit = run.activation(site).transpose(0, 1).flatten(1)
                 low, high = by_unit.amin(dim=1), by_unit.amax(dim=1)

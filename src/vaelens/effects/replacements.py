@@ -41,7 +41,9 @@ class Replacements:
         by_unit = [self.changed(rows, unit, k) for unit in range(self.units)]
         if self.over == "latent":
             return torch.stack([codes[:, unit] for unit, codes in enumerate(by_unit)], dim=1)
-        together = torch.stack([codes.flatten(2)[:, :, unit] for unit, codes in enumerate(by_unit)], dim=2)
+        together = torch.stack(
+            [codes.reshape(*codes.shape[:2], -1)[:, :, unit] for unit, codes in enumerate(by_unit)], dim=2
+        )
         return together.reshape(by_unit[0].shape)
 
 

@@ -115,7 +115,7 @@ def _add_responses(
         moves = slice(None)
     else:  # the decoder sees other codes in a few rows only
         before, after = (lens.engine.quantise(values).indices for values in (codes, changed))
-        moves = (before != after).flatten(1).any(dim=1).nonzero()[:, 0]
+        moves = (before != after).reshape(len(before), -1).any(dim=1).nonzero()[:, 0]
         sites = sites if len(moves) else []
     if sites:
         moved = lens.engine.decoder_activations(changed[moves], sites, first_row)
