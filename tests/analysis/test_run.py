@@ -55,7 +55,7 @@ def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors)
         "whole_latent_patch_equals_source": True,
     }
     assert analysis.effects["mediation"].treatment.values.tolist() == ["level", "nothing"]
-    assert analysis.effects["modes"].mode.values.tolist() == ["range", "shift", "posterior", "prior"]
+    assert analysis.effects["modes"].mode.values.tolist() == ["range", "shift", "posterior", "prior", "conditional"]
 
 
 def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
@@ -110,7 +110,7 @@ def test_wrong_arguments_are_refused(lens, with_factors):
 def test_a_decoder_of_one_layer_has_no_circuits_to_compare_and_that_is_said(with_factors):
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
     decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
-    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder, example=torch.zeros(1, 1, 8, 8))
     scores = vl.analyse(lens, with_factors, n=8, progress=False).scores
     assert np.isnan(scores.value["circuit_modularity"])
     assert (
@@ -161,7 +161,7 @@ def test_reconstructions_that_are_all_alike_are_said_to_be(with_factors):
     decoder = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Unflatten(1, (1, 8, 8)))
     with torch.no_grad():
         decoder[0].weight.zero_()
-    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder, example=torch.zeros(1, 1, 8, 8))
     analysis = vl.analyse(lens, with_factors, n=8, progress=False, skip="importance")
     assert analysis.scores.made["ces_relative"] == "not computed: all reconstructions are alike"
     assert any(sentence.startswith("All reconstructions are alike") for sentence in sentences(analysis))
@@ -170,7 +170,7 @@ def test_reconstructions_that_are_all_alike_are_said_to_be(with_factors):
 def test_one_latent_is_compared_with_nothing(with_factors, tmp_path):
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 1))
     decoder = torch.nn.Sequential(torch.nn.Linear(1, 64), torch.nn.Unflatten(1, (1, 8, 8)))
-    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder)
+    lens = vl.Lens(torch.nn.Sequential(encoder, decoder), encoder, decoder, example=torch.zeros(1, 1, 8, 8))
     analysis = vl.analyse(lens, with_factors, n=16, progress=False)
     found = sentences(analysis)
     assert any("there is no other to compare it with" in sentence for sentence in found)

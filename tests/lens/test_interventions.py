@@ -265,3 +265,11 @@ def test_interventions_are_frozen():
     edit = vl.Set("latent", 0, 1.0)
     with pytest.raises(AttributeError, match="cannot assign"):
         edit.value = 2.0
+
+
+def test_ablations_side_by_side_at_one_site_keep_to_their_methods(small):
+    zero, mean = vl.Ablate("encoder.1", 0, "zero"), vl.Ablate("encoder.1", 1, "mean")
+    own = small.lens.run(small.x, capture="encoder.1").activations["encoder.1"]
+    both = small.lens.run(small.x, [zero, mean], capture="encoder.1").activations["encoder.1"]
+    assert (both[:, 0] == 0).all()
+    torch.testing.assert_close(both[:, 1], own[:, 1].mean(dim=0, keepdim=True).expand_as(both[:, 1]))

@@ -30,7 +30,8 @@ def test_metrics_are_the_columns_of_the_effects(linear, mode, over):
 
 def test_specificity_of_a_linear_vae_is_one_over_the_entropy_of_its_column(linear):
     model = linear()
-    for over, w in (("pixels", model.w), ("latents", model.a @ model.w)):
+    spread = np.asarray(model.z).std(axis=0)[:, None]  # of an encoder without variance the codes' own
+    for over, w in (("pixels", model.w), ("latents", model.a @ model.w / spread)):
         p = np.abs(w) / np.abs(w).sum(axis=0)
         expected = 1 / (-(p * np.log(p)).sum(axis=0) + 1e-8)
         np.testing.assert_allclose(vl.intervention_specificity(model.lens, model.x, over=over), expected, rtol=1e-5)

@@ -22,6 +22,7 @@ from vaelens.effects import decoder_responses, input_effects, latent_effects, me
 from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.lens import LATENT
 from vaelens.metrics.latent_means import latent_means
+from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
 
 PARTS = {  # what each of them measures, in the order of an analysis
@@ -127,7 +128,9 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         Part(
             "responses",
             take.responses,
-            lambda share, moved: decoder_responses(lens, x[: share.images], seed=seed, progress=moved),
+            lambda share, moved: with_unit_spread(
+                lens, x[: share.images], decoder_responses(lens, x[: share.images], seed=seed, progress=moved)
+            ),
         ),
     ]
     missing = {}

@@ -196,7 +196,7 @@ def circuit_modularity(effects: Effects) -> Score | None:
     if "responses" not in effects.parts:
         return None
     responses = effects.parts["responses"]
-    modularity, compared = response_modularity(responses)
+    modularity, compared = response_modularity(responses, form="normalised")
     if responses.sizes["unit"] == 0:
         how = "not computed: the decoder has no unit between the latent and its output"
     elif np.isnan(modularity):
@@ -204,8 +204,8 @@ def circuit_modularity(effects: Effects) -> Score | None:
         how = f"not computed: it compares latents, and {driving} units"
     else:
         how = f"{compared} active latents, {effects.images('responses')}; chance: units shuffled within each site"
-    interval = modularity_interval(responses, effects.seed)
-    return Score(modularity, how, *interval, chance_modularity(responses, effects.seed))
+    interval = modularity_interval(responses, effects.seed, form="normalised")
+    return Score(modularity, how, *interval, chance_modularity(responses, effects.seed, form="normalised"))
 
 
 @_scorer

@@ -171,7 +171,7 @@ class Ablate(Intervention):
             )
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
-        if base is None:
+        if base is None or self.method == "zero":  # of which the base may be there for another ablation's sake
             return None
         values = self.region(site).take(base)
         if self.method == "mean":

@@ -17,7 +17,8 @@ def test_neither_library_is_imported_for_models_of_ones_own():
         "import sys, torch, vaelens as vl\n"
         "vl.Lens(vl.build_model('vae', (1, 16, 16), 2)).describe()\n"
         "module = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Linear(2, 4))\n"
-        "vl.Lens(module, lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 2, 2)).describe()\n"
+        "encode, decode = lambda x: module[0](x.flatten(1)), lambda z: module[1](z).view(-1, 1, 2, 2)\n"
+        "vl.Lens(module, encode, decode, example=torch.rand(1, 1, 2, 2)).describe()\n"
         "try: vl.Lens(module)\n"
         "except vl.VaelensError: pass\n"
         "sys.exit(bool({'diffusers', 'pythae'} & set(sys.modules)))"
@@ -67,7 +68,8 @@ def test_parts_that_are_named_run_inside_a_parallel_module_too():
 
 def test_named_parts_come_before_those_of_a_known_model(build_by_hooks):
     one = build_by_hooks("autoencoder-kl")
-    lens = vl.Lens(one.model, lambda x: one.model.encoder(x), lambda z: one.model.decoder(z[:, :2]), execution="hooks")
+    encode, decode = lambda x: one.model.encoder(x), lambda z: one.model.decoder(z[:, :2])
+    lens = vl.Lens(one.model, encode, decode, example=one.x, execution="hooks")
     assert lens.encode(one.x).shape == (2, 4, 8, 8)
 
 

@@ -56,7 +56,7 @@ def test_the_sites_and_the_posterior_of_the_default_networks():
         "encoder.0": (512,),
         "latent": (3,),
         "decoder.0": (512,),
-        "decoder.1": (64,),
+        "decoder.1": (1, 8, 8),
     }
     mean, logvar = lens.posterior(x)
     with torch.no_grad():
@@ -83,7 +83,7 @@ def test_the_benchmark_networks_of_mnist():
     lens = vl.Lens(model)
     assert [site.shape for site in lens.sites.values()] == [
         *((128, 14, 14), (256, 7, 7), (512, 3, 3), (1024, 1, 1), (3,)),
-        *((16384,), (512, 7, 7), (256, 14, 14), (1, 28, 28)),
+        *((1024, 4, 4), (512, 7, 7), (256, 14, 14), (1, 28, 28)),
     ]
     actual = lens.reconstruct(x)
     assert all(module.training for module in model.modules())
@@ -110,7 +110,7 @@ def test_the_codebook_is_read_live(ema):
 def test_a_flow_is_part_of_the_decoder():
     model, x = pythae_model("VAE_IAF", n_made_blocks=1, n_hidden_in_made=1, hidden_size=5), images(2, 1, 8, 8)
     lens = vl.Lens(model)
-    assert [lens.sites[f"decoder.{k}"].shape for k in range(4)] == [(5,), (6,), (512,), (64,)]
+    assert [lens.sites[f"decoder.{k}"].shape for k in range(4)] == [(5,), (6,), (512,), (1, 8, 8)]
     assert torch.equal(lens.encode(x), model.encoder(x).embedding)
 
 
