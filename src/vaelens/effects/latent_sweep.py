@@ -23,7 +23,7 @@ from vaelens.effects.sweep import Sweep, SweepPlan, sweep
 from vaelens.lens import Lens
 from vaelens.statistics import BootstrapMean
 
-_RECODED, _RECODED_SHARE = 16, 16  # images that are encoded again: so many, and of the others one in so many
+_RECODED, _RECODED_SHARE = 8, 16  # images that are encoded again: so many, and of the others one in so many
 _REMOVAL_ALL = 64  # of more images removal is measured on every second one
 
 
