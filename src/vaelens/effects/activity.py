@@ -49,6 +49,27 @@ class Activity:
         return not variance.size or bool(1 / 9 <= variance.mean() <= 9)
 
 
+class RunningActivity:
+    """Which latents are active over images of which a chunk comes at a time."""
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._nats: Tensor | None = None  # summed over images, (d,); None where the encoder gives no variance
+
+    def add(self, mean: Tensor, logvar: Tensor | None, times: int = 1) -> None:
+        """Take in the posteriors of images that count so many times, on their device."""
+        self._images += times * len(mean)
+        if logvar is not None:
+            nats = times * divergence(mean, logvar).sum(dim=0)
+            self._nats = nats if self._nats is None else self._nats + nats
+
+    def active(self, scale: Array) -> Array:
+        """Which latents are, as `Activity.active` says it, by their codes' spread where there is no variance, (d,)."""
+        if self._nats is None:
+            return spread_out(scale)
+        return self._nats.cpu().numpy() / self._images > ACTIVE_NATS
+
+
 def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
     """Measure each latent's activity from the posteriors of some images.
 
@@ -60,7 +81,7 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
     latents = range(mean.shape[1])
     scale = torch.stack([_scale(to_float64(mean[:, latent])) for latent in latents]).cpu().numpy()
     if logvar is None:
-        return Activity(scale, None, _spread_out(scale))
+        return Activity(scale, None, spread_out(scale))
     kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
     variance = torch.stack([to_float64(logvar[:, latent]).exp().mean() for latent in latents]).cpu().numpy()
     return Activity(scale, kl, kl > ACTIVE_NATS, np.sqrt(variance))
@@ -69,9 +90,14 @@ def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
     """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
     for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
-        means, logvars = to_float64(means), to_float64(logvars)
-        divergence = 0.5 * (means.square() + logvars.exp() - logvars - 1)
-        yield divergence.reshape(*divergence.shape[:2], -1).sum(dim=2).cpu().numpy()
+        yield divergence(means, logvars).cpu().numpy()
+
+
+def divergence(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, float64 (n, d)."""
+    mean, logvar = to_float64(mean), to_float64(logvar)
+    nats = 0.5 * (mean.square() + logvar.exp() - logvar - 1)
+    return nats.reshape(*nats.shape[:2], -1).sum(dim=2)
 
 
 def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Interval:
@@ -84,10 +110,10 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
     """
     latents = (mean.shape[1],)
     if logvar is not None:
-        divergence = BootstrapMean(latents, RESAMPLES, seed)
+        kl = BootstrapMean(latents, RESAMPLES, seed)
         for block in divergences(mean, logvar):
-            divergence.update(block)
-        active = divergence.replicates > ACTIVE_NATS  # (resamples, d)
+            kl.update(block)
+        active = kl.replicates > ACTIVE_NATS  # (resamples, d)
     else:
         first, second = (BootstrapMean(latents, RESAMPLES, seed) for _ in range(2))
         origin = to_float64(mean[:1].reshape(1, latents[0], -1)[:, :, :1])  # one for all positions
@@ -96,12 +122,12 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
             first.update(values.mean(dim=2))
             second.update(values.square().mean(dim=2))
         variance = np.maximum(second.replicates - first.replicates**2, 0)
-        active = _spread_out(np.sqrt(variance))
+        active = spread_out(np.sqrt(variance))
     low, high = percentile_interval(active.sum(axis=1), images=len(mean))
     return np.asarray(np.floor(low)), np.asarray(np.ceil(high))
 
 
-def _spread_out(scale: Array) -> Array:
+def spread_out(scale: Array) -> Array:
     """Which latents' spread, along the last axis, exceeds a thousandth of the largest."""
     return np.asarray(scale > _ACTIVE_SPREAD * scale.max(axis=-1, keepdims=True))
 

@@ -11,11 +11,12 @@ import xarray as xr
 from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.chunks import chunks
+from vaelens.effects.controls import controls
+from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
 from vaelens.effects.options import checked_options
 from vaelens.effects.precision import with_precision
-from vaelens.effects.record import Array
 from vaelens.effects.schemas import FACTOR_EFFECTS
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
@@ -103,19 +104,18 @@ def factor_effects(
         ds.factors.index(name)  # an unknown one is refused before any pair is drawn
     lens.check_images(ds.images_at([0]))
     options = checked_options(lens, seed, progress, tolerance, reader)
-    matches: list[Array] = []  # of each factor, which pairs agree on all others exactly
+    draws = [ds.pair_draw(name, pairs, options.seed) for name in names]
 
     def pairs_of(wanted: Collection[int]) -> Iterator[ChangedImages]:
-        for change, name in enumerate(names):
-            drawn_pairs = ds.pair_draw(name, pairs, options.seed)
-            matches.append(drawn_pairs.matched)
-            for rows in chunks(len(drawn_pairs), lens.engine.rows):
+        for change, draw in enumerate(draws):
+            for rows in chunks(len(draw), lens.engine.rows):
                 if change not in wanted:
                     break
-                block = drawn_pairs[rows]
+                block = draw[rows]
                 yield ChangedImages(rows.start, block.x, {change: block.x2})
 
-    changes = InputChanges("factor", names, pairs, pairs_of)
+    levels = FactorLevels(lens, draws, controls(ds, draws, options.seed), options.seed)
+    changes = InputChanges("factor", names, pairs, pairs_of, levels)
     swept = input_sweep(lens, ds, changes, options)
-    matched = [int(match[:used].sum()) for match, used in zip(matches, swept.used, strict=True)]
+    matched = [int(draw.matched[:used].sum()) for draw, used in zip(draws, swept.used, strict=True)]
     return input_record(lens, FACTOR_EFFECTS, changes, swept, options, {}, matched=(("factor",), matched))

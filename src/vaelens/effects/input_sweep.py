@@ -12,6 +12,7 @@ from torch import Tensor
 from vaelens.data import FactorDataset
 from vaelens.effects.change_sums import ChangeSums
 from vaelens.effects.chunks import chunks
+from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.options import SweepOptions
 from vaelens.effects.outcomes import numbers
 from vaelens.effects.record import Array, Variables, record, unit_coords
@@ -45,12 +46,14 @@ class InputChanges:
         names: of the changes.
         pairs: how many there are of each.
         images: the pairs of the changes that are still wanted, whose numbers it is given.
+        levels: what stands beside the effects, of factors.
     """
 
     axis: str
     names: Sequence[str]
     pairs: int
     images: Callable[[Collection[int]], Iterator[ChangedImages]]
+    levels: FactorLevels | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,10 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
         pixels = math.prod(ds.image_shape)
         stopping = GroupStopping(pairs, dict.fromkeys(names, 1), pixels, options.tolerance, options.seed)
     rows_at_once = lens.engine.rows if stopping is None else min(lens.engine.rows, stopping.rows)
-    with options.reporting(pairs * len(names), "input effects") as report:
+    levels = changes.levels
+    total = pairs * len(names) + (0 if levels is None else levels.pairs)
+    used = np.full(len(names), pairs)
+    with options.reporting(total, "input effects") as report:
         for block in changes.images(wanted):
             for rows in chunks(len(block.images), rows_at_once):
                 active = [change for change in block.changed if change in wanted]
@@ -102,22 +108,29 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
                 before = sums.before(block.images[rows], first_row, times=len(active))
                 for change in active:
                     sizes = sums.add(change, before, block.changed[change][rows], first_row)
-                    report.advance(len(sizes))
+                    if levels is not None:
+                        levels.observe(change, first_row, before, sizes)
+                    report.advance(len(sizes.output))
                     if stopping is not None:
-                        stopping.update(names[change], numbers(sizes[:, None]))
+                        stopping.update(names[change], numbers(sizes.output[:, None]))
                     enough = stopping is not None and not stopping.going([names[change]])
                     if enough or sums.pairs(change) == pairs:
                         wanted.discard(change)
                         report.advance(pairs - sums.pairs(change))
                         sums.close(change)
+        used = used if stopping is None else stopping.used
+        if levels is not None:
+            levels.finish(used, report.advance)
     variables, attributes = sums.variables(changes.axis), {"pairs": pairs, "dataset": ds.name, **options.attributes()}
+    if levels is not None:
+        variables |= levels.variables(sums.latent_scale)
     if stopping is None:
-        return InputSweep(variables, np.full(len(names), pairs), attributes)
+        return InputSweep(variables, used, attributes)
     low, high = stopping.interval
     variables |= {"output_effect_low": ((changes.axis,), low), "output_effect_high": ((changes.axis,), high)}
-    variables["pairs_used"] = (changes.axis,), stopping.used
+    variables["pairs_used"] = (changes.axis,), used
     stopping.warn("output effect of {group}", "pairs")
-    return InputSweep(variables, stopping.used, {**attributes, **stopping.attributes("output_effect", "pairs")})
+    return InputSweep(variables, used, {**attributes, **stopping.attributes("output_effect", "pairs")})
 
 
 def input_record(

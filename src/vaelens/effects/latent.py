@@ -97,6 +97,9 @@ def latent_effects(
           `specificity_normalised` (latent), the mean of each of these scores over all latents, such as `ces_mean`, and
           over the active ones, such as `ces_active_mean`; `specificity_per_image`, `specificity_baseline` (latent, the
           same for each).
+        - `ces_best`, `ces_posterior_best`, `specificity_normalised_best` (latent), the active latents that may have the
+          largest of these scores, at 95 % for all of them at once: none of the set is excluded by the paired
+          differences of its resamples (`vaelens.statistics.best_set`). Of one image nothing can be excluded.
         - `support` (latent, value), the share of intervened codes whose distance to the nearest code mu(x) of an image,
           in standard deviations of the code, is within the 95th percentile of the distances between such codes and
           their nearest; `cycle_error` (latent, value), |re-encoded z_i − value set| in standard deviations of the

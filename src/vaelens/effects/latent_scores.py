@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vaelens.effects.best import best
 from vaelens.effects.record import Array, Interval, Variables, with_interval
 from vaelens.effects.replacements import Replacements
 from vaelens.effects.sweep import Sweep, mean_over_values
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
+# The scores by which latents, or positions, are ranked.
+BEST_OF = {"latent": ("ces", "ces_posterior", "specificity_normalised"), "position": ("ces",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,9 @@ def score_variables(
     variables = with_interval("effect", (unit, "value"), *stacked(swept.effect))
     for score in scores:
         variables |= _with_means(score, unit, active, images)
+        if score.name in BEST_OF[unit]:
+            marked = best(score.values, score.replicates, images, active)
+            variables[f"{score.name}_best"] = (unit,), marked
     per_image, per_image_ends = _over_changed(swept.per_image)
     variables |= with_interval("specificity_per_image", (unit,), per_image, per_image_ends)
     baseline, (low, high) = _over_changed([at_once])

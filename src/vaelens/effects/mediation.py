@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed
+from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FACTORS, ReadsFactors
 from vaelens.effects.mediators import Mediators, mediators
 from vaelens.effects.options import checked_options
@@ -72,9 +73,11 @@ def mediation_effects(
         A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
         and `column` of the first corner for single positions and boxes): `direct`, `indirect`, `interaction`, fractions
         of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome, each with `_low` and `_high`, a 95 % interval over
-        images. Fractions are NaN where the treatment has no effect. Where every unit of the site is a mediator by
-        itself, `indirect_chance` is the baseline: that of a typical one of them. The attributes say how well a reader
-        predicts each factor. `effects.schemas` has the table of all variables.
+        images. `indirect_best` marks the mediators that may have the largest indirect fraction, at 95 % for all of them
+        at once, by the paired differences of their resamples. Fractions are NaN where the treatment has no effect, and
+        no mediator is then marked. Where every unit of the site is a mediator by itself, `indirect_chance` is the
+        baseline: that of a typical one of them. The attributes say how well a reader predicts each factor.
+        `effects.schemas` has the table of all variables.
 
     Raises:
         VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment, factors
@@ -158,13 +161,16 @@ class _Sums:
         """The variables of the result."""
         with np.errstate(invalid="ignore", divide="ignore"):  # a treatment without effect has no fractions: NaN
             direct, indirect = self.direct.mean / self.total.mean, self.indirect_fraction
-            rest = 1 - (self.direct.replicates + self.indirect.replicates) / self.total.replicates[:, None]
+            total, indirects = self.total.replicates[:, None], self.indirect.replicates
+            rest = 1 - (self.direct.replicates + indirects) / total
+            indirects = indirects / total
         unit = ("unit",)
         return {
             **with_interval("direct", unit, direct, ratio_interval(self.direct, self.total)),
             **with_interval("indirect", unit, indirect, ratio_interval(self.indirect, self.total)),
             **with_interval("interaction", unit, 1 - direct - indirect, percentile_interval(rest, images=images)),
             **with_interval("total_norm", (), self.norm.mean, self.norm.interval()),
+            "indirect_best": (unit, best(indirect, indirects, images)),
         }
 
 

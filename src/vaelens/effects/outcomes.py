@@ -40,11 +40,6 @@ def run_cached(
     return run
 
 
-def posterior_logvar(lens: Lens, run: CachedRun) -> Tensor | None:
-    """The log-variances of the posteriors of a run's images, if the encoder returns any, (c, d, *positions)."""
-    return lens.engine.posterior(run.images)[1]
-
-
 def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], outcomes: Collection[str] = OUTCOMES) -> str:
     """Refuse an unknown outcome, and the code as the outcome of what comes after it.
 

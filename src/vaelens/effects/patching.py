@@ -81,7 +81,9 @@ def patching_effects(
         unit is given that lie outside those that its channels take on the base images, in [0, 1], and, with a reader,
         `factor_effect` (unit, factor), the mean total-variation distance, in [0, 1], between what is predicted from the
         patched image and from the base image (see `latent_effects`). Each has `_low` and `_high`, a 95 % interval over
-        images. `recovered` is NaN where source and base have the same outcome. Beside them as their baseline
+        images. `recovered` is NaN where source and base have the same outcome. `recovered_best` marks the units that
+        may recover most of those of their site, at 95 % for all of the site at once, by the paired differences of their
+        resamples; fractions of different sites are not compared. Beside them as their baseline
         `effect_chance` and `recovered_chance`: those of a typical unit of the same site, the mean over its units.
         `effects.schemas` has the table of all variables.
 

@@ -12,6 +12,12 @@ _POSTERIOR_SD = "standard deviations of the posterior"
 _READER, _STOPPED, _VARIANCE = "a reader is given", "a tolerance is given", "the encoder returns a variance"
 
 
+def _best_of(score: str, dims: tuple[str, ...], which: str, when: str = "") -> Variable:
+    """Which units may have the largest of a score."""
+    meaning = f"whether, of {which}, this one may have the largest {score}, at 95 % for all at once"
+    return Variable(f"{score}_best", dims, _NUMBER, SHARE, meaning, False, when)
+
+
 def _of_changes(axis: str) -> tuple[Variable, ...]:
     """What changes of the input, by factor or by manipulation, do."""
     return (
@@ -35,6 +41,9 @@ def _of_changes(axis: str) -> tuple[Variable, ...]:
             _VARIANCE,
         ),
         Variable("latent_effect_chance", (axis, "latent"), _SD, POSITIVE, "the same of a typical latent", False),
+        Variable("active", ("latent",), _NUMBER, SHARE, "whether the latent's code varies over the pairs", False),
+        _best_of("latent_effect", (axis, "latent"), "the active latents"),
+        _best_of("latent_shift", (axis, "latent"), "the active latents", _VARIANCE),
         Variable("unit_effect", (axis, "unit"), _SD, POSITIVE, "mean change of a unit's activation, over its spread"),
         Variable("unit_effect_chance", (axis, "unit"), _SD, POSITIVE, "the same of a typical unit of its site", False),
         Variable("output_effect", (axis,), _L2, POSITIVE, "mean change of the reconstruction"),
@@ -80,6 +89,7 @@ def _of_interventions(unit: str) -> tuple[Variable, ...]:
         ),
         Variable("specificity_baseline", (unit,), _NUMBER, SHARE, f"the same with all {unit}s replaced at once"),
         Variable("active", (unit,), _NUMBER, SHARE, f"whether the {unit}'s code varies", False),
+        _best_of("ces", (unit,), f"the active {unit}s"),
         Variable(
             "effect_map",
             (unit, "channel", "height", "width"),
@@ -100,13 +110,40 @@ def _of_interventions(unit: str) -> tuple[Variable, ...]:
     )
 
 
+_NO_VARIANCE, _NO_GRID = "the encoder returns no variance", "the data is no full grid of factors"
+_ADJUSTED = "the same less that of pairs that share the label, at equal distance in the other labels"
+_RANDOM = "the same between two random images"
 FACTOR_EFFECTS = Schema(
     *_of_changes("factor"),
+    Variable("output_effect_random", (), _L2, POSITIVE, f"output effect: {_RANDOM}"),
+    Variable("latent_shift_random", ("latent",), _POSTERIOR_SD, POSITIVE, f"latent shift: {_RANDOM}", True, _VARIANCE),
+    Variable("latent_effect_random", ("latent",), _SD, POSITIVE, f"latent effect: {_RANDOM}", True, _NO_VARIANCE),
+    Variable("output_effect_adjusted", ("factor",), _L2, ANY, f"output effect: {_ADJUSTED}", True, _NO_GRID),
+    Variable(
+        "latent_shift_adjusted",
+        ("factor", "latent"),
+        _POSTERIOR_SD,
+        ANY,
+        f"latent shift: {_ADJUSTED}",
+        True,
+        f"{_VARIANCE}, and {_NO_GRID}",
+    ),
+    Variable(
+        "latent_effect_adjusted",
+        ("factor", "latent"),
+        _SD,
+        ANY,
+        f"latent effect: {_ADJUSTED}",
+        True,
+        f"{_NO_VARIANCE}, and {_NO_GRID}",
+    ),
     Variable("matched", ("factor",), "pairs", POSITIVE, "pairs that agree on all other factors exactly", False),
 )
 MANIPULATION_EFFECTS = Schema(*_of_changes("manipulation"))
 LATENT_EFFECTS = Schema(
     *_of_interventions("latent"),
+    _best_of("ces_posterior", ("latent",), "the active latents"),
+    _best_of("specificity_normalised", ("latent",), "the active latents"),
     Variable("scale", ("latent",), "code", POSITIVE, "standard deviation of the code over images", False),
     Variable("active_count", (), "latents", POSITIVE, "how many latents are active"),
     Variable("kl", ("latent",), _NATS, POSITIVE, "mean divergence of the posterior from the prior", True, _VARIANCE),
@@ -158,6 +195,7 @@ PATCHING_EFFECTS = Schema(
         True,
         "source images are given",
     ),
+    _best_of("recovered", ("unit",), "the units of the site", "source images are given"),
     Variable(
         "recovered_chance", ("unit",), _NUMBER, ANY, "the same of a typical unit of its site", False, "source images"
     ),
@@ -178,6 +216,7 @@ PATCHING_EFFECTS = Schema(
 MEDIATION_EFFECTS = Schema(
     Variable("direct", ("unit",), _NUMBER, ANY, "natural direct effect as a fraction of the total"),
     Variable("indirect", ("unit",), _NUMBER, ANY, "natural indirect effect as a fraction of the total"),
+    _best_of("indirect", ("unit",), "all mediators"),
     Variable("interaction", ("unit",), _NUMBER, ANY, "what is neither direct nor indirect, as a fraction of the total"),
     Variable("total_norm", (), "L2 of the outcome", POSITIVE, "mean size of the treatment's total effect"),
     Variable(

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FactorPredictions
 from vaelens.effects.natural_range import NaturalRange
 from vaelens.effects.options import SweepOptions
@@ -43,6 +44,15 @@ class _SiteSums:
         """The fraction that each unit recovers, and its interval."""
         with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
             return self.shared.mean / self.whole.mean, ratio_interval(self.shared, self.whole)
+
+    def best(self) -> Array:
+        """Which units may recover the largest fraction of their site's."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            recovered, resampled = (
+                self.shared.mean / self.whole.mean,
+                self.shared.replicates / self.whole.replicates[:, None],
+            )
+        return best(recovered, resampled, self.shared.count)
 
 
 class UnitScores:
@@ -147,6 +157,7 @@ class UnitScores:
         estimates = {"effect": _joined([(sums.effect.mean, sums.effect.interval()) for sums in sites])}
         if self._has_sources:
             estimates["recovered"] = _joined([sums.recovered() for sums in sites])
+            variables["recovered_best"] = ("unit",), np.concatenate([sums.best() for sums in sites])
         for name, (mean, interval) in estimates.items():
             variables |= with_interval(name, ("unit",), mean, interval)
             variables[f"{name}_chance"] = ("unit",), typical_unit(mean, counts)

@@ -15,7 +15,7 @@ from vaelens.lens.cached_part import CachedPart, clamp, first_result
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
 from vaelens.lens.memory import halving
 from vaelens.lens.model_part import RESULT, ModelPart
-from vaelens.lens.model_parts import ModelParts
+from vaelens.lens.model_parts import ModelParts, posterior_in
 from vaelens.lens.quantisation import rows_that_differ
 from vaelens.lens.regions import Region
 from vaelens.lens.settings import SweepSettings
@@ -86,6 +86,12 @@ class CachedRun:
     def image(self) -> Tensor:
         """What came out, (c, C, H, W)."""
         return first_result(self._decoder.result).to(self.images)
+
+    @cached_property
+    def logvar(self) -> Tensor | None:
+        """The posteriors' log-variances, like the code; None where the encoder returns none."""
+        logvar = posterior_in(self._encoder.result, len(self.images))[1]
+        return None if logvar is None else logvar.to(self.images)
 
     def activation(self, site: str) -> Tensor:
         """The activation at a site that was captured, (c, units, *positions)."""

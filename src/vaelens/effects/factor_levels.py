@@ -1,0 +1,97 @@
+"""What stands beside the effects of factors: those of random pairs, and, without a grid, effects less controls'.
+
+Random pairs cost no run; controls cost two runs for each pair.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from vaelens.data.pair_draw import PairDraw
+from vaelens.effects.adjustment import Adjustment
+from vaelens.effects.chunks import chunks
+from vaelens.effects.controls import Controls
+from vaelens.effects.outcomes import run_cached
+from vaelens.effects.pair_sizes import PairSizes, Reconstructed
+from vaelens.effects.random_pairs import RandomPairs
+from vaelens.effects.record import Array, Interval, Variables, with_interval
+from vaelens.lens import CachedRun, Lens
+from vaelens.progress import Advance
+
+
+class FactorLevels:
+    """The levels beside the effects of some factors.
+
+    Args:
+        lens: the lens.
+        draws: the pairs of each factor.
+        controls: of each factor, None where it has none; empty on a grid.
+        seed: of the bootstrap resamples.
+    """
+
+    def __init__(self, lens: Lens, draws: Sequence[PairDraw], controls: Sequence[Controls | None], seed: int):
+        self._lens, self._draws, self._controls = lens, draws, controls
+        self._random = RandomPairs(lens.latents, seed)
+        self._adjusted = [None if each is None else Adjustment(each, lens.latents, seed) for each in controls]
+        self._shifts = True  # latents move in posterior standard deviations
+
+    @property
+    def pairs(self) -> int:
+        """How many control pairs there are to run."""
+        return sum(len(controls.draw) for controls in self._controls if controls is not None)
+
+    def observe(self, change: int, first_row: int, before: CachedRun, sizes: PairSizes) -> None:
+        """Take in pairs of a factor that were run."""
+        draw, rows = self._draws[change], slice(first_row, first_row + len(sizes.output))
+        self._shifts = sizes.shifts is not None
+        if change == 0:  # the first images of every factor's pairs are the same, but where labels are missing
+            self._random.add(Reconstructed.of(before), draw.first[rows])
+        adjustment = self._adjusted[change] if self._adjusted else None
+        if adjustment is not None:
+            adjustment.add_pairs(torch.from_numpy(draw.distance[rows]), sizes)
+
+    def finish(self, used: Array, advance: Advance) -> None:
+        """Run the control pairs of every factor, no more than pairs were used of it."""
+        # On a grid there are none of either.
+        for controls, adjustment, most in zip(self._controls, self._adjusted, used, strict=False):
+            if controls is None or adjustment is None:
+                continue
+            draw, count = controls.draw, min(int(most), len(controls.draw))
+            for rows in chunks(count, self._lens.engine.rows_for(())):
+                block = draw[rows]
+                pair = [run_cached(self._lens, images, rows.start, ()) for images in (block.x, block.x2)]
+                adjustment.add_controls(block.distance, PairSizes.of(*map(Reconstructed.of, pair)))
+                advance(len(block.x))
+            advance(len(draw) - count)
+
+    def variables(self, latent_scale: Array) -> Variables:
+        """The variables of the result.
+
+        Args:
+            latent_scale: what a latent's moves are divided by where there are no posterior standard deviations, (d,).
+        """
+        score = "latent_shift" if self._shifts else "latent_effect"
+        scale = np.concatenate([[1.0], np.ones_like(latent_scale) if self._shifts else latent_scale])
+        sizes = self._random.sizes
+        variables = _output_and_latents(score, "random", (), sizes.mean / scale, _divided(sizes.interval(), scale))
+        if not self._controls:
+            return variables
+        nothing = np.full(len(scale), np.nan)
+        estimates = [(nothing, (nothing, nothing)) if each is None else each.estimate() for each in self._adjusted]
+        values = np.stack([value for value, _ in estimates]) / scale
+        low, high = (np.stack([interval[end] for _, interval in estimates]) for end in range(2))
+        interval = _divided((low, high), scale)
+        return variables | _output_and_latents(score, "adjusted", ("factor",), values, interval)
+
+
+def _divided(interval: Interval, scale: Array) -> Interval:
+    return interval[0] / scale, interval[1] / scale
+
+
+def _output_and_latents(score: str, kind: str, dims: tuple[str, ...], values: Array, interval: Interval) -> Variables:
+    """Numbers of the output and each latent, (…, 1 + d), as two variables."""
+    low, high = interval
+    output = with_interval(f"output_effect_{kind}", dims, values[..., 0], (low[..., 0], high[..., 0]))
+    latents = values[..., 1:], (low[..., 1:], high[..., 1:])
+    return output | with_interval(f"{score}_{kind}", (*dims, "latent"), *latents)

@@ -1,0 +1,44 @@
+"""Pairs of random images: how far apart the reconstructions and codes of two images are that have nothing in common.
+
+Costs no run: images that were run for something else are paired up, two by two in their order.
+"""
+
+import numpy as np
+import torch
+
+from vaelens.effects.pair_sizes import PairSizes, Reconstructed
+from vaelens.effects.record import Array
+from vaelens.statistics import BootstrapMean
+
+
+class RandomPairs:
+    """The mean distance of images 0 and 1, 2 and 3, … of a random sequence, an image and itself left out.
+
+    Args:
+        latents: how many latents there are.
+        seed: of the bootstrap resamples.
+    """
+
+    def __init__(self, latents: int, seed: int):
+        self.sizes = BootstrapMean((1 + latents,), seed=seed)  # the output's and then each latent's
+        self._waiting: tuple[Reconstructed, Array] | None = None  # the last image, where it has no partner yet
+
+    def add(self, images: Reconstructed, numbers: Array) -> None:
+        """Take in the next images of the sequence.
+
+        Args:
+            images: (c, …).
+            numbers: by which the same image is told, (c,) or (c, K).
+        """
+        if self._waiting is not None:
+            images, numbers = self._waiting[0].followed_by(images), np.concatenate([self._waiting[1], numbers])
+        pairs = len(numbers) // 2
+        first, second = torch.arange(pairs) * 2, torch.arange(pairs) * 2 + 1
+        self._waiting = None
+        if len(numbers) % 2:
+            self._waiting = images.take(torch.tensor([len(numbers) - 1])), numbers[-1:]
+        differ = numbers[first] != numbers[second]
+        apart = torch.from_numpy(differ.any(axis=tuple(range(1, differ.ndim))))
+        first, second = first[apart], second[apart]
+        if len(first):
+            self.sizes.update(PairSizes.of(images.take(first), images.take(second)).columns)
