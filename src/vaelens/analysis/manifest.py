@@ -12,7 +12,7 @@ from typing import Any
 from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
 
-FORMAT = 2
+FORMAT = 3
 _FILE = re.compile(r"effects/\w+-[0-9a-f]{12}\.nc")  # no name that leaves the folder
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from vaelens.analysis.choice import Need, Share
 from vaelens.analysis.cost import Clock, Cost, Moved, measure
-from vaelens.analysis.disentanglement import disentanglement, disentanglement_seconds
+from vaelens.analysis.disentanglement import ScoreOptions, disentanglement, disentanglement_seconds
+from vaelens.analysis.latent_sets import LatentSetsOf, with_informative
 from vaelens.analysis.pictures import pictures
 from vaelens.analysis.reading import reading
 from vaelens.analysis.reconstruction import reconstruction
@@ -20,7 +20,8 @@ from vaelens.analysis.shares import shares
 from vaelens.analysis.subject import Subject
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects, patching_effects
 from vaelens.effects.ces_by_mode import ces_by_mode
-from vaelens.lens import LATENT
+from vaelens.effects.record import Array
+from vaelens.lens import LATENT, Lens
 from vaelens.metrics.latent_means import latent_means
 from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
@@ -102,16 +103,27 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         The parts by name in the order of `PARTS`, and the reason for each that is missing.
     """
     lens, ds, x, seed = subject.lens, subject.ds, subject.x, subject.seed
+    latent_sets = LatentSetsOf(lens, x, seed, measured)
     take = shares(len(x), lens.latents, subject.positions)
     parts = [
         Part("reconstruction", len(x), lambda share, moved: reconstruction(lens, x[: share.images], seed, moved)),
         Part(
             "latent",
             take.latent,
-            lambda share, moved: latent_effects(lens, x[: share.images], seed=seed, progress=moved),
+            lambda share, moved: with_informative(latent_effects(lens, x[: share.images], seed=seed, progress=moved)),
         ),
-        Part("modes", take.modes, lambda share, moved: ces_by_mode(lens, x[: share.images], seed, progress=moved)),
-        Part("recoded", take.recoded, lambda share, moved: _recoded(lens, x[: share.images], seed, moved)),
+        Part(
+            "modes",
+            take.modes,
+            lambda share, moved: ces_by_mode(
+                lens, x[: share.images], seed, progress=moved, active=latent_sets().active
+            ),
+        ),
+        Part(
+            "recoded",
+            take.recoded,
+            lambda share, moved: _recoded(lens, x[: share.images], seed, moved, latent_sets().active),
+        ),
         Part(
             "input",
             take.changed,
@@ -128,16 +140,14 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         Part(
             "responses",
             take.responses,
-            lambda share, moved: with_unit_spread(
-                lens, x[: share.images], decoder_responses(lens, x[: share.images], seed=seed, progress=moved)
-            ),
+            lambda share, moved: _responses(lens, x[: share.images], seed, moved, latent_sets().active),
         ),
     ]
     missing = {}
     if subject.reader is None:
         missing["read"] = "no reader was given"
     else:
-        parts.append(Part("read", take.read, partial(_read, subject)))
+        parts.append(Part("read", take.read, partial(_read, subject, latent_sets)))
     if not lens.quantised:
         missing |= dict.fromkeys(("one_position", "swap"), "the latent has no codebook")
     else:
@@ -148,7 +158,9 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
                 Part(
                     "one_position",
                     take.modes,
-                    lambda share, moved: ces_by_mode(lens, x[: share.images], seed, positions="one", progress=moved),
+                    lambda share, moved: ces_by_mode(
+                        lens, x[: share.images], seed, "one", progress=moved, active=latent_sets().active
+                    ),
                 )
             )
         # One code alone, as of a dead codebook, can't be swapped for another in use.
@@ -174,24 +186,30 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
     elif ds.labelled < LEAST:
         missing["importance"] = f"{ds.labelled} images have all their labels, and it needs {LEAST}"
     else:
-        parts.append(_importance(subject, min(take.scored, ds.labelled), take.predicted))
+        parts.append(_importance(subject, min(take.scored, ds.labelled), take.predicted, latent_sets))
     by_name = {part.name: part for part in parts}
     assert by_name.keys() | missing.keys() == PARTS.keys(), "a part is there or there is a reason why not"
     return {name: by_name[name] for name in PARTS if name in by_name}, missing
 
 
-def _recoded(lens: Any, x: Tensor, seed: int, moved: Moved) -> xr.Dataset:
+def _recoded(lens: Lens, x: Tensor, seed: int, moved: Moved, active: Array) -> xr.Dataset:
     """Measures specificity over the re-encoded latents."""
     scores = [
         f"{name}{of}" for name in ("specificity", "specificity_normalised") for of in ("", "_mean", "_active_mean")
     ]
     names = [f"{score}{end}" for score in scores for end in ("", "_low", "_high")]
-    return latent_effects(lens, x, over="latents", seed=seed, progress=moved)[names]
+    return latent_effects(lens, x, over="latents", seed=seed, progress=moved, active=active)[names]
 
 
-def _read(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
-    labels, names = subject.labels.numpy(), subject.ds.factors.names
-    return reading(subject.lens, subject.x, labels, names, subject.reader, share.images, subject.seed, moved)
+def _responses(lens: Lens, x: Tensor, seed: int, moved: Moved, active: Array) -> xr.Dataset:
+    """Measures responses and spread of the decoder's units, with the analysis's active latents."""
+    responses = with_unit_spread(lens, x, decoder_responses(lens, x, seed=seed, progress=moved))
+    return responses.assign(active=responses["active"].copy(data=active))
+
+
+def _read(subject: Subject, latent_sets: LatentSetsOf, share: Share, moved: Moved) -> xr.Dataset:
+    labels, names, active = subject.labels.numpy(), subject.ds.factors.names, latent_sets().active
+    return reading(subject.lens, subject.x, labels, names, subject.reader, share.images, subject.seed, moved, active)
 
 
 def _two_halves(x: Tensor, pairs: int) -> tuple[Tensor, Tensor]:
@@ -272,25 +290,27 @@ def _mediation(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
     return xr.concat(rows, names, combine_attrs="drop_conflicts", join="exact")
 
 
-def _importance(subject: Subject, full: int, predicted: int) -> Part:
-    """Scores the codes against the factors, by DCI the first `predicted` of them."""
+def _importance(subject: Subject, full: int, predicted: int, latent_sets: LatentSetsOf) -> Part:
+    """Scores the codes against the factors, by predictors the first `predicted` of them."""
     lens, ds, seed = subject.lens, subject.ds, subject.seed
     what = "codes chosen" if lens.quantised else "means of the posterior"
-    spatial = "means over positions of the " if len(lens.sites[LATENT].shape) > 1 else ""
+    origin = f"{'means over positions of the ' if len(lens.sites[LATENT].shape) > 1 else ''}{what}"
 
     def codes(n: int) -> tuple[np.ndarray, np.ndarray]:
         images, factors = ds.sample(n, seed=seed + 1, labelled=True)
         return latent_means(lens, images).numpy(), factors.numpy()
 
+    def options() -> ScoreOptions:
+        return ScoreOptions(predicted, latent_sets().informative, seed, subject.dci_estimator)
+
     def run(share: Share, moved: Moved) -> xr.Dataset:
-        origin = f"{share.images} codes, {spatial}{what}"
-        return disentanglement(*codes(share.images), ds.factors.names, predicted, seed, origin, moved)
+        return disentanglement(*codes(share.images), ds.factors.names, options(), origin, moved)
 
     def cost(patience: float, clock: Clock) -> tuple[Cost, ...]:
         few = min(full, _LEAST_CODES)
         begin = clock()
         sample = codes(few)
         encoded = (clock() - begin) / few
-        return (Cost(0.0, encoded + disentanglement_seconds(*sample, full, predicted, seed) / full),)
+        return (Cost(0.0, encoded + disentanglement_seconds(*sample, full, options()) / full),)
 
     return Part("importance", full, run, "codes", cost=cost, fewest=_LEAST_CODES)

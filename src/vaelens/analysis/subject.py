@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from vaelens.analysis.disentanglement import DciEstimator
 from vaelens.data import FactorDataset
 from vaelens.lens import Lens, Patch
 from vaelens.version import __version__
@@ -28,6 +29,7 @@ class Subject:
         labels: their factor values, (n, K), −1 where missing.
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
+        dci_estimator: what DCI's predictors are.
     """
 
     lens: Lens
@@ -36,6 +38,7 @@ class Subject:
     labels: Tensor
     reader: Any
     seed: int
+    dci_estimator: DciEstimator = "random-forest"
 
     @cached_property
     def positions(self) -> int:

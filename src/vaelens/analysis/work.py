@@ -127,5 +127,7 @@ def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], minutes: float 
     """Orders the parts, within a time the longest last, which is then cut to the time that is really left."""
     if minutes is None:
         return list(parts)
-    # Pictures show what the swaps were.
-    return sorted(parts, key=lambda name: (name == "pictures", needs[name].seconds(parts[name].whole)))
+    # Whatever averages over active latents takes them from the latent part; pictures show what the swaps were.
+    return sorted(
+        parts, key=lambda name: (name != "latent", name == "pictures", needs[name].seconds(parts[name].whole))
+    )
