@@ -39,6 +39,7 @@ def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors)
         "latent",
         "modes",
         "recoded",
+        "labels",
         "input",
         "patching",
         "mediation",

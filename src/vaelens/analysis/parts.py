@@ -12,6 +12,8 @@ from torch import Tensor
 from vaelens.analysis.choice import Need, Share
 from vaelens.analysis.cost import Clock, Cost, Moved, measure
 from vaelens.analysis.disentanglement import ScoreOptions, disentanglement, disentanglement_seconds
+from vaelens.analysis.image_pool import codes_at
+from vaelens.analysis.label_table import label_table
 from vaelens.analysis.latent_sets import LatentSetsOf, with_informative
 from vaelens.analysis.pictures import pictures
 from vaelens.analysis.reading import reading
@@ -22,7 +24,6 @@ from vaelens.effects import decoder_responses, input_effects, latent_effects, me
 from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.effects.record import Array
 from vaelens.lens import LATENT, Lens
-from vaelens.metrics.latent_means import latent_means
 from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
 
@@ -31,6 +32,7 @@ PARTS = {  # what each of them measures, in the order of an analysis
     "latent": "what each latent does to the image",
     "modes": "the same by every mode of intervention",
     "recoded": "which latents a change of one latent changes",
+    "labels": "how labels and latents go together",
     "input": "what changes of the image change inside",
     "patching": "what each unit carries from one image to another",
     "mediation": "what passes through each latent",
@@ -182,11 +184,14 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
             )
     parts.append(Part("pictures", 1, lambda _, __: pictures(lens, x, measured.get("swap"), seed), counted=""))
     if not len(ds.factors):
-        missing["importance"] = "the dataset has no factors"
-    elif ds.labelled < LEAST:
-        missing["importance"] = f"{ds.labelled} images have all their labels, and it needs {LEAST}"
+        missing |= dict.fromkeys(("labels", "importance"), "the dataset has no factors")
     else:
-        parts.append(_importance(subject, min(take.scored, ds.labelled), take.predicted, latent_sets))
+        parts.append(_labels(subject, take.associated))
+        labelled = subject.pool.count("all")
+        if labelled < LEAST:
+            missing["importance"] = f"{labelled} images have all their labels, and it needs {LEAST}"
+        else:
+            parts.append(_importance(subject, min(take.scored, labelled), take.predicted, latent_sets))
     by_name = {part.name: part for part in parts}
     assert by_name.keys() | missing.keys() == PARTS.keys(), "a part is there or there is a reason why not"
     return {name: by_name[name] for name in PARTS if name in by_name}, missing
@@ -290,6 +295,18 @@ def _mediation(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
     return xr.concat(rows, names, combine_attrs="drop_conflicts", join="exact")
 
 
+def _labels(subject: Subject, most: int) -> Part:
+    """Compares labels with latents, on images that have at least one label."""
+    lens, ds, seed = subject.lens, subject.ds, subject.seed
+
+    def run(share: Share, moved: Moved) -> xr.Dataset:
+        indices = subject.pool.draw(share.images, seed + 2, "any")
+        return label_table(codes_at(lens, ds, indices), ds, indices, seed, moved)
+
+    full = min(most, subject.pool.count("any"))
+    return Part("labels", full, run, fewest=_LEAST_CODES, trial=_LEAST_CODES // 4)
+
+
 def _importance(subject: Subject, full: int, predicted: int, latent_sets: LatentSetsOf) -> Part:
     """Scores the codes against the factors, by predictors the first `predicted` of them."""
     lens, ds, seed = subject.lens, subject.ds, subject.seed
@@ -297,8 +314,8 @@ def _importance(subject: Subject, full: int, predicted: int, latent_sets: Latent
     origin = f"{'means over positions of the ' if len(lens.sites[LATENT].shape) > 1 else ''}{what}"
 
     def codes(n: int) -> tuple[np.ndarray, np.ndarray]:
-        images, factors = ds.sample(n, seed=seed + 1, labelled=True)
-        return latent_means(lens, images).numpy(), factors.numpy()
+        indices = subject.pool.draw(n, seed + 1, "all")
+        return codes_at(lens, ds, indices), ds.factor_values(indices).astype(np.int64)
 
     def options() -> ScoreOptions:
         return ScoreOptions(predicted, latent_sets().informative, seed, subject.dci_estimator)

@@ -6,6 +6,7 @@ _NARROW = 12  # latents up to which a part takes its full share; beyond, images 
 _FEW_POSITIONS = 8  # the same of the positions whose codes are swapped
 _MANY = 512  # images that the full share of the most expensive parts is computed from, where there are no more
 _FEWEST = 16  # images that an interval can be estimated from
+_ASSOCIATED = 10_000  # codes that labels are compared with
 _SCORED = 15_000  # codes, of which a predictor learns from two thirds and is tested on the others
 _FEWEST_PREDICTED = 1536  # codes that a predictor of many latents can learn from and be tested on
 
@@ -23,6 +24,7 @@ class Shares:
     mediated: int
     responses: int
     swapped: int
+    associated: int  # codes for the table of labels and latents
     scored: int  # codes for the disentanglement scores, however few images there are: encoding is cheap
     predicted: int  # codes for those of them that fit predictors, which are expensive
 
@@ -55,6 +57,7 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         mediated=of(128, width),
         responses=of(128, width),
         swapped=of(many, places),
+        associated=max(int(_ASSOCIATED / width), _FEWEST_PREDICTED),
         scored=_SCORED,
         predicted=max(int(_SCORED / width), _FEWEST_PREDICTED),
     )

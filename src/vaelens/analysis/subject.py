@@ -10,9 +10,11 @@ import numpy as np
 import sklearn
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.analysis.disentanglement import DciEstimator
+from vaelens.analysis.image_pool import ImagePool
 from vaelens.data import FactorDataset
 from vaelens.lens import Lens, Patch
 from vaelens.version import __version__
@@ -30,6 +32,7 @@ class Subject:
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
         dci_estimator: what DCI's predictors are.
+        rows: the indices of the images that may be taken of the dataset; None for all.
     """
 
     lens: Lens
@@ -39,6 +42,12 @@ class Subject:
     reader: Any
     seed: int
     dci_estimator: DciEstimator = "random-forest"
+    rows: NDArray[np.int64] | None = None
+
+    @cached_property
+    def pool(self) -> ImagePool:
+        """The images that may be taken of the dataset."""
+        return ImagePool(self.ds, self.rows)
 
     @cached_property
     def positions(self) -> int:
