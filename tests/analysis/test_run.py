@@ -5,7 +5,9 @@ import xarray as xr
 
 import vaelens as vl
 from vaelens.analysis.choice import Share
-from vaelens.analysis.parts import Late, parts_of, spread
+from vaelens.analysis.part import Late
+from vaelens.analysis.parts import parts_of
+from vaelens.analysis.patching_part import spread
 from vaelens.analysis.run import selected_parts
 from vaelens.analysis.subject import Subject
 from vaelens.report import sentences
@@ -46,6 +48,7 @@ def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors)
         "responses",
         "pictures",
         "importance",
+        "controls",
     ]
     assert analysis.provenance["images"] == 20
     assert analysis.provenance["seed"] == 3

@@ -42,12 +42,14 @@ class ScoreOptions:
         informative: the latents that total correlation is over, (d,) of True and False.
         seed: of halves, shuffles and splits.
         dci_estimator: "random-forest", or the reference "gradient-boosting", which takes an hour.
+        values_only: whether intervals and levels of chance are left out.
     """
 
     predicted: int
     informative: Array
     seed: int
     dci_estimator: DciEstimator = "random-forest"
+    values_only: bool = False
 
 
 def disentanglement(
@@ -79,6 +81,9 @@ def disentanglement(
     """
     chosen = scorers(len(codes), options.informative, options.dci_estimator)
     fits: list[DCI] = []
+    if options.values_only:
+        left_out = "the value alone was asked for"
+        chosen = {key: replace(scorer, shuffles=0, no_interval=left_out) for key, scorer in chosen.items()}
     chosen = {**chosen, DCI_SCORES[0]: replace(chosen[DCI_SCORES[0]], score=_kept_in(fits, options.dci_estimator))}
     variables: dict[str, Any] = {}
     attributes: dict[str, Any] = {"images": len(codes)}

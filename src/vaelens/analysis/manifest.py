@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vaelens.analysis.scores import NUMBERS
 from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
 
@@ -137,8 +138,7 @@ def plain(value: Any) -> Any:
 
 def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
     """Gives a score its numbers back as they were."""
-    numbers = ("value", "low", "high", "chance")
     return {
-        name: (math.nan if value is None else float(value)) if name in numbers else value
+        name: (math.nan if value is None else float(value)) if name in NUMBERS else value
         for name, value in score.items()
     }

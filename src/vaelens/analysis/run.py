@@ -14,7 +14,7 @@ from vaelens.analysis.disentanglement import DCI_ESTIMATORS, DciEstimator
 from vaelens.analysis.done import Done
 from vaelens.analysis.folder import AnalysisFolder
 from vaelens.analysis.manifest import plain
-from vaelens.analysis.parts import LEAST, PARTS
+from vaelens.analysis.part import LEAST, PARTS
 from vaelens.analysis.plan import Told
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.subject import Subject

@@ -24,6 +24,7 @@ class Shares:
     mediated: int
     responses: int
     swapped: int
+    controls: int
     associated: int  # codes for the table of labels and latents
     scored: int  # codes for the disentanglement scores, however few images there are: encoding is cheap
     predicted: int  # codes for those of them that fit predictors, which are expensive
@@ -57,6 +58,7 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         mediated=of(128, width),
         responses=of(128, width),
         swapped=of(many, places),
+        controls=of(64, width),
         associated=max(int(_ASSOCIATED / width), _FEWEST_PREDICTED),
         scored=_SCORED,
         predicted=max(int(_SCORED / width), _FEWEST_PREDICTED),

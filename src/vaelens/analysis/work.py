@@ -9,7 +9,8 @@ from vaelens.analysis.choice import Need, Share, choose
 from vaelens.analysis.cost import Clock, Moved
 from vaelens.analysis.done import Done
 from vaelens.analysis.manifest import plain
-from vaelens.analysis.parts import PARTS, Late, Part, parts_of
+from vaelens.analysis.part import PARTS, Late, Part
+from vaelens.analysis.parts import parts_of
 from vaelens.analysis.plan import Told, amount, described, duration, estimate_line, more_time
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
@@ -127,7 +128,6 @@ def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], minutes: float 
     """Orders the parts, within a time the longest last, which is then cut to the time that is really left."""
     if minutes is None:
         return list(parts)
-    # Whatever averages over active latents takes them from the latent part; pictures show what the swaps were.
-    return sorted(
-        parts, key=lambda name: (name != "latent", name == "pictures", needs[name].seconds(parts[name].whole))
-    )
+    # Whatever averages over active latents takes them from the latent part; the last two look at other parts.
+    last = ("pictures", "controls")
+    return sorted(parts, key=lambda name: (name != "latent", name in last, needs[name].seconds(parts[name].whole)))
