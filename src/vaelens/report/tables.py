@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vaelens.analysis.part import PARTS
+from vaelens.analysis.parts import PARTS
 from vaelens.metrics.catalogue import COUNT, METRICS
 from vaelens.report.latents import Latents
 from vaelens.report.numerals import NOTHING, estimate, number, spoken
