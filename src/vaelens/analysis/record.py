@@ -14,7 +14,18 @@ from vaelens.analysis.writing import writing
 from vaelens.errors import VaelensError
 
 # What of a provenance all numbers of an analysis depend on.
-_CONFIGURATION = ("versions", "seed", "images", "model", "sites", "precision", "dataset", "reader", "asked")
+_CONFIGURATION = (
+    "versions",
+    "seed",
+    "images",
+    "images_seen_in_training",
+    "model",
+    "sites",
+    "precision",
+    "dataset",
+    "reader",
+    "asked",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +45,10 @@ class Analysis:
             `value`, `low`, `high` (95 % interval, NaN where there is none), `chance` (the same where nothing but chance
             is at work, NaN where that has no meaning), `better` (which direction), `made` (how, or why there is no
             value).
-        provenance: versions, seed, model, dataset, hashes, what was asked for, on how many images each part was
-            measured (`parts`), why others are missing (`left_out`), self-checks.
+        provenance: versions, seed, model, dataset, hashes, what was asked for, whether the images analysed were trained
+            on (`images_seen_in_training`: "held out", "seen" or "unknown"; of levels 1 and 4 the pairs are of all
+            images), on how many images each part was measured (`parts`), why others are missing (`left_out`), what
+            the intervals take as given (`conditional_on`), the CPU's `threads`, self-checks.
     """
 
     effects: Mapping[str, xr.Dataset]

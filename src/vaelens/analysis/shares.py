@@ -7,7 +7,7 @@ _FEW_POSITIONS = 8  # the same of the positions whose codes are swapped
 _MANY = 512  # images that the full share of the most expensive parts is computed from, where there are no more
 _FEWEST = 16  # images that an interval can be estimated from
 _ASSOCIATED = 10_000  # codes that labels are compared with
-_SCORED = 15_000  # codes, of which a predictor learns from two thirds and is tested on the others
+MOST_CODES = 15_000  # codes, of which a predictor learns from two thirds and is tested on the others
 _FEWEST_PREDICTED = 1536  # codes that a predictor of many latents can learn from and be tested on
 
 
@@ -60,6 +60,6 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         swapped=of(many, places),
         controls=of(64, width),
         associated=max(int(_ASSOCIATED / width), _FEWEST_PREDICTED),
-        scored=_SCORED,
-        predicted=max(int(_SCORED / width), _FEWEST_PREDICTED),
+        scored=MOST_CODES,
+        predicted=max(int(MOST_CODES / width), _FEWEST_PREDICTED),
     )

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 import sklearn
 import torch
 import xarray as xr
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.analysis.disentanglement import DciEstimator
+from vaelens.analysis.held_out import HeldOut
 from vaelens.analysis.image_pool import ImagePool
+from vaelens.analysis.shares import MOST_CODES
 from vaelens.data import FactorDataset
 from vaelens.lens import Lens, Patch
 from vaelens.version import __version__
@@ -32,7 +33,7 @@ class Subject:
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
         dci_estimator: what DCI's predictors are.
-        rows: the indices of the images that may be taken of the dataset; None for all.
+        apart: which images of the dataset the model was not trained on.
     """
 
     lens: Lens
@@ -42,12 +43,12 @@ class Subject:
     reader: Any
     seed: int
     dci_estimator: DciEstimator = "random-forest"
-    rows: NDArray[np.int64] | None = None
+    apart: HeldOut = field(default_factory=lambda: HeldOut("unknown"))
 
     @cached_property
     def pool(self) -> ImagePool:
-        """The images that may be taken of the dataset."""
-        return ImagePool(self.ds, self.rows)
+        """The images that codes are scored on."""
+        return ImagePool(self.ds, self.apart.rows_for_codes(len(self.ds), MOST_CODES))
 
     @cached_property
     def positions(self) -> int:
@@ -64,6 +65,7 @@ class Subject:
             "versions": _versions(),
             "seed": self.seed,
             "images": len(self.x),
+            "images_seen_in_training": self.apart.seen,
             "model": self.lens.describe(),
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, given_root, parse_options, print_notes
 from vaelens.cli.sources import load_lens, name_of_source
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
@@ -75,25 +75,36 @@ def analyse(
         parts = {"only": _split(only), "skip": _split(skip)}
         selected_parts(**parts)
         lens = load_lens(model, device)
-        ds = vl.load_dataset(dataset, root=root, **options)
+        ds = vl.load_dataset(dataset, root=given_root(root), **options)
         print_notes(ds)
         _check_fit(lens, ds)
         reads = vl.factor_reader(ds, device=device) if reader else None
         if reads is not None:
             print(reads, flush=True)
         asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
-        _explain(lens, ds, target, asked)
+        explain(lens, ds, target, asked)
 
 
-def _explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any]) -> None:
-    """Analyses into a folder, reports there, and prints what was found."""
+def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any], may_be_there: bool = False) -> None:
+    """Analyses into a folder, reports there, and prints what was found.
+
+    Args:
+        lens: the lens.
+        ds: the dataset.
+        target: the folder.
+        asked: the options of `vl.analyse`.
+        may_be_there: whether an analysis and report that are there already are told again, rather than refused.
+
+    Raises:
+        VaelensError: as `vl.analyse`.
+    """
     import vaelens as vl
     from vaelens.analysis.folder import AnalysisFolder
     from vaelens.analysis.whole_file import write_whole
     from vaelens.report import sentences
     from vaelens.report.pages import page
 
-    was_whole = not asked["overwrite"] and AnalysisFolder(target).is_whole
+    was_whole = not (asked["overwrite"] or may_be_there) and AnalysisFolder(target).is_whole
     analysis = vl.analyse(lens, ds, folder=target, **asked)
     content, report = page(analysis), target / "report.html"
     if was_whole and report.exists() and report.read_bytes() == content:
