@@ -148,6 +148,8 @@ def test_unknown_parts_are_refused_before_the_work(lens, with_factors):
         vl.VaelensError, match=r"no part that was asked for can be made .swap: the latent has no codebook"
     ):
         vl.analyse(lens, with_factors, only="swap", progress=False)
+    with pytest.raises(vl.VaelensError, match=r"unknown estimator of DCI 'forest'; known: random-forest, gradient-boo"):
+        vl.analyse(lens, with_factors, dci_estimator="forest")
     for minutes in (0, -1, float("inf"), float("nan"), True):
         with pytest.raises(vl.VaelensError, match="expected how long the analysis may take, a number above 0"):
             vl.analyse(lens, with_factors, minutes=minutes)

@@ -33,6 +33,7 @@ _MINUTES_HELP = (
 _ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all by default."
 _SKIP_HELP = "Parts to leave out (repeatable)."
 _OVERWRITE_HELP = "Replace another analysis that is there, once this one is whole."
+_DCI_HELP = "What DCI is computed by: random-forest, or the reference, gradient-boosting, which takes an hour."
 _READER_HELP = (
     "Train a factor reader on the dataset first, once (some minutes; it is kept), and say which factors of the image "
     "each latent changes."
@@ -59,6 +60,7 @@ def analyse(
     reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_OVERWRITE_HELP)] = False,
+    dci_estimator: Annotated[str, typer.Option(help=_DCI_HELP)] = "random-forest",
 ) -> None:
     """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report.
 
@@ -82,6 +84,7 @@ def analyse(
         if reads is not None:
             print(reads, flush=True)
         asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
+        asked["dci_estimator"] = dci_estimator
         explain(lens, ds, target, asked)
 
 
