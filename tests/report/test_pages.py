@@ -9,11 +9,14 @@ import pytest
 
 from vaelens.errors import VaelensError
 from vaelens.report import sentences, write_analysis
+from vaelens.report.sentences import conditions
 from vaelens.report.tables import score_rows
 
 SWAPS = [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]  # CES at each position of a grid of 2 × 3
 KINDS = {
     "factors": {},
+    "of an earlier version": {"earlier": True},
+    "observed": {"observed": [3.0, 0.2]},
     "no factors": {"factors": None},
     "colour": {"channels": 3},
     "none active": {"active": [False] * 3},
@@ -80,7 +83,7 @@ def test_every_number_of_the_score_table_and_every_finding_is_on_the_page(made, 
     for row in score_rows(analysis.scores):
         for column in ("score", "value", "interval", "better", "made"):
             assert row[column] in text
-    for sentence in sentences(analysis):
+    for sentence in (*sentences(analysis), conditions(analysis)):
         assert sentence in text
     for known in ("ab" * 32, "cd" * 32, "torch 2.0", "12,345", "passed", "arXiv:2505.03530"):
         assert known in text
@@ -122,7 +125,7 @@ def test_names_are_text_not_markup(made, tmp_path):
     assert "alert(1)</script>" not in written
     assert not read.all("b")
     assert not read.all("i")
-    assert "Changing <i>&amp;</i> moves latent 2 most" in read.text
+    assert "changing <i>&amp;</i> moves latent 2 most" in read.text
 
 
 def test_without_factors_the_page_says_what_that_leaves_out(made, tmp_path):
@@ -141,9 +144,15 @@ def test_swaps_of_codes_have_a_section_and_later_figures_move_on(made, tmp_path)
     read = Page(write_analysis(made(swaps=SWAPS), tmp_path / "report.html"))
     assert {"href": "#codebook"} in read.all("a")
     assert "12 of 512 codes are in use on 40 images; their perplexity is 6.00." in read.text
-    for k, start in ((6, "The grid of positions, 2 × 3."), (9, "The first matrix"), (11, "The effect of changing")):
+    for k, start in ((6, "The grid of positions, 2 × 3."), (9, "The first matrix"), (12, "The effect of changing")):
         assert f"Figure {k}. {start}" in " ".join(read.text.split())
-    for k, start in ((2, "Relative CES by what is changed"), (3, "Change of"), (4, "The 10 units"), (5, "One number")):
+    for k, start in (
+        (2, "Relative CES by what is changed"),
+        (3, "Change of"),
+        (4, "The active latent"),
+        (5, "The units with"),
+        (6, "One number"),
+    ):
         assert f"Table {k}. {start}" in " ".join(read.text.split())
     maps = [image["alt"] for image in read.all("img") if "under swaps at" in image["alt"]]
     assert len(maps) == 6
@@ -257,11 +266,11 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
             " const box = div.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; })"
         )
         whole, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        positions = tab.locator("#plot-positions").count()
-        unseen = tab.evaluate("[...document.images].filter(one => !one.naturalWidth).length")
+        more = tab.locator("#plot-positions, #plot-labels").count()
+        unseen = tab.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
     finally:
         tab.close()
-    assert len(drawn) == FIGURES + positions
+    assert len(drawn) == FIGURES + more
     assert all(extent > 0 for box in drawn for extent in box)
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
@@ -302,7 +311,7 @@ def test_every_caption_says_of_how_many_images_it_is(made, tmp_path):
         write_analysis(made(swaps=SWAPS), tmp_path / "report.html").read_text(encoding="utf-8"),
         re.DOTALL,
     )
-    assert len(captions) == 16
+    assert len(captions) == 18
     for caption in captions:
         told = re.search(r"\d+ (pairs of )?images|first image|\d+ pairs|first reconstruction|One number for", caption)
         assert told, caption

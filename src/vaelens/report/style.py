@@ -61,6 +61,13 @@ def magnitudes(values: np.ndarray) -> dict[str, Any]:
     return shading | {"xgap": 1, "ygap": 1}
 
 
+def signed(values: np.ndarray) -> dict[str, Any]:
+    """Shades the cells of a heat map of signed values, white at 0."""
+    bound = largest(np.abs(values))
+    shading = {"colorscale": colour_scale(palette.DIVERGING), "zmin": -bound, "zmax": bound}
+    return shading | {"xgap": 1, "ygap": 1}
+
+
 def label_step(cell: float) -> int:
     """Finds the step between cells that have a number beside them, for cells of so many pixels."""
     return max(1, math.ceil(_LABEL / cell))
