@@ -201,9 +201,15 @@ def labels_dataset(factors, d):
         **with_interval("association", ("factor", "latent"), association, 0.05),
         "association_best": (("factor", "latent"), best_set(association, 0.05)),
     }
-    measure = ["rank correlation" if k % 2 else "correlation ratio" for k in range(len(factors))]
+    measure = ["spearman" if k % 2 else "eta_squared" for k in range(len(factors))]
+    variables |= {
+        "association_chance": (("factor",), np.full(len(factors), 0.03)),
+        "predicted": (("factor",), np.full(len(factors), 0.75)),
+        "reader_tells_more": (("factor",), np.arange(len(factors)) % 2 == 1),
+        "labelled": (("factor",), np.full(len(factors), 44)),
+    }
     coords = {"factor": list(factors), "latent": np.arange(d), "measure": ("factor", measure)}
-    return xr.Dataset(variables, coords, {"images": 45})
+    return xr.Dataset(variables, coords, {"images": 45, "predicted_by": "the 10 nearest codes"})
 
 
 def of_an_earlier_version(effects):

@@ -78,7 +78,7 @@ def test_labels_stand_with_their_measure_and_signs_have_colours_of_their_own(mad
     effects = made().effects
     effects["labels"]["association"].values[0, 0] = -0.75
     (cells,) = figures.heat_maps([label_associations(effects["labels"])], latents_of(effects)).plot.data
-    assert list(cells.y) == ["shape (correlation ratio)", "scale (rank correlation)"]
+    assert list(cells.y) == ["shape (η²)", "scale (ρ)"]
     assert np.asarray(cells.z)[0].tolist() == [0.1, 0.2, -0.75]
     assert (cells.zmin, cells.zmax) == (-0.75, 0.75)
 

@@ -68,11 +68,15 @@ def test_labels_name_the_latent_that_goes_with_them_most_whatever_its_sign(made)
     first, second = tables.label_rows(labels, np.array([True, True, False]))
     assert first == {
         "name": "shape",
-        "measure": "correlation ratio",
+        "measure": "share of variance between classes η²",
         "latent": "1",
         "association": "0.10 [0.05, 0.15]",
         "tied": "—",
+        "chance": "0.0300",
+        "predicted": "0.750",
+        "labelled": "44",
     }
+    assert tables.spread_labels(labels) == ["scale"]
     assert (second["latent"], second["association"].split()[0]) == ("0", "−0.75")
 
 

@@ -9,6 +9,13 @@ import xarray as xr
 from vaelens.report.changes import axis_of
 
 RANDOM = "two random images"
+MEASURES = {  # as they are spoken of
+    "spearman": "rank correlation ρ",
+    "eta_squared": "share of variance between classes η²",
+    "circular_linear": "circular-linear R²",
+    "none": "not measured",
+}
+_SHORT = {"spearman": "ρ", "eta_squared": "η²", "circular_linear": "R²", "none": "—"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +57,7 @@ def label_associations(labels: xr.Dataset) -> Matrix:
     """Makes the matrix of labels and latents, each row named with its measure."""
     matrix = _read_off(labels, "association", "factor", "Association of label and latent")
     measures = labels["measure"].values.astype(str)
-    return replace(matrix, rows=[f"{name} ({how})" for name, how in zip(matrix.rows, measures, strict=True)])
+    return replace(matrix, rows=[f"{name} ({_SHORT[how]})" for name, how in zip(matrix.rows, measures, strict=True)])
 
 
 def _read_off(effects: xr.Dataset, variable: str, axis: str, title: str) -> Matrix:

@@ -18,7 +18,7 @@ from vaelens.report import figures, matrices, palette, pictures, tables
 from vaelens.report.changes import is_intervened
 from vaelens.report.codebook import code_use
 from vaelens.report.latents import Latents, latents_of
-from vaelens.report.numerals import estimate, number
+from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
 from vaelens.report.reading import reader_trust
 from vaelens.report.sentences import conditions, sentences
@@ -161,6 +161,7 @@ def _tables(analysis: Analysis, latents: Latents) -> dict[str, Any]:
         rows["intervened"] = is_intervened(analysis)
     if "labels" in effects:
         rows["labelled"] = tables.label_rows(effects["labels"], latents.active)
+        rows["spread_labels"] = listed(tables.spread_labels(effects["labels"]) or [""])
     if "patching" in effects:
         rows["units"], rows["shown_sites"] = tables.site_rows(analysis), shown_sites(analysis)
     if "read" in effects:

@@ -13,7 +13,7 @@ from vaelens.analysis.parts import PARTS
 from vaelens.metrics.catalogue import COUNT, METRICS
 from vaelens.report.changes import Change, axis_of, changes, is_intervened
 from vaelens.report.latents import Latents
-from vaelens.report.matrices import RANDOM
+from vaelens.report.matrices import MEASURES, RANDOM
 from vaelens.report.numerals import NOTHING, estimate, number, spoken
 from vaelens.report.ranking import Estimate, estimates, front
 from vaelens.report.units import shown_sites, units_by_site
@@ -99,13 +99,21 @@ def label_rows(labels: xr.Dataset, active: np.ndarray) -> list[Row]:
         rows.append(
             {
                 "name": name,
-                "measure": str(labels["measure"].values[k]),
+                "measure": MEASURES[str(labels["measure"].values[k])],
                 "latent": NOTHING if ranked is None else ranked.best.name,
                 "association": NOTHING if ranked is None else str(_named(signed, ranked.best.name)),
                 "tied": NOTHING if ranked is None or not ranked.tied else _some(ranked.tied),
+                "chance": number(float(labels["association_chance"].values[k])),
+                "predicted": number(float(labels["predicted"].values[k])),
+                "labelled": f"{int(labels['labelled'].values[k]):,}",
             }
         )
     return rows
+
+
+def spread_labels(labels: xr.Dataset) -> list[str]:
+    """Lists the labels of which all latents together tell much more than one alone, as a factor reader would show."""
+    return labels["factor"].values[labels["reader_tells_more"].values.astype(bool)].astype(str).tolist()
 
 
 def site_rows(analysis: Analysis) -> list[Row]:
