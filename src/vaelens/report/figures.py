@@ -22,6 +22,7 @@ from vaelens.report.ranking import grid_of, ordered, outcomes
 from vaelens.report.style import (
     COLOUR_BAR,
     LAYOUT,
+    cells,
     colour_scale,
     error_bars,
     label_step,
@@ -30,15 +31,15 @@ from vaelens.report.style import (
     literal,
     magnitudes,
     room,
-    signed,
+    written_cells,
 )
 from vaelens.report.unit_grid import site_scales, unit_grid
 
 _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
-_CELL_WIDTH, _CELL_HEIGHT, _CELL_FONT = 42, 28, 12  # pixels of a heat map's cell with a number
+_CELL_WIDTH, _CELL_HEIGHT = 38, 28  # pixels of a heat map's cell with a number
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
 _WRITTEN_GRID = 8  # the same of each of three beside each other
-_SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
+_PAGE, _SIDE_BY_SIDE, _TWO_COLUMNS, _BETWEEN = 912, 12, 24, 0.06  # pixels; latents; share of the width
 _TITLE = 310  # pixels of the longest title of a matrix
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
 _BESIDE = (
@@ -133,40 +134,38 @@ def heat_maps(matrices: Sequence[Matrix], latents: Latents) -> Figure:
     """Plots matrices over latents, beside each other where there is room, with numbers in the cells where they fit."""
     names, order = latents.names, list(latents.order)
     rows = max((matrix.rows for matrix in matrices), key=len)
-    beside, written = len(names) <= _SIDE_BY_SIDE and len(matrices) < 3, len(names) <= _WRITTEN_CELLS
+    left, written = room(rows), len(names) <= _WRITTEN_CELLS
+    cells_wide = max((_CELL_WIDTH if written else latent_width(len(names))) * len(names), _TITLE)
+    both = left + 10 + len(matrices) * cells_wide / (1 - _BETWEEN)
+    beside = len(matrices) == 1 or (len(matrices) == 2 and both <= _PAGE)
     down, across = (1, len(matrices)) if beside else (len(matrices), 1)
     inside = (_CELL_HEIGHT * len(rows) + 60) * down - 60
-    titles = [matrix.title for matrix in matrices]
-    plot = make_subplots(
-        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=60 / inside if down > 1 else 0
-    )
+    titles, gap = [matrix.title for matrix in matrices], 60 / inside if down > 1 else 0
+    plot = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=_BETWEEN, vertical_spacing=gap)
     for k, matrix in enumerate(matrices):
         row, column = (1, k + 1) if beside else (k + 1, 1)
         values, interval = matrix.values[:, order], "" if matrix.ends is None else _INTERVAL
-        cells = go.Heatmap(
+        trace = go.Heatmap(
             z=values,
             x=np.arange(len(names)),
             y=[literal(name) for name in matrix.rows],
             text=np.tile(names, (len(matrix.rows), 1)),
-            texttemplate="%{z:.3~g}" if written else "",
-            textfont_size=_CELL_FONT,
             customdata=None if matrix.ends is None else matrix.ends[:, order],
             hovertemplate=f"%{{y}}, latent %{{text}}: %{{z:.3g}}{interval}<extra></extra>",
-            **(magnitudes(values) if np.nanmin(values, initial=0) >= 0 else signed(values)),
+            **(written_cells(values) if written else cells(values)),
             showscale=not written,
             colorbar=_colour_bar(plot, row, column),
             name=matrix.title,
         )
-        plot.add_trace(cells, row=row, col=column)
+        plot.add_trace(trace, row=row, col=column)
     plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(showline=False, ticks="")
     plot.update_xaxes(title_text="latent", row=down)
     plot.update_yaxes(showline=False, ticks="", range=[len(rows) - 0.5, -0.5])
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
-    left = room(rows)
-    narrowest = left + (_CELL_WIDTH if written else latent_width(len(names))) * len(names) * across
-    return _styled(plot, inside + 77, max(narrowest, left + _TITLE * across), left=left)
+    narrowest = both if beside else left + 10 + cells_wide
+    return _styled(plot, inside + 77, int(narrowest), left=left)
 
 
 def recovered_fractions(effects: xr.Dataset, sites: Sequence[str]) -> Figure:

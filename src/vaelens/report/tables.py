@@ -27,13 +27,11 @@ LATENT_COLUMNS = (
     ("removal_cost", "removal cost"),
     ("ces_posterior", "posterior CES"),
     ("ces", "CES"),
-    ("ces_relative", "relative CES"),
     ("support", "support"),
     ("cycle_error", "cycle error"),
     ("specificity_per_image", "specificity per image"),
-    ("specificity_baseline", "all at once"),
 )
-_WITH_INTERVAL = ("information", "removal_cost", "ces_posterior", "ces", "ces_relative", "specificity_per_image")
+_WITH_INTERVAL = ("information", "removal_cost", "ces_posterior", "ces", "specificity_per_image")
 
 
 def latent_rows(latent: xr.Dataset | None, latents: Latents) -> list[Row]:
