@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -80,3 +83,9 @@ def test_what_all_rest_on_is_said_once(made):
 def test_something_else_is_refused():
     with pytest.raises(VaelensError, match=r"expected an Analysis, got a dict; make one with vl\.analyse"):
         sentences({})
+
+
+def test_the_documentation_lists_each_with_its_condition():
+    table = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    assert listed == [sentence.__name__ for sentence in (*FIRST, *CONTINUOUS, *QUANTISED, *LAST)]
