@@ -93,5 +93,6 @@ def test_alike_reconstructions_and_missing_parts_say_nothing(made):
     alike = made()
     alike.effects["latent"].attrs["reference_distance"] = 0.0
     assert changes_sentence(alike) is None
+    assert changes_sentence(made(active=[False] * 3)) is None
     del alike.effects["input"]
     assert changes(alike) == []

@@ -26,6 +26,8 @@ def test_what_was_not_measured_has_no_panel(made):
     plot = figures.strengths(effects["latent"], None, latents_of(effects)).plot
     assert len(plot.data) == 3
     assert not plot.layout.shapes
+    effects = made(ces=[np.nan] * 3).effects
+    assert len(figures.strengths(effects["latent"], effects["recoded"], latents_of(effects)).plot.data) == 2
 
 
 def test_an_infinite_score_has_no_bar_about_it(made):

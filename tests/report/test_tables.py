@@ -31,6 +31,19 @@ def test_what_was_not_measured_of_latents_has_a_dash(made):
     assert {row["ces"] for row in tables.latent_rows(None, latents_of(effects))} == {"—"}
 
 
+def test_columns_without_any_number_are_left_out(made):
+    effects = made(swaps=[[1.0, 2.0]]).effects  # no variance, and so no KL and no information
+    columns = tables.latent_columns(tables.latent_rows(effects["latent"], latents_of(effects)))
+    assert [name for name, _ in columns] == [
+        "removal_cost",
+        "ces_posterior",
+        "ces",
+        "support",
+        "cycle_error",
+        "specificity_per_image",
+    ]
+
+
 def test_changes_name_the_active_latents_that_move_most_by_d_prime(made):
     # By `latent_effect`, 10 less these, latent 0 would move most.
     first, second, random = tables.change_rows(

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from vaelens.analysis import Analysis
+from vaelens.report.latents import latents_of
 from vaelens.report.numerals import listed
 from vaelens.report.overview import are_alike
 from vaelens.report.phrases import active_latents, any_of
@@ -87,15 +88,16 @@ def axis_of(effects: xr.Dataset) -> str:
 def changes_sentence(analysis: Analysis) -> str | None:
     """Says which latents each factor or manipulation moves most, by d′, in one sentence over all.
 
-    Printed when changes of the input were measured, unless all reconstructions are alike; of more than eight, those are
-    named that change the image most. "Changing" is said of manipulations and of a full grid of factors alone, else it
-    is images that differ in a factor. A factor names a latent only where its effect on the image, and the latent's d′,
-    of observed pairs both adjusted for pairs that do not differ in it, have intervals above 0; the others are named
-    as not told from chance. Without a variance the sentence is about the image alone. Rests on `latent_shift`,
-    `output_effect` and, of observed pairs, `latent_shift_adjusted` and `output_effect_adjusted`, of the part "input".
+    Printed when changes of the input were measured and a latent is active, unless all reconstructions are alike; of
+    more than eight, those are named that change the image most. "Changing" is said of manipulations and of a full grid
+    of factors alone, else it is images that differ in a factor. A factor names a latent only where its effect on the
+    image, and the latent's d′, of observed pairs both adjusted for pairs that do not differ in it, have intervals above
+    0; the others are named as not told from chance. Without a variance the sentence is about the image alone. Rests on
+    `latent_shift`, `output_effect` and, of observed pairs, `latent_shift_adjusted` and `output_effect_adjusted`, of the
+    part "input".
     """
     told = [] if are_alike(analysis) else changes(analysis)
-    if not told:
+    if not told or not latents_of(analysis.effects).active.any():
         return None
     effects, prefix = analysis.effects["input"], ""
     axis, intervened = axis_of(effects), is_intervened(analysis)

@@ -47,7 +47,7 @@ def latents_of(effects: Mapping[str, xr.Dataset]) -> Latents:
 
 
 def panels_of(latent: xr.Dataset, recoded: xr.Dataset | None) -> list[tuple[str, xr.Dataset, str]]:
-    """Lists what is plotted of each latent: the title, the part of the analysis, and the variable."""
+    """Lists what is plotted of each latent, where it has a value: title, part of the analysis, and variable."""
     panels = [
         ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
         ("CES of the range (pixel-L2)", latent, "ces"),
@@ -58,4 +58,4 @@ def panels_of(latent: xr.Dataset, recoded: xr.Dataset | None) -> list[tuple[str,
     ]
     if recoded is not None:
         panels.append(("Normalised specificity over latents", recoded, "specificity_normalised"))
-    return [(title, effects, variable) for title, effects, variable in panels if variable in effects]
+    return [panel for panel in panels if panel[2] in panel[1] and panel[1][panel[2]].notnull().any()]

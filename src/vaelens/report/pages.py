@@ -90,7 +90,6 @@ def page(analysis: Any) -> bytes:
         number=number,
         range_values=list(RANGE),
         range_ends=_range_ends(effects.get("latent")),
-        latent_columns=tables.LATENT_COLUMNS,
         patched_sites=tables.patched_sites(analysis.provenance),
         only_these=tables.asked_parts(analysis.provenance),
         described=tables.described,
@@ -151,8 +150,10 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
 
 def _tables(analysis: Analysis, latents: Latents) -> dict[str, Any]:
     effects = analysis.effects
+    of_latents = tables.latent_rows(effects.get("latent"), latents)
     rows: dict[str, Any] = {
-        "latents": tables.latent_rows(effects.get("latent"), latents),
+        "latents": of_latents,
+        "latent_columns": tables.latent_columns(of_latents),
         "scores": tables.score_rows(analysis.scores),
         "measured": tables.part_rows(analysis.provenance),
     }

@@ -54,6 +54,11 @@ def latent_rows(latent: xr.Dataset | None, latents: Latents) -> list[Row]:
     ]
 
 
+def latent_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Lists the columns of the table of latents, and their headings, of which some row has a number."""
+    return [(name, heading) for name, heading in LATENT_COLUMNS if any(row[name] != NOTHING for row in rows)]
+
+
 def change_rows(analysis: Analysis) -> list[Row]:
     """Lists what each factor or manipulation of level 1 changes, and which active latents it moves most by d′."""
     effects = analysis.effects["input"]
