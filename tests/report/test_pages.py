@@ -278,6 +278,24 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
     assert unseen == 0
 
 
+def test_in_print_figures_stay_with_their_captions(chromium, written):
+    tab = chromium.new_page()
+    try:
+        tab.goto(written("codebook").as_uri())
+        tab.emulate_media(media="print")
+        inside = tab.evaluate(
+            "[...document.querySelectorAll('figure')].map(figure => getComputedStyle(figure).breakInside)"
+        )
+        before = tab.evaluate(
+            "[...document.querySelectorAll('figure:not(.table) > figcaption')]"
+            ".map(caption => getComputedStyle(caption).breakBefore)"
+        )
+    finally:
+        tab.close()
+    assert set(inside) == {"avoid"}
+    assert set(before) == {"avoid"}
+
+
 @pytest.mark.parametrize(
     "part", ["latent", "modes", "recoded", "input", "patching", "mediation", "pictures", "importance"]
 )
