@@ -48,7 +48,8 @@ def test_observed_pairs_are_not_called_changed_and_at_chance_name_no_winner(made
 
 @pytest.mark.parametrize("word", ["hanging", "intervening", "moves"])
 def test_no_word_of_intervening_stands_in_what_is_said_of_observed_pairs(made, word):
-    assert word not in changes_sentence(made(observed=[3.0, 3.0])).replace("images that differ", "")
+    for kind in ({}, {"swaps": [[1.0, 2.0]]}):
+        assert word not in changes_sentence(made(observed=[3.0, 0.2], **kind))
 
 
 def test_of_an_earlier_version_the_size_of_the_dataset_tells_a_grid(made):
@@ -71,14 +72,16 @@ def test_manipulations_are_named_with_their_strength(made):
 
 def test_without_a_variance_the_image_is_spoken_of(made):
     assert changes_sentence(made(swaps=[[1.0, 2.0]])) == (
-        "Changing one factor of the image moves the reconstruction by 3.0 [2.5, 3.5] (shape) and 4.0 [3.5, 4.5] "
-        "(scale) pixel-L2."
+        "Changing one thing in the image moves the reconstruction by 3.0 [2.5, 3.5] (shape) and 4.0 [3.5, 4.5] (scale) "
+        "pixel-L2."
     )
     observed = changes_sentence(made(swaps=[[1.0, 2.0]], observed=[3.0, 0.2]))
     assert observed == (
-        "A difference in one factor moves the reconstruction by 3.0 [2.5, 3.5] (shape) pixel-L2; scale moves it no "
-        "more than chance."
+        "Reconstructions of images that differ in one label lie farther apart than those of pairs that do not, by 3.0 "
+        "[2.5, 3.5] (shape) pixel-L2; images that differ in scale are not told from pairs that do not."
     )
+    chance = changes_sentence(made(swaps=[[1.0, 2.0]], observed=[0.2, 0.2]))
+    assert chance == "Images that differ in shape and scale are not told from pairs that do not."
 
 
 def test_of_many_factors_those_are_named_that_change_the_image_most(made):

@@ -142,16 +142,20 @@ def _of_latents(told: Sequence[Change], intervened: bool, compared: bool, axis: 
 
 def _of_images(told: Sequence[Change], intervened: bool) -> str:
     """Says how far the changes move the image, of a model whose latents have no posterior to compare them by."""
-    moving = [change for change in told if change.told]
+    moving = [f"{change.output} ({change.spoken})" for change in told if change.told]
     still = [change.spoken for change in told if not change.told]
     parts = []
-    if moving:
-        sizes = listed(f"{change.output} ({change.spoken})" for change in moving)
-        what = "Changing one factor of the image" if intervened else "A difference in one factor"
-        parts.append(f"{what} moves the reconstruction by {sizes} pixel-L2")
-    if still:
-        parts.append(f"{listed(still)} {'move' if len(still) > 1 else 'moves'} it no more than chance")
-    return "; ".join(parts) + "."
+    if moving and intervened:
+        parts.append(f"Changing one thing in the image moves the reconstruction by {listed(moving)} pixel-L2")
+    elif moving:
+        apart = "Reconstructions of images that differ in one label lie farther apart than those of pairs that do not"
+        parts.append(f"{apart}, by {listed(moving)} pixel-L2")
+    if still and intervened:
+        parts.append(f"changing {listed(still)} does not move it")
+    elif still:
+        parts.append(f"images that differ in {listed(still)} are not told from pairs that do not")
+    said = "; ".join(parts)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _spoken(effects: xr.Dataset, change: int) -> str:
