@@ -336,6 +336,6 @@ def build(
 
 
 @pytest.fixture(scope="session")
-def made():
+def analysis_of():
     """Builds an analysis by hand."""
     return build

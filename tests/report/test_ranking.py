@@ -53,16 +53,16 @@ def test_estimates_keep_their_interval():
     assert [estimate.may_be_best for estimate in estimates(dataset, "a", ["x", "y"])] == [False, True]
 
 
-def test_latents_are_ordered_by_posterior_ces_with_nan_last_and_inactive_ones_starred(made):
-    latent = made(ces=[2.0, np.nan, 4.0, 2.0], active=[True, False, True, False]).effects["latent"]
+def test_latents_are_ordered_by_posterior_ces_with_nan_last_and_inactive_ones_starred(analysis_of):
+    latent = analysis_of(ces=[2.0, np.nan, 4.0, 2.0], active=[True, False, True, False]).effects["latent"]
     assert by_strength(latent, "ces_posterior") == [2, 0, 3, 1]
     latents = latents_of({"latent": latent})
     assert latents.names == ["2", "0", "3*", "1*"]
     assert latents.any_inactive
 
 
-def test_latents_that_were_not_measured_stand_as_they_are_numbered(made):
-    effects = made(active=[True, False, True]).effects
+def test_latents_that_were_not_measured_stand_as_they_are_numbered(analysis_of):
+    effects = analysis_of(active=[True, False, True]).effects
     del effects["latent"]
     latents = latents_of(effects)
     assert (latents.names, latents.any_inactive, latents.measured) == (["0", "1", "2"], False, False)
@@ -79,8 +79,8 @@ def test_units_are_called_by_site_and_index():
     assert unit_names(effects) == ["latent 3", "decoder.2 unit 17"]
 
 
-def test_positions_are_called_by_row_and_column_where_they_have_both(made):
-    swap = made(swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]).effects["swap"]
+def test_positions_are_called_by_row_and_column_where_they_have_both(analysis_of):
+    swap = analysis_of(swaps=[[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]).effects["swap"]
     assert grid_of(swap) == (2, 3)
     assert position_names(swap)[2:4] == ["position (0, 2)", "position (1, 0)"]
     line = swap.drop_vars(["row", "column"])
@@ -88,6 +88,6 @@ def test_positions_are_called_by_row_and_column_where_they_have_both(made):
     assert position_names(line)[5] == "position 5"
 
 
-def test_values_and_the_ends_of_their_intervals_in_an_order(made):
-    latent = made(ces=[1.0, 2.0, 3.0]).effects["latent"]
+def test_values_and_the_ends_of_their_intervals_in_an_order(analysis_of):
+    latent = analysis_of(ces=[1.0, 2.0, 3.0]).effects["latent"]
     assert [ends.tolist() for ends in ordered(latent, "ces", [2, 0])] == [[3.0, 1.0], [2.75, 0.75], [3.25, 1.25]]

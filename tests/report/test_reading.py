@@ -11,11 +11,11 @@ from vaelens.report.reading import reader_trust, reading_sentence
 
 
 @pytest.fixture
-def with_reader(made):
+def with_reader(analysis_of):
     """An analysis by hand with a reader of "shape" alone, off which it reads a fraction of `right`."""
 
     def build(effect=(0.125, 0.5, 0.25), right=0.75, active=None, **others):
-        analysis = made(active=active, **others)
+        analysis = analysis_of(active=active, **others)
         effect = np.array(effect)[:, None]
         variables = {"factor_effect": (("latent", "factor"), effect)}
         variables |= {
@@ -55,8 +55,8 @@ def test_a_factor_that_no_latent_changes_or_that_is_hardly_read_names_none(with_
     assert reading_sentence(with_reader(right=0.3)).endswith("range: shape can hardly be read off reconstructions.")
 
 
-def test_nothing_is_said_without_a_reader_or_of_alike_images(made, with_reader):
-    assert reading_sentence(made()) is None
+def test_nothing_is_said_without_a_reader_or_of_alike_images(analysis_of, with_reader):
+    assert reading_sentence(analysis_of()) is None
     alike = with_reader()
     alike.effects["latent"].attrs["reference_distance"] = 0.0
     assert reading_sentence(alike) is None

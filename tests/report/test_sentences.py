@@ -25,8 +25,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_are_at_most_eight_each_whole_and_none_of_what_was_not_measured(made, kind):
-    said = sentences(made(**KINDS[kind]))
+def test_there_are_at_most_eight_each_whole_and_none_of_what_was_not_measured(analysis_of, kind):
+    said = sentences(analysis_of(**KINDS[kind]))
     assert 1 <= len(said) <= MOST == 8
     for sentence in said:
         assert sentence[0].isupper() or sentence[0].isdigit()
@@ -36,13 +36,15 @@ def test_there_are_at_most_eight_each_whole_and_none_of_what_was_not_measured(ma
         assert "None" not in sentence.removeprefix("None of the 3 latents")
 
 
-def test_they_stand_in_one_order_most_general_first(made):
-    starts = [sentence.split()[0] for sentence in sentences(made(checks={"identity_patch_changes_no_bit": False}))]
+def test_they_stand_in_one_order_most_general_first(analysis_of):
+    starts = [
+        sentence.split()[0] for sentence in sentences(analysis_of(checks={"identity_patch_changes_no_bit": False}))
+    ]
     assert starts == ["The", "Reconstructions", "Each", "Latent", "By", "Of", "Of", "Scores"]
 
 
-def test_of_parts_that_are_missing_nothing_is_said(made):
-    analysis = made()
+def test_of_parts_that_are_missing_nothing_is_said(analysis_of):
+    analysis = analysis_of()
     for name in list(analysis.effects):
         if name != "patching":
             del analysis.effects[name]
@@ -52,8 +54,8 @@ def test_of_parts_that_are_missing_nothing_is_said(made):
     assert scores.startswith("Scores from 0 to 1 above chance")
 
 
-def test_a_quantised_latent_has_sentences_of_its_own_in_the_place_of_two_others(made):
-    starts = [" ".join(sentence.split()[:2]) for sentence in sentences(made(**KINDS["codebook"]))]
+def test_a_quantised_latent_has_sentences_of_its_own_in_the_place_of_two_others(analysis_of):
+    starts = [" ".join(sentence.split()[:2]) for sentence in sentences(analysis_of(**KINDS["codebook"]))]
     assert starts == [
         "Reconstructions of",
         "12 of",
@@ -73,11 +75,13 @@ def test_each_states_when_it_is_printed_and_what_it_rests_on(sentence):
     assert "Rests on " in written
 
 
-def test_what_all_rest_on_is_said_once(made):
-    said = conditions(made())
+def test_what_all_rest_on_is_said_once(analysis_of):
+    said = conditions(analysis_of())
     assert said.startswith("Brackets hold 95 % intervals over images. They are of this one trained model")
     assert "Axes of the latent space are not identified" in said
-    assert "Axes" not in conditions(made(**KINDS["codebook"]))  # no prior, and so none that is the same everywhere
+    assert "Axes" not in conditions(
+        analysis_of(**KINDS["codebook"])
+    )  # no prior, and so none that is the same everywhere
 
 
 def test_something_else_is_refused():

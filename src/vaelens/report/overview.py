@@ -126,8 +126,8 @@ def _removal(latent: xr.Dataset, idle: np.ndarray) -> str:
     most = max(costs, key=lambda cost: cost.value)
     if len(idle) == 1:
         return f"removing {most.name} costs {most} nat of the reconstruction."
-    others = _WORDS[len(idle)] if len(idle) < len(_WORDS) else f"{len(idle)}"
-    return f"removing any one of the other {others} costs at most {most} nat of the reconstruction ({most.name})."
+    count = _WORDS[len(idle)] if len(idle) < len(_WORDS) else f"{len(idle)}"
+    return f"removing any one of the other {count} costs at most {most} nat of the reconstruction ({most.name})."
 
 
 def _activity(latent: xr.Dataset) -> str:

@@ -80,7 +80,7 @@ def page(analysis: Any) -> bytes:
         provenance=analysis.provenance,
         title=title(analysis.provenance),
         source=source(analysis.provenance["dataset"]),
-        found=sentences(analysis),
+        findings=sentences(analysis),
         conditions=conditions(analysis),
         by_latent=latents,
         use=code_use(analysis),

@@ -130,7 +130,7 @@ def site_rows(analysis: Analysis) -> list[Row]:
     for units in units_by_site(analysis):
         if units.site not in shown:
             continue
-        best, *others = units.order
+        best, *later = units.order
         outside = float(effects["outside_range"].values[best]) if "outside_range" in effects else np.nan
         rows.append(
             {
@@ -141,7 +141,7 @@ def site_rows(analysis: Analysis) -> list[Row]:
                 "recovered": str(measured[best]),
                 "typical": number(units.typical),
                 "tied": _some(units.ranked.tied) if units.ranked.tied else NOTHING,
-                "next": ", ".join(f"{measured[k].name} ({number(measured[k].value)})" for k in others[:_NEXT])
+                "next": ", ".join(f"{measured[k].name} ({number(measured[k].value)})" for k in later[:_NEXT])
                 or NOTHING,
                 "outside": number(outside),
             }
