@@ -54,7 +54,7 @@ _TEMPLATE = go.layout.Template(layout=LAYOUT)
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A drawing, and the width in pixels below which it scrolls in its box instead of shrinking."""
+    """A plot, and the width in pixels below which it scrolls in its box instead of shrinking."""
 
     plot: go.Figure
     narrowest: int
@@ -102,7 +102,7 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents) 
 
 
 def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
-    """Draws CES by latent under every mode of intervention, with intervals."""
+    """Plots CES by latent under every mode of intervention, with intervals."""
     names, order = latents.names, latents.order
     plot = go.Figure()
     kinds = modes["mode"].values.tolist()
@@ -214,7 +214,7 @@ def recovered_fractions(effects: xr.Dataset, sites: Sequence[str]) -> Figure:
 
 
 def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
-    """Draws the indirect, interaction and direct parts of each treatment's effect through each latent."""
+    """Plots the indirect, interaction and direct parts of each treatment's effect through each latent."""
     names, order = latents.names, latents.order
     treatments = [literal(name) for name in effects["treatment"].values]
     columns = 2 if len(names) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
@@ -258,7 +258,7 @@ def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
 
 
 def position_maps(swap: xr.Dataset) -> Figure:
-    """Draws what a swap does at each position, and which codes it takes there, on the grid of positions."""
+    """Plots what a swap does at each position, and which codes it takes there, on the grid of positions."""
     rows, columns = grid_of(swap)
     width, height = 24 if columns <= _WRITTEN_GRID else 8, min(max(40 * rows, 60), 320)  # of a cell; of all
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}

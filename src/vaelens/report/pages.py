@@ -125,25 +125,25 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
 
 def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
     effects = analysis.effects
-    drawn = {}
+    plotted = {}
     if "latent" in effects:
-        drawn["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
+        plotted["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
     if "modes" in effects:
-        drawn["modes"] = figures.strengths_by_mode(effects["modes"], latents)
+        plotted["modes"] = figures.strengths_by_mode(effects["modes"], latents)
     if "input" in effects:
         importance, read = effects.get("importance"), effects.get("read")
-        drawn["associations"] = figures.heat_maps(matrices.associations(effects["input"], importance, read), latents)
+        plotted["associations"] = figures.heat_maps(matrices.associations(effects["input"], importance, read), latents)
     if "labels" in effects:
-        drawn["labels"] = figures.heat_maps([matrices.label_associations(effects["labels"])], latents)
+        plotted["labels"] = figures.heat_maps([matrices.label_associations(effects["labels"])], latents)
     if "patching" in effects:
-        drawn["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
+        plotted["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
     if "mediation" in effects:
-        drawn["mediations"] = figures.mediations(effects["mediation"], latents)
+        plotted["mediations"] = figures.mediations(effects["mediation"], latents)
     if "swap" in effects:
-        drawn["positions"] = figures.position_maps(effects["swap"])
+        plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {
         name: {"html": Markup(figure.html(f"plot-{name}")), "narrowest": figure.narrowest}
-        for name, figure in drawn.items()
+        for name, figure in plotted.items()
     }
     return {"plots": plots}
 
