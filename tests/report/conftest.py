@@ -57,9 +57,9 @@ def latent_dataset(ces, active, half, channels, information, support):
         "specificity_normalised_best": (("latent",), best_set(ces / 20, 0.001, active)),
     }
     attributes = {
-        "images": 50,
+        "images": np.int64(50),  # as netCDF reads numbers back
         "mode": "range",
-        "reference_distance": 10.0,
+        "reference_distance": np.float64(10.0),
         "interval": "95% percentile",
         "information_limit": 100.0,
     }
@@ -138,7 +138,7 @@ def swap_dataset(swaps, half, pixels, **attributes):
         "effect_map": (("position", *pixels), np.ones((positions, *pixels.values())) * ces[:, None, None, None]),
     }
     coords = {"position": np.arange(positions), "row": ("position", rows), "column": ("position", columns)}
-    attributes |= {"images": 40, "mode": "swap", "reference_distance": 10.0}
+    attributes |= {"images": np.int64(40), "mode": "swap", "reference_distance": np.float64(10.0)}
     return xr.Dataset(variables, coords | {"value": np.arange(4)}, attributes)
 
 

@@ -55,7 +55,7 @@ def reconstruction_sentence(analysis: Analysis) -> str | None:
 def are_alike(analysis: Analysis) -> bool:
     """Says whether all reconstructions are one image."""
     latent = analysis.effects.get("latent")
-    return latent is not None and latent.attrs.get("reference_distance") == 0
+    return latent is not None and bool(latent.attrs.get("reference_distance") == 0)
 
 
 def latents_sentence(analysis: Analysis) -> str | None:
