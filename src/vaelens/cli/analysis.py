@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaelens.lens import Lens
 
 _MODEL_HELP = (
-    "A folder that vaelens train, diffusers (AutoencoderKL, VQModel) or Pythae saved; or package.module:function, a "
+    "A folder that vaelens train, diffusers (AutoencoderKL, Tiny, DC …) or Pythae saved; or package.module:function, a "
     "function without arguments that returns a vl.Lens."
 )
 _OUT_HELP = (
