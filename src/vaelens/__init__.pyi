@@ -42,6 +42,7 @@ from .metrics.disentanglement import (
 )
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
+from .planted import Planted, PlantedVAE, planted_model
 from .version import __version__
 
 __all__ = [
@@ -68,6 +69,8 @@ __all__ = [
     "Intervention",
     "Lens",
     "Patch",
+    "Planted",
+    "PlantedVAE",
     "Run",
     "Scale",
     "Set",
@@ -103,6 +106,7 @@ __all__ = [
     "modularity",
     "patching_effects",
     "path_effects",
+    "planted_model",
     "sap",
     "swap_effects",
     "train",
