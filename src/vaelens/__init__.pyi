@@ -1,4 +1,5 @@
 from .analysis import Analysis, analyse
+from .circuits import Circuit, discover_circuit
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -57,6 +58,7 @@ __all__ = [
     "ArrayFile",
     "BetaVAEScore",
     "CausalDataset",
+    "Circuit",
     "CollectionDataset",
     "CosineDecay",
     "Cyclical",
@@ -89,6 +91,7 @@ __all__ = [
     "circuit_modularity",
     "dci",
     "decoder_responses",
+    "discover_circuit",
     "explicitness",
     "factor_effects",
     "factor_reader",

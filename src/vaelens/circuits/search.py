@@ -1,0 +1,140 @@
+"""The search for small sets of units that carry a factor: by score, by pruning, and by exchange.
+
+Adding units by score can be misled where units act together, and what pruning finds depends on the order in which units
+are tried. So several orders are tried where a model is small, and every unit of a circuit is exchanged for the rest of
+its site; all minimal sets that are come upon are returned. Whether there are further ones is not known.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vaelens.circuits.circuit_runs import CircuitRuns, batches, fractions
+from vaelens.circuits.scorers import Scores
+from vaelens.circuits.unit_sets import Mask
+
+THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
+MOST_ALTERNATIVES = 4
+_AT_ONCE = 8  # sets whose runs share a batch
+_ROUNDING = 1e-6  # of a fraction
+
+BY_SCORE, FROM_IMAGE, FROM_FACTOR, BY_EXCHANGE = "score", "image", "factor", "exchange"
+
+
+class Search:
+    """Searches for sets of units that carry at least a fraction of a factor's effect.
+
+    Args:
+        runs: runs circuits on pairs that differ in the factor.
+        scores: by which units are ordered, (units,).
+        threshold: the fraction, above 0 and at most 1.
+
+    Attributes:
+        ways: how the minimal sets were come upon, in order, each with its number of units.
+    """
+
+    def __init__(self, runs: CircuitRuns, scores: Scores, threshold: float) -> None:
+        self._runs, self._scores = runs, scores
+        self._least = threshold - _ROUNDING
+        self.ways: list[tuple[str, int]] = []
+
+    def minimal_sets(self) -> list[Mask]:
+        """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
+        sets = {mask.tobytes(): mask for mask in self._searched()}
+        ordered = sorted(sets.values(), key=lambda mask: int(mask.sum()))
+        for mask in self._exchanged(ordered[0]):
+            sets.setdefault(mask.tobytes(), mask)
+        return sorted(sets.values(), key=lambda mask: int(mask.sum()))
+
+    def first_by_score(self) -> Mask:
+        """Returns the units of highest score, in absolute value, as few as carry enough."""
+        order, units = np.argsort(-np.abs(self._scores), kind="stable"), len(self._scores)
+        enough, too_few = units, 0
+        while enough - too_few > 1:
+            span = enough - too_few
+            halves = {enough - span * step // _AT_ONCE for step in range(1, _AT_ONCE)}
+            doubled = {too_few + 2**step for step in range(units.bit_length())} if too_few == 0 else set()
+            sizes = sorted(size for size in halves | doubled if too_few < size < enough)
+            carried = self._carried([_chosen(units, order[:size]) for size in sizes])
+            passing = [size for size, fraction in zip(sizes, carried, strict=True) if fraction >= self._least]
+            enough = passing[0] if passing else enough
+            too_few = max((size for size in sizes if size < enough), default=too_few)
+        return _chosen(units, order[:enough])
+
+    def pruned(self, mask: Mask, way: str = BY_SCORE) -> Mask:
+        """Leaves out units as long as the rest carries enough, many at once where that can be.
+
+        Args:
+            mask: a set that carries enough.
+            way: which unit is tried first: that whose loss is least ("score"), or the nearest to the image or to the
+                factor.
+        """
+        while True:
+            members = np.flatnonzero(mask)
+            without = fractions(self._runs.without_each(mask), self._runs.totals)
+            removable = members[without >= self._least]
+            if not len(removable):
+                return mask
+            if way == BY_SCORE:
+                # Equal losses: first the unit that has the least effect by itself.
+                loss = -without[without >= self._least].round(6)
+                removable = removable[np.lexsort([np.abs(self._scores[removable]), loss])]
+            mask = self._without_most(mask, removable[::-1] if way == FROM_IMAGE else removable)
+
+    # Inside
+
+    def _searched(self) -> Iterator[Mask]:
+        first = self.first_by_score()
+        yield self._noted(BY_SCORE, self.pruned(first))
+        if len(self._scores) <= THOROUGH:
+            whole = np.ones_like(first)
+            for way in (FROM_IMAGE, FROM_FACTOR):
+                yield self._noted(way, self.pruned(whole, way))
+
+    def _exchanged(self, mask: Mask) -> Iterator[Mask]:
+        """Minimal sets in which all other units of its site stand in for one unit of a set."""
+        candidates: list[Mask] = []
+        for _, span in self._runs.table.spans():
+            for unit in np.flatnonzero(mask[span]) + span.start:
+                exchanged = mask.copy()
+                exchanged[span] = True
+                exchanged[unit] = False
+                candidates.append(exchanged)
+        if not candidates:
+            return
+        passing = np.flatnonzero(self._carried(candidates) >= self._least)
+        for candidate in passing[:MOST_ALTERNATIVES]:
+            yield self._noted(BY_EXCHANGE, self.pruned(candidates[candidate]))
+
+    def _without_most(self, mask: Mask, removable: np.ndarray) -> Mask:
+        """Leaves out the first of some units, as many of them as can be left out together; one always can."""
+        most, too_many = 1, len(removable) + 1
+        sizes = sorted({len(removable), *(2**step for step in range(1, len(removable).bit_length()))} - {1})
+        while sizes:
+            carried = self._carried([_lessened(mask, removable[:size]) for size in sizes])
+            passing = [size for size, fraction in zip(sizes, carried, strict=True) if fraction >= self._least]
+            most = max([most, *passing])
+            too_many = min((size for size in sizes if size > most), default=too_many)
+            span = too_many - most
+            sizes = sorted({most + span * step // _AT_ONCE for step in range(1, _AT_ONCE)} - {most}) if span > 1 else []
+        return _lessened(mask, removable[:most])
+
+    def _carried(self, masks: list[Mask]) -> np.ndarray:
+        parts = [batches(masks[start : start + _AT_ONCE]) for start in range(0, len(masks), _AT_ONCE)]
+        return np.concatenate([fractions(self._runs.carried(part), self._runs.totals) for part in parts])
+
+    def _noted(self, way: str, mask: Mask) -> Mask:
+        self.ways.append((way, int(mask.sum())))
+        return mask
+
+
+def _chosen(units: int, members: np.ndarray) -> Mask:
+    mask = np.zeros(units, dtype=bool)
+    mask[members] = True
+    return mask
+
+
+def _lessened(mask: Mask, members: np.ndarray) -> Mask:
+    rest = mask.copy()
+    rest[members] = False
+    return rest
