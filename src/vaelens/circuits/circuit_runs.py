@@ -4,7 +4,7 @@ A circuit run costs one forward of the model for each pair of images, and one wi
 the rest of the model from that unit's site on. The activations of all pairs stay in memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,24 +134,29 @@ class CircuitRuns:
         self.runs += len(members) * self.pairs
         return carried
 
-    def patched(self, into_source: bool = False) -> Carried:
+    def patched(self, into_source: bool = False, sites: Collection[str] | None = None) -> Carried:
         """Computes what each unit alone carries, all others free.
 
         Args:
             into_source: whether each is held in the source's run instead of being set in the base's: what is carried
                 is then what that takes away.
+            sites: whose units; all by default.
         """
-        carried = np.zeros((len(self.table), self.pairs))
+        spans = [(site, span) for site, span in self.table.spans() if sites is None or site in sites]
+        carried = np.zeros((sum(span.stop - span.start for _, span in spans), self.pairs))
         for chunk in self._chunks:
             run, values = (chunk.source, chunk.held) if into_source else (chunk.base, None)
             start = cells(run.image)
-            for site, span in self.table.spans():
+            first = 0
+            for site, span in spans:
                 source = chunk.source.activation(site) if values is None else values[site]
                 patch = SitePatch(site, source, [Region((unit,)) for unit in range(self.table.sizes[site])])
                 moved = start.new_zeros(len(start), len(patch.groups))
                 for rows in run.interchange(patch, IMAGE):
                     add_rows(moved, rows, products(changes(rows, IMAGE, start), chunk.total[rows.images]))
-                carried[span, chunk.rows] = _host(-moved if into_source else moved).T
+                last = first + span.stop - span.start
+                carried[first:last, chunk.rows] = _host(-moved if into_source else moved).T
+                first = last
         self.runs += carried.size
         return carried
 

@@ -14,7 +14,8 @@ from vaelens.circuits.scorers import Scores
 from vaelens.circuits.unit_sets import Mask
 
 THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
-MOST_ALTERNATIVES = 4
+MOST_ALTERNATIVES = 4  # sought by exchange; one in larger models
+MOST_EXCHANGED = 32  # units tried in larger models, those of least loss
 _AT_ONCE = 8  # sets whose runs share a batch
 _ROUNDING = 1e-6  # of a fraction
 
@@ -37,12 +38,13 @@ class Search:
         self._runs, self._scores = runs, scores
         self._least = threshold - _ROUNDING
         self.ways: list[tuple[str, int]] = []
+        self._last: tuple[bytes, np.ndarray] | None = None
 
     def minimal_sets(self) -> list[Mask]:
         """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
         sets = {mask.tobytes(): mask for mask in self._searched()}
-        ordered = sorted(sets.values(), key=lambda mask: int(mask.sum()))
-        for mask in self._exchanged(ordered[0]):
+        smallest = min(sets.values(), key=lambda mask: int(mask.sum()))
+        for mask in self._exchanged(smallest):
             sets.setdefault(mask.tobytes(), mask)
         return sorted(sets.values(), key=lambda mask: int(mask.sum()))
 
@@ -71,7 +73,7 @@ class Search:
         """
         while True:
             members = np.flatnonzero(mask)
-            without = fractions(self._runs.without_each(mask), self._runs.totals)
+            without = self._fractions_without(mask)
             removable = members[without >= self._least]
             if not len(removable):
                 return mask
@@ -92,19 +94,38 @@ class Search:
                 yield self._noted(way, self.pruned(whole, way))
 
     def _exchanged(self, mask: Mask) -> Iterator[Mask]:
-        """Minimal sets in which all other units of its site stand in for one unit of a set."""
-        candidates: list[Mask] = []
-        for _, span in self._runs.table.spans():
-            for unit in np.flatnonzero(mask[span]) + span.start:
-                exchanged = mask.copy()
-                exchanged[span] = True
-                exchanged[unit] = False
-                candidates.append(exchanged)
-        if not candidates:
+        """Minimal sets in which other units of its site stand in for one unit of a set."""
+        small = len(mask) <= THOROUGH
+        order = np.argsort(-self._fractions_without(mask), kind="stable")[: None if small else MOST_EXCHANGED]
+        members: list[int] = np.flatnonzero(mask)[order].tolist()
+        if not members:
             return
-        passing = np.flatnonzero(self._carried(candidates) >= self._least)
-        for candidate in passing[:MOST_ALTERNATIVES]:
-            yield self._noted(BY_EXCHANGE, self.pruned(candidates[candidate]))
+        spans = [next(span for _, span in self._runs.table.spans() if unit < span.stop) for unit in members]
+        exchanged = [self._with_best(mask, unit, span, None) for unit, span in zip(members, spans, strict=True)]
+        passing: list[int] = np.flatnonzero(self._carried(exchanged) >= self._least).tolist()
+        for chosen in passing[: MOST_ALTERNATIVES if small else 1]:
+            unit, span = members[chosen], spans[chosen]
+            sizes = sorted(
+                {min(2**power, span.stop - span.start) for power in range((span.stop - span.start).bit_length() + 1)}
+            )
+            sets = [self._with_best(mask, unit, span, size) for size in sizes]
+            enough = np.flatnonzero(self._carried(sets) >= self._least)
+            yield self._noted(BY_EXCHANGE, self.pruned(sets[enough[0]] if len(enough) else exchanged[chosen]))
+
+    def _with_best(self, mask: Mask, unit: int, span: slice, size: int | None) -> Mask:
+        """A set without one unit, and with so many others of its site, those of highest score; None for all."""
+        outside = np.flatnonzero(~mask[span]) + span.start
+        best = outside[np.argsort(-np.abs(self._scores[outside]), kind="stable")][:size]
+        exchanged = mask.copy()
+        exchanged[best] = True
+        exchanged[unit] = False
+        return exchanged
+
+    def _fractions_without(self, mask: Mask) -> np.ndarray:
+        """What a set carries without each of its units, which a search asks for again and again of its last set."""
+        if self._last is None or self._last[0] != mask.tobytes():
+            self._last = mask.tobytes(), fractions(self._runs.without_each(mask), self._runs.totals)
+        return self._last[1]
 
     def _without_most(self, mask: Mask, removable: np.ndarray) -> Mask:
         """Leaves out the first of some units, as many of them as can be left out together; one always can."""

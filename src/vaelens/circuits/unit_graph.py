@@ -41,12 +41,10 @@ def unit_graph(runs: CircuitRuns, mask: Mask, factor: str) -> nx.DiGraph:
             if abs(weight) >= LEAST_WEIGHT:
                 edge = (sender, units[sender][row]), (receiver, units[receiver][column])
                 graph.add_edge(*edge, weight=float(weight))
-    alone = fractions(runs.patched(), runs.totals)[runs.table.span(sites[-1])]
-    graph.add_weighted_edges_from(
-        ((sites[-1], unit), IMAGE_NODE, float(alone[unit]))
-        for unit in units[sites[-1]]
-        if abs(alone[unit]) >= LEAST_WEIGHT
-    )
+    alone = fractions(runs.patched(sites=[sites[-1]]), runs.totals)
+    for unit in units[sites[-1]]:
+        if abs(alone[unit]) >= LEAST_WEIGHT:
+            graph.add_edge((sites[-1], unit), IMAGE_NODE, weight=float(alone[unit]))
     return graph
 
 
