@@ -1,5 +1,5 @@
 from .analysis import Analysis, analyse
-from .circuits import Circuit, discover_circuit
+from .circuits import Circuit, discover_circuit, find_motifs, unit_selectivity
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -96,6 +96,7 @@ __all__ = [
     "factor_effects",
     "factor_reader",
     "factor_vae_score",
+    "find_motifs",
     "gaussian_total_correlation",
     "input_effects",
     "intervention_specificity",
@@ -113,4 +114,5 @@ __all__ = [
     "sap",
     "swap_effects",
     "train",
+    "unit_selectivity",
 ]

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from vaelens.circuits import export
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.unit_sets import Units
 
@@ -89,6 +91,54 @@ class Circuit:
         """The area between the curve of faithfulness and 1, units held at the base's values; the smaller the better."""
         return float(self.curve["cmd"].sel(hold="source"))
 
+    def to_graphml(self, path: str | Path) -> None:
+        """Writes the graph as GraphML.
+
+        Raises:
+            VaelensError: if it cannot be written.
+        """
+        export.write(path, export.graphml(self.graph))
+
+    def to_dot(self, path: str | Path) -> None:
+        """Writes the graph in the language of Graphviz: `dot -Tsvg` draws it, sites from left to right.
+
+        Raises:
+            VaelensError: if it cannot be written.
+        """
+        export.write(path, export.dot(self.graph))
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes units, scores with their intervals, alternatives, edges and curve as JSON.
+
+        Raises:
+            VaelensError: if it cannot be written.
+        """
+        export.write(path, export.json_text(self._plain()))
+
+    def _plain(self) -> dict[str, object]:
+        estimates = {name: getattr(self, name) for name in ("faithfulness", "held_out", "completeness", "minimality")}
+        shares = [str(share) for share in self.curve["share"].values]
+        return {
+            "factor": self.factor,
+            "units": dict(self.units),
+            **{name: _ends(estimate) for name, estimate in estimates.items()},
+            "random_faithfulness": self.random_faithfulness.tolist(),
+            "cpr": self.cpr,
+            "cmd": self.cmd,
+            "curve": {
+                str(hold): dict(zip(shares, curve.tolist(), strict=True))
+                for hold, curve in zip(self.curve["hold"].values, self.curve["faithfulness"].values, strict=True)
+            },
+            "alternatives": [
+                {"units": dict(other.units), "faithfulness": _ends(other.faithfulness)} for other in self.alternatives
+            ],
+            "roles": [{"site": site, "index": unit, "role": role} for (site, unit), role in self.roles.items()],
+            "losses": self.losses.to_dict(orient="records"),
+            "edges": export.edges(self.graph),
+            "notes": list(self.notes),
+            "how": dict(self.how),
+        }
+
     def __repr__(self) -> str:
         return (
             f"<a circuit of {self.factor!r}: {len(self)} of {self.scores.size} units, faithfulness {self.faithfulness}>"
@@ -107,3 +157,7 @@ class Circuit:
             *(f"  · {note}" for note in self.notes),
         ]
         return "\n".join(lines)
+
+
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"value": float(estimate), "low": estimate.low, "high": estimate.high}

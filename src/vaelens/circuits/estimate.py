@@ -69,5 +69,7 @@ class PairResamples:
         """
         total = self._totals.sum()
         losses = (carried.sum() - without.sum(axis=1)) / total
-        low, high = self.interval((self.replicates(carried[None]) - self.replicates(without)).min(axis=1))
-        return Estimate(losses.min(), float(low), float(high))
+        least = int(losses.argmin())  # the interval is that of this unit: the least of each resample would lie below it
+        replicates = self.replicates(carried[None]) - self.replicates(without[least : least + 1])
+        low, high = self.interval(replicates[:, 0])
+        return Estimate(losses[least], float(low), float(high))
