@@ -174,7 +174,8 @@ def _notes(search: Search, sets: Sequence[Mask], runs: CircuitRuns, threshold: f
     by_score = next(units for way, units in search.ways if way == BY_SCORE)
     if by_score > size:
         notes.append(
-            f"adding units by score alone ends at {by_score} units: some act only together with others; {size} suffice"
+            f"adding units by score and leaving out what can be spared ends at {by_score} units; another order, or an "
+            f"exchange, ends at {size}: scores of single units mislead here"
         )
     if len(sets) > 1:
         least, most = int(min(mask.sum() for mask in sets)), int(max(mask.sum() for mask in sets))

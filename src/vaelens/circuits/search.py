@@ -16,6 +16,7 @@ from vaelens.circuits.unit_sets import Mask
 THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
 MOST_ALTERNATIVES = 4  # sought by exchange; one in larger models
 MOST_EXCHANGED = 32  # units tried in larger models, those of least loss
+_ROUNDS = 3  # of exchange, as long as it leads to a smaller set
 _AT_ONCE = 8  # sets whose runs share a batch
 _ROUNDING = 1e-6  # of a fraction
 
@@ -43,10 +44,13 @@ class Search:
     def minimal_sets(self) -> list[Mask]:
         """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
         sets = {mask.tobytes(): mask for mask in self._searched()}
-        smallest = min(sets.values(), key=lambda mask: int(mask.sum()))
-        for mask in self._exchanged(smallest):
-            sets.setdefault(mask.tobytes(), mask)
-        return sorted(sets.values(), key=lambda mask: int(mask.sum()))
+        for _ in range(_ROUNDS):
+            smallest = min(sets.values(), key=_size)
+            for mask in self._exchanged(smallest):
+                sets.setdefault(mask.tobytes(), mask)
+            if _size(min(sets.values(), key=_size)) == _size(smallest):
+                break
+        return sorted(sets.values(), key=_size)
 
     def first_by_score(self) -> Mask:
         """Returns the units of highest score, in absolute value, as few as carry enough."""
@@ -145,8 +149,12 @@ class Search:
         return np.concatenate([fractions(self._runs.carried(part), self._runs.totals) for part in parts])
 
     def _noted(self, way: str, mask: Mask) -> Mask:
-        self.ways.append((way, int(mask.sum())))
+        self.ways.append((way, _size(mask)))
         return mask
+
+
+def _size(mask: Mask) -> int:
+    return int(mask.sum())
 
 
 def _chosen(units: int, members: np.ndarray) -> Mask:

@@ -93,7 +93,8 @@ def unit_selectivity(
     p = holm_sidak(np.stack([_signed_rank(change - LEAST_EFFECT) for change in relative], axis=1))
     moved = p < level
     weights = poisson_weights(count, seed=checked_seed).astype(np.float64)
-    resampled = weights / weights.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # a resample without any pair
+        resampled = weights / weights.sum(axis=1, keepdims=True)
     replicates = np.stack([resampled @ change for change in relative], axis=2)  # (resamples, units, factors)
     types = np.array([DEAD, MONOSEMANTIC, POLYSEMANTIC])[np.minimum(moved.sum(axis=1), 2)]
     sites, indices = zip(*table.nodes(), strict=True)
