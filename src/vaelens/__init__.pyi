@@ -1,5 +1,5 @@
 from .analysis import Analysis, analyse
-from .circuits import Circuit, discover_circuit, find_motifs, unit_selectivity
+from .circuits import Circuit, SemanticGraph, discover_circuit, find_motifs, semantic_graph, unit_selectivity
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -75,6 +75,7 @@ __all__ = [
     "PlantedVAE",
     "Run",
     "Scale",
+    "SemanticGraph",
     "Set",
     "Site",
     "StructuralModel",
@@ -112,6 +113,7 @@ __all__ = [
     "path_effects",
     "planted_model",
     "sap",
+    "semantic_graph",
     "swap_effects",
     "train",
     "unit_selectivity",

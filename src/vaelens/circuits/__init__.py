@@ -5,5 +5,15 @@ from vaelens.circuits.discovery import discover_circuit
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.motifs import find_motifs
 from vaelens.circuits.selectivity import unit_selectivity
+from vaelens.circuits.semantic import SemanticGraph, semantic_graph
 
-__all__ = ["Alternative", "Circuit", "Estimate", "discover_circuit", "find_motifs", "unit_selectivity"]
+__all__ = [
+    "Alternative",
+    "Circuit",
+    "Estimate",
+    "SemanticGraph",
+    "discover_circuit",
+    "find_motifs",
+    "semantic_graph",
+    "unit_selectivity",
+]
