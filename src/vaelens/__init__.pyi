@@ -1,5 +1,14 @@
 from .analysis import Analysis, analyse
-from .circuits import Circuit, SemanticGraph, discover_circuit, find_motifs, semantic_graph, unit_selectivity
+from .circuits import (
+    Circuit,
+    SemanticGraph,
+    circuit_stability,
+    circuit_transfer,
+    discover_circuit,
+    find_motifs,
+    semantic_graph,
+    unit_selectivity,
+)
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -90,6 +99,8 @@ __all__ = [
     "build_model",
     "causal_effect_strength",
     "circuit_modularity",
+    "circuit_stability",
+    "circuit_transfer",
     "dci",
     "decoder_responses",
     "discover_circuit",

@@ -80,18 +80,16 @@ def discover_circuit(
         >>> circuit.units == planted.truth.circuits["first"], round(float(circuit.faithfulness), 6)
         (True, 1.0)
     """
-    checked_threshold = _checked_threshold(threshold)
-    if not isinstance(scorer, str) or scorer not in SCORERS:
-        raise unknown("scorer", scorer, SCORERS)
+    least, scorer_name = checked_threshold(threshold), checked_scorer(scorer)
     count, checked_seed = whole_number("n", n, low=2), check_seed(seed)
     check_progress(progress)
-    pairs, others = (_pairs(lens, ds, factor, count, checked_seed + k) for k in range(2))
+    pairs, others = (checked_pairs(lens, ds, factor, count, checked_seed + k) for k in range(2))
     with reporting(progress, 5, f"a circuit of {factor}") as report:
         runs = CircuitRuns(lens, *pairs)
-        _check_effect(runs, pairs, ds, factor)
-        scores = SCORERS[scorer](runs, checked_seed)
+        check_effect(runs, pairs, ds, factor)
+        scores = SCORERS[scorer_name](runs, checked_seed)
         report.advance(1)
-        search = Search(runs, scores, checked_threshold)
+        search = Search(runs, scores, least)
         sets = search.minimal_sets()
         report.advance(1)
         found = _measured(runs, sets, scores, checked_seed)
@@ -100,7 +98,7 @@ def discover_circuit(
         curve = faithfulness_curves(runs, scores, seed=checked_seed)
         report.advance(1)
         fresh = CircuitRuns(lens, *others)
-        _check_effect(fresh, others, ds, factor)
+        check_effect(fresh, others, ds, factor)
         held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
         graph = unit_graph(runs, sets[0], factor)
     return Circuit(
@@ -112,10 +110,10 @@ def discover_circuit(
         graph=graph,
         roles=_roles(runs, sets),
         scores=_score_array(runs.table, scores),
-        notes=_notes(search, sets, runs, checked_threshold),
+        notes=_notes(search, sets, runs, least),
         how={
-            "threshold": checked_threshold,
-            "scorer": scorer,
+            "threshold": least,
+            "scorer": scorer_name,
             "pairs": count,
             "seed": checked_seed,
             "dataset": ds.name,
@@ -198,7 +196,23 @@ def _score_array(table: UnitTable, scores: Scores) -> xr.DataArray:
     return xr.DataArray(scores, coords, dims="unit", name="score")
 
 
-def _checked_threshold(threshold: Any) -> float:
+def checked_scorer(scorer: Any) -> str:
+    """Returns a scorer's name.
+
+    Raises:
+        VaelensError: if there is none of that name.
+    """
+    if not isinstance(scorer, str) or scorer not in SCORERS:
+        raise unknown("scorer", scorer, SCORERS)
+    return scorer
+
+
+def checked_threshold(threshold: Any) -> float:
+    """Returns a threshold.
+
+    Raises:
+        VaelensError: if it is no number above 0 and at most 1.
+    """
     number = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
     if not number or not 0 < threshold <= 1:
         raise VaelensError(
@@ -207,13 +221,22 @@ def _checked_threshold(threshold: Any) -> float:
     return float(threshold)
 
 
-def _pairs(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+def checked_pairs(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns base and source images of pairs that differ in a factor.
+
+    Raises:
+        VaelensError: if there is no such factor, or the lens does not take the images.
+    """
     pairs = ds.pairs(factor, n, seed)
     return lens.check_images(pairs.x), lens.check_images(pairs.x2)
 
 
-def _check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorDataset, factor: str) -> None:
-    """Refuses a factor whose changes do nothing to the image that comes out."""
+def check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorDataset, factor: str) -> None:
+    """Refuses a factor whose changes do nothing to the image that comes out.
+
+    Raises:
+        VaelensError: saying so, or that the images are not finite.
+    """
     size = float(pairs[0].square().sum())
     if not np.isfinite(runs.totals).all():
         raise VaelensError(f"the model's images of {ds.name} are not finite; check its weights")

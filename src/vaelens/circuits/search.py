@@ -43,7 +43,7 @@ class Search:
 
     def minimal_sets(self) -> list[Mask]:
         """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
-        sets = {mask.tobytes(): mask for mask in self._searched()}
+        sets = {mask.tobytes(): mask for mask in self.searched()}
         for _ in range(_ROUNDS):
             smallest = min(sets.values(), key=_size)
             for mask in self._exchanged(smallest):
@@ -51,6 +51,15 @@ class Search:
             if _size(min(sets.values(), key=_size)) == _size(smallest):
                 break
         return sorted(sets.values(), key=_size)
+
+    def searched(self) -> Iterator[Mask]:
+        """Yields the minimal sets that adding and pruning come upon, without exchange."""
+        first = self.first_by_score()
+        yield self._noted(BY_SCORE, self.pruned(first))
+        if len(self._scores) <= THOROUGH:
+            whole = np.ones_like(first)
+            for way in (FROM_IMAGE, FROM_FACTOR):
+                yield self._noted(way, self.pruned(whole, way))
 
     def first_by_score(self) -> Mask:
         """Returns the units of highest score, in absolute value, as few as carry enough."""
@@ -88,14 +97,6 @@ class Search:
             mask = self._without_most(mask, removable[::-1] if way == FROM_IMAGE else removable)
 
     # Inside
-
-    def _searched(self) -> Iterator[Mask]:
-        first = self.first_by_score()
-        yield self._noted(BY_SCORE, self.pruned(first))
-        if len(self._scores) <= THOROUGH:
-            whole = np.ones_like(first)
-            for way in (FROM_IMAGE, FROM_FACTOR):
-                yield self._noted(way, self.pruned(whole, way))
 
     def _exchanged(self, mask: Mask) -> Iterator[Mask]:
         """Minimal sets in which other units of its site stand in for one unit of a set."""
