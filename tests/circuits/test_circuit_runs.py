@@ -133,3 +133,18 @@ def test_a_quantised_latent_runs_as_by_the_lens(masks):
         held = [vl.Patch(site, units, activations[site]) for site, units in runs.table.units(~mask).items() if units]
         expected = lens.run(source, held).reconstruction
         assert float((runs.images(mask) - expected).abs().max()) < 1e-5
+
+
+def test_estimates_by_gradients_are_exact_where_all_is_linear(masks):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 7), torch.nn.Linear(7, 3))
+        decoder = torch.nn.Sequential(torch.nn.Linear(3, 6), torch.nn.Linear(6, 5), torch.nn.Linear(5, 64))
+        images = torch.rand(8, 1, 8, 8)
+    model = torch.nn.ModuleDict({"e": encoder, "d": decoder})
+    lens = vl.Lens(model, encoder, lambda z: decoder(z).view(-1, 1, 8, 8), example=images[:2])
+    runs = CircuitRuns(lens, images[:4], images[4:])
+    for mask in masks(len(runs.table), seed=2):
+        exact = fractions(runs.without_each(mask), runs.totals)
+        np.testing.assert_allclose(runs.estimated_without_each(mask), exact, atol=1e-4)
+    assert all(weight.grad is None for weight in model.parameters())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.circuits.circuit import Alternative, Circuit
-from vaelens.circuits.circuit_runs import CircuitRuns, batches, fractions
+from vaelens.circuits.circuit_runs import Carried, CircuitRuns, batches, fractions
 from vaelens.circuits.curve import faithfulness_curves
 from vaelens.circuits.estimate import PairResamples
 from vaelens.circuits.scorers import SCORERS, Scores
@@ -92,7 +92,7 @@ def discover_circuit(
         search = Search(runs, scores, least)
         sets = search.minimal_sets()
         report.advance(1)
-        found = _measured(runs, sets, scores, checked_seed)
+        found = _measured(runs, sets, scores, search.without_each(sets[0]), checked_seed)
         report.advance(1)
         chance = runs_of_random_sets(runs, sets[0], RANDOM_SETS, checked_seed)
         curve = faithfulness_curves(runs, scores, seed=checked_seed)
@@ -135,12 +135,11 @@ def runs_of_random_sets(runs: CircuitRuns, mask: Mask, sets: int, seed: int) -> 
     return np.concatenate([fractions(runs.carried(part), runs.totals) for part in parts])
 
 
-def _measured(runs: CircuitRuns, sets: Sequence[Mask], scores: Scores, seed: int) -> dict[str, Any]:
+def _measured(runs: CircuitRuns, sets: Sequence[Mask], scores: Scores, without: Carried, seed: int) -> dict[str, Any]:
     """The scores of the first set, and the others with their faithfulness."""
     resamples = PairResamples(runs.totals, seed)
     mask = sets[0]
     carried = runs.carried(batches([*sets, ~mask]))
-    without = runs.without_each(mask)
     losses = (carried[0].sum() - without.sum(axis=1)) / runs.totals.sum()
     low, high = resamples.interval(resamples.replicates(carried[:1]) - resamples.replicates(without))
     nodes = [runs.table.node(number) for number in np.flatnonzero(mask).tolist()]

@@ -59,13 +59,13 @@ def _attributed(runs: CircuitRuns, steps: list[float]) -> Scores:
             "attribution follows gradients, and none pass a quantised latent; use scorer='exact' on this lens"
         )
     scores = np.zeros(len(runs.table))
-    for _, base, source in runs.activations():
+    for rows, base, source in runs.activations():
         direction = source.image - base.image
         for step in steps:
             images = base.images + step * (source.images - base.images)
-            by_site = gradients(runs.lens, images, direction)
+            by_site = gradients(runs.lens, images, direction, first_row=rows.start)
             for site, span in runs.table.spans():
-                product = by_site[site] * (source.activation(site) - base.activation(site))
+                product = by_site[site].gradient * (source.activation(site) - base.activation(site))
                 scores[span] += product.transpose(0, 1).flatten(1).sum(dim=1).double().cpu().numpy()
     return scores / (len(steps) * runs.totals.sum())
 

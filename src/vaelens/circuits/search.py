@@ -9,14 +9,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vaelens.circuits.circuit_runs import CircuitRuns, batches, fractions
+from vaelens.circuits.circuit_runs import Carried, CircuitRuns, batches, fractions
 from vaelens.circuits.scorers import Scores
 from vaelens.circuits.unit_sets import Mask
 
 THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
 MOST_ALTERNATIVES = 4  # sought by exchange; one in larger models
 MOST_EXCHANGED = 32  # units tried in larger models, those of least loss
-_ROUNDS = 3  # of exchange, as long as it leads to a smaller set
+_ROUNDS = 3  # of exchange as long as it leads to a smaller set, and of what gradients say
+_KEPT = 4  # sets
 _AT_ONCE = 8  # sets whose runs share a batch
 _ROUNDING = 1e-6  # of a fraction
 
@@ -39,7 +40,7 @@ class Search:
         self._runs, self._scores = runs, scores
         self._least = threshold - _ROUNDING
         self.ways: list[tuple[str, int]] = []
-        self._last: tuple[bytes, np.ndarray] | None = None
+        self._kept: dict[bytes, Carried] = {}
 
     def minimal_sets(self) -> list[Mask]:
         """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
@@ -55,8 +56,9 @@ class Search:
     def searched(self) -> Iterator[Mask]:
         """Yields the minimal sets that adding and pruning come upon, without exchange."""
         first = self.first_by_score()
-        yield self._noted(BY_SCORE, self.pruned(first))
-        if len(self._scores) <= THOROUGH:
+        small = len(self._scores) <= THOROUGH
+        yield self._noted(BY_SCORE, self.pruned(first if small or self._runs.lens.quantised else self._thinned(first)))
+        if small:
             whole = np.ones_like(first)
             for way in (FROM_IMAGE, FROM_FACTOR):
                 yield self._noted(way, self.pruned(whole, way))
@@ -96,7 +98,30 @@ class Search:
                 removable = removable[np.lexsort([np.abs(self._scores[removable]), loss])]
             mask = self._without_most(mask, removable[::-1] if way == FROM_IMAGE else removable)
 
+    def without_each(self, mask: Mask) -> Carried:
+        """Computes what a set carries of each pair without each of its units; of the last sets it is kept."""
+        key = mask.tobytes()
+        if key not in self._kept:
+            self._kept[key] = self._runs.without_each(mask)
+            if len(self._kept) > _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+        return self._kept[key]
+
     # Inside
+
+    def _thinned(self, mask: Mask) -> Mask:
+        """Leaves out most of what can be left out, in the order of losses that gradients estimate.
+
+        First what works against the effect, which makes room, then what adds least; pruning does the rest exactly.
+        """
+        for _ in range(_ROUNDS):
+            estimated = self._runs.estimated_without_each(mask)
+            order = np.flatnonzero(mask)[np.argsort(-estimated, kind="stable")]
+            against = int((estimated > float(self._carried([mask])[0])).sum())
+            mask = self._without_most(mask, order[: against or len(order)], least=0)
+            if not against:
+                break
+        return mask
 
     def _exchanged(self, mask: Mask) -> Iterator[Mask]:
         """Minimal sets in which other units of its site stand in for one unit of a set."""
@@ -127,15 +152,18 @@ class Search:
         return exchanged
 
     def _fractions_without(self, mask: Mask) -> np.ndarray:
-        """What a set carries without each of its units, which a search asks for again and again of its last set."""
-        if self._last is None or self._last[0] != mask.tobytes():
-            self._last = mask.tobytes(), fractions(self._runs.without_each(mask), self._runs.totals)
-        return self._last[1]
+        return fractions(self.without_each(mask), self._runs.totals)
 
-    def _without_most(self, mask: Mask, removable: np.ndarray) -> Mask:
-        """Leaves out the first of some units, as many of them as can be left out together; one always can."""
-        most, too_many = 1, len(removable) + 1
-        sizes = sorted({len(removable), *(2**step for step in range(1, len(removable).bit_length()))} - {1})
+    def _without_most(self, mask: Mask, removable: np.ndarray, least: int = 1) -> Mask:
+        """Leaves out the first of some units, as many of them as can be left out together.
+
+        Args:
+            mask: the set.
+            removable: units of it, in order.
+            least: how many can be for sure.
+        """
+        most, too_many = least, len(removable) + 1
+        sizes = sorted({len(removable), *(2**step for step in range(len(removable).bit_length()))} - {least})
         while sizes:
             carried = self._carried([_lessened(mask, removable[:size]) for size in sizes])
             passing = [size for size, fraction in zip(sizes, carried, strict=True) if fraction >= self._least]
