@@ -154,9 +154,9 @@ def main() -> None:
     _ = subject.lens  # trained before the clock runs
     for name, build in {"ours": CircuitRuns, "forward hooks": HookedRuns}.items():
         start = time.perf_counter()
-        found = searched(build(subject.lens, *pairs))
-        results.append((name, time.perf_counter() - start, found))
-        print(f"{name}: {results[-1][1]:.1f} s, {int(found.sum())} of {len(found)} units", flush=True)
+        units = searched(build(subject.lens, *pairs))
+        results.append((name, time.perf_counter() - start, units))
+        print(f"{name}: {results[-1][1]:.1f} s, {int(units.sum())} of {len(units)} units", flush=True)
     (_, ours, first), (_, theirs, second) = results
     shared = float((first * second).sum() / torch.maximum(first, second).sum())
     print(f"ratio {theirs / ours:.1f}, overlap of the two sets (Jaccard) {shared:.3f}")

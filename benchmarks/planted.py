@@ -56,8 +56,8 @@ def measure(
         planted = vl.planted_model(kind, depth, convolutional, seed)
         for factor in planted.truth.circuits:
             scores = scorer(planted.lens, planted.dataset.pairs(factor, pairs, seed))
-            found, area = score_recovery(planted.truth, factor, scores)
-            recalls.append(found.recall)
+            recovered, area = score_recovery(planted.truth, factor, scores)
+            recalls.append(recovered.recall)
             areas.append(area)
     return Outcome(kind, *(float(np.mean(values)) for values in (recalls, areas, np.equal(recalls, 1))), len(recalls))
 

@@ -217,8 +217,8 @@ class CircuitRuns:
 
     def _all_held(self, source: CachedRun, held: dict[str, Tensor]) -> Tensor:
         images = source.image.clone()
-        every = {site: Region(tuple(range(size))) for site, size in self.table.sizes.items()}
-        for rows in source.interchange([SitePatch(site, held[site], [every[site]]) for site in held], IMAGE):
+        whole_sites = {site: Region(tuple(range(size))) for site, size in self.table.sizes.items()}
+        for rows in source.interchange([SitePatch(site, held[site], [whole_sites[site]]) for site in held], IMAGE):
             images[rows.images] = rows.values[IMAGE]
         return cells(images)
 

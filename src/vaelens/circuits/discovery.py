@@ -47,8 +47,8 @@ def discover_circuit(
     units too, from either end; and of the smallest set each unit is exchanged for the rest of its site. Several minimal
     sets are the rule: what is returned is a circuit, with the others that were come upon as `alternatives`.
 
-    Memory grows with the number of pairs, by the activations of two images each. The time is mostly that of circuit
-    runs: some dozens for each unit of the circuit.
+    Memory grows with the number of pairs, by the activations of two images each. The time is mostly that of running
+    single units: for every pair two runs for each unit of the model, and several for each unit of the circuit.
 
     Args:
         lens: the lens.
@@ -83,7 +83,7 @@ def discover_circuit(
     least, scorer_name = checked_threshold(threshold), checked_scorer(scorer)
     count, checked_seed = whole_number("n", n, low=2), check_seed(seed)
     check_progress(progress)
-    pairs, others = (checked_pairs(lens, ds, factor, count, checked_seed + k) for k in range(2))
+    pairs, fresh_pairs = (checked_pairs(lens, ds, factor, count, checked_seed + k) for k in range(2))
     with reporting(progress, 5, f"a circuit of {factor}") as report:
         runs = CircuitRuns(lens, *pairs)
         check_effect(runs, pairs, ds, factor)
@@ -92,13 +92,13 @@ def discover_circuit(
         search = Search(runs, scores, least)
         sets = search.minimal_sets()
         report.advance(1)
-        found = _measured(runs, sets, scores, search.without_each(sets[0]), checked_seed)
+        measured = _measured(runs, sets, scores, search.without_each(sets[0]), checked_seed)
         report.advance(1)
         chance = runs_of_random_sets(runs, sets[0], RANDOM_SETS, checked_seed)
         curve = faithfulness_curves(runs, scores, seed=checked_seed)
         report.advance(1)
-        fresh = CircuitRuns(lens, *others)
-        check_effect(fresh, others, ds, factor)
+        fresh = CircuitRuns(lens, *fresh_pairs)
+        check_effect(fresh, fresh_pairs, ds, factor)
         held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
         graph = unit_graph(runs, sets[0], factor)
     return Circuit(
@@ -120,7 +120,7 @@ def discover_circuit(
             "runs": runs.runs,
             **lens.describe(),
         },
-        **found,
+        **measured,
     )
 
 

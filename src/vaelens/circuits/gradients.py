@@ -67,4 +67,4 @@ def gradients(
         decoded, _ = parts.decoder.run(code, edits("decoder"), (), first_row, gradients=True)
         outcome = (first_result(decoded) * direction.to(code)).sum()
         by_site = torch.autograd.grad(outcome, list(zeros.values()), materialize_grads=True)
-    return {site: SiteGradient(activations[site], found) for site, found in zip(zeros, by_site, strict=True)}
+    return {site: SiteGradient(activations[site], gradient) for site, gradient in zip(zeros, by_site, strict=True)}

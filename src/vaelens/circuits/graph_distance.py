@@ -13,7 +13,7 @@ Weights = Float[np.ndarray, "nodes nodes"]
 Edges = Bool[np.ndarray, "nodes nodes"]
 
 
-def structural_hamming_distance(found: Edges, true: Edges) -> int:
+def structural_hamming_distance(edges: Edges, true: Edges) -> int:
     """Counts the pairs of nodes whose edges differ, an edge missing, added or turned round counting one.
 
     Example:
@@ -22,7 +22,7 @@ def structural_hamming_distance(found: Edges, true: Edges) -> int:
         (2, 2)
     """
     return sum(
-        bool((found[u, v], found[v, u]) != (true[u, v], true[v, u])) for u, v in combinations(range(len(true)), 2)
+        bool((edges[u, v], edges[v, u]) != (true[u, v], true[v, u])) for u, v in combinations(range(len(true)), 2)
     )
 
 

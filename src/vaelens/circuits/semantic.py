@@ -161,8 +161,8 @@ def _followed(read: _Read, unchanged: _Read, partners: Tensor, factor: int) -> d
     """How often a factor takes the other image's value, and all others keep theirs, where the two values differ."""
     wanted = unchanged.values[partners][:, factor]
     differs = wanted != unchanged.values[:, factor]
-    others = [k for k in range(read.values.shape[1]) if k != factor]
-    same = (read.values[:, others] == unchanged.values[:, others]).all(dim=1)
+    unexchanged = [k for k in range(read.values.shape[1]) if k != factor]
+    same = (read.values[:, unexchanged] == unchanged.values[:, unexchanged]).all(dim=1)
     followed = (read.values[:, factor] == wanted)[differs].double().mean()
     return {"followed": float(followed), "stayed": float(same[differs].double().mean()), "images": int(differs.sum())}
 
@@ -178,10 +178,10 @@ def _record(
     seed: int,
 ) -> SemanticGraph:
     true = np.array([[ds.factors.graph.has_edge(k, other) for other in names] for k in names])
-    found = (low > LEAST_WEIGHT) & ~np.eye(len(names), dtype=bool)
+    present = (low > LEAST_WEIGHT) & ~np.eye(len(names), dtype=bool)
     graph = nx.DiGraph()
     graph.add_nodes_from(names)
-    for k, other in np.argwhere(found).tolist():
+    for k, other in np.argwhere(present).tolist():
         graph.add_edge(names[k], names[other], weight=weights[k, other], low=low[k, other], high=high[k, other])
     auroc, chance = edge_auroc(weights, true), float("nan")
     share = float("nan")
@@ -192,7 +192,7 @@ def _record(
         graph=graph,
         weights=pd.DataFrame(weights, index=pd.Index(names, name="exchanged"), columns=pd.Index(names, name="read")),
         aligned=aligned,
-        distance=structural_hamming_distance(found, true),
+        distance=structural_hamming_distance(present, true),
         auroc=auroc,
         auroc_chance=chance,
         p=share,

@@ -81,7 +81,7 @@ def circuit_stability(
     check_progress(progress)
     pairs = checked_pairs(lens, ds, factor, count, checked_seed)
     rng = np.random.default_rng(checked_seed)
-    found = []
+    circuit_masks = []
     with reporting(progress, times, f"circuits of {factor}") as report:
         for _ in range(times):
             chosen = np.sort(rng.integers(count, size=count))
@@ -89,9 +89,9 @@ def circuit_stability(
             runs = CircuitRuns(lens, base, source)
             check_effect(runs, (base, source), ds, factor)
             search = Search(runs, SCORERS[name](runs, checked_seed), least)
-            found.append(min(search.searched(), key=lambda mask: int(mask.sum())))
+            circuit_masks.append(min(search.searched(), key=lambda mask: int(mask.sum())))
             report.advance(1)
-    table, masks = UnitTable.of(lens), batches(found)
+    table, masks = UnitTable.of(lens), batches(circuit_masks)
     nodes = table.nodes()
     coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
     return Stability(

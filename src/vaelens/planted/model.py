@@ -73,15 +73,15 @@ class PlantedVAE(
     """
 
     def __init__(self, kind: str = "aligned", depth: int = 3, convolutional: bool = False, seed: int = 0) -> None:
-        made = plan(kind, depth, convolutional, seed)
+        parts = plan(kind, depth, convolutional, seed)
         self.arguments = {"kind": kind, "depth": int(depth), "convolutional": convolutional, "seed": int(seed)}
         super().__init__(
             "vae",
             image_shape=(1, SIDE, SIDE),
-            latent_dim=made.wiring.latents,
+            latent_dim=parts.wiring.latents,
             likelihood="gaussian",
-            encoder=made.encoder,
-            decoder=made.decoder,
+            encoder=parts.encoder,
+            decoder=parts.decoder,
         )
         self.eval()
 

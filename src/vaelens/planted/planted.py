@@ -80,7 +80,7 @@ def planted_model(kind: KindName | str, depth: int = 3, convolutional: bool = Fa
         >>> bool(error.abs().max() < 1e-6), planted.truth.unit_types["latent"].count("polysemantic")
         (True, 2)
     """
-    made = plan(kind, depth, convolutional, seed)
+    wired = plan(kind, depth, convolutional, seed)
     model = PlantedVAE(kind, depth, convolutional, int(seed))
-    dataset = PlantedDataset(f"planted-{kind}", KINDS[kind], made.lattices)
-    return Planted(model, Lens(model), dataset, truth_of(made, kind, dataset))
+    dataset = PlantedDataset(f"planted-{kind}", KINDS[kind], wired.lattices)
+    return Planted(model, Lens(model), dataset, truth_of(wired, kind, dataset))

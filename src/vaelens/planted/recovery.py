@@ -27,7 +27,7 @@ class Recovery:
     recall: float
 
 
-def recovery(found: Collection[Hashable], planted: Collection[Hashable]) -> Recovery:
+def recovery(units: Collection[Hashable], planted: Collection[Hashable]) -> Recovery:
     """Compares a set of units, or of edges, with the one planted.
 
     Raises:
@@ -39,8 +39,8 @@ def recovery(found: Collection[Hashable], planted: Collection[Hashable]) -> Reco
     """
     if not planted:
         raise VaelensError("nothing was planted, so nothing can be found; give the units or edges of a circuit")
-    hits = len(set(found) & set(planted))
-    return Recovery(hits / len(set(found)) if found else float("nan"), hits / len(set(planted)))
+    hits = len(set(units) & set(planted))
+    return Recovery(hits / len(set(units)) if units else float("nan"), hits / len(set(planted)))
 
 
 def score_recovery(truth: Truth, factor: str, scores: Mapping[str, ArrayLike]) -> tuple[Recovery, float]:
@@ -68,8 +68,8 @@ def score_recovery(truth: Truth, factor: str, scores: Mapping[str, ArrayLike]) -
 
 def _compared(scores: np.ndarray, planted: np.ndarray) -> tuple[Recovery, float]:
     order = np.lexsort([planted, -scores])
-    found = set(order[: planted.sum()].tolist())
-    return recovery(found, set(np.flatnonzero(planted).tolist())), float(roc_auc_score(planted, scores))
+    taken = set(order[: planted.sum()].tolist())
+    return recovery(taken, set(np.flatnonzero(planted).tolist())), float(roc_auc_score(planted, scores))
 
 
 def _flat(truth: Truth, scores: Mapping[str, ArrayLike]) -> np.ndarray:
