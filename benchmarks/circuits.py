@@ -6,7 +6,7 @@ forward of the model, and each unit of the decoder one of the decoder alone.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -26,8 +26,8 @@ FACTOR, THRESHOLD = "scale", 0.9
 Held = Mapping[str, Tensor]  # by site values (n, units, *positions)
 
 
-class HookedRuns:
-    """Circuit runs by forward hooks, with what a search asks of `CircuitRuns`."""
+class HookedRuns(CircuitRuns):
+    """What a search asks of circuit runs, by forward hooks."""
 
     def __init__(self, lens: vl.Lens, base: Tensor, source: Tensor) -> None:
         self.lens, self.table = lens, UnitTable.of(lens)
@@ -40,10 +40,6 @@ class HookedRuns:
         self._empty, self._whole = (self._decoded(values["latent"]) for values in (self._at_base, self._at_source))
         self._total = self._whole - self._empty
         self.totals = self._total.square().sum(dim=1).numpy()
-
-    @property
-    def pairs(self) -> int:
-        return len(self.totals)
 
     def carried(self, masks: Masks) -> np.ndarray:
         return np.stack([self._projected(self._circuit(mask)) for mask in masks])
@@ -58,13 +54,46 @@ class HookedRuns:
             rows.append(self._projected(self._circuit(smaller, code if site.startswith("decoder") else None)))
         return np.stack(rows)
 
-    def patched(self, into_source: bool = False) -> np.ndarray:
+    def estimated_without_each(self, mask: Mask) -> np.ndarray:
+        """The same estimate: one forward with zeros added to every activation, one backward to them."""
+        zeros: dict[str, Tensor] = {}
+        values: dict[str, Tensor] = {}
+
+        def watch(site: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+            def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+                activation = output.reshape(self._at_base[site].shape)
+                values[site], zeros[site] = activation.detach(), torch.zeros_like(activation, requires_grad=True)
+                return (activation + zeros[site]).reshape(output.shape)
+
+            return hook
+
+        outside = self._outside(mask)
+        with ExitStack() as stack:
+            stack.enter_context(self._holding(outside))
+            for site, module in self._modules.items():
+                stack.callback(module.register_forward_hook(watch(site)).remove)
+            code = self._model.encode(self._source)[0].clone()
+            held = ~mask[self.table.span("latent")]
+            code[:, held] = self._at_base["latent"][:, held]
+            values["latent"], zeros["latent"] = code.detach(), torch.zeros_like(code, requires_grad=True)
+            outcome = (self._model.decode(code + zeros["latent"]).flatten(1) * self._total).sum()
+            by_site = dict(zip(zeros, torch.autograd.grad(outcome, list(zeros.values())), strict=True))
+        lost = [
+            (by_site[site] * (values[site] - self._at_base[site])).transpose(0, 1).flatten(1).sum(dim=1)
+            for site in self.table.sites
+        ]
+        present = float(self.carried(mask[None]).sum() / self.totals.sum())
+        return present - torch.cat(lost).numpy()[mask] / self.totals.sum()
+
+    def patched(self, into_source: bool = False, sites: Collection[str] | None = None) -> np.ndarray:
         images, start, values = self._base, self._empty, self._at_source
         code = self._at_base["latent"]
         if into_source:
             images, start, values, code = self._source, self._whole, self._at_base, self._at_source["latent"]
         rows = []
         for site, unit in self.table.nodes():
+            if sites is not None and site not in sites:
+                continue
             held = {site: (values[site], [unit])}
             if site == "latent":
                 changed = code.clone()
@@ -123,9 +152,9 @@ def _hold(values: Tensor, units: list[int]) -> Callable[[nn.Module, tuple[Tensor
     return hook
 
 
-def searched(runs: CircuitRuns | HookedRuns) -> Tensor:
+def searched(runs: CircuitRuns) -> Tensor:
     """The units that the search ends at, (units,), as numbers."""
-    search = Search(runs, exact(runs, 0), THRESHOLD)  # pyright: ignore[reportArgumentType]
+    search = Search(runs, exact(runs, 0), THRESHOLD)
     return torch.from_numpy(search.minimal_sets()[0]).float()
 
 

@@ -1,6 +1,7 @@
 """The contest of searches: both ways run the same circuits."""
 
 import numpy as np
+import torch
 from benchmarks import circuits
 from benchmarks.subject import Subject
 
@@ -22,3 +23,13 @@ def test_both_ways_carry_the_same():
         lambda runs: runs.patched(into_source=True),
     ):
         np.testing.assert_allclose(measure(hooked) / scale, measure(ours) / scale, atol=1e-4)
+    np.testing.assert_allclose(
+        hooked.estimated_without_each(masks[1]), ours.estimated_without_each(masks[1]), atol=1e-4
+    )
+
+
+def test_both_searches_end_at_the_same_units():
+    subject = Subject(pairs=4, side=16, steps=0)
+    contest = next(iter(circuits.contests(subject)))
+    assert len(subject.lens.sites) > 2
+    assert torch.equal(contest.ours(), contest.others[0].run())
