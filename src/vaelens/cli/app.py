@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
+from vaelens.cli.circuits import circuits
 from vaelens.cli.data import data
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
@@ -60,7 +61,7 @@ def _options(
     """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
-for command in (quickstart, train, analyse, models):
+for command in (quickstart, train, analyse, circuits, models):
     app.command()(command)
 app.add_typer(data)
 
