@@ -42,6 +42,7 @@ from .metrics.disentanglement import (
 )
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
+from .study import Study
 from .version import __version__
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "Set",
     "Site",
     "StructuralModel",
+    "Study",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",
