@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 
-def align_latents(maps: Sequence[Float[np.ndarray, "d p"]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def align_latents(maps: Sequence[Float[np.ndarray, "_ _"]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Finds which latent of the first training each latent of the others corresponds to.
 
     With the effect maps as vectors m_i (of this training) and r_j (of the first), the one-to-one assignment with the

@@ -21,9 +21,9 @@ from typing import Any, Literal
 from vaelens.errors import VaelensError
 from vaelens.study.folder import Named, StudyFolder
 from vaelens.study.lease import Holder, Watch, claim, heartbeat, read, release
+from vaelens.study.pulse import Pulse
 
 ROOM = 2**26  # bytes that must be free before a cell begins, where none is done whose size is known
-_EVERY = 1.0  # seconds between two looks at how far a cell is
 
 How = Literal["done", "done before", "held", "failed", "given up", "full", "stopped"]
 
@@ -107,7 +107,7 @@ def _work(folder: StudyFolder, named: Named, holder: Holder, root: Path | None, 
     import vaelens as vl  # what follows needs PyTorch, which plans and tables do without
 
     cell, work = named.cell.configuration, folder.work_of(named, holder.token)
-    pulse = _Pulse(work / "progress.json", lost)
+    pulse = Pulse(work / "progress.json", lost)
     begun = time.monotonic()
     pulse.tell("the data")
     ds = dataset(cell["dataset"]["name"], json.dumps(cell["dataset"]["options"], sort_keys=True), root)
@@ -127,7 +127,7 @@ def _work(folder: StudyFolder, named: Named, holder: Holder, root: Path | None, 
     return folder.finish(named, work)
 
 
-def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: "_Pulse") -> Any:
+def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: Pulse) -> Any:
     """Trains the cell's model, from its last checkpoint where there is one, or loads it where it is trained."""
     import vaelens as vl
     from vaelens.models.run_folder import is_begun
@@ -143,7 +143,7 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: "_Pulse") ->
         seed=cell["seed"],
         **asked["hyperparameters"],
     )
-    from vaelens.study.pulse import TrainingPulse  # imports Lightning
+    from vaelens.study.training_pulse import TrainingPulse  # imports Lightning
 
     result = vl.train(
         model,
@@ -162,37 +162,6 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: "_Pulse") ->
     unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / "training.json")
     return model
-
-
-class _Pulse:
-    """Tells those who watch how far a cell is, and ends work on a cell that another has taken over."""
-
-    def __init__(self, path: Path, lost: Callable[[], bool]) -> None:
-        self.path, self._lost, self._last = path, lost, 0.0
-
-    def tell(self, place: str, share: float = 0.0, **more: float) -> None:
-        """Writes how far the cell is: where, what share of it, and numbers such as the loss.
-
-        Raises:
-            VaelensError: the lease was lost.
-        """
-        if self._lost():
-            raise VaelensError("another process took the cell over, since this one was not heard of; it goes on there")
-        self._last = time.monotonic()
-        unfinished = self.path.with_name(f".{self.path.name}")
-        with suppress(OSError):
-            unfinished.write_text(json.dumps({"place": place, "share": share, **more}), encoding="utf-8")
-            unfinished.replace(self.path)
-
-    @property
-    def is_due(self) -> bool:
-        """Says whether the last look was a while ago."""
-        return time.monotonic() - self._last >= _EVERY
-
-    def analysing(self, done: float, total: float) -> None:
-        """Tells how far the analysis is, as `progress=` of `vl.analyse`."""
-        if self.is_due:
-            self.tell("the analysis", done / total if total else 0.0)
 
 
 @lru_cache(maxsize=2)

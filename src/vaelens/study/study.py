@@ -158,7 +158,7 @@ class Study:
                 if begun is not None:
                     begun(client, left)
                 tally = on_workers(client, place, left, self.root, self.plan.attempts, self.plan.device, tell)
-        if not tally.stopped:
+        if not tally.stopped and any(place.done()):
             write_table(place)
         return tally
 
