@@ -53,6 +53,7 @@ from .metrics.disentanglement import (
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
 from .planted import Planted, PlantedVAE, planted_model
+from .study import Study
 from .version import __version__
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "Set",
     "Site",
     "StructuralModel",
+    "Study",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",

@@ -13,6 +13,7 @@ from vaelens.cli.circuits import circuits
 from vaelens.cli.data import data
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
+from vaelens.cli.study import study
 from vaelens.cli.training import train
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.version import __version__
@@ -64,6 +65,7 @@ def _options(
 for command in (quickstart, train, analyse, circuits, models):
     app.command()(command)
 app.add_typer(data)
+app.add_typer(study)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
