@@ -16,7 +16,9 @@ GROUPS = {
     "memory": "Memory",
     "training": "Training",
     "data": "Data",
+    "circuits": "Circuits",
 }
+SLOW = {"circuits"}  # which run when they are named
 
 TURN = 1.0  # seconds that each way runs in its turn at least
 
@@ -24,7 +26,13 @@ TURN = 1.0  # seconds that each way runs in its turn at least
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--repetitions", type=positive, default=3, help="timed rounds of each contest (default 3)")
-    parser.add_argument("--only", choices=GROUPS, nargs="+", default=list(GROUPS), help="some groups of contests")
+    parser.add_argument(
+        "--only",
+        choices=GROUPS,
+        nargs="+",
+        default=[name for name in GROUPS if name not in SLOW],
+        help="some groups of contests",
+    )
     parser.add_argument("--untrained", action="store_true", help="take the model as it is built")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:<number>")
     parser.add_argument("--pairs", type=positive, default=Subject.pairs, help="pairs of images (default 64)")

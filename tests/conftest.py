@@ -2,6 +2,7 @@
 
 import random
 from collections import OrderedDict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.statistics import half_samples
+from vaelens.metrics.disentanglement.estimates import scorers
 
 torch.set_num_threads(1)  # small models gain nothing from threads, and lose much where cores are shared
 
@@ -89,11 +90,13 @@ def _own_cache(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_halves():
-    """Analyses draw the intervals of their disentanglement scores from two halves: twenty take most of their time."""
+    """Analyses make the intervals of their disentanglement scores from two halves: ten take most of their time."""
+
+    def few(*args):
+        return {key: replace(scorer, halves=2) for key, scorer in scorers(*args).items()}
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "vaelens.analysis.disentanglement.half_samples", lambda images, count, seed: half_samples(images, 2, seed)
-        )
+        patch.setattr("vaelens.analysis.disentanglement.scorers", few)
         yield
 
 

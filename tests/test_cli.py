@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import typer
 
 import vaelens as vl
@@ -290,7 +291,11 @@ def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys,
     for _ in range(2):
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"
-    assert vl.Analysis.load(tmp_path / "analysis").provenance["dataset"]["name"] == "sprites"
+    provenance = vl.Analysis.load(tmp_path / "analysis").provenance
+    assert provenance["dataset"]["name"] == "sprites"
+    assert provenance["images_seen_in_training"] == "held out"
+    assert provenance["threads"] == torch.get_num_threads()
+    assert provenance["conditional_on"].startswith("Intervals are about other images under this one trained model")
 
 
 def test_tensorboard_gets_the_terms_too(tmp_path):

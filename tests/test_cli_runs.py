@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import vaelens as vl
+from vaelens.analysis.manifest import Manifest, write_manifest
 from vaelens.cli import main
 from vaelens.models.run_folder import checkpoint_path
 
@@ -241,9 +242,17 @@ def test_output_that_cannot_be_printed_is_one_sentence_and_the_model_is_kept(tmp
 
 def test_quickstart_replaces_no_analysis_but_its_own(trained, tmp_path, capsys):
     (tmp_path / "analysis").mkdir()
-    record = {"seed": 1, "images": 512, "dataset": {"name": "sprites"}}
-    (tmp_path / "analysis" / "provenance.json").write_text(json.dumps(record))
-    assert "holds an analysis that quickstart did not make" in refused(capsys, "quickstart", "--out", tmp_path)
-    (tmp_path / "analysis" / "provenance.json").write_text("[")
+    of_512 = {"seed": 0, "images": 512, "dataset": {"name": "sprites"}}
+    for record in (
+        of_512,
+        of_512 | {"images": 256, "seed": 1},
+        of_512 | {"images": 256, "dataset": {"name": "room"}},
+        {},
+    ):
+        write_manifest(tmp_path / "analysis" / "manifest.json", Manifest(record, {}))
+        before = (tmp_path / "analysis" / "manifest.json").read_bytes()
+        assert "holds an analysis that quickstart did not make" in refused(capsys, "quickstart", "--out", tmp_path)
+        assert (tmp_path / "analysis" / "manifest.json").read_bytes() == before
+    (tmp_path / "analysis" / "manifest.json").write_text("[")
     assert "holds an analysis that quickstart did not make" in refused(capsys, "quickstart", "--out", tmp_path)
     assert "is of another run: it was made with" in refused(capsys, "quickstart", "--out", trained)

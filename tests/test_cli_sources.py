@@ -10,7 +10,7 @@ import pytest
 import pythae.models
 import safetensors.torch
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, VQModel
+from diffusers import AsymmetricAutoencoderKL, AutoencoderDC, AutoencoderKL, AutoencoderTiny, VQModel
 from pythae.models import VAE, VQVAE, VAEConfig, VQVAEConfig
 from pythae.models.nn.default_architectures import Decoder_AE_MLP
 
@@ -105,6 +105,32 @@ def test_a_folder_of_diffusers_is_analysed(kind, tmp_path, small_pictures, capsy
     out = tmp_path / "model" / "analysis"
     assert capsys.readouterr().out.splitlines()[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     assert vl.Analysis.load(out).provenance["model"] == vl.Lens(model).describe()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (AutoencoderTiny, {"encoder_block_out_channels": (4,) * 4, "decoder_block_out_channels": (4,) * 4}),
+        (AsymmetricAutoencoderKL, {"norm_num_groups": 4, "sample_size": 16}),
+        (
+            AutoencoderDC,
+            {
+                "latent_channels": 4,
+                **dict.fromkeys(["encoder_block_out_channels", "decoder_block_out_channels"], (4, 8)),
+                **dict.fromkeys(["encoder_layers_per_block", "decoder_layers_per_block"], (1, 1)),
+                **dict.fromkeys(["encoder_qkv_multiscales", "decoder_qkv_multiscales"], ((), ())),
+            },
+        ),
+    ],
+)
+def test_folders_of_the_other_autoencoders_of_diffusers_are_loaded(kind, options, tmp_path):
+    from vaelens.cli.sources.choice import load_lens
+
+    model = kind(**options)
+    model.save_pretrained(tmp_path)
+    lens = load_lens(str(tmp_path), "cpu")
+    assert type(lens.module) is kind
+    assert lens.describe() == vl.Lens(model, execution="hooks").describe()
 
 
 @pytest.mark.parametrize(
@@ -242,12 +268,10 @@ def test_what_is_wrong_with_a_folder_of_diffusers_is_one_sentence(tmp_path, caps
     assert "are a pickle (diffusion_pytorch_model.bin)" in said
     assert "diffusers.AutoencoderKL.from_pretrained(" in said
 
-    AutoencoderTiny(encoder_block_out_channels=(4,) * 4, decoder_block_out_channels=(4,) * 4).save_pretrained(
-        tmp_path / "tiny"
-    )
-    assert "holds a AutoencoderTiny of diffusers; of those, AutoencoderKL and VQModel" in refused(
-        capsys, tmp_path / "tiny"
-    )
+    (tmp_path / "sound").mkdir()
+    (tmp_path / "sound" / "config.json").write_text('{"_class_name": "AutoencoderOobleck"}')
+    said = refused(capsys, tmp_path / "sound")
+    assert "holds a AutoencoderOobleck of diffusers; of those, AutoencoderKL, VQModel, AutoencoderTiny, " in said
 
     folder = tmp_path / "kl"
     AutoencoderKL(**TINY).save_pretrained(folder)

@@ -1,4 +1,14 @@
 from .analysis import Analysis, analyse
+from .circuits import (
+    Circuit,
+    SemanticGraph,
+    circuit_stability,
+    circuit_transfer,
+    discover_circuit,
+    find_motifs,
+    semantic_graph,
+    unit_selectivity,
+)
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -42,6 +52,8 @@ from .metrics.disentanglement import (
 )
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
+from .planted import Planted, PlantedVAE, planted_model
+from .study import Study
 from .version import __version__
 
 __all__ = [
@@ -56,6 +68,7 @@ __all__ = [
     "ArrayFile",
     "BetaVAEScore",
     "CausalDataset",
+    "Circuit",
     "CollectionDataset",
     "CosineDecay",
     "Cyclical",
@@ -68,11 +81,15 @@ __all__ = [
     "Intervention",
     "Lens",
     "Patch",
+    "Planted",
+    "PlantedVAE",
     "Run",
     "Scale",
+    "SemanticGraph",
     "Set",
     "Site",
     "StructuralModel",
+    "Study",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",
@@ -84,12 +101,16 @@ __all__ = [
     "build_model",
     "causal_effect_strength",
     "circuit_modularity",
+    "circuit_stability",
+    "circuit_transfer",
     "dci",
     "decoder_responses",
+    "discover_circuit",
     "explicitness",
     "factor_effects",
     "factor_reader",
     "factor_vae_score",
+    "find_motifs",
     "gaussian_total_correlation",
     "input_effects",
     "intervention_specificity",
@@ -103,7 +124,10 @@ __all__ = [
     "modularity",
     "patching_effects",
     "path_effects",
+    "planted_model",
     "sap",
+    "semantic_graph",
     "swap_effects",
     "train",
+    "unit_selectivity",
 ]

@@ -12,8 +12,8 @@ class VaelensWarning(UserWarning):
     """Given where work goes on, but is probably in vain; the message says what was seen, why, and what to do."""
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> VaelensError:
-    """The error for a mistyped name: lists what is known and suggests the nearest.
+def unknown(kind: str, name: object, known: Iterable[str], unlisted: Iterable[str] = ()) -> VaelensError:
+    """The error for a mistyped name: lists what is known and suggests the nearest, also of names too many to list.
 
     Example:
         >>> unknown("dataset", "sprite", ["digits", "sprites"])
@@ -21,7 +21,12 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> VaelensError:
     """
     names = list(known)
     message = f"unknown {kind} {name!r}; known: {', '.join(names) or 'none'}"
-    nearest = difflib.get_close_matches(str(name), names, n=1)
+    # Of names that are as near, one that is listed: the sort is stable.
+    close = [difflib.get_close_matches(str(name), group, n=1) for group in (names, list(unlisted))]
+    nearest = sorted(
+        (match for group in close for match in group),
+        key=lambda match: -difflib.SequenceMatcher(None, match, str(name)).ratio(),
+    )
     if nearest:
         message += f"; did you mean {nearest[0]!r}?"
     return VaelensError(message)

@@ -5,7 +5,9 @@ import xarray as xr
 
 import vaelens as vl
 from vaelens.analysis.choice import Share
-from vaelens.analysis.parts import Late, parts_of, spread
+from vaelens.analysis.part import Late
+from vaelens.analysis.parts import parts_of
+from vaelens.analysis.patching_part import spread
 from vaelens.analysis.run import selected_parts
 from vaelens.analysis.subject import Subject
 from vaelens.report import sentences
@@ -39,12 +41,14 @@ def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors)
         "latent",
         "modes",
         "recoded",
+        "labels",
         "input",
         "patching",
         "mediation",
         "responses",
         "pictures",
         "importance",
+        "controls",
     ]
     assert analysis.provenance["images"] == 20
     assert analysis.provenance["seed"] == 3
@@ -61,7 +65,8 @@ def test_an_analysis_has_every_part_and_says_how_it_was_made(lens, with_factors)
 def test_its_parts_are_what_the_public_functions_give(lens, with_factors):
     analysis = vl.analyse(lens, with_factors, n=20, seed=3, progress=False)
     x, _ = with_factors.sample(20, seed=3)
-    xr.testing.assert_identical(analysis.effects["latent"], vl.latent_effects(lens, x, seed=3))
+    latent = analysis.effects["latent"]
+    xr.testing.assert_identical(latent.drop_vars("informative"), vl.latent_effects(lens, x, seed=3))
     xr.testing.assert_identical(analysis.effects["patching"], vl.patching_effects(lens, x[:10], x[10:], seed=3))
     xr.testing.assert_identical(analysis.effects["input"], vl.input_effects(lens, with_factors, n=20, seed=3))
     assert analysis.scores.value["ces"] == vl.causal_effect_strength(lens, x, seed=3).mean()
@@ -143,6 +148,8 @@ def test_unknown_parts_are_refused_before_the_work(lens, with_factors):
         vl.VaelensError, match=r"no part that was asked for can be made .swap: the latent has no codebook"
     ):
         vl.analyse(lens, with_factors, only="swap", progress=False)
+    with pytest.raises(vl.VaelensError, match=r"unknown estimator of DCI 'forest'; known: random-forest, gradient-boo"):
+        vl.analyse(lens, with_factors, dci_estimator="forest")
     for minutes in (0, -1, float("inf"), float("nan"), True):
         with pytest.raises(vl.VaelensError, match="expected how long the analysis may take, a number above 0"):
             vl.analyse(lens, with_factors, minutes=minutes)
@@ -174,8 +181,7 @@ def test_one_latent_is_compared_with_nothing(with_factors, tmp_path):
     analysis = vl.analyse(lens, with_factors, n=16, progress=False)
     found = sentences(analysis)
     assert any("there is no other to compare it with" in sentence for sentence in found)
-    assert any(sentence.startswith("Setting its latent moves the image: CES ") for sentence in found)
-    assert any(sentence.startswith("Changing level moves latent 0 by ") for sentence in found)
+    assert any(sentence.startswith("Setting its one latent to its value on another image moves") for sentence in found)
     of_latents = [sentence for sentence in found if "unit" not in sentence]
     assert not any(word in " ".join(of_latents) for word in (" most ", "most,", "least:"))
     assert analysis.scores.made["circuit_modularity"].startswith("not computed: ")
@@ -202,3 +208,37 @@ def test_patching_that_is_cut_short_has_whole_sites_as_they_would_be_alone(lens,
     xr.testing.assert_identical(cut, vl.patching_effects(lens, x[:6], x[6:12], sites, progress=False))
     whole = patching.run_until(patching.whole, lambda *_: None)
     xr.testing.assert_identical(whole, patching.run(patching.whole, lambda *_: None))
+
+
+def test_means_over_active_latents_can_be_over_those_of_another_result(lens, with_factors):
+    x, _ = with_factors.sample(12, seed=0)
+    flags = np.array([True, False, True])
+    recoded = vl.latent_effects(lens, x, over="latents", progress=False, active=flags)
+    expected = recoded["specificity_normalised"].values[flags].mean()
+    assert float(recoded["specificity_normalised_active_mean"]) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(vl.VaelensError, match=r"active is .*; expected True or False for each of the 3 latents"):
+        vl.latent_effects(lens, x, active=[True, False])
+
+
+def test_parts_that_take_fewer_images_go_by_the_active_latents_of_the_latent_part(linear_of):
+    """A latent that says which of 600 images are odd is active, and looks dead on the first 128."""
+    images = np.full((600, 1, 1, 3), 0.5)
+    images[..., :2] += np.random.default_rng(0).uniform(-0.3, 0.3, size=(600, 1, 1, 2))
+    odd = np.random.default_rng(2).permutation(600)[:4]
+    images[..., 2] = 0.0
+    images[odd, ..., 2] = 1.0
+    ds = vl.ArrayDataset(images)
+    a = np.diag([2.0, 2.0, 3.0])
+    lens = linear_of(a, 0.1 * np.eye(3), [-1.0, -1.0, 0.0], [0.5] * 3, shape=(1, 1, 3), logvar=[-2.0, -2.0, 0.0])
+    analysis = vl.analyse(lens, ds, n=600, progress=False, only=["latent", "recoded", "modes", "responses"])
+    x, _ = ds.sample(600, seed=0)
+    assert float(x[:128, ..., 2].max()) == 0
+    assert analysis.effects["latent"]["active"].values.all()
+    assert not vl.latent_effects(lens, x[:128], progress=False)["active"].values.all()
+    for part, variable in (("recoded", "specificity_normalised"), ("modes", "ces")):
+        effects = analysis.effects[part]
+        means = effects[variable].values.mean(axis=-1)
+        np.testing.assert_allclose(effects[f"{variable}_active_mean"].values, means, rtol=1e-12)
+    assert analysis.effects["responses"]["active"].values.all()
+    alone = vl.analyse(lens, ds, n=600, progress=False, only="responses")  # then by all images of the analysis
+    assert alone.effects["responses"]["active"].values.all()

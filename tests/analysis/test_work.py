@@ -11,7 +11,7 @@ import vaelens as vl
 from vaelens.analysis import work
 from vaelens.analysis.cost import Cost
 from vaelens.analysis.done import Done
-from vaelens.analysis.parts import PARTS, Late, Part
+from vaelens.analysis.part import PARTS, Late, Part
 from vaelens.analysis.plan import Told, more_time
 from vaelens.analysis.subject import Subject
 

@@ -107,6 +107,20 @@ def test_the_output_is_a_site_on_request_and_recovers_all(chain):
     assert float(effects.effect[0]) == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_whole_site_of_a_chain_recovers_all(chain):
+    given = chain()
+    effects = vl.patching_effects(given.lens, given.x, given.y, unit="site", progress=False)
+    assert effects.site.values.tolist() == ["encoder.0", "latent", "decoder.0"]
+    assert effects["index"].values.tolist() == [0, 0, 0]
+    assert effects.attrs["unit"] == "site"
+    np.testing.assert_allclose(effects.recovered, 1, rtol=0, atol=1e-9)
+    code, image = given.moved.z, given.moved.s @ given.u.T
+    expected = [np.linalg.norm(moved, axis=1).mean() for moved in (code, image, image)]
+    np.testing.assert_allclose(effects.effect, expected, **TOLERANCE)
+    mediation = vl.mediation_effects(given.lens, given.x, given.y, "decoder.0", unit="site", progress=False)
+    np.testing.assert_allclose([mediation.indirect, mediation.direct], [[1], [0]], rtol=0, atol=1e-9)
+
+
 def test_sites_come_in_the_order_of_the_data(chain):
     m = chain()
     effects = vl.patching_effects(m.lens, m.x, m.y, sites=["decoder.0", "encoder.0"])

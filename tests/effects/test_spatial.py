@@ -133,7 +133,9 @@ def test_sites_without_positions_are_left_out_unless_they_are_named():
             vl.patching_effects(lens, x, y, sites=sites, unit=(4, 4))
     with pytest.raises(vl.VaelensError, match="latent has no positions, so its units can't be each a position"):
         vl.mediation_effects(lens, x, y, "latent", unit="position")
-    with pytest.raises(vl.VaelensError, match="unit is 'row'; expected 'channel', 'position' or the size of a box"):
+    with pytest.raises(
+        vl.VaelensError, match="unit is 'row'; expected 'channel', 'position', 'site' or the size of a box"
+    ):
         vl.patching_effects(lens, x, y, unit="row")
     with pytest.raises(vl.VaelensError, match=r"unit 9 of decoder\.1 does not exist; its units are 0 to 3"):
         vl.mediation_effects(lens, x, y, "decoder.1", units=[9], unit=(2, 2))

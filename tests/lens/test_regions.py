@@ -59,7 +59,7 @@ def test_several_regions_are_copied_together():
 @pytest.mark.parametrize(
     ("site", "unit", "message"),
     [
-        (GRID, "pixel", r"unit is 'pixel'; expected 'channel', 'position' or the size of a box"),
+        (GRID, "pixel", r"unit is 'pixel'; expected 'channel', 'position', 'site' or the size of a box"),
         (GRID, (0, 2), r"unit is \(0, 2\); expected"),
         (GRID, (2, True), r"unit is \(2, True\); expected"),
         (GRID, 2, "unit is 2; expected"),

@@ -9,11 +9,14 @@ import pytest
 
 from vaelens.errors import VaelensError
 from vaelens.report import sentences, write_analysis
+from vaelens.report.sentences import conditions
 from vaelens.report.tables import score_rows
 
 SWAPS = [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]  # CES at each position of a grid of 2 × 3
 KINDS = {
     "factors": {},
+    "of an earlier version": {"earlier": True},
+    "observed": {"observed": [3.0, 0.2]},
     "no factors": {"factors": None},
     "colour": {"channels": 3},
     "none active": {"active": [False] * 3},
@@ -57,13 +60,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(made, tmp_path_factory):
+def written(analysis_of, tmp_path_factory):
     """Writes the page of a kind of analysis, once."""
     folder = tmp_path_factory.mktemp("pages")
 
     @functools.cache
     def write(kind):
-        return write_analysis(made(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
+        return write_analysis(analysis_of(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
 
     return write
 
@@ -74,13 +77,13 @@ def page(request, written):
     return written(request.param)
 
 
-def test_every_number_of_the_score_table_and_every_finding_is_on_the_page(made, tmp_path):
-    analysis = made()
+def test_every_number_of_the_score_table_and_every_finding_is_on_the_page(analysis_of, tmp_path):
+    analysis = analysis_of()
     text = Page(write_analysis(analysis, tmp_path / "report.html")).text
     for row in score_rows(analysis.scores):
         for column in ("score", "value", "interval", "better", "made"):
             assert row[column] in text
-    for sentence in sentences(analysis):
+    for sentence in (*sentences(analysis), conditions(analysis)):
         assert sentence in text
     for known in ("ab" * 32, "cd" * 32, "torch 2.0", "12,345", "passed", "arXiv:2505.03530"):
         assert known in text
@@ -114,36 +117,42 @@ def test_the_page_can_be_read_aloud(page):
     assert {link["href"][1:] for link in read.all("a") if link["href"].startswith("#")} <= targets
 
 
-def test_names_are_text_not_markup(made, tmp_path):
-    analysis = made(**KINDS["odd names"])
+def test_names_are_text_not_markup(analysis_of, tmp_path):
+    analysis = analysis_of(**KINDS["odd names"])
     path = write_analysis(analysis, tmp_path / "report.html")
     written, read = path.read_text(encoding="utf-8"), Page(path)
     assert "<h1>vae on &lt;b&gt;x&lt;/b&gt;</h1>" in written
     assert "alert(1)</script>" not in written
     assert not read.all("b")
     assert not read.all("i")
-    assert "Changing <i>&amp;</i> moves latent 2 most" in read.text
+    assert "changing <i>&amp;</i> moves latent 2 most" in read.text
 
 
-def test_without_factors_the_page_says_what_that_leaves_out(made, tmp_path):
-    text = Page(write_analysis(made(factors=None), tmp_path / "report.html")).text
+def test_without_factors_the_page_says_what_that_leaves_out(analysis_of, tmp_path):
+    text = Page(write_analysis(analysis_of(factors=None), tmp_path / "report.html")).text
     assert "The dataset has no factors, which DCI and MIG need" in text
     assert "Manipulations and latents" in text
 
 
-def test_inactive_latents_are_marked(made, tmp_path):
-    text = Page(write_analysis(made(active=[True, True, False]), tmp_path / "report.html")).text
+def test_inactive_latents_are_marked(analysis_of, tmp_path):
+    text = Page(write_analysis(analysis_of(active=[True, True, False]), tmp_path / "report.html")).text
     assert "latent 2*" in text
     assert "A star marks an inactive latent" in text
 
 
-def test_swaps_of_codes_have_a_section_and_later_figures_move_on(made, tmp_path):
-    read = Page(write_analysis(made(swaps=SWAPS), tmp_path / "report.html"))
+def test_swaps_of_codes_have_a_section_and_later_figures_move_on(analysis_of, tmp_path):
+    read = Page(write_analysis(analysis_of(swaps=SWAPS), tmp_path / "report.html"))
     assert {"href": "#codebook"} in read.all("a")
     assert "12 of 512 codes are in use on 40 images; their perplexity is 6.00." in read.text
-    for k, start in ((6, "The grid of positions, 2 × 3."), (9, "The first matrix"), (11, "The effect of changing")):
+    for k, start in ((6, "The grid of positions, 2 × 3."), (9, "The first matrix"), (12, "The effect of changing")):
         assert f"Figure {k}. {start}" in " ".join(read.text.split())
-    for k, start in ((2, "Relative CES by what is changed"), (3, "Change of"), (4, "The 10 units"), (5, "One number")):
+    for k, start in (
+        (2, "Relative CES by what is changed"),
+        (3, "Change of"),
+        (4, "The active latent"),
+        (5, "The units with"),
+        (6, "One number"),
+    ):
         assert f"Table {k}. {start}" in " ".join(read.text.split())
     maps = [image["alt"] for image in read.all("img") if "under swaps at" in image["alt"]]
     assert len(maps) == 6
@@ -151,8 +160,8 @@ def test_swaps_of_codes_have_a_section_and_later_figures_move_on(made, tmp_path)
     assert sum("is swapped" in image["alt"] for image in read.all("img")) == 2
 
 
-def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(made, tmp_path):
-    analysis = made(swaps=np.arange(400.0).reshape(20, 20))
+def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(analysis_of, tmp_path):
+    analysis = analysis_of(swaps=np.arange(400.0).reshape(20, 20))
     read = Page(write_analysis(analysis, tmp_path / "report.html"))
     maps = [image["alt"] for image in read.all("img") if "under swaps at" in image["alt"]]
     where = [alt.partition(" at ")[2].partition(":")[0] for alt in maps]
@@ -168,37 +177,37 @@ def test_of_a_wide_grid_the_positions_with_the_largest_effects_have_maps(made, t
     assert "the 24 positions with the largest CES, counted from 0; below each" in " ".join(read.text.split())
 
 
-def test_a_dead_codebook_has_a_section_without_figures(made, tmp_path):
-    read = Page(write_analysis(made(codes=(512, 1)), tmp_path / "report.html"))
+def test_a_dead_codebook_has_a_section_without_figures(analysis_of, tmp_path):
+    read = Page(write_analysis(analysis_of(codes=(512, 1)), tmp_path / "report.html"))
     assert "All positions of these images take one of the 512 codes: the codebook is dead on them." in read.text
     assert "Figure 6. The first matrix" in " ".join(read.text.split())
 
 
-def test_without_a_codebook_nothing_is_said_of_one(made, tmp_path):
-    text = Page(write_analysis(made(), tmp_path / "report.html")).text
+def test_without_a_codebook_nothing_is_said_of_one(analysis_of, tmp_path):
+    text = Page(write_analysis(analysis_of(), tmp_path / "report.html")).text
     assert not any(word in text.lower() for word in ("codebook", "swap", "quantis"))
 
 
-def test_a_failed_check_is_seen(made, tmp_path):
-    path = write_analysis(made(checks={"identity_patch_changes_no_bit": False}), tmp_path / "report.html")
+def test_a_failed_check_is_seen(analysis_of, tmp_path):
+    path = write_analysis(analysis_of(checks={"identity_patch_changes_no_bit": False}), tmp_path / "report.html")
     assert {"class": "failed"} in Page(path).all("dd")
 
 
-def test_the_same_analysis_gives_the_same_bytes(made, tmp_path):
-    first, second = (write_analysis(made(), tmp_path / name) for name in ("a.html", "b.html"))
+def test_the_same_analysis_gives_the_same_bytes(analysis_of, tmp_path):
+    first, second = (write_analysis(analysis_of(), tmp_path / name) for name in ("a.html", "b.html"))
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_folders_are_made_and_nothing_else_is_left(made, tmp_path):
-    path = write_analysis(made(), str(tmp_path / "deep" / "er" / "report.html"))
+def test_folders_are_made_and_nothing_else_is_left(analysis_of, tmp_path):
+    path = write_analysis(analysis_of(), str(tmp_path / "deep" / "er" / "report.html"))
     assert path == tmp_path / "deep" / "er" / "report.html"
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_page_that_is_there_stays_whole_when_the_new_one_fails(made, tmp_path):
+def test_a_page_that_is_there_stays_whole_when_the_new_one_fails(analysis_of, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("before")
-    broken = made()
+    broken = analysis_of()
     broken.effects["latent"] = broken.effects["latent"].drop_vars("effect_map")
     with pytest.raises(KeyError, match="effect_map"):
         write_analysis(broken, path)
@@ -206,18 +215,18 @@ def test_a_page_that_is_there_stays_whole_when_the_new_one_fails(made, tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_paths_that_cannot_hold_a_page_are_refused(made, tmp_path):
+def test_paths_that_cannot_hold_a_page_are_refused(analysis_of, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(VaelensError, match=r"is a folder; give the file to write, .*report\.html"):
-        write_analysis(made(), tmp_path)
+        write_analysis(analysis_of(), tmp_path)
     with pytest.raises(VaelensError, match="is a folder"):
-        write_analysis(made(), "/")
+        write_analysis(analysis_of(), "/")
     with pytest.raises(VaelensError, match="lies under a file"):
-        write_analysis(made(), tmp_path / "file" / "report.html")
+        write_analysis(analysis_of(), tmp_path / "file" / "report.html")
     with pytest.raises(VaelensError, match=r"can't be written \(File name too long\); give another path"):
-        write_analysis(made(), tmp_path / ("long" * 100))
+        write_analysis(analysis_of(), tmp_path / ("long" * 100))
     with pytest.raises(VaelensError, match=r"path is None; expected the file to write"):
-        write_analysis(made(), None)
+        write_analysis(analysis_of(), None)
     with pytest.raises(VaelensError, match="expected an Analysis, got a str"):
         write_analysis("analysis", tmp_path / "report.html")
 
@@ -225,13 +234,13 @@ def test_paths_that_cannot_hold_a_page_are_refused(made, tmp_path):
 @pytest.fixture(scope="module")
 def chromium():
     """A browser without a window."""
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
+    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not browsers:
         pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
     api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found[0], args=flags)
+        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
         yield browser
         browser.close()
 
@@ -257,11 +266,11 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
             " const box = div.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; })"
         )
         whole, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        positions = tab.locator("#plot-positions").count()
-        unseen = tab.evaluate("[...document.images].filter(one => !one.naturalWidth).length")
+        more = tab.locator("#plot-positions, #plot-labels").count()
+        unseen = tab.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
     finally:
         tab.close()
-    assert len(drawn) == FIGURES + positions
+    assert len(drawn) == FIGURES + more
     assert all(extent > 0 for box in drawn for extent in box)
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
@@ -269,16 +278,34 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
     assert unseen == 0
 
 
+def test_in_print_figures_stay_with_their_captions(chromium, written):
+    tab = chromium.new_page()
+    try:
+        tab.goto(written("codebook").as_uri())
+        tab.emulate_media(media="print")
+        inside = tab.evaluate(
+            "[...document.querySelectorAll('figure')].map(figure => getComputedStyle(figure).breakInside)"
+        )
+        before = tab.evaluate(
+            "[...document.querySelectorAll('figure:not(.table) > figcaption')]"
+            ".map(caption => getComputedStyle(caption).breakBefore)"
+        )
+    finally:
+        tab.close()
+    assert set(inside) == {"avoid"}
+    assert set(before) == {"avoid"}
+
+
 @pytest.mark.parametrize(
     "part", ["latent", "modes", "recoded", "input", "patching", "mediation", "pictures", "importance"]
 )
-def test_a_page_is_made_of_whatever_parts_there_are(made, tmp_path, part):
-    alone = made(swaps=SWAPS, channels=3)
+def test_a_page_is_made_of_whatever_parts_there_are(analysis_of, tmp_path, part):
+    alone = analysis_of(swaps=SWAPS, channels=3)
     del alone.effects[part]
     without = Page(write_analysis(alone, tmp_path / "without.html"))
     for name in list(alone.effects):
         del alone.effects[name]
-    alone.effects[part] = made(swaps=SWAPS, channels=3).effects[part]
+    alone.effects[part] = analysis_of(swaps=SWAPS, channels=3).effects[part]
     only = Page(write_analysis(alone, tmp_path / "only.html"))
     for page in (without, only):
         targets = {attributes.get("id") for _, attributes in page.tags}
@@ -287,8 +314,8 @@ def test_a_page_is_made_of_whatever_parts_there_are(made, tmp_path, part):
         assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1))
 
 
-def test_the_title_says_what_was_analysed(made, tmp_path):
-    analysis = made(name="folder")
+def test_the_title_says_what_was_analysed(analysis_of, tmp_path):
+    analysis = analysis_of(name="folder")
     analysis.provenance["model"]["hyperparameters"] = {"beta": 4.0}
     analysis.provenance["dataset"]["options"] = {"folder": "/somewhere/birds"}
     text = Page(write_analysis(analysis, tmp_path / "report.html")).text
@@ -296,20 +323,20 @@ def test_the_title_says_what_was_analysed(made, tmp_path):
     assert "on 50 images of folder birds, by vaelens" in text
 
 
-def test_every_caption_says_of_how_many_images_it_is(made, tmp_path):
+def test_every_caption_says_of_how_many_images_it_is(analysis_of, tmp_path):
     captions = re.findall(
         r"<figcaption>(.*?)</figcaption>",
-        write_analysis(made(swaps=SWAPS), tmp_path / "report.html").read_text(encoding="utf-8"),
+        write_analysis(analysis_of(swaps=SWAPS), tmp_path / "report.html").read_text(encoding="utf-8"),
         re.DOTALL,
     )
-    assert len(captions) == 16
+    assert len(captions) == 18
     for caption in captions:
         told = re.search(r"\d+ (pairs of )?images|first image|\d+ pairs|first reconstruction|One number for", caption)
         assert told, caption
 
 
-def test_what_was_measured_on_less_is_told(made, tmp_path):
-    analysis = made()
+def test_what_was_measured_on_less_is_told(analysis_of, tmp_path):
+    analysis = analysis_of()
     analysis.provenance["parts"] = {
         "latent": {"counted": "images", "taken": 50, "of": 50},
         "patching": {"counted": "pairs", "taken": 16, "of": 64, "sites": 3, "of_sites": 37},

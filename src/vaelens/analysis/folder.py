@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.analysis.manifest import KeptPart, Manifest, read_manifest, write_manifest
-from vaelens.analysis.scores import COLUMNS
+from vaelens.analysis.scores import COLUMNS, NUMBERS
 from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
 
@@ -166,7 +166,7 @@ def score_records(scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def score_frame(scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Turns records by key into the table of an `Analysis`."""
     table = pd.DataFrame.from_dict(dict(scores), orient="index", columns=list(COLUMNS))
-    numbers = dict.fromkeys(("value", "low", "high", "chance"), np.float64)
+    numbers = dict.fromkeys(NUMBERS, np.float64)
     return table.astype(numbers).rename_axis(index="score")
 
 

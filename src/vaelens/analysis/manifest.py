@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vaelens.analysis.scores import NUMBERS
 from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
 
-FORMAT = 2
+FORMAT = 3
 _FILE = re.compile(r"effects/\w+-[0-9a-f]{12}\.nc")  # no name that leaves the folder
 
 
@@ -137,8 +138,7 @@ def plain(value: Any) -> Any:
 
 def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
     """Gives a score its numbers back as they were."""
-    numbers = ("value", "low", "high", "chance")
     return {
-        name: (math.nan if value is None else float(value)) if name in numbers else value
+        name: (math.nan if value is None else float(value)) if name in NUMBERS else value
         for name, value in score.items()
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vaelens.analysis.choice import Need, Share
-from vaelens.analysis.parts import Part
+from vaelens.analysis.part import Part
 
 _NAMED = 4  # of the parts that take longest
 

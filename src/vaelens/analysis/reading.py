@@ -16,7 +16,15 @@ _SCORES = ("specificity", "specificity_normalised")
 
 
 def reading(
-    lens: Lens, x: Tensor, labels: Array, names: Sequence[str], reader: Any, swept: int, seed: int, progress: Any
+    lens: Lens,
+    x: Tensor,
+    labels: Array,
+    names: Sequence[str],
+    reader: Any,
+    swept: int,
+    seed: int,
+    progress: Any,
+    active: Array | None = None,
 ) -> xr.Dataset:
     """Measures which factors each latent changes, and how often the reader reads a reconstruction right.
 
@@ -29,13 +37,14 @@ def reading(
         swept: on how many of the images, the first, latents are intervened on.
         seed: of the interventions and the bootstrap resamples.
         progress: as in `latent_effects`.
+        active: the latents that means are over, as in `latent_effects`.
 
     Returns:
         `factor_effect` (latent, factor), `specificity`, `specificity_normalised` (latent) and their means as
         `latent_effects` gives them; `read_right` (factor), the fraction of the reconstructions of all n images off
         which the label is read, in [0, 1], each with `_low` and `_high`; NaN for a factor without labels.
     """
-    effects = latent_effects(lens, x[:swept], over=FACTORS, reader=reader, seed=seed, progress=progress)
+    effects = latent_effects(lens, x[:swept], over=FACTORS, reader=reader, seed=seed, progress=progress, active=active)
     means = [f"{score}{of}" for score in _SCORES for of in ("", "_mean", "_active_mean")]
     read = effects[[f"{name}{end}" for name in ("factor_effect", *means) for end in ("", "_low", "_high")]]
     right = _read_right(lens, x, labels, names, reader, seed)

@@ -14,7 +14,18 @@ from vaelens.analysis.writing import writing
 from vaelens.errors import VaelensError
 
 # What of a provenance all numbers of an analysis depend on.
-_CONFIGURATION = ("versions", "seed", "images", "model", "sites", "precision", "dataset", "reader", "asked")
+_CONFIGURATION = (
+    "versions",
+    "seed",
+    "images",
+    "images_seen_in_training",
+    "model",
+    "sites",
+    "precision",
+    "dataset",
+    "reader",
+    "asked",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +33,22 @@ class Analysis:
     """What was found about one model on one dataset.
 
     Attributes:
-        effects: Datasets by part: `reconstruction` (its error), `latent` (level 2, mode "range"), `modes` (CES of every
-            mode), `recoded` (specificity over re-encoded latents), `input` (level 1), `patching` (level 3), `mediation`
-            (level 4, each factor's effect through each latent), `responses` (of the decoder's units), `read` (the
-            factors that each latent changes; only with a reader), `pictures` (originals, reconstructions, traversals),
-            `importance` (DCI's matrix and the disentanglement scores; only with factors). Of a quantised latent
-            besides: `swap` (level 2, mode "swap"; not where the images use one code alone), `one_position` (CES of
-            every mode, each latent set at one position an image), and in `pictures` an image under swaps.
+        effects: Datasets by part: `reconstruction` (its error), `latent` (level 2, mode "range", and which latents are
+            `informative`, see `vaelens.metrics.informative`), `modes` (CES of every mode), `recoded` (specificity over
+            re-encoded latents), `input` (level 1), `patching` (level 3), `mediation` (level 4, each factor's effect
+            through each latent), `responses` (of the decoder's units), `read` (the factors that each latent changes;
+            only with a reader), `pictures` (originals, reconstructions, traversals), `importance` (DCI's matrix and the
+            disentanglement scores; only with factors). Of a quantised latent besides: `swap` (level 2, mode "swap"; not
+            where the images use one code alone), `one_position` (CES of every mode, each latent set at one position an
+            image), and in `pictures` an image under swaps. Every mean over active latents is over those of `latent`.
         scores: a row for each score, indexed by its key in the catalogue, such as "ces_relative" or "mig": `label`,
             `value`, `low`, `high` (95 % interval, NaN where there is none), `chance` (the same where nothing but chance
             is at work, NaN where that has no meaning), `better` (which direction), `made` (how, or why there is no
             value).
-        provenance: versions, seed, model, dataset, hashes, what was asked for, on how many images each part was
-            measured (`parts`), why others are missing (`left_out`), self-checks.
+        provenance: versions, seed, model, dataset, hashes, what was asked for, whether the images analysed were trained
+            on (`images_seen_in_training`: "held out", "seen" or "unknown"; of levels 1 and 4 the pairs are of all
+            images), on how many images each part was measured (`parts`), why others are missing (`left_out`), what
+            the intervals take as given (`conditional_on`), the CPU's `threads`, self-checks.
     """
 
     effects: Mapping[str, xr.Dataset]

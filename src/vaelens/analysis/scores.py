@@ -15,7 +15,8 @@ import xarray as xr
 from vaelens.metrics.catalogue import METRICS
 from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 
-COLUMNS = ("label", "value", "low", "high", "chance", "better", "made")
+COLUMNS = ("label", "value", "low", "high", "chance", "untrained", "better", "made")
+NUMBERS = ("value", "low", "high", "chance", "untrained")
 _NONE = float("nan")
 _ONE_CODE = "not computed: one code is in use, and there is none to swap it for"
 _NO_EFFECT = "not computed: no active latent changes anything"
@@ -68,15 +69,22 @@ def score_table(parts: Mapping[str, xr.Dataset], seed: int) -> pd.DataFrame:
 
     Returns:
         Indexed by the catalogue's key, in its order; columns label, value, low, high (95 % interval, NaN where there is
-        none), chance (the value where nothing but chance is at work, NaN where that has no meaning), better ("higher",
-        "lower" or nothing) and made: how, or why the value is NaN.
+        none), chance (the value where nothing but chance is at work, NaN where that has no meaning), untrained (that
+        of an untrained copy of the model, NaN where it was not computed), better ("higher", "lower" or nothing) and
+        made: how, or why the value is NaN.
     """
     effects = Effects(parts, seed)
-    rows = {}
+    rows, controls = {}, parts.get("controls")
+
+    def baseline(key: str) -> float:
+        return (
+            _NONE if controls is None or key not in controls["score"] else float(controls["untrained"].sel(score=key))
+        )
+
     for key, metric in METRICS.items():
         score = SCORERS[key](effects) if key in SCORERS else _of_factors(effects, key)
         if score is not None:
-            rows[key] = {"label": metric.label, "better": metric.better, **asdict(score)}
+            rows[key] = {"label": metric.label, "better": metric.better, **asdict(score), "untrained": baseline(key)}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     return table.rename_axis(index="score")
 

@@ -6,7 +6,9 @@ _NARROW = 12  # latents up to which a part takes its full share; beyond, images 
 _FEW_POSITIONS = 8  # the same of the positions whose codes are swapped
 _MANY = 512  # images that the full share of the most expensive parts is computed from, where there are no more
 _FEWEST = 16  # images that an interval can be estimated from
-_FEWEST_SCORED = 1024  # codes that a predictor of many latents can learn from
+_ASSOCIATED = 10_000  # codes that labels are compared with
+MOST_CODES = 15_000  # codes, of which a predictor learns from two thirds and is tested on the others
+_FEWEST_PREDICTED = 1536  # codes that a predictor of many latents can learn from and be tested on
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,10 @@ class Shares:
     mediated: int
     responses: int
     swapped: int
-    scored: int  # codes for MIG
-    predicted: int  # codes for DCI, whose predictors are expensive
+    controls: int
+    associated: int  # codes for the table of labels and latents
+    scored: int  # codes for the disentanglement scores, however few images there are: encoding is cheap
+    predicted: int  # codes for those of them that fit predictors, which are expensive
 
 
 def shares(images: int, latents: int, positions: int) -> Shares:
@@ -38,7 +42,7 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         >>> shares(512, latents=10, positions=1).latent, shares(512, latents=64, positions=16).latent
         (512, 96)
     """
-    many, scored = max(images, _MANY), max(4 * images, 512)
+    many = max(images, _MANY)
     width, places = max(1.0, latents / _NARROW), max(1.0, positions / _FEW_POSITIONS)
 
     def of(most: int, units: float = 1.0) -> int:
@@ -54,6 +58,8 @@ def shares(images: int, latents: int, positions: int) -> Shares:
         mediated=of(128, width),
         responses=of(128, width),
         swapped=of(many, places),
-        scored=scored,
-        predicted=min(scored, max(int(scored / width), _FEWEST_SCORED)),
+        controls=of(64, width),
+        associated=max(int(_ASSOCIATED / width), _FEWEST_PREDICTED),
+        scored=MOST_CODES,
+        predicted=max(int(MOST_CODES / width), _FEWEST_PREDICTED),
     )

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from vaelens.analysis.disentanglement import DciEstimator
+from vaelens.analysis.held_out import HeldOut
+from vaelens.analysis.image_pool import ImagePool
+from vaelens.analysis.shares import MOST_CODES
 from vaelens.data import FactorDataset
 from vaelens.lens import Lens, Patch
 from vaelens.version import __version__
@@ -28,6 +32,8 @@ class Subject:
         labels: their factor values, (n, K), −1 where missing.
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
+        dci_estimator: what DCI's predictors are.
+        apart: which images of the dataset the model was not trained on.
     """
 
     lens: Lens
@@ -36,6 +42,13 @@ class Subject:
     labels: Tensor
     reader: Any
     seed: int
+    dci_estimator: DciEstimator = "random-forest"
+    apart: HeldOut = field(default_factory=lambda: HeldOut("unknown"))
+
+    @cached_property
+    def pool(self) -> ImagePool:
+        """The images that codes are scored on."""
+        return ImagePool(self.ds, self.apart.rows_for_codes(len(self.ds), MOST_CODES))
 
     @cached_property
     def positions(self) -> int:
@@ -52,6 +65,7 @@ class Subject:
             "versions": _versions(),
             "seed": self.seed,
             "images": len(self.x),
+            "images_seen_in_training": self.apart.seen,
             "model": self.lens.describe(),
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,

@@ -5,11 +5,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from vaelens.analysis.choice import Need, Share, choose
 from vaelens.analysis.cost import Clock, Moved
 from vaelens.analysis.done import Done
 from vaelens.analysis.manifest import plain
-from vaelens.analysis.parts import PARTS, Late, Part, parts_of
+from vaelens.analysis.part import PARTS, Late, Part
+from vaelens.analysis.parts import parts_of
 from vaelens.analysis.plan import Told, amount, described, duration, estimate_line, more_time
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
@@ -19,6 +22,10 @@ from vaelens.progress import reporting
 
 Progress = bool | Callable[[int, int], Any]
 
+CONDITIONAL_ON = (
+    "Intervals are about other images under this one trained model: images are resampled, training is not, and a model "
+    "trained again differs by more."
+)
 _HUNDREDTHS = 100  # that a part's progress is told in
 _TRIAL = 0.1  # of the time, for finding out what the parts cost
 _REST = 0.05  # of the time, for the scores and the report
@@ -110,6 +117,7 @@ class Work:
         notes = {name: done.parts[name].note for name in self._parts}
         taken = {name: note["share"] for name, note in notes.items()}
         provenance = {**done.configuration, "parts": taken, "left_out": self._missing}
+        provenance |= {"conditional_on": CONDITIONAL_ON, "threads": torch.get_num_threads()}
         provenance["checks"] = done.provenance["checks"]
         if all("seconds_for_all" in note for note in notes.values()):
             cut = more_time(taken, sum(note["seconds_for_all"] for note in notes.values()))
@@ -127,5 +135,6 @@ def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], minutes: float 
     """Orders the parts, within a time the longest last, which is then cut to the time that is really left."""
     if minutes is None:
         return list(parts)
-    # Pictures show what the swaps were.
-    return sorted(parts, key=lambda name: (name == "pictures", needs[name].seconds(parts[name].whole)))
+    # Whatever averages over active latents takes them from the latent part; the last two look at other parts.
+    last = ("pictures", "controls")
+    return sorted(parts, key=lambda name: (name != "latent", name in last, needs[name].seconds(parts[name].whole)))

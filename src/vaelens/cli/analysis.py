@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, parse_options, print_notes
+from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, given_root, parse_options, print_notes
 from vaelens.cli.sources import load_lens, name_of_source
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaelens.lens import Lens
 
 _MODEL_HELP = (
-    "A folder that vaelens train, diffusers (AutoencoderKL, VQModel) or Pythae saved; or package.module:function, a "
+    "A folder that vaelens train, diffusers (AutoencoderKL, Tiny, DC …) or Pythae saved; or package.module:function, a "
     "function without arguments that returns a vl.Lens."
 )
 _OUT_HELP = (
@@ -33,6 +33,7 @@ _MINUTES_HELP = (
 _ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all by default."
 _SKIP_HELP = "Parts to leave out (repeatable)."
 _OVERWRITE_HELP = "Replace another analysis that is there, once this one is whole."
+_DCI_HELP = "What DCI is computed by: random-forest, or the reference, gradient-boosting, which takes an hour."
 _READER_HELP = (
     "Train a factor reader on the dataset first, once (some minutes; it is kept), and say which factors of the image "
     "each latent changes."
@@ -59,6 +60,7 @@ def analyse(
     reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_OVERWRITE_HELP)] = False,
+    dci_estimator: Annotated[str, typer.Option(help=_DCI_HELP)] = "random-forest",
 ) -> None:
     """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report.
 
@@ -75,25 +77,37 @@ def analyse(
         parts = {"only": _split(only), "skip": _split(skip)}
         selected_parts(**parts)
         lens = load_lens(model, device)
-        ds = vl.load_dataset(dataset, root=root, **options)
+        ds = vl.load_dataset(dataset, root=given_root(root), **options)
         print_notes(ds)
         _check_fit(lens, ds)
         reads = vl.factor_reader(ds, device=device) if reader else None
         if reads is not None:
             print(reads, flush=True)
         asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
-        _explain(lens, ds, target, asked)
+        asked["dci_estimator"] = dci_estimator
+        explain(lens, ds, target, asked)
 
 
-def _explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any]) -> None:
-    """Analyses into a folder, reports there, and prints what was found."""
+def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any], may_be_there: bool = False) -> None:
+    """Analyses into a folder, reports there, and prints what was found.
+
+    Args:
+        lens: the lens.
+        ds: the dataset.
+        target: the folder.
+        asked: the options of `vl.analyse`.
+        may_be_there: whether an analysis and report that are there already are told again, rather than refused.
+
+    Raises:
+        VaelensError: as `vl.analyse`.
+    """
     import vaelens as vl
     from vaelens.analysis.folder import AnalysisFolder
     from vaelens.analysis.whole_file import write_whole
     from vaelens.report import sentences
     from vaelens.report.pages import page
 
-    was_whole = not asked["overwrite"] and AnalysisFolder(target).is_whole
+    was_whole = not (asked["overwrite"] or may_be_there) and AnalysisFolder(target).is_whole
     analysis = vl.analyse(lens, ds, folder=target, **asked)
     content, report = page(analysis), target / "report.html"
     if was_whole and report.exists() and report.read_bytes() == content:

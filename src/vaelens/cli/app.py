@@ -9,9 +9,11 @@ import typer
 from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
+from vaelens.cli.circuits import circuits
 from vaelens.cli.data import data
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
+from vaelens.cli.study import study
 from vaelens.cli.training import train
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.version import __version__
@@ -60,9 +62,10 @@ def _options(
     """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
-for command in (quickstart, train, analyse, models):
+for command in (quickstart, train, analyse, circuits, models):
     app.command()(command)
 app.add_typer(data)
+app.add_typer(study)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

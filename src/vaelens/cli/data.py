@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vaelens.cli.options import Root
+from vaelens.cli.options import Root, given_root
 from vaelens.errors import VaelensError
 
 data = typer.Typer(name="data", no_args_is_help=True, help="List, fetch, check and import datasets.")
@@ -28,7 +28,7 @@ def list_datasets(root: Root = None) -> None:
     from vaelens.data.files.places import data_root
     from vaelens.data.files.sources import SOURCES
 
-    place = data_root(root)
+    place = data_root(given_root(root))
     narrow = (
         Column("download", max_width=12),
         Column("licence", max_width=14),
@@ -53,7 +53,7 @@ def fetch(name: Name, root: Root = None, variant: Variant = None) -> None:
     """Download a dataset's official files, going on with a download that was stopped."""
     from vaelens.data.files.download import fetch
 
-    for path in fetch(name, root, variant):
+    for path in fetch(name, given_root(root), variant):
         print(f"file: {path}")
 
 
@@ -63,11 +63,11 @@ def check(name: Name, root: Root = None, variant: Variant = None) -> None:
     from vaelens.data.files.condition import check
     from vaelens.data.files.places import data_root, how_to_get
 
-    right, wrong = check(name, root, variant)
+    right, wrong = check(name, given_root(root), variant)
     for finding in right:
         print(finding)
     if wrong:
-        place = data_root(root)
+        place = data_root(given_root(root))
         looked = f"looked in {str(place)!r} and {str(place / name)!r}"
         raise VaelensError(f"{'; '.join(wrong)} ({looked}); {how_to_get(name, place, variant)}")
     print(f"{name}: no fault was found")
@@ -83,5 +83,5 @@ def import_files(
     """Take files that you have into the data folder, once they have been checked."""
     from vaelens.data.files.intake import take
 
-    for path in take(name, source, root, link):
+    for path in take(name, source, given_root(root), link):
         print(f"file: {path}")

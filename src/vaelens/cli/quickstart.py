@@ -1,13 +1,13 @@
 """`vaelens quickstart` trains, explains and reports on built-in data, in minutes."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vaelens.cli.analysis import analyse
+from vaelens.cli.analysis import explain
 from vaelens.cli.options import Overwrite, Seed
+from vaelens.cli.sources import load_lens
 from vaelens.cli.training import fit, print_terms
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
@@ -38,18 +38,22 @@ def quickstart(
         without = " without --overwrite" if overwrite else ""
         result = fit(vae, ds, place, f"by the same command{without}", steps=_STEPS, seed=seed, resume=resume)
     print_terms(vae, result)
-    analyse(str(folder), dataset=_DATASET, images=_IMAGES, seed=seed, overwrite=True)
+    asked = {"n": _IMAGES, "seed": seed, "overwrite": False}
+    explain(load_lens(str(folder), "auto"), ds, folder / "analysis", asked, may_be_there=True)
 
 
 def _check_analysis(folder: Path, seed: int) -> None:
-    """Refuses to replace an analysis that is not this command's own."""
-    record = folder / "provenance.json"
-    if not record.is_file():
-        return
+    """Refuses a folder with an analysis that is not this command's own, before anything is trained."""
+    from vaelens.analysis.folder import AnalysisFolder
+
+    kept = AnalysisFolder(folder)
     try:
-        provenance = json.loads(record.read_text(encoding="utf-8"))
-        own = (provenance["seed"], provenance["images"], provenance["dataset"]["name"]) == (seed, _IMAGES, _DATASET)
-    except (ValueError, LookupError, TypeError):
+        configurations = [manifest.configuration for manifest in (kept.finished, kept.unfinished) if manifest]
+        own = all(
+            (asked["seed"], asked["images"], asked["dataset"]["name"]) == (seed, _IMAGES, _DATASET)
+            for asked in configurations
+        )
+    except (VaelensError, LookupError, TypeError):
         own = False
     if not own:
         raise VaelensError(

@@ -1,6 +1,7 @@
 """`vaelens train` makes a model from a dataset, in a folder."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,6 +104,7 @@ def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: An
     """
     import vaelens as vl
     from vaelens.models.interruption import TrainingInterrupted
+    from vaelens.models.training_record import weights_sha256
 
     try:
         result = vl.train(vae, ds, folder=place, **options)
@@ -113,14 +115,15 @@ def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: An
             raise SystemExit(stop.__cause__.interruption.tell(advice)) from stop
         raise
     vae.save_pretrained(place)
+    trained = vae.training_records[-1]
+    assert trained is not None, "a dataset says what it is"
     record = {
         "vaelens": __version__,
         "model": vae.config,
-        "dataset": ds.describe(),
-        "steps": result.steps,
-        **{name: options[name] for name in ("batch_size", "lr") if name in options},
+        "model_sha256": weights_sha256(place),
+        **asdict(trained),
+        **({"lr": options["lr"]} if "lr" in options else {}),
         "schedules": {schedule.name: schedule.describe() for schedule in options.get("callbacks", ())},
-        "seed": options["seed"],
         "device": result.device,
         "threads": result.threads,
         "terms": result.terms,

@@ -40,12 +40,14 @@ class FactorDataset(ABC):
         factors: Its factors, in the order of the columns of its factor values.
         image_shape: Channels, height and width.
         missing: How many images lack a label, by the factor's name; a missing label is the factor value -1.
+        raw_values: The numbers of factors that were cut into levels, by the factor's name, (N,), NaN where missing.
     """
 
     name: str
     factors: Factors
     image_shape: tuple[int, int, int]
     missing: Mapping[str, int] = MappingProxyType({})
+    raw_values: Mapping[str, np.ndarray] = MappingProxyType({})
 
     @property
     def options(self) -> dict[str, object]:

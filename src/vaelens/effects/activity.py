@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vaelens.effects.record import RESAMPLES, Array, Interval
+from vaelens.errors import VaelensError
 from vaelens.float64 import to_float64
 from vaelens.models.posterior import ACTIVE_NATS
 from vaelens.statistics import BootstrapMean, percentile_interval
@@ -125,6 +127,20 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
         active = spread_out(np.sqrt(variance))
     low, high = percentile_interval(active.sum(axis=1), images=len(mean))
     return np.asarray(np.floor(low)), np.asarray(np.ceil(high))
+
+
+def checked_active(active: Any, latents: int) -> Array | None:
+    """Checks which latents a user takes for active, (d,) of bool; None where that is left to the images.
+
+    Raises:
+        VaelensError: no True or False for each latent.
+    """
+    if active is None:
+        return None
+    flags = np.asarray(active)
+    if flags.dtype != bool or flags.shape != (latents,):
+        raise VaelensError(f"active is {active!r}; expected True or False for each of the {latents} latents")
+    return flags
 
 
 def spread_out(scale: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from vaelens.effects.activity import checked_active
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import LATENT_MODES, replacements
 from vaelens.effects.options import checked_options
@@ -21,7 +22,9 @@ from vaelens.statistics import percentile_interval
 
 
 @with_precision("ces", images=("x",))
-def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True) -> xr.Dataset:
+def ces_by_mode(
+    lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True, active: Any = None
+) -> xr.Dataset:
     """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
 
     Memory does not grow with the number of images but for their codes.
@@ -32,6 +35,7 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
         seed: draws other images, noise, positions and bootstrap resamples.
         positions: as in `latent_effects`.
         progress: as in `latent_effects`.
+        active: as in `latent_effects`.
 
     Returns:
         A Dataset with `ces` and `ces_relative` (mode, latent), and their means over the active latents,
@@ -42,6 +46,7 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
         VaelensError: images out of range, or one alone; positions that the latent does not have.
     """
     options = checked_options(lens, seed, progress)
+    averaged = checked_active(active, lens.latents)
     codes = codes_of(lens, x, positions, options.seed)
     plans = [replacements(mode, codes, None, options.seed) for mode in LATENT_MODES]
     total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
@@ -53,11 +58,11 @@ def ces_by_mode(lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progr
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = ces / distance, resampled / distances[:, None, None]
     variables: Variables = {}
-    active, images = codes.activity.active, len(codes.z)
+    averaged, images = codes.activity.active if averaged is None else averaged, len(codes.z)
     for name, values, replicates in (("ces", ces, resampled), ("ces_relative", relative, relatives)):
         variables |= with_interval(name, ("mode", "latent"), values, percentile_interval(replicates, images=images))
         mean, means = (
-            array[..., active].mean(axis=-1) if active.any() else np.full(array.shape[:-1], np.nan)
+            array[..., averaged].mean(axis=-1) if averaged.any() else np.full(array.shape[:-1], np.nan)
             for array in (values, replicates)
         )
         variables |= with_interval(f"{name}_active_mean", ("mode",), mean, percentile_interval(means, images=images))

@@ -81,6 +81,10 @@ class FactorPredictions:
         by_factor = (probabilities - other).abs().split(self._sizes, dim=1)
         return torch.stack([difference.sum(dim=1) / 2 for difference in by_factor], dim=1)
 
+    def likeliest(self, probabilities: Tensor) -> Tensor:
+        """The likeliest value of each factor of rows of probabilities, (n, factors)."""
+        return torch.stack([values.argmax(dim=1) for values in probabilities.split(self._sizes, dim=1)], dim=1)
+
     def attributes(self) -> dict[str, str]:
         """The reader's accuracies and those of the factors left out, as attributes of a result hold them in JSON."""
         accuracy = {name: float(value) for name, value in self._reader.accuracy.items()}

@@ -7,10 +7,12 @@ rows as decoder rows for `over="latents"`; memory does not grow with the number 
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from vaelens.arguments import Progress, Seed
-from vaelens.effects.activity import active_count_interval, divergences
+from vaelens.effects.activity import active_count_interval, checked_active, divergences
 from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.information import information, likelihood_of
@@ -41,6 +43,7 @@ def latent_effects(
     progress: Progress = True,
     tolerance: float | None = None,
     reader: ReadsFactors | None = None,
+    active: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> xr.Dataset:
     """Intervenes on one latent at a time, do(z_i := v), and measures what changes in the image.
 
@@ -89,6 +92,8 @@ def latent_effects(
         tolerance: how far, in pixel-L2, a CES may be from its estimate: images are then taken in a random order, by
             `seed`, until every CES is known that well, and no further. None for all images.
         reader: for `over="factors"` what predicts the factors: `vl.factor_reader(ds)`.
+        active: the latents that means over active ones are over, (d,) of True and False, as another result on more
+            images has them; by default those that are active on these images. Mode "swap" has no latents.
 
     Returns:
         A Dataset of the variables below; `effects.schemas` has the table of all, with units and ranges.
@@ -155,21 +160,25 @@ def latent_effects(
                 f"mode 'swap' goes over the positions one by one, and positions is {positions!r}; leave it out"
             )
         return swap_effects(lens, x, values, seed, over, progress, tolerance, reader)  # pyright: ignore[reportArgumentType]
-    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader)
+    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader, active)
 
 
 @with_precision("effect", images=("x",))
-def _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None) -> xr.Dataset:
+def _latent_effects(
+    lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None, active=None
+) -> xr.Dataset:
     """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
     checked_over(over)
     images = lens.check_images(x)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
+    averaged = checked_active(active, lens.latents)
     codes = codes_of(lens, images, positions, options.seed)
     plan = replacements(mode, codes, values, options.seed)
     # One image alone has no other to take a value from.
     calibrated = POSTERIOR["latent"](codes, None, options.seed) if len(codes.z) > 1 else None
     swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
-    variables = swept.variables(swept.codes.activity.active) | _measured_codes(swept, options.seed)
+    averaged = swept.codes.activity.active if averaged is None else averaged
+    variables = swept.variables(averaged) | _measured_codes(swept, options.seed)
     if swept.cycle is not None:
         variables |= with_interval("cycle_error", ("latent", "value"), *swept.cycle)
     if swept.support is not None:

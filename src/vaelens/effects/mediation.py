@@ -65,8 +65,8 @@ def mediation_effects(
         progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
             counting once for each mediator.
         unit: what one unit, which `units` count, is. "channel": one at all its positions. "position": all channels at
-            one position, counted along the rows. (h, w): all channels in one of the boxes of that size that tile the
-            positions.
+            one position, counted along the rows. "site": the whole site. (h, w): all channels in one of the boxes of
+            that size that tile the positions.
         reader: for `outcome="factors"` what predicts the factors: `vl.factor_reader(ds)`.
 
     Returns:
@@ -95,7 +95,7 @@ def mediation_effects(
         >>> round(float(effects.indirect[0]), 6), round(abs(float(effects.direct[0])), 6)
         (1.0, 0.0)
     """
-    base_images = lens.check_images(base)
+    base_images, site = lens.check_images(base), lens.sites[site].name
     checked_outcome(outcome, lens, [site], (*OUTCOMES, FACTORS))
     options = checked_options(lens, seed, progress, reader=reader, outputs=("outcome", outcome))
     groups, coords = mediators(units, lens.sites[site], unit)

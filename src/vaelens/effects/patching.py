@@ -27,7 +27,7 @@ from vaelens.lens import CODE, CachedRun, ImagesLike, Lens, checked_unit, has_un
 
 METHODS = ("patch", *ABLATIONS)
 Method = Literal["patch", "zero", "mean", "resample"]
-Unit = Literal["channel", "position"] | Sequence[int]  # what counts as one unit; numbers for the size of a box
+Unit = Literal["channel", "position", "site"] | Sequence[int]  # what counts as one unit; numbers for the size of a box
 
 
 @with_precision("effect", images=("base", "source"))
@@ -58,16 +58,18 @@ def patching_effects(
         base: the images that are intervened on, (n, C, H, W).
         source: the images that values come from, (n, C, H, W), image by image. Needed for "patch"; for the ablations
             it is only what `recovered` is measured against, and without it there is no `recovered`.
-        sites: names of sites, or patterns such as "decoder.*"; every site but the decoder's output by default.
+        sites: names of sites, paths of modules, or patterns such as "decoder.*"; every site but the decoder's output by
+            default.
         method: "patch", or an ablation: "zero", "mean" (over `base`, position by position) or "resample" (the unit's
             value on another image of `base`).
         outcome: f for every site: "image", or "code" for encoder sites; by default as above.
         seed: draws the other images of "resample" and the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images run, images in all), an image
             counting once for each unit.
-        unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. (h, w):
-            all channels in one of the boxes of that size that tile the positions, the last ones smaller where it does
-            not divide. Sites without such units are left out, unless they are named themselves, not by a pattern.
+        unit: what one unit is. "channel": one at all its positions. "position": all channels at one position. "site":
+            the whole site, which in a chain recovers 1. (h, w): all channels in one of the boxes of that size that tile
+            the positions, the last ones smaller where it does not divide. Sites without such units are left out, unless
+            they are named themselves, not by a pattern.
         reader: predicts factors from the image, as `vl.factor_reader(ds)` does: which of them each unit changes is then
             measured too, for every site. Sites whose outcome is the code run once more for it, as far as the image.
         tolerance: how far, in pixel-L2, an effect may be from its estimate: images are then taken in a random order, by
@@ -230,7 +232,9 @@ def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Any) ->
         asked = tuple(name for name in asked if name != lens.sites.output)
     if not asked:
         raise VaelensError("no site was named; name at least one, or leave sites out for all")
-    named = {sites} if isinstance(sites, str) else set(sites or ())
+    named = {
+        lens.sites[name].name for name in ([sites] if isinstance(sites, str) else sites or ()) if name in lens.sites
+    }
     chosen = tuple(name for name in asked if name in named or has_units(lens.sites[name], checked))
     if not chosen:
         raise VaelensError(f"of {', '.join(asked)} none has units of the kind {checked!r}; use unit='channel'")

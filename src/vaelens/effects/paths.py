@@ -64,9 +64,9 @@ def path_effects(
     base_images = lens.check_images(base)
     options = checked_options(lens, seed, progress, reader=reader)
     source_images = paired(base_images, source, lens)
-    order = list(lens.sites)
+    order, (sender, receiver) = list(lens.sites), (lens.sites[name].name for name in (sender, receiver))
     members = resolve_units(units, lens.sites[sender])
-    if order.index(lens.sites[receiver].name) <= order.index(sender):
+    if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
     scores = UnitScores(lens, [receiver], None, options, "channel", NaturalRange(lens, base_images, [receiver]))
 

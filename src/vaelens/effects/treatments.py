@@ -43,7 +43,7 @@ class ChunkedTreatment:
         sites: dict[tuple[str, int], set[str]] = {}  # of each kind of ablation
         for intervention in interventions:
             if isinstance(intervention, Ablate):
-                sites.setdefault(_kind(intervention), set()).add(intervention.site)
+                sites.setdefault(_kind(intervention), set()).add(lens.sites[intervention.site].name)
         self._ablations: dict[tuple[str, int], Ablation] = {
             (method, seed): ablation(method, lens, images, names, seed) for (method, seed), names in sites.items()
         }

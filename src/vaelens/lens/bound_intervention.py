@@ -64,7 +64,7 @@ def checked(edits: Sequence[Any], sites: Sites, images: int) -> set[str]:
             raise VaelensError(f"{edit!r} is not an intervention; use vl.Set, vl.Add, vl.Scale, vl.Ablate or vl.Patch")
         edit.check(sites[edit.site], images)
         edit.region(sites[edit.site])
-    return {edit.site for edit in edits if edit.needs_base}
+    return {sites[edit.site].name for edit in edits if edit.needs_base}
 
 
 def edits_for(rows: slice, interventions: Sequence[BoundIntervention]) -> Mapping[str, ActivationEdit]:

@@ -95,10 +95,11 @@ class CachedRun:
 
     def activation(self, site: str) -> Tensor:
         """The activation at a site that was captured, (c, units, *positions)."""
-        if site == LATENT:
+        found = self._sites[site]
+        if found.name == LATENT:
             return self.code
-        run = self._encoder if self._sites[site].part == "encoder" else self._decoder
-        return run.activations[site]
+        run = self._encoder if found.part == "encoder" else self._decoder
+        return run.activations[found.name]
 
     @property
     def activations(self) -> dict[str, Tensor]:
@@ -127,10 +128,11 @@ class CachedRun:
         """
         patches = [patches] if isinstance(patches, SitePatch) else patches
         targets = [targets] if isinstance(targets, str) else list(targets)
+        targets = [target if target in (CODE, IMAGE) else self._sites[target].name for target in targets]
         pairs: dict[str, ActivationPair] = {}
         for patch in patches:
             base = self.activation(patch.site)
-            pairs[patch.site] = ActivationPair(base, patch.source.to(base), patch.groups)
+            pairs[self._sites[patch.site].name] = ActivationPair(base, patch.source.to(base), patch.groups)
         coupled = self._parts.coupled
         rows = changing_rows(list(pairs.values()), whole_groups=coupled)
         if not len(rows):

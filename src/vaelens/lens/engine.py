@@ -213,7 +213,8 @@ class Engine:
         self.parts.forget_weights()
         bound = self.bind(images, treatment)
         settings = SweepSettings(self.rows, self._allowed(), self.precision)
-        return cached_run(self.parts, self.sites, images, sites, capture, bound, settings, first_row)
+        again, captured = ([self.sites[name].name for name in names] for names in (sites, capture))
+        return cached_run(self.parts, self.sites, images, again, captured, bound, settings, first_row)
 
     def bind(
         self, images: Tensor, interventions: Sequence[Any], sample: bool = False, seed: int = 0
@@ -222,8 +223,8 @@ class Engine:
         needed = checked(interventions, self.sites, len(images))
         base = self.run_by_hooks(images, capture=needed, sample=sample, seed=seed).activations if needed else {}
         return [
-            BoundIntervention(intervention, self.sites[intervention.site], base.get(intervention.site))
-            for intervention in interventions
+            BoundIntervention(intervention, site, base.get(site.name))
+            for intervention, site in ((each, self.sites[each.site]) for each in interventions)
         ]
 
     # Inside

@@ -9,7 +9,7 @@ from vaelens.errors import VaelensError
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.model_parts import ModelParts
-from vaelens.lens.run import Run
+from vaelens.lens.run import Activations, Run
 from vaelens.lens.sites import LATENT, Sites
 
 
@@ -61,7 +61,7 @@ def forward(
     return Run(
         code=torch.cat(codes),
         reconstruction=torch.cat(outputs),
-        activations={name: torch.cat(chunks) for name, chunks in activations.items()},
+        activations=Activations({name: torch.cat(chunks) for name, chunks in activations.items()}, sites),
         hits=tuple(bound.report() for bound in interventions),
     )
 

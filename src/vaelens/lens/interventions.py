@@ -25,7 +25,7 @@ class Intervention(ABC):
     """do(a_site[units] := …). The subclasses say what the units are set to.
 
     Attributes:
-        site: a site's name.
+        site: a site's name, or the path of a module in it.
         units: an index, several, or "all" (also None): every unit.
         positions: where the units are acted on: "all"; a position, an index for each axis (row, column); or a box, for
             each axis a slice or a pair (start, stop), the stop left out.

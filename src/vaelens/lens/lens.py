@@ -36,8 +36,9 @@ class Lens:
     The model runs in eval mode, without gradients. Calls from several threads wait for each other.
 
     Args:
-        model: a vaelens `VAE`, a Pythae model, a diffusers `AutoencoderKL` or `VQModel`, or any `torch.nn.Module`
-            together with `encode` and `decode`. Of one in `DataParallel`, the module inside is looked at.
+        model: a vaelens `VAE`, a Pythae model, a diffusers autoencoder of images (`AutoencoderKL`, `VQModel`,
+            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), or any `torch.nn.Module` with `encode` and
+            `decode`. Of one in `DataParallel`, the module inside is looked at.
         encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
             parts of `model`.
         decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
@@ -55,12 +56,13 @@ class Lens:
         execution: how sweeps run the model: "auto" (as a graph by torch.fx or torch.export, of which only what an
             intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
             rounding; `lens.execution` says which it is, and why.
-        progress: while the sites of a large model are found, whether to show a bar on standard error, or a function of
-            (thirds done, 3).
+        progress: whether to show a bar while the sites of a large model are found, or a function of (thirds done, 3).
 
     Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
     flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
 
+    The path of a module is taken wherever a site's name is ("fc3", "decoder.up_blocks.1"), for the site whose stage the
+    module belongs to; a container's stands for its last stage. Of a diffusers model the blocks are sites besides.
     A site's activation is what the stage's last nonlinearity or layer returns, be it a module, a function or a
     tensor's method. The units of attention and of recurrent layers are their channels, and the tokens or steps their
     positions. A module called twice is two sites.
@@ -255,7 +257,7 @@ class Lens:
         Args:
             x: images (n, C, H, W) in [0, 1].
             interventions: one, or several: applied in the order of the data; at one site, in the order given.
-            capture: names of sites whose activations to keep, patterns such as "decoder.*", or "all".
+            capture: sites, or paths of modules, whose activations to keep, patterns such as "decoder.*", or "all".
             sample: use a code drawn from q(z|x) instead of its mean.
             seed: draws the posterior noise, and whatever the model draws by itself; two runs on n images with the same
                 seed share it, whatever the interventions.
@@ -275,7 +277,7 @@ class Lens:
     # Inside
 
     def _search(self, parts: ModelParts, example: Tensor, names: Sequence[Name]) -> Sites:
-        return find_sites(parts, example, names, self._ways, self._progress)
+        return find_sites(parts, example, names, self._ways, self._progress, self._adapter.blocks)
 
     def check_images(self, x: ImagesLike) -> Tensor:
         """Return images as a tensor (n, C, H, W) in [0, 1] that the model takes.

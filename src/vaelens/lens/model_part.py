@@ -110,10 +110,15 @@ class ModelPart:
     # Running it whole
 
     def run(
-        self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int = 0
+        self,
+        inputs: Tensor,
+        edits: Mapping[str, ActivationEdit],
+        capture: Collection[str],
+        seed: int = 0,
+        gradients: bool = False,
     ) -> tuple[Any, dict[str, Tensor]]:
         """The part's result and some activations after the edits, by the model's own forward under hooks."""
-        with isolated(self.model, seed):
+        with isolated(self.model, seed), torch.set_grad_enabled(gradients):
             return self._by_hooks(inputs.clone(), edits, capture)  # it may begin in place
 
     # Running it as sweeps do: in the forms that are fastest here, and again from some sites on

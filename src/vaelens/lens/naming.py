@@ -22,11 +22,19 @@ SiteNames = Mapping[str, str | nn.Module | tuple[str | nn.Module, int]]
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A site and the call that gives its activation; none for the latent."""
+    """A site and the call that gives its activation; none for the latent.
+
+    Attributes:
+        site: the site.
+        call: the call.
+        named: whether a user named it.
+        modules: the modules of its stage.
+    """
 
     site: Site
     call: Call | None
-    named: bool = False  # by hand
+    named: bool = False
+    modules: Sequence[nn.Module] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +45,14 @@ class TracedModel:
     encoder: Trace
     decoder: Trace
 
-    def place(self, name: str, part: str, call: Call, named: bool = False) -> Place:
-        """The place of a call in a part."""
+    def place(self, name: str, part: str, call: Call, modules: Sequence[nn.Module] = ()) -> Place:
+        """The place of a call in a part, and the modules of its stage."""
         path = next(path for path, module in self.model.named_modules() if module is call.module)
         earlier = 0 if part == "encoder" else self.encoder.counts.get(call.module, 0)
         several = self.calls(call.module) > 1
         site = replace(site_of(name, part, call.activation), module=path)
-        return Place(replace(site, call=earlier + call.number) if several else site, call, named)
+        site = replace(site, call=earlier + call.number) if several else site
+        return Place(site, call, modules=modules or [call.module])
 
     def calls(self, module: nn.Module) -> int:
         """How often a module is called, in encode and decode together."""
@@ -110,6 +119,28 @@ def with_names(places: Sequence[Place], names: Sequence[Name], traced: TracedMod
     return placed
 
 
+def with_blocks(places: Sequence[Place], blocks: Sequence[str], traced: TracedModel) -> list[Place]:
+    """The places with the outputs of a model's blocks besides, named by their paths, in the order of the data.
+
+    A block whose output is a place already, that runs several times, or never, is passed over.
+
+    Args:
+        places: all others.
+        blocks: the paths of the blocks in the model.
+        traced: the model; calls of the blocks were recorded.
+    """
+    modules, placed = dict(traced.model.named_modules()), list(places)
+    for path in blocks:
+        block = modules.get(path)
+        for part, trace in (("encoder", traced.encoder), ("decoder", traced.decoder)):
+            calls = [call for call in trace.calls if call.module is block and not call.functions]
+            if len(calls) != 1 or traced.calls(calls[0].module) > 1 or any(p.site.name == path for p in placed):
+                continue
+            if all(place.call is None or place.call.output is not calls[0].output for place in placed):
+                placed.append(traced.place(path, part, calls[0]))
+    return sorted(placed, key=traced.rank)
+
+
 def _renamed(name: str, old: Place) -> tuple[Place, Place]:
     if old.call is None:
         raise VaelensError(f"{name!r} is to rename the site {LATENT}, which keeps its name; choose another site")
@@ -122,6 +153,8 @@ def _named(name: str, given: Any, placed: Sequence[Place], traced: TracedModel) 
     old = next((place for place in placed if place.call is new.call), None)
     if old is not None and old.named:
         raise VaelensError(f"{name!r} and {old.site.name!r} name the same module's output; give it one name")
+    if old is not None:
+        new = replace(new, modules=old.modules)
     if old is None and new.site.part == "decoder":
         old = _replaced_output(new, placed, traced)
     return old, new

@@ -138,9 +138,9 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
 
     Args:
         site: the site.
-        unit: "channel": a unit at all its positions. "position": all units at one position. A pair (h, w), or one
-            number for each axis of positions: all units in one of the boxes of that size that tile the positions, the
-            last ones smaller where it does not divide.
+        unit: "channel": a unit at all its positions. "position": all units at one position. "site": all units at all
+            positions, the site as a whole. A pair (h, w), or one number for each axis of positions: all units in one of
+            the boxes of that size that tile the positions, the last ones smaller where it does not divide.
 
     Returns:
         The regions, which cover each cell once, in the order of the positions, and their coordinates: `index`, and for
@@ -152,6 +152,8 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
     unit = checked_unit(unit)
     if unit == "channel":
         return [Region((k,)) for k in range(site.units)], {"index": list(range(site.units))}
+    if unit == "site":
+        return [Region(tuple(range(site.units)))], {"index": [0]}
     sizes = site.shape[1:]
     if not has_units(site, unit):
         shape = f"{len(sizes)} axes of positions" if sizes else "no positions"
@@ -171,16 +173,16 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
 
 
 def checked_unit(unit: Any) -> Any:
-    """What is to count as one unit: "channel", "position", or the size of a box on each axis.
+    """What is to count as one unit: "channel", "position", "site", or the size of a box on each axis.
 
     Raises:
         VaelensError: anything else.
     """
-    if isinstance(unit, str) and unit in ("channel", "position"):
+    if isinstance(unit, str) and unit in ("channel", "position", "site"):
         return unit
     if isinstance(unit, tuple | list) and 1 <= len(unit) <= 2 and all(_whole(n) and n > 0 for n in unit):
         return tuple(int(n) for n in unit)
-    raise VaelensError(f"unit is {unit!r}; expected 'channel', 'position' or the size of a box such as (2, 2)")
+    raise VaelensError(f"unit is {unit!r}; expected 'channel', 'position', 'site' or the size of a box such as (2, 2)")
 
 
 def unit_name(unit: Any) -> str:
@@ -191,7 +193,7 @@ def unit_name(unit: Any) -> str:
 def has_units(site: Site, unit: Any) -> bool:
     """Whether a site has units of a kind that passed `checked_unit`."""
     axes = len(site.shape) - 1
-    return unit == "channel" or (axes in (1, 2) if unit == "position" else axes == len(unit))
+    return unit in ("channel", "site") or (axes in (1, 2) if unit == "position" else axes == len(unit))
 
 
 def _span(axis: Any, size: int, positions: Any, site: Site) -> slice:

@@ -6,6 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from vaelens.errors import VaelensError
+from vaelens.lens.sites import Sites
+
 
 @dataclass(frozen=True, eq=False)
 class Hit:
@@ -24,6 +27,35 @@ class Hit:
     def __repr__(self) -> str:
         kind = type(self.intervention).__name__
         return f"Hit({kind} at {self.intervention.site}, hits={self.hits}, change={self.change:.4g})"
+
+
+class Activations(dict[str, Tensor]):
+    """Captured activations by the names of their sites; looked up by the path of a module too.
+
+    Args:
+        by_site: the activations.
+        sites: the sites of the model.
+    """
+
+    def __init__(self, by_site: Mapping[str, Tensor], sites: Sites):
+        super().__init__(by_site)
+        self._sites = sites
+
+    def __missing__(self, name: str) -> Tensor:
+        site = self._sites[name].name
+        if not dict.__contains__(self, site):
+            captured = ", ".join(self) or "nothing"
+            raise VaelensError(f"the activation of {name} was not captured, only {captured}; give capture={name!r}")
+        return dict.__getitem__(self, site)
+
+    def __contains__(self, name: object) -> bool:
+        site = self._sites.get(name)
+        return site is not None and dict.__contains__(self, site.name)
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """The activation at a site, or the default."""
+        site = self._sites.get(name)
+        return default if site is None else dict.get(self, site.name, default)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
 from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
-from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_names
+from vaelens.lens.module_paths import module_paths
+from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_names
 from vaelens.lens.sites import LATENT, Sites, site_of
 from vaelens.lens.stages import stages
 from vaelens.progress import Report, reporting
@@ -32,6 +33,7 @@ def find_sites(
     names: Sequence[Name] = (),
     ways: Collection[str] = WAYS,
     progress: Progress = False,
+    blocks: Sequence[str] = (),
 ) -> Sites:
     """Trace small batches and resolve every site: those that are found, and those that a user names.
 
@@ -41,21 +43,24 @@ def find_sites(
         names: the user's names.
         ways: the ways to trace a part into steps that are tried.
         progress: whether to show a bar: a large model is run several times.
+        blocks: paths of blocks of the model, whose outputs are sites besides.
 
     Raises:
         VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
             for nothing; a decoder that reads what the encoder left on the model.
     """
     with reporting(progress, 3, "finding the sites") as report:
-        sites, points = _resolved(parts, example, names)
+        sites, points = _resolved(parts, example, names, blocks)
         report.advance(1)
         _prepare(parts, sites, points, example, ways, report)
     return sites
 
 
-def _resolved(parts: ModelParts, example: Tensor, names: Sequence[Name]) -> tuple[Sites, Mapping[str, HookPoint]]:
+def _resolved(
+    parts: ModelParts, example: Tensor, names: Sequence[Name], blocks: Sequence[str]
+) -> tuple[Sites, Mapping[str, HookPoint]]:
     """Every site and where it is; what was traced for it, all activations at once, is released."""
-    also = modules_in(names, parts.module)
+    also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
     _check_hidden_state(parts, batches[0])
     encoder_again, decoder_again, *_ = _traced(parts, batches[1], also)
@@ -73,15 +78,26 @@ def _resolved(parts: ModelParts, example: Tensor, names: Sequence[Name]) -> tupl
         )
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
-    before, after = stages(model.encoder.calls, heads=heads), stages(model.decoder.calls, last_is_output=True)
-    found_places = [
-        *(model.place(f"encoder.{k}", "encoder", call) for k, call in enumerate(before)),
-        Place(site_of(LATENT, LATENT, mean), None),
-        *(model.place(f"decoder.{k}", "decoder", call) for k, call in enumerate(after)),
+    before, handing_over = stages(encoder.calls, heads=heads)
+    after, _ = stages(decoder.calls, last_is_output=True)
+    gives_mean = [stage.call.output.untyped_storage()._cdata == mean.untyped_storage()._cdata for stage in handing_over]
+    mean_modules, logvar_modules = (
+        [
+            module
+            for stage, is_mean in zip(handing_over, gives_mean, strict=True)
+            if is_mean == wanted
+            for module in stage.modules
+        ]
+        for wanted in (True, False)
+    )
+    stage_places = [
+        *(model.place(f"encoder.{k}", "encoder", stage.call, stage.modules) for k, stage in enumerate(before)),
+        Place(site_of(LATENT, LATENT, mean), None, modules=mean_modules),
+        *(model.place(f"decoder.{k}", "decoder", stage.call, stage.modules) for k, stage in enumerate(after)),
     ]
-    places = with_names(found_places, names, model)
+    places = with_blocks(with_names(stage_places, names, model), blocks, model)
     points = {place.site.name: hook_point(place.call) for place in places if place.call is not None}
-    return Sites([place.site for place in places]), points
+    return Sites([place.site for place in places], module_paths(places, model, logvar_modules)), points
 
 
 def _traced(

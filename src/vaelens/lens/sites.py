@@ -38,23 +38,45 @@ class Site:
     call: int | None = field(default=None, compare=False)
 
 
-class Sites(Mapping[str, Site]):
-    """An ordered mapping from site names to sites, in the order in which data reaches them."""
+@dataclass(frozen=True)
+class ModulePaths:
+    """The paths of a model's modules, which stand for sites too.
 
-    def __init__(self, sites: Sequence[Site]):
+    Attributes:
+        names: by path the name of the site whose stage the module belongs to.
+        reasons: by path why a module belongs to no site, or to several, as a sentence.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sites(Mapping[str, Site]):
+    """An ordered mapping from site names to sites, in the order in which data reaches them.
+
+    A module's path stands for the site whose stage the module belongs to, unless a site has that name: `sites["fc3"]`.
+    A container's stands for the site of its last stage. Only the sites' names are listed.
+    """
+
+    def __init__(self, sites: Sequence[Site], paths: ModulePaths = ModulePaths()):
         self._sites = {site.name: site for site in sites}
+        self._paths = paths
 
     def __getitem__(self, name: str) -> Site:
-        if name not in self._sites:
-            raise unknown("site", name, self._sites)
-        return self._sites[name]
+        if (site := self.get(name)) is not None:
+            return site
+        if isinstance(name, str) and name in self._paths.reasons:
+            raise VaelensError(self._paths.reasons[name])
+        raise unknown("site", name, self._sites, unlisted=self._paths.names)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The site of that name, or the default."""
-        return self._sites.get(name, default)
+    def get(self, name: object, default: Any = None) -> Any:
+        """The site of that name, or of the module at that path, or the default."""
+        if not isinstance(name, str):
+            return default
+        return self._sites.get(self._paths.names.get(name, name) if name not in self._sites else name, default)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._sites
+        return self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sites)
@@ -77,7 +99,8 @@ class Sites(Mapping[str, Site]):
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
         """Check names and put them in the order of the data; None or "all" is every site.
 
-        A shell pattern ("decoder.*", "*.1") stands for every site that it matches; capitals matter.
+        A shell pattern ("decoder.*", "*.1") stands for every site whose name it matches, or, where there is none, for
+        the sites of the modules whose paths it matches; capitals matter.
 
         Raises:
             VaelensError: a name that this model does not have, a pattern that matches none.
@@ -91,6 +114,7 @@ class Sites(Mapping[str, Site]):
 
     def _matching(self, pattern: str) -> list[str]:
         names = [name for name in self if fnmatchcase(name, pattern)]
+        names = names or [name for path, name in self._paths.names.items() if fnmatchcase(path, pattern)]
         if not names:
             raise VaelensError(f"no site matches {pattern!r}; sites: {', '.join(self)}")
         return names

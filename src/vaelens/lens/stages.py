@@ -1,14 +1,38 @@
 """Stages: a traced forward's calls grouped into layers with the nonlinearities that follow them, however written."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from vaelens.lens.calls import Call, is_layer, keeps_units
 
 
-def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_output: bool = False) -> list[Call]:
-    """Group a traced forward into stages and return for each the call whose output is the stage's activation.
+@dataclass(eq=False)
+class Stage:
+    """A layer with the nonlinearities that follow it.
+
+    Attributes:
+        call: the call whose output is the stage's activation.
+        source: what its layer was given.
+        modules: the layer, and the modules that follow it.
+    """
+
+    call: Call
+    source: Tensor | None
+    modules: list[nn.Module] = field(default_factory=list)
+
+    def extend(self, call: Call) -> None:
+        """Take in a call that follows."""
+        self.call = call
+        if call.module not in self.modules:
+            self.modules.append(call.module)
+
+
+def stages(
+    calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_output: bool = False
+) -> tuple[list[Stage], list[Stage]]:
+    """Group a traced forward into stages, and return them and those that only hand over the part's results.
 
     A stage opens at a layer with a weight matrix or kernel and takes in what follows it as long as the shape is
     kept (nonlinearity, normalisation, dropout) or unflattened into channels, be it a module, a function or a method.
@@ -16,31 +40,31 @@ def stages(calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_out
     Args:
         calls: the calls of one part in order; those of modules that others ran in are passed over.
         heads: the part's results; a stage that only hands over one of these (the encoder's last dense layer) is
-            left out, and so is one beside it, of the same source and shape (a log-variance that is clamped after).
+            set apart, and so is one beside it, of the same source and shape (a log-variance that is clamped after).
         last_is_output: the last stage takes in everything that follows it (a crop, the likelihood's sigmoid).
     """
-    ends: list[Call] = []  # of each stage so far
-    sources: list[Tensor | None] = []  # what each stage's layer was given
+    grouped: list[Stage] = []
     calls = [call for call in calls if call.leaf]
     for call in calls:
         if not call.functions and is_layer(call.module):
-            ends.append(call)
-            sources.append(call.source)
-        elif ends and _follows(call, ends[-1]) and not _into_tokens(call, calls):
-            ends[-1] = call
-    if last_is_output and ends:
-        for call in calls[calls.index(ends[-1]) + 1 :]:
-            if call.source is ends[-1].output:
-                ends[-1] = call
+            grouped.append(Stage(call, call.source, [call.module]))
+        elif grouped and _follows(call, grouped[-1].call) and not _into_tokens(call, calls):
+            grouped[-1].extend(call)
+    if last_is_output and grouped:
+        output = grouped[-1]
+        for call in calls[calls.index(output.call) + 1 :]:
+            if call.source is output.call.output:
+                output.extend(call)
     storages = {head.untyped_storage()._cdata for head in heads}  # of a stand-in, too, which has no data
-    are_heads = [call.output.untyped_storage()._cdata in storages for call in ends]
-    shared = {id(source) for source, head in zip(sources, are_heads, strict=True) if head and source is not None}
+    handing_over = [stage for stage in grouped if stage.call.output.untyped_storage()._cdata in storages]
+    shared = {id(stage.source) for stage in handing_over if stage.source is not None}
     shapes = {head.shape for head in heads}
-    return [
-        call
-        for call, source, head in zip(ends, sources, are_heads, strict=True)
-        if not head and not (id(source) in shared and call.output.shape in shapes)
+    handing_over += [
+        stage
+        for stage in grouped
+        if stage not in handing_over and id(stage.source) in shared and stage.call.output.shape in shapes
     ]
+    return [stage for stage in grouped if stage not in handing_over], handing_over
 
 
 def _into_tokens(call: Call, calls: Sequence[Call]) -> bool:

@@ -1,7 +1,8 @@
 """The one table of metrics: what each score is called, which direction is better, where it lies and what it says.
 
 Analyses, reports and the documentation take key, label, direction, range and unit from here. A new score is one line
-here and one function: in `analysis.disentanglement` where it compares codes with factors, else in `analysis.scores`.
+here and one function, in `metrics.disentanglement.estimates` where it compares codes with factors, else in
+`analysis.scores`.
 """
 
 from collections.abc import Mapping

@@ -120,12 +120,20 @@ class Batches:
         Raises:
             VaelensError: if the images' type, shape or range is wrong.
         """
-        generator = np.random.default_rng((self.seed, step))
-        count = len(self.source)
-        indices = generator.choice(count, size=self.batch_size, replace=self.batch_size > count)
+        indices, generator = _drawn(self.seed, step, len(self.source), self.batch_size)
         images = self.source.images_at(indices)
         check_images(images, (self.batch_size, *self.image_shape))
         return Batch(step, images, int(generator.integers(2**63)))
+
+
+def batch_indices(seed: int, step: int, count: int, batch_size: int) -> NDArray[np.int64]:
+    """Returns which of so many images are in the batch of that step."""
+    return _drawn(seed, step, count, batch_size)[0]
+
+
+def _drawn(seed: int, step: int, count: int, batch_size: int) -> tuple[NDArray[np.int64], np.random.Generator]:
+    generator = np.random.default_rng((seed, step))
+    return generator.choice(count, size=batch_size, replace=batch_size > count), generator
 
 
 def check_images(images: Any, shape: tuple[int, ...]) -> None:

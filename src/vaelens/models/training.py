@@ -32,6 +32,7 @@ from vaelens.models.hyperparameters import real_number
 from vaelens.models.ledger import Ledger, kl_per_latent, scalars
 from vaelens.models.run_folder import checkpoint_path, run_folder
 from vaelens.models.step import TrainingStep
+from vaelens.models.training_record import TrainingRecord
 from vaelens.models.vae import VAE
 from vaelens.paths import user_path
 
@@ -171,6 +172,7 @@ def train(
             kept = place, folder, checkpoint_every, run, conditions
             run_steps(step, Plan(batches, lr, device, *kept, progress, loggers, callbacks), ledger, checkpoint)
 
+    model.training_records = (*model.training_records, TrainingRecord.of(data, steps, batch_size, seed))
     history = pd.DataFrame(ledger.history()).astype({"step": int}).set_index("step")
     last = {str(name): float(value) for name, value in history.iloc[-1].items()}
     seconds = time.perf_counter() - begun

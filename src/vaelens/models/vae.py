@@ -30,6 +30,7 @@ from vaelens.models.own_modules import STANDARD
 from vaelens.models.parts import check_tensor, standard_parts
 from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
+from vaelens.models.training_record import TrainingRecord
 from vaelens.paths import user_path
 from vaelens.version import __version__
 from vaelens.writing import sole_writer, written_whole
@@ -64,6 +65,7 @@ class VAE(
     Attributes:
         quantiser: the codebook of a `vq-vae`, None for the others.
         code_shape: the shape of one image's code, `(d,)`, or `(d, height, width)` with a codebook.
+        training_records: how it was trained, a record for each run; None for one that is not known in full.
 
     Raises:
         VaelensError: if a name is unknown, a value out of range, or a module of your own does not fit.
@@ -106,6 +108,7 @@ class VAE(
         self.code_shape: tuple[int, ...] = own_modules.check_parts(
             self.encoder, self.decoder, self.image_shape, self.latent_dim, line.quantised
         )
+        self.training_records: tuple[TrainingRecord | None, ...] = ()
         # what the mixin writes to config.json: with the defaults filled in, so that it says all
         self._hub_mixin_config = {**self.config, "vaelens_version": __version__}
 
@@ -291,6 +294,7 @@ class VAE(
             model_folder.check_one_type(weights, folder)
         model_folder.load_weights(model, weights, folder)
         model_folder.check_one_saving(config, saved_with, folder)
+        model.training_records = (TrainingRecord.read(folder),)
         return model.eval()
 
     def _check(self, tensor: Any, shape: tuple[int, ...], what: str, part: str | None = None) -> None:

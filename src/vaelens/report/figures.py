@@ -3,6 +3,7 @@
 Latents stand in the order of `Latents`; a star marks an inactive one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,36 +15,46 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from vaelens.report import palette
-from vaelens.report.latents import Latents
+from vaelens.report.latents import Latents, panels_of
+from vaelens.report.matrices import Matrix
+from vaelens.report.numerals import number
 from vaelens.report.ranking import grid_of, ordered, outcomes
 from vaelens.report.style import (
     COLOUR_BAR,
     LAYOUT,
+    cells,
     colour_scale,
     error_bars,
     label_step,
-    largest,
     latent_axis,
     latent_width,
     literal,
     magnitudes,
     room,
+    written_cells,
 )
-from vaelens.report.unit_grid import unit_grid
+from vaelens.report.unit_grid import site_scales, unit_grid
 
 _CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True}
+_CELL_WIDTH, _CELL_HEIGHT = 38, 28  # pixels of a heat map's cell with a number
 _WRITTEN_CELLS = 16  # columns up to which a heat map's numbers are legible in its cells
 _WRITTEN_GRID = 8  # the same of each of three beside each other
-_SIDE_BY_SIDE, _TWO_COLUMNS = 12, 24
-_TITLE = 310  # pixels that the longest title of a matrix takes
+_PAGE, _SIDE_BY_SIDE, _TWO_COLUMNS, _BETWEEN = 912, 12, 24, 0.06  # pixels; latents; share of the width
+_TITLE = 310  # pixels of the longest title of a matrix
 _INTERVAL = " [%{customdata[0]:.3g}, %{customdata[1]:.3g}]"
-_BESIDE = ("recovered_low", "recovered_high", "recovered_chance", "effect")  # what pointing at a unit tells besides
+_BESIDE = (
+    "recovered_low",
+    "recovered_high",
+    "recovered_chance",
+    "effect",
+    "recovered",
+)  # what pointing at a unit tells besides
 _TEMPLATE = go.layout.Template(layout=LAYOUT)
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A drawing, and the width in pixels below which it scrolls in its box instead of shrinking."""
+    """A plot, and the width in pixels below which it scrolls in its box instead of shrinking."""
 
     plot: go.Figure
     narrowest: int
@@ -59,22 +70,14 @@ def library() -> str:
 
 
 def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents) -> Figure:
-    """Draws CES in its three forms and specificity in its three forms, by latent, with intervals."""
-    panels = [
-        ("CES (pixel-L2)", latent, "ces"),
-        ("Relative CES (distances of two images)", latent, "ces_relative"),
-        ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
-        ("Specificity over pixels (1/nat)", latent, "specificity"),
-        ("Normalised specificity over pixels", latent, "specificity_normalised"),
-    ]
-    if recoded is not None:
-        panels.append(("Normalised specificity over latents", recoded, "specificity_normalised"))
+    """Plots information, CES and specificity in their forms by latent, with intervals."""
+    panels = panels_of(latent, recoded)
     names, order = latents.names, latents.order
     shades = np.where(latents.active, palette.ACTIVE, palette.INACTIVE)[list(order)].tolist()
     columns = 2 if len(names) <= _TWO_COLUMNS else 1
     rows = -(-len(panels) // columns)
-    titles, gap = [title for title, _, _ in panels], 0.33 / rows
-    plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=gap, horizontal_spacing=0.09)
+    titles = [title for title, _, _ in panels]
+    plot = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.33 / rows, horizontal_spacing=0.09)
     for k, (_, effects, variable) in enumerate(panels):
         value, low, high = ordered(effects, variable, order)
         bars = go.Bar(
@@ -87,16 +90,19 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents) 
             hovertemplate="latent %{text}: %{y:.3g}" + _INTERVAL + "<extra></extra>",
         )
         plot.add_trace(bars, row=k // columns + 1, col=k % columns + 1)
+        if variable == "specificity_per_image" and "specificity_baseline" in effects:
+            level = dict.fromkeys(("y0", "y1"), float(effects["specificity_baseline"].mean()))
+            line = level | {"x0": 0, "x1": 1, "xref": "x domain", "line": {"color": palette.MUTED, "dash": "dot"}}
+            plot.add_shape(line, row=k // columns + 1, col=k % columns + 1)
     plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(title_text="latent", row=rows)
     plot.update_yaxes(rangemode="tozero", nticks=5)
-    return _styled(
-        plot, 205 * rows + 25, max(640, 90 + latent_width(len(names)) * len(names)), bargap=0.3, showlegend=False
-    )
+    narrowest = max(640, 90 + latent_width(len(names)) * len(names))
+    return _styled(plot, 205 * rows + 25, narrowest, bargap=0.3, showlegend=False)
 
 
 def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
-    """Draws CES by latent under every mode of intervention, with intervals."""
+    """Plots CES by latent under every mode of intervention, with intervals."""
     names, order = latents.names, latents.order
     plot = go.Figure()
     kinds = modes["mode"].values.tolist()
@@ -124,74 +130,67 @@ def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
     return _styled(plot, 330, max(560, 90 + latent_width(len(names)) * len(names)))
 
 
-def associations(
-    effects: xr.Dataset, latents: Latents, importance: xr.Dataset | None, read: xr.Dataset | None = None
-) -> Figure:
-    """Draws what each factor or manipulation moves, by latent, beside DCI's importances and what a reader reads."""
+def heat_maps(matrices: Sequence[Matrix], latents: Latents) -> Figure:
+    """Plots matrices over latents, beside each other where there is room, with numbers in the cells where they fit."""
     names, order = latents.names, list(latents.order)
-    axis = "factor" if "factor" in effects.dims else "manipulation"
-    rows = [literal(name) for name in effects[axis].values]
-    matrices = [("Change of the latent (standard deviations)", effects, "latent_effect", axis)]
-    if importance is not None:
-        matrices.append(("DCI importance (rows add to 1)", importance, "importance", "factor"))
-    if read is not None and axis == "factor":
-        read = read.reindex(factor=effects["factor"].values)  # a factor that is not read has no cells
-        matrices.append(("Change of what is read off the image (probability)", read, "factor_effect", "factor"))
-    beside, written = len(names) <= _SIDE_BY_SIDE and len(matrices) < 3, len(names) <= _WRITTEN_CELLS
+    rows = max((matrix.rows for matrix in matrices), key=len)
+    left, written = room(rows), len(names) <= _WRITTEN_CELLS
+    cells_wide = max((_CELL_WIDTH if written else latent_width(len(names))) * len(names), _TITLE)
+    both = left + 10 + len(matrices) * cells_wide / (1 - _BETWEEN)
+    beside = len(matrices) == 1 or (len(matrices) == 2 and both <= _PAGE)
     down, across = (1, len(matrices)) if beside else (len(matrices), 1)
-    inside = (26 * len(rows) + 60) * down - 60
-    titles = [title for title, *_ in matrices]
-    plot = make_subplots(
-        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=60 / inside if down > 1 else 0
-    )
-    for k, (title, dataset, variable, rows_axis) in enumerate(matrices):
-        columns = [variable + end for end in ("", "_low", "_high") if variable + end in dataset]
-        values, *ends = (dataset[name].transpose(rows_axis, "latent").values[:, order] for name in columns)
-        interval = _INTERVAL if ends else ""
+    inside = (_CELL_HEIGHT * len(rows) + 60) * down - 60
+    titles, gap = [matrix.title for matrix in matrices], 60 / inside if down > 1 else 0
+    plot = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=_BETWEEN, vertical_spacing=gap)
+    for k, matrix in enumerate(matrices):
         row, column = (1, k + 1) if beside else (k + 1, 1)
-        cells = go.Heatmap(
+        values, interval = matrix.values[:, order], "" if matrix.ends is None else _INTERVAL
+        trace = go.Heatmap(
             z=values,
             x=np.arange(len(names)),
-            y=rows,
-            text=np.tile(names, (len(rows), 1)),
-            texttemplate="%{z:.2f}" if written else "",
-            textfont_size=10,
-            customdata=np.stack(ends, axis=-1) if ends else None,
+            y=[literal(name) for name in matrix.rows],
+            text=np.tile(names, (len(matrix.rows), 1)),
+            customdata=None if matrix.ends is None else matrix.ends[:, order],
             hovertemplate=f"%{{y}}, latent %{{text}}: %{{z:.3g}}{interval}<extra></extra>",
-            **magnitudes(values),
+            **(written_cells(values) if written else cells(values)),
             showscale=not written,
             colorbar=_colour_bar(plot, row, column),
-            name=title,
+            name=matrix.title,
         )
-        plot.add_trace(cells, row=row, col=column)
+        plot.add_trace(trace, row=row, col=column)
     plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(showline=False, ticks="")
     plot.update_xaxes(title_text="latent", row=down)
-    plot.update_yaxes(autorange="reversed", showline=False, ticks="")
+    plot.update_yaxes(showline=False, ticks="", range=[len(rows) - 0.5, -0.5])
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
-    narrowest = 110 + (34 if written else latent_width(len(names))) * len(names) * across
-    return _styled(plot, inside + 77, max(narrowest, 110 + _TITLE * across), left=room(rows))
+    narrowest = both if beside else left + 10 + cells_wide
+    return _styled(plot, inside + 77, int(narrowest), left=left)
 
 
-def recovered_fractions(effects: xr.Dataset) -> Figure:
-    """Draws what each patched unit recovers, as a cell for each unit in one block for each outcome."""
-    kinds = outcomes(effects)
+def recovered_fractions(effects: xr.Dataset, sites: Sequence[str]) -> Figure:
+    """Plots what each unit of some sites recovers, as a cell for each unit in one block for each outcome.
+
+    Colours are relative to the largest fraction of each site, which stands beside its name.
+    """
+    kinds, scale = outcomes(effects), site_scales(effects)
+    relative = effects["recovered"].values / np.array([scale[site] for site in effects["site"].values.astype(str)])
     grids = {}
     for kind, title in (("code", "Fraction of the code's change"), ("image", "Fraction of the image's change")):
-        sites = [site for site in dict.fromkeys(effects["site"].values.astype(str).tolist()) if kinds[site] == kind]
-        if sites:
-            grids[title] = unit_grid(effects, sites)
+        of_kind = [site for site in sites if kinds[site] == kind]
+        if of_kind:
+            grids[title] = unit_grid(effects, of_kind)
     lines = [len(grid.labels) for grid in grids.values()]
     gap = 60 / (15 * sum(lines) + 60)
     plot = make_subplots(len(grids), 1, subplot_titles=list(grids), row_heights=lines, vertical_spacing=gap)
+    labels = {site: f"{site} (±{number(scale[site])})" for site in sites}
     for k, grid in enumerate(grids.values(), start=1):
         cells = go.Heatmap(
-            z=grid.of(effects["recovered"].values),
+            z=grid.of(relative),
             text=grid.names(effects),
             customdata=np.stack([grid.of(effects[name].values) for name in _BESIDE], axis=-1),
-            hovertemplate="%{text}: %{z:.3g}" + _INTERVAL + "<br>a random unit of the site %{customdata[2]:.3g}"
-            "<br>effect %{customdata[3]:.3g}<extra></extra>",
+            hovertemplate="%{text}: %{customdata[4]:.3g}" + _INTERVAL + "<br>a typical unit of the site "
+            "%{customdata[2]:.3g}<br>effect %{customdata[3]:.3g}<extra></extra>",
             hoverongaps=False,
             coloraxis="coloraxis",
             xgap=1,
@@ -199,19 +198,23 @@ def recovered_fractions(effects: xr.Dataset) -> Figure:
         )
         plot.add_trace(cells, row=k, col=1)
         named = [(line, label) for line, label in enumerate(grid.labels) if label]
-        ticks = {"tickvals": [line for line, _ in named], "ticktext": [literal(label) for _, label in named]}
+        ticks = {
+            "tickvals": [line for line, _ in named],
+            "ticktext": [literal(labels.get(label, label)) for _, label in named],
+        }
         plot.update_yaxes(autorange="reversed", row=k, **ticks)
     plot.update_xaxes(dtick=8, showline=False, ticks="")
     plot.update_xaxes(title_text="unit", row=len(grids))
     plot.update_yaxes(showline=False, ticks="")
-    bound = min(largest(np.abs(effects["recovered"].values)), 1.0)
-    shading = {"colorscale": colour_scale(palette.DIVERGING), "cmin": -bound, "cmax": bound}
-    plot.update_layout(coloraxis=shading | {"colorbar": COLOUR_BAR})
-    return _styled(plot, 15 * sum(lines) + 137, 760, left=room(effects["site"].values.astype(str)))
+    shading = {"colorscale": colour_scale(palette.DIVERGING), "cmin": -1, "cmax": 1}
+    plot.update_layout(
+        coloraxis=shading | {"colorbar": COLOUR_BAR | {"title": {"text": "of the<br>site's<br>largest"}}}
+    )
+    return _styled(plot, 15 * sum(lines) + 137, 760, left=room(labels.values()))
 
 
 def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
-    """Draws the indirect, interaction and direct parts of each treatment's effect through each latent."""
+    """Plots the indirect, interaction and direct parts of each treatment's effect through each latent."""
     names, order = latents.names, latents.order
     treatments = [literal(name) for name in effects["treatment"].values]
     columns = 2 if len(names) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
@@ -255,7 +258,7 @@ def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
 
 
 def position_maps(swap: xr.Dataset) -> Figure:
-    """Draws what a swap does at each position, and which codes it takes there, on the grid of positions."""
+    """Plots what a swap does at each position, and which codes it takes there, on the grid of positions."""
     rows, columns = grid_of(swap)
     width, height = 24 if columns <= _WRITTEN_GRID else 8, min(max(40 * rows, 60), 320)  # of a cell; of all
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}

@@ -14,9 +14,9 @@ class Latents:
     """The latents of a page.
 
     Attributes:
-        order: by CES, largest first, NaN last; as they are numbered where CES was not measured.
+        order: by posterior CES, largest first, NaN last; as they are numbered where it was not measured.
         active: whether each is, by number; all count where that was not measured.
-        measured: whether CES and activity were.
+        measured: whether posterior CES and activity were.
     """
 
     order: Sequence[int]
@@ -41,6 +41,21 @@ def latents_of(effects: Mapping[str, xr.Dataset]) -> Latents:
     """Finds the latents that an analysis's effects are of, if any part is of latents."""
     if "latent" in effects:
         latent = effects["latent"]
-        return Latents(by_strength(latent), latent["active"].values, measured=True)
+        return Latents(by_strength(latent, "ces_posterior"), latent["active"].values, measured=True)
     count = next((part.sizes["latent"] for part in effects.values() if "latent" in part.sizes), 0)
     return Latents(range(count), np.ones(count, bool), measured=False)
+
+
+def panels_of(latent: xr.Dataset, recoded: xr.Dataset | None) -> list[tuple[str, xr.Dataset, str]]:
+    """Lists what is plotted of each latent, where it has a value: title, part of the analysis, and variable."""
+    panels = [
+        ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
+        ("CES of the range (pixel-L2)", latent, "ces"),
+        ("Information about the image (nats)", latent, "information"),
+        ("Removal cost (nats)", latent, "removal_cost"),
+        ("Specificity per image, over pixels", latent, "specificity_per_image"),
+        ("Normalised specificity over pixels", latent, "specificity_normalised"),
+    ]
+    if recoded is not None:
+        panels.append(("Normalised specificity over latents", recoded, "specificity_normalised"))
+    return [panel for panel in panels if panel[2] in panel[1] and panel[1][panel[2]].notnull().any()]

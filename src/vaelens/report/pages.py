@@ -14,14 +14,18 @@ from vaelens.analysis import Analysis
 from vaelens.analysis.whole_file import write_whole
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
-from vaelens.report import figures, palette, pictures, tables
+from vaelens.report import figures, matrices, palette, pictures, tables
+from vaelens.report.changes import is_intervened
 from vaelens.report.codebook import code_use
 from vaelens.report.latents import Latents, latents_of
-from vaelens.report.numerals import estimate, number
+from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
-from vaelens.report.sentences import sentences
+from vaelens.report.reading import reader_trust
+from vaelens.report.sentences import conditions, sentences
+from vaelens.report.strength import range_support
 from vaelens.report.style import latent_step
 from vaelens.report.titles import numbered, source, title
+from vaelens.report.units import shown_sites
 
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
 _UNFOLDED_MAPS = 64
@@ -76,7 +80,8 @@ def page(analysis: Any) -> bytes:
         provenance=analysis.provenance,
         title=title(analysis.provenance),
         source=source(analysis.provenance["dataset"]),
-        found=sentences(analysis),
+        findings=sentences(analysis),
+        conditions=conditions(analysis),
         by_latent=latents,
         use=code_use(analysis),
         palette=palette,
@@ -84,12 +89,13 @@ def page(analysis: Any) -> bytes:
         library=Markup(figures.library()),
         number=number,
         range_values=list(RANGE),
+        range_ends=_range_ends(effects.get("latent")),
         patched_sites=tables.patched_sites(analysis.provenance),
         only_these=tables.asked_parts(analysis.provenance),
         described=tables.described,
         **numbered(effects),
         **_pictures(effects, latents),
-        **_figures(effects, latents),
+        **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects),
     )
@@ -117,40 +123,60 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
     return shown
 
 
-def _figures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, Any]:
-    drawn = {}
+def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
+    effects = analysis.effects
+    plotted = {}
     if "latent" in effects:
-        drawn["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
+        plotted["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
     if "modes" in effects:
-        drawn["modes"] = figures.strengths_by_mode(effects["modes"], latents)
+        plotted["modes"] = figures.strengths_by_mode(effects["modes"], latents)
     if "input" in effects:
         importance, read = effects.get("importance"), effects.get("read")
-        drawn["associations"] = figures.associations(effects["input"], latents, importance, read)
+        plotted["associations"] = figures.heat_maps(matrices.associations(effects["input"], importance, read), latents)
+    if "labels" in effects:
+        plotted["labels"] = figures.heat_maps([matrices.label_associations(effects["labels"])], latents)
     if "patching" in effects:
-        drawn["recovered"] = figures.recovered_fractions(effects["patching"])
+        plotted["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
     if "mediation" in effects:
-        drawn["mediations"] = figures.mediations(effects["mediation"], latents)
+        plotted["mediations"] = figures.mediations(effects["mediation"], latents)
     if "swap" in effects:
-        drawn["positions"] = figures.position_maps(effects["swap"])
+        plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {
         name: {"html": Markup(figure.html(f"plot-{name}")), "narrowest": figure.narrowest}
-        for name, figure in drawn.items()
+        for name, figure in plotted.items()
     }
     return {"plots": plots}
 
 
 def _tables(analysis: Analysis, latents: Latents) -> dict[str, Any]:
     effects = analysis.effects
+    of_latents = tables.latent_rows(effects.get("latent"), latents)
     rows: dict[str, Any] = {
-        "latents": tables.latent_rows(effects.get("latent"), latents),
+        "latents": of_latents,
+        "latent_columns": tables.latent_columns(of_latents),
         "scores": tables.score_rows(analysis.scores),
         "measured": tables.part_rows(analysis.provenance),
     }
     if "input" in effects:
-        rows["changes"] = tables.change_rows(effects["input"], latents.active)
+        rows["changes"] = tables.change_rows(analysis)
+        rows["intervened"] = is_intervened(analysis)
+    if "labels" in effects:
+        rows["labelled"] = tables.label_rows(effects["labels"], latents.active)
+        rows["spread_labels"] = listed(tables.spread_labels(effects["labels"]) or [""])
     if "patching" in effects:
-        rows["units"] = tables.unit_rows(effects["patching"])
+        rows["units"], rows["shown_sites"] = tables.site_rows(analysis), shown_sites(analysis)
+    if "read" in effects:
+        rows["trust"] = reader_trust(analysis)
+    if "latent" in effects:
+        rows["range_support"] = range_support(effects["latent"])
     return rows
+
+
+def _range_ends(latent: xr.Dataset | None) -> str:
+    """Writes between which values mode "range" sets a latent, and in what they are measured."""
+    scaled = latent is not None and latent.attrs.get("range_in") == "standard deviations"
+    ends = f"{RANGE[0]:g} to {RANGE[-1]:g}".replace("-", "−")
+    return f"from {ends}" + (" standard deviations of the latent's code about its mean" if scaled else "")
 
 
 def _codebook(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
@@ -165,7 +191,7 @@ def _codebook(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     shape = grid_of(swap)
     laid_out = shape[1] <= _WIDEST_GRID
     maps = []
-    for k in range(len(ces)) if laid_out else by_strength(swap)[:_STRONGEST_MAPS]:
+    for k in range(len(ces)) if laid_out else by_strength(swap, "ces")[:_STRONGEST_MAPS]:
         value, interval = estimate(ces[k].value, ces[k].low, ces[k].high)
         image = pictures.data_uri(pictures.heat(changes[k], most))
         maps.append({"name": names[k], "ces": str(ces[k]), "value": value, "interval": interval, "image": image})

@@ -1,4 +1,7 @@
-"""The phrases that several sentences are made of: a score as it is spoken of, and what can't be told apart."""
+"""The phrases that several sentences are made of: scores as they are spoken of, and candidates for the largest."""
+
+import re
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -8,6 +11,7 @@ from vaelens.report.latents import latents_of
 from vaelens.report.numerals import listed, spoken
 from vaelens.report.ranking import Estimate, Front, estimates
 
+_NUMBERED = re.compile(r"(?P<head>.+) (?P<number>\d+)")
 NAMED = 8  # so many of a list are named, more are only counted
 
 
@@ -26,15 +30,36 @@ def active_latents(effects: xr.Dataset, variable: str, analysis: Analysis) -> li
     return [latent for latent, counts in zip(measured, active, strict=True) if counts and np.isfinite(latent.value)]
 
 
+def together(names: Sequence[str]) -> str:
+    """Joins names that begin alike, with what they have in common once.
+
+    Example:
+        >>> together(["latent 4"]), together(["latent 4", "latent 1", "latent 6"])
+        ('latent 4', 'latents 4, 1 and 6')
+        >>> together(["decoder.2 unit 17", "decoder.2 unit 3"])
+        'decoder.2 units 17 and 3'
+    """
+    parts = [_NUMBERED.fullmatch(name) for name in names]
+    heads = {part["head"] for part in parts if part}
+    if len(names) == 1 or len(heads) != 1 or not all(parts):
+        return listed(names)
+    return f"{heads.pop()}s {listed(part['number'] for part in parts if part)}"
+
+
+def any_of(ranked: Front, noun: str = "latent") -> str:
+    """Names the one that is the largest, or those that may be."""
+    names = [member.name for member in ranked.members]
+    if len(names) > NAMED:
+        return f"one of {len(names)} {noun}s that can't be told apart"
+    return f"one of {together(names)}" if len(names) > 1 else names[0]
+
+
 def not_told_apart(ranked: Front, noun: str = "latent") -> str:
-    """Says what the intervals leave open, if anything."""
-    rivals = [rival.name for rival in ranked.tied]
-    if not rivals:
+    """Says which candidates may be the largest where there are several, as a sentence after another."""
+    names = [member.name for member in ranked.members]
+    if len(names) == 1:
         return ""
-    if len(rivals) == 1:
-        return f" It can't be told apart from {rivals[0]} ({ranked.tied[0]}): the intervals overlap."
-    if len(rivals) > NAMED:
-        return f" {len(rivals)} other {noun}s can't be told apart from it: their intervals overlap its own."
-    if all(name.startswith(f"{noun} ") for name in rivals):
-        rivals = [f"{noun}s " + listed(name.removeprefix(f"{noun} ") for name in rivals)]
-    return f" It can't be told apart from {listed(rivals)}: their intervals overlap its own."
+    if len(names) > NAMED:
+        return f" {len(names)} {noun}s can't be told apart as the largest."
+    said = together(names)
+    return f" {said[0].upper()}{said[1:]} can't be told apart as the largest."

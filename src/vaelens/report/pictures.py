@@ -44,5 +44,5 @@ def heat(
 
 
 def colour_bar(anchors: Sequence[str] = palette.SEQUENTIAL) -> str:
-    """Draws the sequential colours from left to right, as a data URI."""
+    """Paints the sequential colours from left to right, as a data URI."""
     return data_uri(palette.colour(np.linspace(0, 1, 256)[None].repeat(8, axis=0), anchors))

@@ -11,12 +11,17 @@ from vaelens.report.numerals import spoken
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval, and what it is of."""
+    """A number with its 95 % interval, what it is of, and whether it is in the best set of its kind.
+
+    Attributes:
+        may_be_best: whether a comparison of all at once leaves open that it is the largest; None where none was made.
+    """
 
     name: str
     value: float
     low: float
     high: float
+    may_be_best: bool | None = None
 
     def __str__(self) -> str:
         return spoken(self.value, self.low, self.high)
@@ -29,34 +34,53 @@ class Front:
     best: Estimate
     tied: tuple[Estimate, ...]
 
+    @property
+    def members(self) -> tuple[Estimate, ...]:
+        """All that may be the largest."""
+        return (self.best, *self.tied)
+
 
 def estimates(dataset: xr.Dataset, variable: str, names: Sequence[str]) -> list[Estimate]:
-    """Reads the values of a one-dimensional variable with its `_low` and `_high`, in order."""
+    """Reads the values of a one-dimensional variable with its `_low`, `_high` and, where there is one, `_best`."""
     columns = [np.atleast_1d(dataset[variable + end].values).tolist() for end in ("", "_low", "_high")]
-    return [Estimate(name, *numbers) for name, *numbers in zip(names, *columns, strict=True)]
+    best_set = f"{variable}_best"
+    members = np.atleast_1d(dataset[best_set].values).astype(bool).tolist() if best_set in dataset else None
+    members = [None] * len(names) if members is None else members
+    return [Estimate(name, *numbers) for name, *numbers in zip(names, *columns, members, strict=True)]
 
 
 def front(candidates: Iterable[Estimate]) -> Front | None:
-    """Finds the largest estimate, and the others whose intervals overlap its own.
+    """Finds the largest estimate, and the others that may be the largest.
 
-    Without intervals only equal values are tied. NaN takes no part; None where nothing is left.
+    Those are the other members of the best set. Where none was computed, as in analyses of earlier versions, they are
+    those whose intervals overlap the largest's, or which equal it where there is no interval. NaN takes no part; None
+    where nothing is left.
 
     Example:
         >>> ranked = front([Estimate("a", 1, 0.5, 1.6), Estimate("b", 2, 1.5, 2.5), Estimate("c", 0, 0, 1)])
         >>> ranked.best.name, [rival.name for rival in ranked.tied]
         ('b', ['a'])
+        >>> front([Estimate("a", 1, 0.5, 1.6, False), Estimate("b", 2, 1.5, 2.5, True)]).tied
+        ()
     """
     finite = [candidate for candidate in candidates if np.isfinite(candidate.value)]
     if not finite:
         return None
     best, *rivals = sorted(finite, key=lambda candidate: -candidate.value)
+    if best.may_be_best is not None:
+        return Front(best, tuple(rival for rival in rivals if rival.may_be_best))
     floor = best.low if np.isfinite(best.low) else best.value
     return Front(best, tuple(rival for rival in rivals if _ceiling(rival) >= floor))
 
 
-def by_strength(latent: xr.Dataset) -> list[int]:
-    """Orders latents, or positions, by CES, largest first and NaN last."""
-    return np.argsort(-latent["ces"].values, kind="stable").tolist()
+def told_from_zero(estimate: Estimate) -> bool:
+    """Says whether the whole interval lies above 0, or the value where there is no interval."""
+    return (estimate.low if np.isfinite(estimate.low) else estimate.value) > 0
+
+
+def by_strength(effects: xr.Dataset, variable: str) -> list[int]:
+    """Orders latents, or positions, by a variable, largest first and NaN last."""
+    return np.argsort(-effects[variable].values, kind="stable").tolist()
 
 
 def ordered(effects: xr.Dataset, variable: str, order: Sequence[int]) -> list[np.ndarray]:

@@ -61,6 +61,22 @@ def magnitudes(values: np.ndarray) -> dict[str, Any]:
     return shading | {"xgap": 1, "ygap": 1}
 
 
+def cells(values: np.ndarray, light: bool = False) -> dict[str, Any]:
+    """Shades the cells of a heat map, of signed values about a white 0, by all colours or the light ones alone."""
+    if np.nanmin(values, initial=0) >= 0:
+        return magnitudes(values) | {
+            "colorscale": colour_scale(palette.SEQUENTIAL[:5] if light else palette.SEQUENTIAL)
+        }
+    bound, colours = largest(np.abs(values)), palette.DIVERGING[3:6] if light else palette.DIVERGING
+    return {"colorscale": colour_scale(colours), "zmin": -bound, "zmax": bound, "xgap": 1, "ygap": 1}
+
+
+def written_cells(values: np.ndarray) -> dict[str, Any]:
+    """Shades cells lightly and writes their numbers into them, so that each can be read."""
+    form = "%{z:.2f}" if largest(np.abs(values)) <= 1 else "%{z:.3~g}"
+    return cells(values, light=True) | {"texttemplate": form, "textfont": {"size": 12, "color": palette.INK}}
+
+
 def label_step(cell: float) -> int:
     """Finds the step between cells that have a number beside them, for cells of so many pixels."""
     return max(1, math.ceil(_LABEL / cell))

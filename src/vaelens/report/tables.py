@@ -1,82 +1,152 @@
 """The tables of a page: rows of text, read off an analysis."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from vaelens.analysis import Analysis
 from vaelens.analysis.parts import PARTS
 from vaelens.metrics.catalogue import COUNT, METRICS
+from vaelens.report.changes import Change, axis_of, changes, is_intervened
 from vaelens.report.latents import Latents
+from vaelens.report.matrices import MEASURES, RANDOM
 from vaelens.report.numerals import NOTHING, estimate, number, spoken
-from vaelens.report.ranking import estimates, front, outcomes, unit_names
+from vaelens.report.ranking import Estimate, estimates, front
+from vaelens.report.units import shown_sites, units_by_site
 
 Row = dict[str, Any]
+_NEXT = 4  # units of a site that are listed after its first
+# The columns of the table of latents with their headings, and those that are written with an interval.
+LATENT_COLUMNS = (
+    ("kl", "KL"),
+    ("information", "information"),
+    ("removal_cost", "removal cost"),
+    ("ces_posterior", "posterior CES"),
+    ("ces", "CES"),
+    ("support", "support"),
+    ("cycle_error", "cycle error"),
+    ("specificity_per_image", "specificity per image"),
+)
+_WITH_INTERVAL = ("information", "removal_cost", "ces_posterior", "ces", "specificity_per_image")
 
 
 def latent_rows(latent: xr.Dataset | None, latents: Latents) -> list[Row]:
-    """Lists every latent's numbers, in order, with "—" for what was not measured."""
-    names = [str(k) for k in range(len(latents))]
-    columns = ("ces", "ces_relative", "ces_posterior", "specificity_normalised")
-    measured = {} if latent is None else {name: estimates(latent, name, names) for name in columns}
+    """Lists every latent's numbers, in order, with "—" for what was not measured.
+
+    Support and cycle error are means over the values that the latent is set to.
+    """
+    columns: dict[str, list[str]] = {}
+    for name, _ in LATENT_COLUMNS:
+        if latent is None or name not in latent:
+            columns[name] = [NOTHING] * len(latents)
+        elif name in _WITH_INTERVAL:
+            columns[name] = [str(value) for value in estimates(latent, name, [name] * len(latents))]
+        else:
+            values = latent[name].values
+            columns[name] = [number(value) for value in (values.mean(axis=1) if values.ndim > 1 else values)]
     return [
-        {
-            "latent": k,
-            "active": bool(latents.active[k]),
-            "kl": number(latent["kl"].values[k]) if latent is not None and "kl" in latent else NOTHING,
-            **dict.fromkeys(columns, NOTHING),
-            **{name: str(values[k]) for name, values in measured.items()},
-        }
+        {"latent": k, "active": bool(latents.active[k]), **{name: column[k] for name, column in columns.items()}}
         for k in latents.order
     ]
 
 
-def change_rows(effects: xr.Dataset, active: np.ndarray) -> list[Row]:
-    """Lists what each factor or manipulation of level 1 changes, and which active latent it moves most."""
-    axis = "factor" if "factor" in effects.dims else "manipulation"
-    outputs = estimates(effects, "output_effect", effects[axis].values.astype(str).tolist())
-    codes = (
-        estimates(effects, "codes_changed", [output.name for output in outputs]) if "codes_changed" in effects else []
-    )
-    latents = np.flatnonzero(active)
+def latent_columns(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Lists the columns of the table of latents, and their headings, of which some row has a number."""
+    return [(name, heading) for name, heading in LATENT_COLUMNS if any(row[name] != NOTHING for row in rows)]
+
+
+def change_rows(analysis: Analysis) -> list[Row]:
+    """Lists what each factor or manipulation of level 1 changes, and which active latents it moves most by d′."""
+    effects = analysis.effects["input"]
+    axis = axis_of(effects)
+    names = effects[axis].values.astype(str).tolist()
+    outputs = estimates(effects, "output_effect", names)
+    codes = estimates(effects, "codes_changed", names) if "codes_changed" in effects else []
+    measured = {change.name: change for change in changes(analysis)}
     rows = []
     for k, output in enumerate(outputs):
-        row = effects.isel({axis: k, "latent": latents})
-        ranked = front(estimates(row, "latent_effect", latents.astype(str).tolist()))
+        change = measured.get(output.name)
+        moved = None if change is None else change.moved
         rows.append(
             {
                 "name": output.name,
                 "output": str(output),
-                "latent": NOTHING if ranked is None else ranked.best.name,
-                "change": NOTHING if ranked is None else str(ranked.best),
-                "tied": NOTHING if ranked is None or not ranked.tied else _some([rival.name for rival in ranked.tied]),
+                "adjusted": str(change.output) if change is not None and not is_intervened(analysis) else NOTHING,
+                "latent": _untold(change) if moved is None else moved.best.name.removeprefix("latent "),
+                "change": NOTHING if moved is None else str(moved.best),
+                "tied": NOTHING if moved is None or not moved.tied else _some(moved.tied, "latent "),
                 "codes": str(codes[k]) if codes else NOTHING,
                 "aside": f"{effects['matched'].values[k]:,}"
                 if axis == "factor"
                 else f"{effects['strength'].values[k]:g}",
             }
         )
+    if "output_effect_random" in effects:
+        low, high = (float(effects[f"output_effect_random{end}"].mean()) for end in ("_low", "_high"))
+        random = dict.fromkeys(rows[0], NOTHING) | {"name": RANDOM}
+        rows.append(random | {"output": spoken(float(effects["output_effect_random"].mean()), low, high)})
     return rows
 
 
-def unit_rows(effects: xr.Dataset, most: int = 10) -> list[Row]:
-    """Lists the units with the largest recovered fractions, without those that have none."""
-    kinds = outcomes(effects)
-    sites, names = effects["site"].values.astype(str).tolist(), unit_names(effects)
-    recovered, effect = (estimates(effects, variable, names) for variable in ("recovered", "effect"))
-    order = [k for k in np.argsort(-effects["recovered"].values, kind="stable") if np.isfinite(recovered[k].value)]
-    return [
-        {
-            "unit": names[k],
-            "outcome": kinds[sites[k]],
-            "recovered": str(recovered[k]),
-            "chance": number(float(effects["recovered_chance"][k])),
-            "effect": str(effect[k]),
-        }
-        for k in order[:most]
-    ]
+def label_rows(labels: xr.Dataset, active: np.ndarray) -> list[Row]:
+    """Lists how closely each label and the latents go together: the largest association, and what may be as large."""
+    latents = np.flatnonzero(active)
+    rows = []
+    for k, name in enumerate(labels["factor"].values.astype(str)):
+        signed = estimates(labels.isel(factor=k, latent=latents), "association", latents.astype(str).tolist())
+        ranked = front(map(_size, signed))
+        rows.append(
+            {
+                "name": name,
+                "measure": MEASURES[str(labels["measure"].values[k])],
+                "latent": NOTHING if ranked is None else ranked.best.name,
+                "association": NOTHING if ranked is None else str(_named(signed, ranked.best.name)),
+                "tied": NOTHING if ranked is None or not ranked.tied else _some(ranked.tied),
+                "chance": number(float(labels["association_chance"].values[k])),
+                "predicted": number(float(labels["predicted"].values[k])),
+                "labelled": f"{int(labels['labelled'].values[k]):,}",
+            }
+        )
+    return rows
+
+
+def spread_labels(labels: xr.Dataset) -> list[str]:
+    """Lists the labels of which all latents together tell much more than one alone, as a factor reader would show."""
+    return labels["factor"].values[labels["reader_tells_more"].values.astype(bool)].astype(str).tolist()
+
+
+def site_rows(analysis: Analysis) -> list[Row]:
+    """Lists the units of each patched site that recover most, ranked within the site."""
+    if "patching" not in analysis.effects:
+        return []
+    shown = shown_sites(analysis)
+    effects = analysis.effects["patching"]
+    measured = estimates(effects, "recovered", effects["index"].values.astype(str).tolist())
+    rows = []
+    for units in units_by_site(analysis):
+        if units.site not in shown:
+            continue
+        best, *later = units.order
+        outside = float(effects["outside_range"].values[best]) if "outside_range" in effects else np.nan
+        rows.append(
+            {
+                "site": units.site,
+                "outcome": units.outcome,
+                "count": f"{units.count:,}",
+                "unit": measured[best].name,
+                "recovered": str(measured[best]),
+                "typical": number(units.typical),
+                "tied": _some(units.ranked.tied) if units.ranked.tied else NOTHING,
+                "next": ", ".join(f"{measured[k].name} ({number(measured[k].value)})" for k in later[:_NEXT])
+                or NOTHING,
+                "outside": number(outside),
+            }
+        )
+    return rows
 
 
 def mode_rows(effects: Mapping[str, xr.Dataset]) -> list[Row]:
@@ -126,6 +196,7 @@ def score_rows(scores: pd.DataFrame) -> list[Row]:
                 "value": value,
                 "interval": interval,
                 "chance": number(float(score["chance"])),
+                "untrained": number(float(score.get("untrained", np.nan))),
                 "better": score["better"] or NOTHING,
                 "made": score["made"],
             }
@@ -177,5 +248,22 @@ def _written(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _some(names: Sequence[str], most: int = 6) -> str:
+def _some(candidates: Sequence[Estimate], head: str = "", most: int = 6) -> str:
+    names = [candidate.name.removeprefix(head) for candidate in candidates]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _untold(change: Change | None) -> str:
+    """What stands in place of a latent: nothing where it was not measured, else that it is not told."""
+    return NOTHING if change is None or change.told else "not told from chance"
+
+
+def _size(signed: Estimate) -> Estimate:
+    """Takes the sign from an estimate."""
+    if not signed.value < 0:
+        return signed
+    return replace(signed, value=-signed.value, low=-signed.high, high=-signed.low)
+
+
+def _named(candidates: Sequence[Estimate], name: str) -> Estimate:
+    return next(candidate for candidate in candidates if candidate.name == name)

@@ -16,6 +16,7 @@ _FIGURES = {  # the parts that each is made from, in the order in which they sta
     "position_maps": ("swap",),
     "swaps": ("swap", "pictures"),
     "associations": ("input",),
+    "labels": ("labels",),
     "recovered": ("patching",),
     "mediations": ("mediation",),
 }
@@ -23,6 +24,7 @@ _TABLES = {
     "latents": ("latent",),
     "by_mode": ("swap",),
     "changes": ("input",),
+    "labels": ("labels",),
     "units": ("patching",),
     "scores": (),
 }

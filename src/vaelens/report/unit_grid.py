@@ -8,6 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from vaelens.report.ranking import unit_names
+from vaelens.report.style import largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,3 +49,9 @@ def unit_grid(effects: xr.Dataset, sites: Sequence[str]) -> UnitGrid:
         lines += [cells.reshape(-1, width), np.full((1, width), -1)]
         labels += [site, *(f"+{start}" for start in range(width, len(units), width)), ""]
     return UnitGrid(np.concatenate(lines)[:-1], labels[:-1])
+
+
+def site_scales(effects: xr.Dataset) -> dict[str, float]:
+    """Finds the largest size of a recovered fraction at each site, by which the colours of its units are scaled."""
+    where, recovered = effects["site"].values.astype(str), np.abs(effects["recovered"].values)
+    return {site: largest(recovered[where == site]) for site in dict.fromkeys(where.tolist())}

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder
 from torch import nn
 
 import vaelens as vl
@@ -21,10 +21,63 @@ def test_every_layer_is_a_site_in_order(build_by_hooks, name):
     small.encode(one.x)
     assert small.sites == one.lens.sites
     sites = one.lens.sites
-    assert len(sites) == layers(one.model) + 1, "the latent is a site besides"
+    blocks = [name for name in sites if "block" in name]
+    assert blocks == [
+        "encoder.down_blocks.0",
+        "encoder.down_blocks.1",
+        "encoder.mid_block",
+        "decoder.mid_block",
+        "decoder.up_blocks.0",
+        "decoder.up_blocks.1",
+    ]
+    assert len(sites) == layers(one.model) + 1 + len(blocks), "the latent is a site besides"
     assert sites["encoder.0"].shape[1:] == (16, 16)
     assert sites["latent"].shape == (2, 8, 8)
     assert sites[sites.output].shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize("name", ["autoencoder-kl", "asymmetric", "tiny", "dc"])
+def test_a_block_gives_what_its_module_returns(build_by_hooks, name):
+    one = build_by_hooks(name)
+    blocks = [site for site in one.lens.sites.values() if site.name == site.module]
+    assert len(blocks) >= 4
+    run, returned = one.lens.run(one.x, capture=[site.name for site in blocks]), {}
+    for site in blocks:
+        handle = one.model.get_submodule(site.module).register_forward_hook(
+            lambda module, arguments, output, path=site.module: returned.setdefault(path, output)
+        )
+        one.reference.forward(one.x)
+        handle.remove()
+    for site in blocks:
+        torch.testing.assert_close(run.activations[site.name], returned[site.module], rtol=0, atol=1e-12)
+
+
+def test_the_code_of_a_tiny_autoencoder_is_not_rounded_to_bytes(build_by_hooks):
+    one = build_by_hooks("tiny")
+    assert torch.equal(one.lens.encode(one.x), one.model.encode(2 * one.x - 1).latents.detach())
+    with torch.no_grad():  # as its forward does
+        bytes_of_code = (one.model.scale_latents(one.lens.encode(one.x)) * 255).round()
+        rounded = one.model.decode(one.model.unscale_latents(bytes_of_code / 255)).sample / 2 + 0.5
+    assert not torch.allclose(one.lens.reconstruct(one.x), rounded, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "tile"), [("tiny", 512), ("dc", 8)])
+def test_tiles_of_small_autoencoders_are_refused(build_by_hooks, name, tile):
+    one = build_by_hooks(name)
+    if name == "dc":
+        one.model.enable_tiling(8, 8, 4, 4)
+    else:
+        one.model.enable_tiling()
+    with pytest.raises(
+        VaelensError, match=rf"16×16 here would go .* in tiles of {tile}, .*; call disable_tiling\(\) on"
+    ):
+        one.lens.encode(one.x)
+
+
+def test_an_autoencoder_dc_is_looked_at_by_images_that_it_divides(build_by_hooks):
+    one = build_by_hooks("dc")
+    one.model.spatial_compression_ratio = 128
+    assert vl.Lens(one.model, execution="hooks").image_shape == (3, 128, 128)
 
 
 def test_the_posterior_is_the_models(build_by_hooks):
@@ -114,7 +167,7 @@ class OtherDecode(AutoencoderKL):
 
 
 def test_other_models_of_diffusers_are_refused():
-    with pytest.raises(VaelensError, match="the lens knows AutoencoderKL and VQModel, not AutoencoderTiny; give enc"):
-        vl.Lens(AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4))
+    with pytest.raises(VaelensError, match=r"knows AutoencoderKL, .*, AutoencoderDC, not AutoencoderKLTemp"):
+        vl.Lens(AutoencoderKLTemporalDecoder(block_out_channels=(32,)))
     with pytest.raises(VaelensError, match="OtherDecode changes 'decode' of diffusers' AutoencoderKL; give encode="):
         vl.Lens(OtherDecode(block_out_channels=(8,), norm_num_groups=4))

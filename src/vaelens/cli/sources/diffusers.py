@@ -14,7 +14,7 @@ from vaelens.models.json_file import read_json
 if TYPE_CHECKING:
     from torch import nn
 
-_CLASSES = ("AutoencoderKL", "VQModel")
+_CLASSES = ("AutoencoderKL", "VQModel", "AutoencoderTiny", "AsymmetricAutoencoderKL", "AutoencoderDC")
 _WEIGHTS = "diffusion_pytorch_model"
 _WHOLE = re.compile(rf"{_WEIGHTS}(?:\.(\w+))?\.safetensors")
 _INDEX = re.compile(rf"{_WEIGHTS}\.safetensors\.index(?:\.(\w+))?\.json")  # of weights in several files
@@ -39,7 +39,7 @@ def diffusers(folder: Path) -> "nn.Module | None":
         return None
     if name not in _CLASSES:
         raise VaelensError(
-            f"{str(folder)!r} holds a {name} of diffusers; of those, {' and '.join(_CLASSES)} can be analysed so, any "
+            f"{str(folder)!r} holds a {name} of diffusers; of those, {', '.join(_CLASSES)} can be analysed so, any "
             "other by package.module:function, a function that returns vl.Lens(model, encode=..., decode=...)"
         )
     from vaelens.models.tensor_file import check_size  # on demand, as it imports PyTorch

@@ -10,6 +10,7 @@ from vaelens.data.causal.dataset import CausalDataset
 from vaelens.data.causal.layer import Layer
 from vaelens.data.causal.structural_model import StructuralModel
 from vaelens.data.causal.variable import Variable
+from vaelens.data.smaller import checked_side, smaller
 
 SIDE = 64
 LEVELS = 16
@@ -46,6 +47,7 @@ class Garden(CausalDataset):
     Args:
         length: How many individuals.
         seed: Decides their noise.
+        size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
 
     Raises:
         VaelensError: If an argument is out of range.
@@ -61,17 +63,24 @@ class Garden(CausalDataset):
     name = "garden"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, length: Count = 100_000, seed: Seed = 0) -> None:
+    def __init__(self, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
         super().__init__(MODEL, length, seed)
+        self._side = checked_side(size)
+        self.image_shape = (3, self._side, self._side)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Lists length, seed, the variables that `do` set, and the size where it is not the full one."""
+        return super().options if self._side == SIDE else super().options | {"size": self._side}
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders levels int64 (n, 6) as float32 (n, 3, 64, 64) in [0, 1]."""
-        images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
+        """Renders levels int64 (n, 6) as float32 (n, 3, size, size) in [0, 1]."""
+        images = np.empty((len(factors), 3, SIDE, SIDE), dtype=np.float32)
         brightness = np.linspace(0.3, 1, LEVELS, dtype=np.float32)[factors[:, SKY]]
         images[:] = brightness[:, None, None, None] * np.array([0.50, 0.72, 0.95], dtype=np.float32)[:, None, None]
         for layer in _layers():
             layer.lay(images, factors)
-        return images
+        return smaller(images, self._side)
 
 
 @cache

@@ -11,6 +11,7 @@ from vaelens.data.causal.dataset import CausalDataset
 from vaelens.data.causal.layer import Layer
 from vaelens.data.causal.structural_model import StructuralModel
 from vaelens.data.causal.variable import Variable
+from vaelens.data.smaller import checked_side, smaller
 from vaelens.errors import VaelensError
 
 SIDE = 64
@@ -83,6 +84,7 @@ class Pendulum(CausalDataset):
         noise: The probability of -1, and of 1, in 0 … 0.5.
         length: How many individuals.
         seed: Decides their angles and noise.
+        size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
 
     Raises:
         VaelensError: If an argument is out of range.
@@ -105,7 +107,7 @@ class Pendulum(CausalDataset):
     name = "pendulum"
     image_shape = (3, SIDE, SIDE)
 
-    def __init__(self, noise: Number = 0.1, length: Count = 100_000, seed: Seed = 0) -> None:
+    def __init__(self, noise: Number = 0.1, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise <= 0.5:
             raise VaelensError(f"noise is {noise!r}; expected a probability from 0 to 0.5")
         uniform = (1 / LEVELS,) * LEVELS
@@ -141,19 +143,22 @@ class Pendulum(CausalDataset):
             seed,
         )
         self._noise = float(noise)
+        self._side = checked_side(size)
+        self.image_shape = (3, self._side, self._side)
 
     @property
     def options(self) -> dict[str, object]:
-        """Lists noise, length, seed, and the variables that `do` set."""
-        return {"noise": self._noise, **super().options}
+        """Lists noise, length, seed, the variables that `do` set, and the size where it is not the full one."""
+        size = {} if self._side == SIDE else {"size": self._side}
+        return {"noise": self._noise, **super().options, **size}
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders levels int64 (n, 4) as float32 (n, 3, 64, 64) in [0, 1]."""
-        images = np.empty((len(factors), *self.image_shape), dtype=np.float32)
+        """Renders levels int64 (n, 4) as float32 (n, 3, size, size) in [0, 1]."""
+        images = np.empty((len(factors), 3, SIDE, SIDE), dtype=np.float32)
         images[:] = np.array(SKY, dtype=np.float32)[:, None, None]
         for layer in _layers():
             layer.lay(images, factors)
-        return images
+        return smaller(images, self._side)
 
 
 def _nearest(values: np.ndarray, levels: np.ndarray) -> np.ndarray:

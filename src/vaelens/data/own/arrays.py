@@ -81,7 +81,7 @@ class ArrayDataset(RankedDataset):
         columns = read_labels(table, kinds, _checked_levels(levels), checked_names("leave_out", leave_out) or ())
         super().__init__(len(self._pixels), columns)
         kept = [column for column in columns if column.name in self.original_values]
-        self.raw_values: dict[str, np.ndarray] = {column.name: column.raw for column in kept if column.raw is not None}
+        self.raw_values = {column.name: column.raw for column in kept if column.raw is not None}
         self._edges = {name: list(column.edges) for column in kept if (name := column.name) in self.raw_values}
 
     @property

@@ -10,10 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from vaelens.cache import cache_folder
+from vaelens.data.annotations import Count
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.grid import GridDataset
 from vaelens.data.rendered.room_bank import ORIENTATIONS, SCALES, SHAPES, load_bank
 from vaelens.data.rendered.room_view import SIDE
+from vaelens.data.smaller import checked_side, smaller
 
 HUES = np.array([colorsys.hsv_to_rgb(k / 10, 1, 1) for k in range(10)], dtype=np.float32)  # (10, 3)
 SKY = np.array([153, 226, 249], dtype=np.float32) / 255
@@ -34,6 +36,9 @@ class Room(GridDataset):
 
     The first image has all views rendered, which takes some ten seconds, and keeps them in the cache folder (the one
     that the environment variable VAELENS_CACHE names, else the user's).
+
+    Args:
+        size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
 
     References:
         Burgess, Kim. 3D Shapes Dataset. 2018. https://github.com/google-deepmind/3d-shapes
@@ -57,12 +62,21 @@ class Room(GridDataset):
         )
     )
 
+    def __init__(self, size: Count = SIDE) -> None:
+        self._side = checked_side(size)
+        self.image_shape = (3, self._side, self._side)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Lists the size, where it is not the full one."""
+        return {} if self._side == SIDE else {"size": self._side}
+
     @cached_property
     def _bank(self) -> np.ndarray:
         return load_bank(cache_folder())
 
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders factor values int64 (n, 6) as float32 (n, 3, 64, 64) in [0, 1]."""
+        """Renders factor values int64 (n, 6) as float32 (n, 3, size, size) in [0, 1]."""
         views = np.asarray(np.ravel_multi_index(tuple(factors[:, 3:].T), self.factors.sizes[3:]))
         colours = np.empty((len(factors), 3, 4), dtype=np.float32)  # (n, red green blue, layer)
         colours[:, :, :3] = np.moveaxis(HUES[factors[:, :3]], 1, 2)
@@ -72,4 +86,4 @@ class Room(GridDataset):
         for image, view, colour in zip(images, views.tolist(), colours, strict=True):
             np.matmul(colour, self._bank[view], out=image)
             np.minimum(image, 1, out=image)
-        return images.reshape(-1, *self.image_shape)
+        return smaller(images.reshape(-1, 3, SIDE, SIDE), self._side)

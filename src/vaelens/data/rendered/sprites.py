@@ -6,8 +6,10 @@ a pixel never depends on its batch.
 
 import numpy as np
 
+from vaelens.data.annotations import Count
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.grid import GridDataset
+from vaelens.data.smaller import checked_side, smaller
 
 SIDE = 64
 REACH = 14  # the farthest corner of the largest shape, from the pixel its centre rounds to
@@ -67,6 +69,9 @@ class Sprites(GridDataset):
     (15.5 + 32 x, 15.5 + 32 y), x and y in linspace(0, 1, 32), a pixel is white if (u, v) lies in the shape:
     u = (cos t (i - cx) - sin t (j - cy)) / s and v = (sin t (i - cx) + cos t (j - cy)) / s.
 
+    Args:
+        size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
+
     References:
         Matthey, Higgins, Hassabis, Lerchner. dSprites: Disentanglement testing Sprites dataset. 2017.
         https://github.com/google-deepmind/dsprites-dataset
@@ -92,8 +97,17 @@ class Sprites(GridDataset):
         )
     )
 
+    def __init__(self, size: Count = SIDE) -> None:
+        self._side = checked_side(size)
+        self.image_shape = (1, self._side, self._side)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Lists the size, where it is not the full one."""
+        return {} if self._side == SIDE else {"size": self._side}
+
     def render(self, factors: np.ndarray) -> np.ndarray:
-        """Renders factor values int64 (n, 5) as float32 (n, 1, 64, 64), each pixel 0 or 1."""
+        """Renders factor values int64 (n, 5) as float32 (n, 1, size, size), of full size each pixel 0 or 1."""
         shape = factors[:, 0]
         scale = np.linspace(0.5, 1, 6)[factors[:, 1]]
         angle = np.linspace(0, 2 * np.pi, 40)[factors[:, 2]]
@@ -116,4 +130,4 @@ class Sprites(GridDataset):
                 u = x_cos[rows, None, :] - y_sin[rows, :, None]  # (rows, window, window)
                 v = x_sin[rows, None, :] + y_cos[rows, :, None]
                 windows[rows, corner[rows, 1], corner[rows, 0]] = inside(u, v)
-        return images[:, None]
+        return smaller(images[:, None], self._side)

@@ -20,6 +20,7 @@ class Adapter:
         example: images with which the sites are found, or None.
         channels: how many channels images must have, where that is known.
         any_size: whether images of another height and width than the example's are the same model's.
+        blocks: paths of blocks of the model, whose outputs are sites besides the stages.
     """
 
     encode: Callable[[Tensor], Any]
@@ -28,3 +29,4 @@ class Adapter:
     example: Any = None
     channels: int | None = None
     any_size: bool = False
+    blocks: tuple[str, ...] = ()

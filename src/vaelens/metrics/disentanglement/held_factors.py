@@ -58,7 +58,7 @@ class HeldFactors:
         missing = dict(zip(map(repr, ds.factors.names), (~have).sum(axis=0).tolist(), strict=True))
         warn_of_missing(missing, len(ds), ds.name, stacklevel=4)
         columns = [values[have[:, k], k] for k in range(values.shape[1])]
-        self.factors = np.flatnonzero([len(column) > 0 and np.ptp(column) > 0 for column in columns])
+        self.factors = np.flatnonzero([len(column) > 0 and bool(np.ptp(column) > 0) for column in columns])
         if len(self.factors) < 2:
             raise VaelensError(
                 f"{ds.name} has {len(self.factors)} factor that varies; expected at least 2: this score tells which "

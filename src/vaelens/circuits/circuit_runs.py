@@ -1,0 +1,237 @@
+"""Circuit runs: the source image goes in, units of a set are computed, and all others are held.
+
+A circuit run costs one forward of the model for each pair of images, and one without a single unit of a known circuit
+the rest of the model from that unit's site on. The activations of all pairs stay in memory.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaelens.circuits.gradients import Held, gradients
+from vaelens.circuits.unit_sets import Mask, Masks, UnitTable
+from vaelens.effects.ablations import ablation
+from vaelens.effects.outcomes import add_rows, cells, changes, products, run_cached
+from vaelens.lens import IMAGE, CachedRun, Lens, Patch, Region, SitePatch, in_chunks
+
+SOURCE = "source"  # units outside a circuit keep their values on the base image, the source of what is held
+HOLDS = (SOURCE, "zero", "mean", "resample")
+
+Carried = Float[np.ndarray, "sets pairs"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """A chunk of pairs.
+
+    Attributes:
+        rows: which pairs.
+        base: of the base images, which can be run again from every site.
+        source: of the source images, likewise.
+        held: by site what units outside a circuit are held at, (c, units, *positions).
+        empty: the image when all units are held, (c, cells).
+        total: what the source's image has more than that, (c, cells).
+    """
+
+    rows: slice
+    base: CachedRun
+    source: CachedRun
+    held: dict[str, Tensor]
+    empty: Tensor
+    total: Tensor
+
+
+class CircuitRuns:
+    """Runs circuits on pairs of images.
+
+    With Y(S) the image of the circuit run of a set S and Y(∅) that with all units held, a set carries of each pair
+    <Y(S) − Y(∅), Y(all) − Y(∅)>. Where units are held at their values on the base image, Y(∅) is its reconstruction.
+
+    Args:
+        lens: the lens.
+        base: the base images, (n, C, H, W).
+        source: the source images, which go in, (n, C, H, W).
+        hold: what units outside a circuit are held at: "source" (their values on the base image), "zero", "mean" (over
+            the base images) or "resample" (their values on another base image).
+        seed: draws the other images of "resample".
+
+    Attributes:
+        table: the units.
+        totals: ‖Y(all) − Y(∅)‖² of each pair, (n,).
+        runs: how many forwards of the model there were, so far.
+    """
+
+    def __init__(self, lens: Lens, base: Tensor, source: Tensor, hold: str = SOURCE, seed: int = 0):
+        self.lens, self.table = lens, UnitTable.of(lens)
+        self._base, self._source = base, source
+        sites = self.table.sites
+        ablated = None if hold == SOURCE else ablation(hold, lens, base, sites, seed)
+
+        def chunk(rows: slice) -> _Chunk:
+            without, under = (
+                run_cached(lens, images[rows], rows.start, sites, rerun=True, outcomes=[IMAGE])
+                for images in (base, source)
+            )
+            held = {site: without.activation(site) for site in sites}
+            empty = cells(without.image)
+            if ablated is not None:
+                values = ablated.activations(rows, sites)
+                held = {site: values[site].to(present).expand_as(present) for site, present in held.items()}
+                empty = self._all_held(under, held)
+            return _Chunk(rows, without, under, held, empty, cells(under.image) - empty)
+
+        self._chunks = [built for _, built in in_chunks(len(base), lens.engine.rows, chunk)]
+        self.totals = np.concatenate([_host(products(each.total, each.total)) for each in self._chunks])
+        self.runs = 0
+
+    def held_at(self, hold: str, seed: int) -> "CircuitRuns":
+        """Returns circuit runs on the same pairs in which units are held at something else."""
+        return CircuitRuns(self.lens, self._base, self._source, hold, seed)
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs."""
+        return len(self.totals)
+
+    def carried(self, masks: Masks) -> Carried:
+        """Computes what the circuit run of each set carries of each pair."""
+        carried = np.empty((len(masks), self.pairs))
+        for chunk in self._chunks:
+            patches = [SitePatch(site, chunk.held[site], self.table.regions(~masks, site)) for site in self.table.sites]
+            whole = products(chunk.total, chunk.total)
+            values = whole[:, None].repeat(1, len(masks))  # where nothing that is held differs, all is carried
+            for rows in chunk.source.interchange(patches, IMAGE):
+                moved = changes(rows, IMAGE, chunk.empty)
+                values[rows.images, rows.rows.groups] = products(moved, chunk.total.index_select(0, rows.images))
+            carried[:, chunk.rows] = _host(values).T
+        self.runs += len(masks) * self.pairs
+        return carried
+
+    def images(self, mask: Mask) -> Tensor:
+        """Returns the images of the circuit run of a set, (n, C, H, W)."""
+        outcomes = []
+        for chunk in self._chunks:
+            images = chunk.source.image.clone()
+            regions = {site: self.table.regions(~mask[None], site) for site in self.table.sites}
+            patches = [SitePatch(site, chunk.held[site], region) for site, region in regions.items()]
+            for rows in chunk.source.interchange(patches, IMAGE):
+                images[rows.images] = rows.values[IMAGE]
+            outcomes.append(images)
+        return torch.cat(outcomes)
+
+    def without_each(self, mask: Mask) -> Carried:
+        """Computes what a set carries without each of its units in turn, in their order.
+
+        The rest of the circuit runs once, and from each unit's site on again.
+        """
+        members = np.flatnonzero(mask)
+        carried = np.empty((len(members), self.pairs))
+        for chunk in self._chunks:
+            carried[:, chunk.rows] = self._chunk_without_each(chunk, mask).T
+        self.runs += len(members) * self.pairs
+        return carried
+
+    def patched(self, into_source: bool = False, sites: Collection[str] | None = None) -> Carried:
+        """Computes what each unit alone carries, all others free.
+
+        Args:
+            into_source: whether each is held in the source's run instead of being set in the base's: what is carried
+                is then what that takes away.
+            sites: whose units; all by default.
+        """
+        spans = [(site, span) for site, span in self.table.spans() if sites is None or site in sites]
+        carried = np.zeros((sum(span.stop - span.start for _, span in spans), self.pairs))
+        for chunk in self._chunks:
+            run, values = (chunk.source, chunk.held) if into_source else (chunk.base, None)
+            start = cells(run.image)
+            first = 0
+            for site, span in spans:
+                source = chunk.source.activation(site) if values is None else values[site]
+                patch = SitePatch(site, source, [Region((unit,)) for unit in range(self.table.sizes[site])])
+                moved = start.new_zeros(len(start), len(patch.groups))
+                for rows in run.interchange(patch, IMAGE):
+                    add_rows(moved, rows, products(changes(rows, IMAGE, start), chunk.total[rows.images]))
+                last = first + span.stop - span.start
+                carried[first:last, chunk.rows] = _host(-moved if into_source else moved).T
+                first = last
+        self.runs += carried.size
+        return carried
+
+    def estimated_without_each(self, mask: Mask) -> np.ndarray:
+        """Estimates the fraction that a set carries without each of its units, by gradients of one circuit run.
+
+        Costs a forward and a backward of the model for each pair; what the units do together is not in it.
+        """
+        lost = np.zeros(len(self.table))
+        for chunk in self._chunks:
+            outside = self.table.units(~mask)
+            held = {site: Held(Region(units), chunk.held[site]) for site, units in outside.items() if units}
+            direction = chunk.total.reshape(chunk.source.image.shape)
+            images = self._source[chunk.rows]
+            by_site = gradients(self.lens, images, direction, held, chunk.rows.start)
+            for site, span in self.table.spans():
+                change = by_site[site].gradient * (by_site[site].activation - chunk.held[site])
+                lost[span] += change.transpose(0, 1).flatten(1).sum(dim=1).double().cpu().numpy()
+        present = float(fractions(self.carried(mask[None]), self.totals)[0])
+        return present - lost[mask] / self.totals.sum()
+
+    def moves(self) -> Mask:
+        """Says which units the source's values move in any pair."""
+        moved = [
+            torch.cat([
+                (chunk.source.activation(site) != chunk.base.activation(site)).transpose(0, 1).flatten(1).any(dim=1)
+                for site in self.table.sites
+            ])
+            for chunk in self._chunks
+        ]  # fmt: skip
+        return torch.stack(moved).any(dim=0).cpu().numpy()
+
+    def activations(self) -> Iterator[tuple[slice, CachedRun, CachedRun]]:
+        """Yields chunks of pairs with the runs of base and source images."""
+        for chunk in self._chunks:
+            yield chunk.rows, chunk.base, chunk.source
+
+    # Inside
+
+    def _chunk_without_each(self, chunk: _Chunk, mask: Mask) -> np.ndarray:
+        sites = [site for site, count in self.table.counts(mask).items() if count]
+        outside = self.table.units(~mask)
+        treatment = [Patch(site, units, chunk.held[site]) for site, units in outside.items() if units]
+        images, first_row = self._source[chunk.rows], chunk.rows.start
+        circuit = run_cached(self.lens, images, first_row, sites, treatment, rerun=True, outcomes=[IMAGE])
+        present = products(cells(circuit.image) - chunk.empty, chunk.total)
+        columns = []
+        for site in sites:
+            members = np.flatnonzero(mask[self.table.span(site)]).tolist()
+            patch = SitePatch(site, chunk.held[site], [Region((unit,)) for unit in members])
+            values = present[:, None].repeat(1, len(members))
+            for rows in circuit.interchange(patch, IMAGE):
+                moved = changes(rows, IMAGE, chunk.empty)
+                values[rows.images, rows.rows.groups] = products(moved, chunk.total.index_select(0, rows.images))
+            columns.append(values)
+        return _host(torch.cat(columns, dim=1)) if columns else np.empty((len(images), 0))
+
+    def _all_held(self, source: CachedRun, held: dict[str, Tensor]) -> Tensor:
+        images = source.image.clone()
+        whole_sites = {site: Region(tuple(range(size))) for site, size in self.table.sizes.items()}
+        for rows in source.interchange([SitePatch(site, held[site], [whole_sites[site]]) for site in held], IMAGE):
+            images[rows.images] = rows.values[IMAGE]
+        return cells(images)
+
+
+def fractions(carried: Carried, totals: np.ndarray) -> np.ndarray:
+    """Computes the fraction of all pairs' effect that each set carries, sums over pairs above and below, (sets,)."""
+    return carried.sum(axis=1) / totals.sum()
+
+
+def batches(masks: Sequence[Mask]) -> Masks:
+    """Stacks sets."""
+    return np.stack(list(masks))
+
+
+def _host(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()

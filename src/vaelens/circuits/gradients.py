@@ -1,0 +1,70 @@
+"""Gradients of what images have of a direction, with respect to every unit of every site, by one backward pass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vaelens.lens import LATENT, Lens, Region
+from vaelens.lens.cached_part import first_result
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Units of a site that are held at values.
+
+    Attributes:
+        region: the units.
+        values: of the whole site, (n, units, *positions).
+    """
+
+    region: Region
+    values: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SiteGradient:
+    """A site's activation, and the gradient with respect to it, (n, units, *positions) each."""
+
+    activation: Tensor
+    gradient: Tensor
+
+
+def gradients(
+    lens: Lens, images: Tensor, direction: Tensor, held: Mapping[str, Held] | None = None, first_row: int = 0
+) -> Mapping[str, SiteGradient]:
+    """Computes ∂<Y, direction> / ∂a of each image at every site but the output, Y the image that comes out.
+
+    The model's own forward runs once, under hooks; its weights and their gradients are left as they are.
+
+    Args:
+        lens: the lens; its latent is not quantised.
+        images: (n, C, H, W).
+        direction: of each image, (n, C, H, W).
+        held: by site what is held; nothing by default.
+        first_row: where in the order of all images these begin: what a part draws depends on it.
+    """
+    parts, sites = lens.engine.parts, lens.sites
+    zeros: dict[str, Tensor] = {}  # added to each activation, so that the gradient with respect to them is asked for
+    activations: dict[str, Tensor] = {}
+
+    def watched(site: str, activation: Tensor) -> Tensor:
+        if held is not None and site in held:
+            activation = activation.clone()
+            held[site].region.copy(held[site].values.to(activation), activation)
+        zeros[site] = torch.zeros_like(activation).requires_grad_()
+        activations[site] = activation.detach()
+        return activation + zeros[site]
+
+    def edits(part: str) -> dict[str, Callable[[Tensor], Tensor]]:
+        return {site: partial(watched, site) for site in sites.of(part) if site != sites.output}
+
+    with torch.enable_grad():
+        encoded, _ = parts.encoder.run(images.to(parts.like), edits("encoder"), (), first_row, gradients=True)
+        code = watched(LATENT, first_result(encoded))
+        decoded, _ = parts.decoder.run(code, edits("decoder"), (), first_row, gradients=True)
+        outcome = (first_result(decoded) * direction.to(code)).sum()
+        by_site = torch.autograd.grad(outcome, list(zeros.values()), materialize_grads=True)
+    return {site: SiteGradient(activations[site], gradient) for site, gradient in zip(zeros, by_site, strict=True)}

@@ -1,0 +1,78 @@
+"""What is said of the scores: which are above both chance and an untrained copy of the model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vaelens.analysis import Analysis
+from vaelens.metrics.catalogue import METRICS
+from vaelens.report.numerals import listed, number
+from vaelens.report.phrases import spoken_score
+
+_MODULARITY = "circuit_modularity"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A score beside what it is without any structure.
+
+    Attributes:
+        label: what the score is called.
+        spoken: its value with the interval.
+        beside: its levels, in words.
+        above: whether its interval lies above all of them that were measured.
+    """
+
+    label: str
+    spoken: str
+    beside: str
+    above: bool
+
+
+def scores_sentence(analysis: Analysis) -> str | None:
+    """Says which scores from 0 to 1 lie above chance and above an untrained copy of the model, each with both numbers.
+
+    Printed when circuit modularity or a score of codes against factors has a value, an interval and a level to be
+    compared with. A score is above its levels when the lower end of its interval is; the others are named as not told
+    from chance or from an untrained copy. Those that could not be computed stand in the table with the reason. Rests on
+    the columns `value`, `low`, `chance` and `untrained` of the scores.
+    """
+    levels = [level for level in (_level(analysis, key) for key in _keys(analysis)) if level is not None]
+    above = [f"{level.label} {level.spoken} ({level.beside})" for level in levels if level.above]
+    below = [f"{level.label} {level.spoken} ({level.beside})" for level in levels if not level.above]
+    untrained = any("untrained" in level.beside for level in levels)
+    both = "chance and an untrained copy of the model" if untrained else "chance"
+    neither = "chance or from an untrained copy of the model" if untrained else "chance"
+    parts = []
+    if above:
+        parts.append(f"above {both}: {listed(above)}")
+    if below:
+        parts.append(f"not told from {neither}: {listed(below)}")
+    return f"Scores from 0 to 1 {'; '.join(parts)}." if parts else None
+
+
+def _keys(analysis: Analysis) -> list[str]:
+    scored = analysis.effects.get("importance", {})
+    keys = [str(key) for key in analysis.scores.index]
+    return [key for key in keys if key == _MODULARITY or (key in scored and METRICS[key].is_fraction)]
+
+
+def _level(analysis: Analysis, key: str) -> Level | None:
+    """Compares a score with its levels; None where it has no value, no interval or no level."""
+    spoken = spoken_score(analysis, key)
+    measured = {name: _number(analysis, key, name) for name in ("chance", "untrained")}
+    levels = {name: level for name, level in measured.items() if np.isfinite(level)}
+    low = _number(analysis, key, "low")
+    if spoken is None or not levels or not np.isfinite(low):
+        return None
+    beside = ", ".join(f"{_word(key, name)} {number(level)}" for name, level in levels.items())
+    return Level(METRICS[key].label, spoken, beside, low > max(levels.values()))
+
+
+def _word(key: str, level: str) -> str:
+    return "shuffled" if key == _MODULARITY and level == "chance" else level
+
+
+def _number(analysis: Analysis, key: str, column: str) -> float:
+    """Reads a score's number, NaN where the analysis has no such column."""
+    return float(analysis.scores[column][key]) if column in analysis.scores else float("nan")

@@ -1,0 +1,204 @@
+"""A study: a plan that is run into a folder, and what the folder then holds."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaelens.arguments import whole_number
+from vaelens.errors import VaelensError, unknown
+from vaelens.paths import user_path
+from vaelens.study.driver import Event, Tally, in_turn, on_workers, workers
+from vaelens.study.execution import Outcome, data_hash, dataset
+from vaelens.study.folder import Named, State, StudyFolder
+from vaelens.study.lease import Watch
+from vaelens.study.plan import Plan
+from vaelens.study.study_file import parse_plan, read_plan
+from vaelens.study.table import study_table, write_table
+from vaelens.version import __version__
+from vaelens.writing import written_whole
+
+_PLAN = "study.yaml"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Every model on every dataset from every seed, as a file plans it.
+
+    Attributes:
+        plan: what the file says, checked.
+        text: the file.
+        root: where the files of datasets lie; the usual place by default.
+
+    Example:
+        >>> study = Study.from_text("{name: tiny, datasets: [digits], models: [vae], seeds: [0, 1, 2]}")
+        >>> study
+        Study('tiny': 3 cells, 1 dataset × 1 model × 3 seeds)
+    """
+
+    plan: Plan
+    text: str
+    root: Path | None = None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, root: str | Path | None = None) -> "Study":
+        """Reads a study's file.
+
+        Args:
+            path: the file, such as studies/smoke.yaml.
+            root: where the files of datasets lie; the usual place by default.
+
+        Raises:
+            VaelensError: there is no such file, or a field is unknown, missing or out of range; with the line.
+        """
+        file = user_path("path", path)
+        plan = read_plan(file)
+        return cls(plan, file.read_text(encoding="utf-8"), None if root is None else user_path("root", root))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Study":
+        """Reads a study's plan from text.
+
+        Raises:
+            VaelensError: as `from_yaml`.
+        """
+        return cls(parse_plan(text), text)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, root: str | Path | None = None) -> "Study":
+        """Reads the plan of a study that was begun in a folder.
+
+        Raises:
+            VaelensError: no study was begun there.
+        """
+        path = user_path("folder", folder)
+        if not (path / _PLAN).exists():
+            raise VaelensError(f"{str(path)!r} holds no study: {_PLAN} is missing; begin one with vaelens study run")
+        return cls.from_yaml(path / _PLAN, root)
+
+    def cells(self) -> list[Named]:
+        """Lists the cells by name, in the order in which they are run. Reads a few images of each dataset."""
+        hashes = {
+            label: data_hash(dataset(entry.name, _options(entry.options), self.root))
+            for entry, label in zip(self.plan.datasets, self.plan.dataset_labels, strict=True)
+        }
+        return [Named(cell, hashes[cell.dataset], __version__) for cell in self.plan.cells()]
+
+    def states(
+        self, folder: str | Path, cells: Sequence[Named] | None = None, watch: Watch | None = None
+    ) -> dict[str, State]:
+        """Says of each cell, by its title, whether it is done, running, interrupted, failed or waiting.
+
+        Args:
+            folder: the study's.
+            cells: as `cells` lists them; listed anew by default.
+            watch: what was seen of leases before.
+
+        Raises:
+            VaelensError: a cell there was made otherwise.
+        """
+        place, watch = StudyFolder(user_path("folder", folder)), watch or Watch()
+        listed = self.cells() if cells is None else cells
+        return {named.cell.title: place.state(named, self.plan.attempts, watch) for named in listed}
+
+    def run(
+        self,
+        folder: str | Path,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        *,
+        cell: str | None = None,
+        retry_failed: bool = False,
+        event: Event | None = None,
+        begun: Callable[[Any, list[Named]], Any] | None = None,
+    ) -> Tally:
+        """Runs every cell that is not done, and writes the table of all that are.
+
+        Killed at any moment, the same call does what is missing, and ends with the same table.
+
+        Args:
+            folder: where the study lives.
+            workers: processes on this machine, each with one cell at a time; 1 by default, which is this process.
+            scheduler: the address of a Dask scheduler whose workers see the folder under the same path.
+            cell: the title (sprites/vae/0) or the name of one cell to run alone, in this process.
+            retry_failed: has cells tried again that were given up.
+            event: is told how each attempt at a cell ended.
+            begun: is told the Dask client, if any, and the cells, once the workers are there.
+
+        Returns:
+            How the cells ended that were not done before.
+
+        Raises:
+            VaelensError: a field out of range, an unknown cell, a cell in the folder that was made otherwise, a folder
+                that can't be written, or no scheduler at the address.
+        """
+        place = StudyFolder(user_path("folder", folder).absolute())
+        if scheduler is not None and (workers is not None or cell is not None):
+            raise VaelensError("scheduler brings its own workers; leave workers and cell out, or scheduler")
+        count = 1 if workers is None else whole_number("workers", workers, 1, 1024)
+        cells = self.cells()
+        if cell is not None:
+            cells = [_find(cells, cell)]
+        left = [named for named in cells if not place.is_done(named)]
+        self._begin(place)
+        if retry_failed:
+            place.forget_failures()
+        tell = event or _nothing
+        if not left:
+            tally = Tally()
+        elif scheduler is None and count == 1:
+            if begun is not None:
+                begun(None, left)
+            tally = in_turn(place, left, self.root, self.plan.attempts, tell, wait=cell is None)
+        else:
+            with _workers(count, scheduler, self.plan.device) as client:
+                if begun is not None:
+                    begun(client, left)
+                tally = on_workers(client, place, left, self.root, self.plan.attempts, self.plan.device, tell)
+        if not tally.stopped and any(place.done()):
+            write_table(place)
+        return tally
+
+    def table(self, folder: str | Path) -> pd.DataFrame:
+        """Reads the table of all cells that are done off the folder; see `study_table`."""
+        return study_table(StudyFolder(user_path("folder", folder)))
+
+    def _begin(self, place: StudyFolder) -> None:
+        """Keeps the plan in the folder."""
+        kept = place.path / _PLAN
+        if kept.exists() and kept.read_text(encoding="utf-8") == self.text:
+            return
+        if place.path.is_dir() and any(place.path.iterdir()) and not kept.exists():
+            raise VaelensError(f"{str(place.path)!r} holds other things than a study; give an empty or a new folder")
+        with written_whole(place.path) as unfinished:
+            (unfinished / _PLAN).write_text(self.text, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        plan = self.plan
+        counts = [
+            f"{len(of)} {what}{'' if len(of) == 1 else 's'}"
+            for of, what in ((plan.datasets, "dataset"), (plan.models, "model"), (plan.seeds, "seed"))
+        ]
+        total = len(plan.datasets) * len(plan.models) * len(plan.seeds)
+        return f"Study({plan.name!r}: {total} cell{'' if total == 1 else 's'}, {' × '.join(counts)})"
+
+
+_workers = workers  # `run` has an argument of that name
+
+
+def _nothing(named: Named, outcome: Outcome) -> None:
+    """Tells nobody."""
+
+
+def _find(cells: Sequence[Named], asked: str) -> Named:
+    for named in cells:
+        if asked in (named.cell.title, named.name):
+            return named
+    raise unknown("cell", asked, [named.cell.title for named in cells])
+
+
+def _options(options: Any) -> str:
+    return json.dumps(dict(options), sort_keys=True)

@@ -1,0 +1,142 @@
+"""The table of a study, a row for each run and measure and for each run, latent and measure, read off the folders.
+
+It is rebuilt whenever it is asked for, and depends on the cells that are done alone.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vaelens.analysis import Analysis
+from vaelens.errors import VaelensError
+from vaelens.study.alignment import align_latents
+from vaelens.study.folder import StudyFolder
+from vaelens.writing import written_whole
+
+# Of each latent, in the part "latent" of an analysis.
+PER_LATENT = (
+    "ces",
+    "ces_relative",
+    "ces_posterior",
+    "specificity_normalised",
+    "specificity_per_image",
+    "kl",
+    "information",
+    "removal_cost",
+    "active",
+)
+_RUN = ["dataset", "model", "seed"]
+
+
+def study_table(folder: StudyFolder) -> pd.DataFrame:
+    """Reads the table of a study off the cells that are done.
+
+    A row is one measure of one run (`latent` is missing), or of one latent of one run. Latents have no order of their
+    own, so before anything is averaged over seeds, take `aligned` in place of `latent`: the latent of the group's
+    lowest seed that this one corresponds to (see `align_latents`), with `match` to say how well, from 0 to 1.
+
+    Returns:
+        Columns `dataset`, `model`, `seed` (the run), `objective`, `latent_dim`, `likelihood`, one for each
+        hyperparameter, `steps`, `batch_size`, `lr`, `images`; `measure`, `latent`, `aligned`, `match`; `value`, `low`,
+        `high` (95 % interval over images, of this one training), `chance`; `cell` (its name).
+
+    Raises:
+        VaelensError: no cell is done, or a file of one is missing or damaged.
+    """
+    runs = [_run(path) for path in folder.done()]
+    if not runs:
+        raise VaelensError(f"no cell of {str(folder.path)!r} is done; run the study, or look at vaelens study status")
+    aligned: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], Analysis]]] = {}
+    for run in runs:
+        groups.setdefault((run[0]["dataset"], run[0]["model"]), []).append(run)
+    for group in groups.values():
+        in_order = sorted(group, key=lambda run: run[0]["seed"])
+        maps = [_maps(analysis) for _, analysis in in_order]
+        for (described, _), mapping in zip(in_order, align_latents(maps), strict=True):
+            aligned[described["cell"]] = mapping
+    rows = [row for run in runs for row in _rows(*run, *aligned[run[0]["cell"]])]
+    table = pd.DataFrame(rows)
+    for column in ("latent", "aligned"):
+        table[column] = table[column].astype("Int64")
+    first = [*_RUN, *(name for name in table.columns if name not in _RUN)]
+    return table[first].sort_values([*_RUN, "measure", "latent"], na_position="first", ignore_index=True)
+
+
+def write_table(folder: StudyFolder) -> pd.DataFrame:
+    """Writes the table as runs.parquet and runs.csv, each whole at any moment.
+
+    Raises:
+        VaelensError: as `study_table`, or the files can't be written.
+    """
+    table = study_table(folder)
+    with written_whole(folder.path) as unfinished:
+        table.to_parquet(unfinished / "runs.parquet", index=False)
+        table.to_csv(unfinished / "runs.csv", index=False)
+    return table
+
+
+def _run(path: Path) -> tuple[dict[str, Any], Analysis]:
+    """Reads a cell: what it is, in columns, and its analysis."""
+    try:
+        record = json.loads((path / "cell.json").read_text(encoding="utf-8"))
+        configuration = record["configuration"]
+        model = configuration["model"]
+        described = {
+            "dataset": path.parent.parent.name,
+            "model": path.parent.name,
+            "seed": configuration["seed"],
+            "objective": model["name"],
+            "latent_dim": model["latent_dim"],
+            "likelihood": model["likelihood"],
+            **model["hyperparameters"],
+            **configuration["training"],
+            "images": configuration["analysis"]["images"],
+            "cell": record["cell"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VaelensError(f"{str(path / 'cell.json')!r} is damaged ({error}); move the cell's folder away") from error
+    return described, Analysis.load(path / "analysis")
+
+
+def _maps(analysis: Analysis) -> np.ndarray:
+    """Each latent's effect map as a vector, (latent, pixels)."""
+    latent = analysis.effects.get("latent")
+    if latent is None or "effect_map" not in latent:
+        return np.zeros((0, 0))
+    maps = latent["effect_map"].values
+    return np.nan_to_num(maps.reshape(len(maps), -1))
+
+
+def _rows(
+    described: Mapping[str, Any], analysis: Analysis, aligned: np.ndarray, match: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one run."""
+    nothing = {"latent": pd.NA, "aligned": pd.NA, "match": np.nan}
+    for key, score in analysis.scores.iterrows():
+        numbers = {name: float(score[name]) for name in ("value", "low", "high", "chance")}
+        yield {**described, "measure": str(key), **nothing, **numbers}
+    latent = analysis.effects.get("latent", xr.Dataset())
+    for name in PER_LATENT:
+        if name not in latent:
+            continue
+        ends = [latent[name + end].values if name + end in latent else None for end in ("", "_low", "_high")]
+        for k in range(latent.sizes["latent"]):
+            value, low, high = (np.nan if end is None else float(end[k]) for end in ends)
+            corresponds = {"latent": k, "aligned": pd.NA, "match": np.nan}
+            if len(aligned):
+                corresponds |= {"aligned": int(aligned[k]), "match": float(match[k])}
+            yield {
+                **described,
+                "measure": name,
+                **corresponds,
+                "value": value,
+                "low": low,
+                "high": high,
+                "chance": np.nan,
+            }
