@@ -100,7 +100,6 @@ def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_p
     assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, "--reader") == 0
     printed = capsys.readouterr().out
     assert "FactorReader of digits" in printed
-    assert "Which factors a latent changes is read off the images by a reader" in printed
     assert vl.Analysis.load(out).effects["read"].factor.values.tolist() == ["label"]
 
 

@@ -26,7 +26,7 @@ def test_unknown_names_and_options():
         load_dataset("digit")
     with pytest.raises(VaelensError, match="unknown dataset 3; known"):
         load_dataset(3)
-    with pytest.raises(VaelensError, match="unknown option of sprites 'colour'; known: none"):
+    with pytest.raises(VaelensError, match="unknown option of sprites 'colour'; known: size"):
         load_dataset("sprites", colour="red")
 
 

@@ -83,11 +83,11 @@ def test_a_cell_is_what_the_same_calls_by_hand_give(undisturbed):
     ds = vl.load_dataset("digits")
     model = vl.build_model("beta-vae", ds.image_shape, seed=1, beta=8)
     vl.train(model, ds, steps=8, batch_size=8, seed=1, progress=False)
-    by_hand = vl.latent_effects(vl.Lens(model, progress=False), ds.sample(8, seed=0)[0], seed=0, progress=False)
+    by_hand = vl.analyse(vl.Lens(model, progress=False), ds, n=8, seed=0, only="latent", progress=False)
 
     analysis = vl.Analysis.load(undisturbed / "runs" / "digits" / "beta-vae" / "1" / "analysis")
 
-    np.testing.assert_allclose(analysis.effects["latent"]["ces"], by_hand["ces"], rtol=1e-6)
+    np.testing.assert_allclose(analysis.effects["latent"]["ces"], by_hand.effects["latent"]["ces"], rtol=1e-6)
 
 
 def test_cells_one_by_one_give_the_same_table(undisturbed, tmp_path):

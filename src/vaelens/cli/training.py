@@ -1,7 +1,5 @@
 """`vaelens train` makes a model from a dataset, in a folder."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +20,6 @@ from vaelens.cli.options import (
 from vaelens.cli.schedules import CosineDecays, Cycles, WarmUps, parse_schedules
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
-from vaelens.version import __version__
-from vaelens.writing import written_whole
 
 if TYPE_CHECKING:
     from vaelens.data import FactorDataset
@@ -104,7 +100,7 @@ def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: An
     """
     import vaelens as vl
     from vaelens.models.interruption import TrainingInterrupted
-    from vaelens.models.training_record import weights_sha256
+    from vaelens.models.run_record import save_run
 
     try:
         result = vl.train(vae, ds, folder=place, **options)
@@ -114,23 +110,8 @@ def fit(vae: "VAE", ds: "FactorDataset", place: Path, advice: str, **options: An
         if isinstance(stop.__cause__, TrainingInterrupted):
             raise SystemExit(stop.__cause__.interruption.tell(advice)) from stop
         raise
-    vae.save_pretrained(place)
-    trained = vae.training_records[-1]
-    assert trained is not None, "a dataset says what it is"
-    record = {
-        "vaelens": __version__,
-        "model": vae.config,
-        "model_sha256": weights_sha256(place),
-        **asdict(trained),
-        **({"lr": options["lr"]} if "lr" in options else {}),
-        "schedules": {schedule.name: schedule.describe() for schedule in options.get("callbacks", ())},
-        "device": result.device,
-        "threads": result.threads,
-        "terms": result.terms,
-        "kl_per_latent": result.kl_per_latent,
-    }
-    with written_whole(place) as unfinished:
-        (unfinished / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    rate = {"lr": options["lr"]} if "lr" in options else {}
+    save_run(vae, place, result, options.get("callbacks", ()), **rate)
     return result
 
 

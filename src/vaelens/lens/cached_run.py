@@ -160,7 +160,11 @@ class CachedRun:
         return {part: [name for name in names if self._sites[name].part == part] for part in _PARTS}
 
     def _needs_decoder(self, targets: Collection[str]) -> bool:
-        return any(target == IMAGE or (target != CODE and self._sites[target].part == "decoder") for target in targets)
+        return IMAGE in targets or bool(self._of_part(targets, "decoder"))
+
+    def _of_part(self, targets: Collection[str], part: str) -> list[str]:
+        """The targets that are sites of a part; a module of the model may be called "code" or "image" too."""
+        return [target for target in targets if target not in (CODE, IMAGE) and self._sites[target].part == part]
 
     def _values(
         self, pairs: Mapping[str, ActivationPair], rows: CounterfactualRows, targets: Sequence[str]
@@ -180,7 +184,7 @@ class CachedRun:
         # The encoder.
         if by_part["encoder"]:
             sources = {site: interchange.at(site) for site in by_part["encoder"]}
-            names = [target for target in targets if target in self._sites and self._sites[target].part == "encoder"]
+            names = self._of_part(targets, "encoder")
             after = self._parts.encoder.rerun(self._encoder, rows, interchange.selection, sources, [*names, RESULT])
             values |= {name: after[name] for name in names}
             code = after[RESULT].to(self.code)
@@ -198,7 +202,7 @@ class CachedRun:
         # The decoder.
         at_sites = {site: interchange.at(site) for site in by_part["decoder"]}
         if self._needs_decoder(targets):
-            inside = [target for target in targets if target in self._sites and self._sites[target].part == "decoder"]
+            inside = self._of_part(targets, "decoder")
             wanted = [*inside, *([RESULT] if IMAGE in targets else [])]
             if code is not None and not changed and not at_sites and self._parts.quantisation is not None:
                 after = self._where_codes_move(code, rows, wanted)

@@ -131,6 +131,7 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: Pulse) -> An
     """Trains the cell's model, from its last checkpoint where there is one, or loads it where it is trained."""
     import vaelens as vl
     from vaelens.models.run_folder import is_begun
+    from vaelens.models.run_record import save_run
 
     if (folder / "training.json").exists():
         return vl.VAE.from_pretrained(folder)
@@ -156,11 +157,7 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: Pulse) -> An
         callbacks=TrainingPulse(pulse, cell["training"]["steps"]),
         progress=False,
     )
-    model.save_pretrained(folder)
-    record = {"steps": result.steps, "terms": result.terms, "kl_per_latent": result.kl_per_latent}
-    unfinished = folder / ".training.json"
-    unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / "training.json")
+    save_run(model, folder, result, lr=cell["training"]["lr"])
     return model
 
 

@@ -1,13 +1,5 @@
-"""The folder of a study, which alone says what is done, running, failed and missing.
+"""The folder of a study, which alone says what is done, running, failed and missing (docs/studies.md has its files).
 
-```
-study.yaml                          the plan, as it was given
-runs/<dataset>/<model>/<seed>/      a cell that is done: cell.json, model/, analysis/; whole or not there
-work/<name>-<token>/                a cell that somebody works on, or worked on
-claims/<name>                       who holds it
-attempts/<name>/<token>.json        how an attempt ended that did not finish
-runs.parquet, runs.csv              the table of all cells that are done
-```
 A finished cell is written in `work`, brought to the disk, and renamed into `runs` in one step. Of two that finish the
 same cell, the second finds it there and drops its own.
 """

@@ -92,7 +92,7 @@ class Analysis(_Record):
     images: int = Field(default=256, ge=8)
     """Images to measure on, at most."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Which images, the same for every seed of training, so that cells are compared on the same ones."""
+    """Of the images, which are those that training left, where it left enough."""
     skip: tuple[str, ...] = ("pictures",)
     """Parts of an analysis to leave out."""
 
