@@ -33,12 +33,12 @@ class RandomPairs:
         if self._waiting is not None:
             images, numbers = self._waiting[0].followed_by(images), np.concatenate([self._waiting[1], numbers])
         pairs = len(numbers) // 2
-        first, second = torch.arange(pairs) * 2, torch.arange(pairs) * 2 + 1
+        first, second = np.arange(pairs) * 2, np.arange(pairs) * 2 + 1
         self._waiting = None
         if len(numbers) % 2:
             self._waiting = images.take(torch.tensor([len(numbers) - 1])), numbers[-1:]
         differ = numbers[first] != numbers[second]
-        apart = torch.from_numpy(differ.any(axis=tuple(range(1, differ.ndim))))
-        first, second = first[apart], second[apart]
+        apart = differ.reshape(pairs, -1).any(axis=1) if pairs else np.zeros(0, dtype=bool)
+        first, second = (torch.from_numpy(rows[apart]) for rows in (first, second))
         if len(first):
             self.sizes.update(PairSizes.of(images.take(first), images.take(second)).columns)
