@@ -69,8 +69,16 @@ def factor_effects(
         total-variation distance in [0, 1] between what is predicted from D(mu(x')) and from D(mu(x)) (see
         `latent_effects`), each with `_low` and `_high`, a 95 % interval over pairs; as baselines
         `latent_effect_chance` and `unit_effect_chance`, those of a typical latent, or of a typical unit of the same
-        site; and `matched` (factor), how many pairs agree on all other factors exactly. `effects.schemas` has the table
-        of all variables.
+        site; and `matched` (factor), how many pairs agree on all other factors exactly. `latent_shift_best` and
+        `latent_effect_best` (factor, latent) mark the active latents that may be those that a factor moves most, by
+        paired differences at 95 %. `effects.schemas` has the table of all variables.
+
+        `output_effect_random` and `latent_shift_random` (latent) are the same between two random images: the level that
+        a label without any meaning comes to on data without a grid. There, pairs differ in more than the factor, and
+        nothing was intervened on; `output_effect_adjusted` (factor) and `latent_shift_adjusted` (factor, latent) are
+        the effects less what control pairs show, which share the factor's value (see `effects.adjustment`;
+        `latent_effect_…` where there is no variance). An interval that holds 0 tells no effect from none. The value is
+        too small where even the nearest images lie far apart in the other factors.
 
         With a `tolerance`, `output_effect_low` and `output_effect_high` are a 95 % confidence sequence instead, which
         holds for all factors at once and at whatever number of pairs each stops, if the model decodes to images in
