@@ -1,8 +1,7 @@
 """What every dataset is, images in [0, 1] with known factors, by index, by factor values, at random, or in pairs.
 
-A dataset declares its name, factors, image shape and length, and returns images and factor values at an array of
-indices; all else is here. Nothing is kept in memory but the factor values, and those only once images are looked up by
-them. Every random choice comes from the seed given with it.
+A dataset declares its name, factors, image shape and length, and returns images and factor values at indices; all else
+is here. Factor values alone are kept in memory, once images are looked up by them. Seeds decide every random choice.
 """
 
 import hashlib

@@ -1,7 +1,6 @@
 """A cached run: a chunk of images run once, and run again with units of sites taking their values from elsewhere.
 
-Rows whose values would not change are skipped, exactly; the others go in batches sized for the caches and the memory
-budget, halved when memory runs out.
+Rows whose values would not change are skipped, exactly; the others go in batches sized for caches and memory budget.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -95,11 +94,10 @@ class CachedRun:
 
     def activation(self, site: str) -> Tensor:
         """The activation at a site that was captured, (c, units, *positions)."""
-        found = self._sites[site]
-        if found.name == LATENT:
+        name, part = self._sites[site].name, self._sites[site].part
+        if name == LATENT:
             return self.code
-        run = self._encoder if found.part == "encoder" else self._decoder
-        return run.activations[found.name]
+        return (self._encoder if part == "encoder" else self._decoder).activations[name]
 
     @property
     def activations(self) -> dict[str, Tensor]:

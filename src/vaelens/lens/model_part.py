@@ -107,8 +107,6 @@ class ModelPart:
         """The form of each linear layer, by the name of its step."""
         return {step.name: layer.form for step, layer in self._layers.items()}
 
-    # Running it whole
-
     def run(
         self,
         inputs: Tensor,
@@ -219,8 +217,6 @@ class ModelPart:
         cells = _CELLS_CPU if device.type == "cpu" else _CELLS_ACCELERATOR
         # A value, what it is made of, and what comes of it, in fp32.
         return max(1, int(min(cells, budget / (3 * 4)) / largest))
-
-    # Inside
 
     @property
     def _layers(self) -> Mapping[Step, Layer]:

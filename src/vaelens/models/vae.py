@@ -232,9 +232,7 @@ class VAE(
         written = {name: options[name] for name in ("config", "model_card_kwargs") if name in options}
         with sole_writer(folder), written_whole(folder, kept=("README.md",)) as unfinished:
             super().save_pretrained(unfinished, **written)
-        if not push_to_hub:
-            return None
-        return self.push_to_hub(options.pop("repo_id", None) or folder.name, **options)
+        return self.push_to_hub(options.pop("repo_id", None) or folder.name, **options) if push_to_hub else None
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Writes the weights when the mixin asks, whose own way leaves out what encoder and decoder share."""
@@ -257,8 +255,7 @@ class VAE(
         """Loads a saved model with every bit of its weights, on the CPU, in eval mode.
 
         Args:
-            pretrained_model_name_or_path: the folder, or `hf://owner/name` for a model on the Hugging Face Hub
-                (a name without `hf://` is always a folder: nothing is looked for on the network).
+            pretrained_model_name_or_path: the folder; or a model on the Hugging Face Hub, as `hf://owner/name` alone.
             encoder: the module of your own that the model was built with, if it was. Its weights are loaded into it.
             decoder: likewise.
             force_download: whether to download again what is in the Hub's cache.
