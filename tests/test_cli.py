@@ -13,8 +13,8 @@ import typer
 
 import vaelens as vl
 from vaelens.analysis.shares import shares
-from vaelens.analysis.writing import writing
 from vaelens.cli import app, main
+from vaelens.writing import sole_writer
 
 
 def run(*arguments):
@@ -84,13 +84,13 @@ def test_parts_are_chosen_and_each_line_is_there_as_it_ends(trained, tmp_path, c
 
 
 def test_one_writer_at_a_time(trained, tmp_path, capsys):
-    with writing(tmp_path / "analysis"):
+    with sole_writer(tmp_path / "analysis"):
         thread = threading.Thread(
             target=lambda: run("analyse", trained, "--dataset", "digits", "--out", tmp_path / "analysis")
         )
         thread.start()
         thread.join()
-    assert "another analysis is being written into" in capsys.readouterr().err
+    assert "is being written by another process; wait until it has ended" in capsys.readouterr().err
 
 
 def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_path, capsys, monkeypatch):

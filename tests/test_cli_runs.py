@@ -98,7 +98,7 @@ def test_a_tilde_is_the_home_folder_and_an_empty_path_is_refused(tmp_path, monke
         (["--out", "x" * 300], "cannot be written (File name too long)"),
         (["--out", "~nobody-of-that-name/run"], "there is no such home folder"),
         (["--out", "file"], "'file' is a file; give a folder"),
-        (["--out", "file/run"], "cannot be written (Not a directory)"),
+        (["--out", "file/run"], "lies under a file"),
         (["--out", "broken"], "cannot be written (File exists)"),
         (["--out", "run", "--root", ""], "--root is ''; expected the path"),
         (["--out", "run", "--resume", "--overwrite"], "were both asked for; give one of them"),

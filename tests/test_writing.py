@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ import time
 import pytest
 
 from vaelens.errors import VaelensError
-from vaelens.writing import put_aside, remove_unfinished, sole_writer, written_whole
+from vaelens.writing import put_aside, remove_unfinished, sole_writer, write_whole, written_whole
 
 
 def names(folder):
@@ -54,7 +55,7 @@ def test_what_the_system_refuses_is_one_sentence(tmp_path):
     with pytest.raises(VaelensError, match="is a file; give a folder"), sole_writer(tmp_path / "file"):
         pass
     with (
-        pytest.raises(VaelensError, match=r"cannot be written \(Not a directory\)"),
+        pytest.raises(VaelensError, match="lies under a file"),
         sole_writer(tmp_path / "file" / "x"),
     ):
         pass
@@ -138,3 +139,33 @@ def test_what_a_killed_process_left_unfinished_is_removed(tmp_path):
     put_aside(tmp_path / "old")
     remove_unfinished(tmp_path)
     assert names(tmp_path) == ["mine"]
+
+
+def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "new" / "file"
+    write_whole(path, b"one")
+    write_whole(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_one_that_can_not_be_written_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(
+            VaelensError, match=r"file' can't be written \(File too large\); give another path, or make"
+        ):
+            write_whole(path, bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(VaelensError, match="lies under a file; give a path in a folder"):
+        write_whole(tmp_path / "file" / "below", b"")

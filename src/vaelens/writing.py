@@ -8,13 +8,14 @@ import os
 import shutil
 import tempfile
 import threading
+import warnings
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
 
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, VaelensWarning
 
 _LOCK = ".lock"
 _UNFINISHED = ".unfinished-"
@@ -45,6 +46,10 @@ def sole_writer(folder: Path) -> Iterator[None]:
         with unwritten(folder):
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
+    except NotImplementedError:  # a network disk without locks
+        warnings.warn(
+            f"the disk of {str(folder)!r} knows no locks; see that nothing else writes into it", VaelensWarning, 2
+        )
     except filelock.Timeout:
         raise VaelensError(
             f"{str(folder)!r} is being written by another process; wait until it has ended, or give another folder"
@@ -95,6 +100,37 @@ def written_whole(folder: Path, kept: Container[str] = ()) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file, or leaves what was there as it was.
+
+    Args:
+        path: the file; its folder is made where there is none.
+        content: all of it.
+
+    Raises:
+        VaelensError: it can't be written, as on a full disk or below a file.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except (FileExistsError, NotADirectoryError):
+        raise VaelensError(f"{str(path.parent)!r} lies under a file; give a path in a folder") from None
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        reason = error.strerror or type(error).__name__
+        raise VaelensError(
+            f"{str(path)!r} can't be written ({reason}); give another path, or make room there, and do the same again: "
+            "what was there is as it was"
+        ) from error
+    _settle(path.parent)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Removes what killed processes have left unfinished in a folder. Only its sole writer may."""
     for path in folder.glob(f"{_UNFINISHED}*"):
@@ -129,6 +165,8 @@ def unwritten(path: Path) -> Iterator[None]:
         yield
     except filelock.Timeout:  # an OSError too
         raise
+    except (FileExistsError, NotADirectoryError):
+        raise VaelensError(f"{str(path)!r} lies under a file; give another folder") from None
     except OSError as error:
         raise VaelensError(
             f"{str(path)!r} cannot be written ({error.strerror or error}); what was there before is as it was: make "
@@ -148,3 +186,13 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:  # the innermost first
         with suppress(OSError):
             folder.rmdir()
+
+
+def _settle(folder: Path) -> None:
+    """Brings a folder's list of names to the disk, where the system lets one."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

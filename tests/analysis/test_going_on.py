@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.analysis import whole_file
+from vaelens import writing
 
 PARTS = ["reconstruction", "latent", "mediation", "pictures"]
 WRITES = 2 * len(PARTS) + 2  # of each part the file and the note, then the manifest and the table of scores
@@ -57,7 +57,7 @@ def cut_off(monkeypatch):
     """Cuts the process off at a write: before it, in the middle of it, or after it."""
 
     def at(number, moment):
-        counter, whole = itertools.count(), whole_file.write_whole
+        counter, whole = itertools.count(), writing.write_whole
 
         def write(path, content):
             if next(counter) != number:

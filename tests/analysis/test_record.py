@@ -40,7 +40,7 @@ def test_a_saved_analysis_loads_as_it_was(analysis, tmp_path):
     for name, dataset in analysis.effects.items():
         xr.testing.assert_identical(loaded.effects[name], dataset)
     kept = [name.split("-")[0] for name in files(folder)]
-    assert kept == [".lock", "effects/input", "effects/latent", "manifest.json", "scores.csv"]
+    assert kept == ["effects/input", "effects/latent", "manifest.json", "scores.csv"]
 
 
 def test_its_files_can_be_read_by_others(analysis, tmp_path):

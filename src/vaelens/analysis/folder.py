@@ -10,8 +10,9 @@ A file is never changed once it is there, so an analysis that is replaced stays 
 
 import hashlib
 import io
+import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ import xarray as xr
 
 from vaelens.analysis.manifest import KeptPart, Manifest, read_manifest, write_manifest
 from vaelens.analysis.scores import COLUMNS, NUMBERS
-from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
+from vaelens.writing import write_whole
 
 _FINISHED, _UNFINISHED, _EFFECTS, _SCORES = "manifest.json", "unfinished.json", "effects", "scores.csv"
 _BEFORE = ("effects.nc", "provenance.json")  # of the layout that earlier versions wrote
@@ -32,7 +33,7 @@ _LARGEST = 4  # times the bytes of its file that a part may take in memory, beyo
 
 
 class AnalysisFolder:
-    """What a folder keeps of an analysis. Hold `writing(path)` while it is written to."""
+    """What a folder keeps of an analysis. Hold `sole_writer(path)` while it is written to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,7 +79,8 @@ class AnalysisFolder:
         Raises:
             VaelensError: it can't be written.
         """
-        content = bytes(dataset.to_netcdf(engine="h5netcdf"))
+        with _without_scheduler():
+            content = bytes(dataset.to_netcdf(engine="h5netcdf"))
         checksum = hashlib.sha256(content).hexdigest()
         file = f"{_EFFECTS}/{name}-{checksum[:12]}.nc"
         write_whole(self.path / file, content)
@@ -172,3 +174,12 @@ def score_frame(scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 def _csv(scores: Mapping[str, Mapping[str, Any]]) -> bytes:
     return score_frame(scores).to_csv(lineterminator="\n").encode()
+
+
+def _without_scheduler() -> AbstractContextManager[Any]:
+    """Keeps xarray from locking a file by the user's Dask scheduler, which knows no locks of files in memory."""
+    if "dask" not in sys.modules:
+        return nullcontext()
+    import dask.config
+
+    return dask.config.set(scheduler="synchronous")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vaelens.analysis.scores import NUMBERS
-from vaelens.analysis.whole_file import write_whole
 from vaelens.errors import VaelensError
+from vaelens.writing import write_whole
 
 FORMAT = 3
 _FILE = re.compile(r"effects/\w+-[0-9a-f]{12}\.nc")  # no name that leaves the folder

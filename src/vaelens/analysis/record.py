@@ -10,8 +10,8 @@ import xarray as xr
 
 from vaelens.analysis.folder import AnalysisFolder, score_frame, score_records
 from vaelens.analysis.manifest import Manifest
-from vaelens.analysis.writing import writing
 from vaelens.errors import VaelensError
+from vaelens.writing import sole_writer
 
 # What of a provenance all numbers of an analysis depend on.
 _CONFIGURATION = (
@@ -73,7 +73,7 @@ class Analysis:
         path = Path(folder).expanduser()
         if path.exists() and not path.is_dir():
             raise VaelensError(f"{str(path)!r} is a file; give a folder to save the analysis in")
-        with writing(path):
+        with sole_writer(path):
             kept = AnalysisFolder(path)
             if kept.is_taken and not overwrite:
                 raise VaelensError(f"{str(path)!r} holds an analysis already; give another folder, or overwrite it")

@@ -22,7 +22,6 @@ from vaelens.analysis.plan import Told
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.subject import Subject
 from vaelens.analysis.work import Progress, Work
-from vaelens.analysis.writing import writing
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import factor_predictions
@@ -30,6 +29,7 @@ from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
 from vaelens.progress import check_progress
+from vaelens.writing import sole_writer
 
 if TYPE_CHECKING:
     _Lens: TypeAlias = Lens
@@ -121,7 +121,7 @@ def analyse(
     names = selected_parts(only, skip)
     begin = perf_counter()
     path = None if folder is None else Path(folder).expanduser()
-    with nullcontext() if path is None else writing(path):
+    with nullcontext() if path is None else sole_writer(path):
         apart = held_out(lens.module, ds)
         pool = ImagePool(ds, apart.rows)
         indices = pool.draw(min(int(n), pool.count()), seed)

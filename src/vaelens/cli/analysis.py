@@ -66,11 +66,11 @@ def analyse(
 
     Each part is saved as it ends, and the same command goes on where it was cut off.
     """
-    from vaelens.analysis.writing import writing
+    from vaelens.writing import sole_writer
 
     options = parse_options(dataset_option)
     target = _default_out(model) if out is None else out
-    with writing(target):  # before anything that takes time
+    with sole_writer(target):  # before anything that takes time
         import vaelens as vl
         from vaelens.analysis.run import selected_parts
 
@@ -103,9 +103,9 @@ def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, An
     """
     import vaelens as vl
     from vaelens.analysis.folder import AnalysisFolder
-    from vaelens.analysis.whole_file import write_whole
     from vaelens.report import sentences
     from vaelens.report.pages import page
+    from vaelens.writing import write_whole
 
     was_whole = not (asked["overwrite"] or may_be_there) and AnalysisFolder(target).is_whole
     analysis = vl.analyse(lens, ds, folder=target, **asked)

@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vaelens.analysis import Analysis
-from vaelens.analysis.whole_file import write_whole
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.report import figures, matrices, palette, pictures, tables
@@ -26,6 +25,7 @@ from vaelens.report.strength import range_support
 from vaelens.report.style import latent_step
 from vaelens.report.titles import numbered, source, title
 from vaelens.report.units import shown_sites
+from vaelens.writing import write_whole
 
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
 _UNFOLDED_MAPS = 64

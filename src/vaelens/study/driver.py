@@ -142,10 +142,7 @@ def work(path: Path, named: Named, root: Path | None, attempts: int) -> Outcome:
     """
     if not (path / "study.yaml").exists():
         raise VaelensError(f"a worker does not see the study's folder {str(path)!r}; share it under the same path")
-    import dask.config
-
-    with dask.config.set(scheduler="synchronous"):  # else xarray locks files by the scheduler, which it fails to
-        return execute(StudyFolder(path), named, root, attempts, _watch)
+    return execute(StudyFolder(path), named, root, attempts, _watch)
 
 
 _watch = Watch()  # what this worker has seen of leases, over all of its tasks
