@@ -165,7 +165,7 @@ def unwritten(path: Path) -> Iterator[None]:
         yield
     except filelock.Timeout:  # an OSError too
         raise
-    except (FileExistsError, NotADirectoryError):
+    except NotADirectoryError:
         raise VaelensError(f"{str(path)!r} lies under a file; give another folder") from None
     except OSError as error:
         raise VaelensError(
