@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from vaelens.errors import VaelensError
@@ -25,7 +25,7 @@ class Quantisation:
     """A codebook of K codes of d dimensions, and the map of each position's embedding to one of them.
 
     Args:
-        codebook: (K, d), or a function that gives it; it is read anew each time, so that it is always the model's.
+        codebook: (K, d), an nn.Embedding, or a function that gives it; read anew each time, so that it is the model's.
         rule: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions). The
             nearest in the Euclidean sense by default.
 
@@ -40,7 +40,11 @@ class Quantisation:
     """
 
     def __init__(self, codebook: Any, rule: Rule | None = None):
-        self._read: Callable[[], Any] = codebook if callable(codebook) else lambda: codebook
+        if isinstance(codebook, nn.Embedding):
+            table = codebook
+            self._read: Callable[[], Any] = lambda: table.weight
+        else:
+            self._read = codebook if callable(codebook) else lambda: codebook
         self._rule = rule
         codes = self._read()
         if not isinstance(codes, Tensor) or codes.ndim != 2 or not codes.is_floating_point() or 0 in codes.shape:

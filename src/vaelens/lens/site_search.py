@@ -1,15 +1,16 @@
 """The search for a model's sites: two small batches are traced, and both parts told where their sites are."""
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from vaelens.arguments import Progress
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.lens.cached_part import first_result
 from vaelens.lens.calls import Shapes, Trace
 from vaelens.lens.execution import trace
@@ -24,6 +25,7 @@ from vaelens.lens.stages import stages
 from vaelens.progress import Report, reporting
 
 _LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
+_OVERSHOOT = 0.1  # of decoded values beyond [0, 1], as a decoder without a sigmoid has it at edges
 _BATCHES = (2, 3)  # numbers of images that tell the batch axis
 
 
@@ -62,7 +64,8 @@ def _resolved(
     """Every site and where it is; what was traced for it, all activations at once, is released."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
-    _check_hidden_state(parts, batches[0])
+    with _explained(batches[0]):
+        _check_hidden_state(parts, batches[0])
     encoder_again, decoder_again, *_ = _traced(parts, batches[1], also)
     encoder, decoder, mean, logvar = _traced(parts, batches[0], also, (encoder_again.shapes, decoder_again.shapes))
     if encoder.foreign or decoder.foreign:
@@ -76,6 +79,7 @@ def _resolved(
             f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
             f"{tuple(example.shape[1:])}; expected the same"
         )
+    _warn_of_range(image)
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
     before, handing_over = stages(encoder.calls, heads=heads)
@@ -108,17 +112,47 @@ def _traced(
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         with suppress(Exception), isolated(parts.module, copies=True), fake:
             return _run_traced(parts, fake.from_tensor(batch), also, shapes)
+    with _explained(batch), isolated(parts.module, copies=True):
+        return _run_traced(parts, batch, also, shapes)
+
+
+@contextmanager
+def _explained(batch: Tensor) -> Iterator[None]:
+    """Says in one sentence that a user's code does not run on a batch: it may want other numbers of images or channels.
+
+    Raises:
+        VaelensError: it does not.
+    """
     try:
-        with isolated(parts.module, copies=True):
-            return _run_traced(parts, batch, also, shapes)
+        yield
     except VaelensError:
         raise
-    except Exception as error:  # a user's code may want another number of images, or of channels
+    except Exception as error:
         raise VaelensError(
             f"encode and decode do not run on {len(batch)} images of shape {tuple(batch.shape[1:])} "
             f"({type(error).__name__}: {' '.join(str(error).split())[:160]}); a lens runs them on any number of "
             "images, so nothing else that they are given may depend on it"
         ) from error
+
+
+def _warn_of_range(image: Tensor) -> None:
+    """Warns of decoded values that are no image's, which effects would be measured in."""
+    if isinstance(image, FakeTensor):
+        return
+    low, high = (float(end) for end in torch.aminmax(image))
+    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return
+    hint = "end it with torch.sigmoid where these are logits"
+    if low >= 0:
+        hint = "divide by 255 where they are from 0 to 255"
+    elif low >= -1 - _OVERSHOOT and high <= 1 + _OVERSHOOT:
+        hint = "return (y + 1) / 2 where they are from -1 to 1, or end it with torch.sigmoid where they are logits"
+    warnings.warn(
+        f"decode gives values from {low:.3g} to {high:.3g}, and images are in [0, 1]: effects in pixel-L2 would be of "
+        f"these values; {hint}",
+        VaelensWarning,
+        stacklevel=6,  # where the lens is made
+    )
 
 
 def _run_traced(
