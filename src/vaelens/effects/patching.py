@@ -125,7 +125,7 @@ def patching_effects(
     if outcome is not None:
         checked_outcome(outcome, lens, names)
 
-    scores = UnitScores(lens, names, outcome, options, unit, NaturalRange(lens, base_images, names))
+    scores = UnitScores(lens, names, outcome, options, unit, NaturalRange(lens, base_images))
     stopping = None
     if options.tolerance is not None:
         stopping = _stopping(scores, base_images, options.tolerance, options.seed)

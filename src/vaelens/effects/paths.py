@@ -68,7 +68,7 @@ def path_effects(
     members = resolve_units(units, lens.sites[sender])
     if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
-    scores = UnitScores(lens, [receiver], None, options, "channel", NaturalRange(lens, base_images, [receiver]))
+    scores = UnitScores(lens, [receiver], None, options, "channel", NaturalRange(lens, base_images))
 
     def runs(rows: slice) -> tuple[CachedRun, CachedRun, Tensor]:
         targets = scores.targets([receiver])

@@ -111,6 +111,7 @@ class UnitScores:
             sources: by site the activation that its units take their values from, (c, units, *positions).
             advance: told how many images were run, or need not, each once for each unit.
         """
+        self._natural.cover(sources, base)
         targets = {self._sums[site].outcome for site in sources}
         starts = {target: cells(base.value(target)) for target in targets}  # (c, cells)
         totals = {target: cells(source_run.value(target)) - starts[target] for target in targets if source_run}
