@@ -101,7 +101,7 @@ def test_finding_sites_leaves_no_trace_when_the_model_raises(layer, joined):
     model = joined(nn.Sequential(nn.Flatten(), layer(np.eye(4)), bomb), layer(np.eye(4)))
     mixed(model)
     before = state(model)
-    with pytest.raises(RuntimeError, match="the module raised"):
+    with pytest.raises(vl.VaelensError, match="the module raised"):
         vl.Lens(model, model.encoder, model.decoder, example=torch.zeros(2, 1, 2, 2))
     assert state(model) == before
 
