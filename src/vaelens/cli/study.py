@@ -109,6 +109,22 @@ def table(folder: Folder) -> None:
     print(f"table: {path / 'runs.csv'} and runs.parquet, {len(rows):,} rows")
 
 
+@study.command()
+def findings(folder: Folder) -> None:
+    """Judge the paper's findings on the cells that are done, by rules written down beforehand (docs/studies.md)."""
+    from vaelens.study.findings.examination import findings_of
+    from vaelens.study.folder import StudyFolder
+    from vaelens.study.table import write_table
+
+    path = user_path("DIR", folder)
+    found = findings_of(write_table(StudyFolder(path)))
+    found.write(path)
+    for finding in found:
+        print(finding.rule.claim)
+        print(f"  {finding.verdict}: {finding.sentence}")
+    print(f"findings: {path / 'findings.csv'} and findings.json")
+
+
 def _study(file: str, root: str | None) -> "Study":
     try:
         from vaelens.study import Study
