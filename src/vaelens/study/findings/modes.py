@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from vaelens.study.findings.quantised import quantised
 from vaelens.study.findings.runs import complete
@@ -44,7 +43,7 @@ def _order(runs: pd.DataFrame, reference: str, measure: str) -> float:
     taken = complete(runs, [*dict.fromkeys((reference, measure))])
     means = taken.groupby(["dataset", "model"], observed=True)[[*dict.fromkeys((reference, measure))]].mean()
     taus = [
-        float(kendalltau(of_dataset[reference], of_dataset[measure])[0])
+        float(of_dataset[reference].corr(of_dataset[measure], method="kendall"))
         for _, of_dataset in means.groupby("dataset", observed=True)
         if len(of_dataset) > 1
     ]

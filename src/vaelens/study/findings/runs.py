@@ -62,7 +62,7 @@ def complete(runs: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
     if any(name not in runs.columns for name in measures):
         return runs.iloc[:0]
     is_complete = np.isfinite(runs[list(measures)].to_numpy(dtype=np.float64)).all(axis=1)
-    return runs.loc[is_complete].reset_index(drop=True)
+    return runs.iloc[np.flatnonzero(is_complete)].reset_index(drop=True)
 
 
 def counted(count: int, noun: str) -> str:
