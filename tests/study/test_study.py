@@ -83,12 +83,20 @@ def test_the_same_latent_is_aligned_with_itself(undisturbed):
 def test_a_cell_is_what_the_same_calls_by_hand_give(undisturbed):
     ds = vl.load_dataset("digits")
     model = vl.build_model("beta-vae", ds.image_shape, seed=1, beta=8)
-    vl.train(model, ds, steps=8, batch_size=8, seed=1, progress=False)
+    vl.train(model, ds, steps=8, batch_size=8, seed=1, progress=False, held_out=len(ds) // 5)
     by_hand = vl.analyse(vl.Lens(model, progress=False), ds, n=8, seed=0, only="latent", progress=False)
 
     analysis = vl.Analysis.load(undisturbed / "runs" / "digits" / "beta-vae" / "1" / "analysis")
 
     np.testing.assert_allclose(analysis.effects["latent"]["ces"], by_hand.effects["latent"]["ces"], rtol=1e-6)
+
+
+def test_all_models_of_a_dataset_are_analysed_on_the_same_images_which_none_was_trained_on(undisturbed):
+    analyses = [vl.Analysis.load(path.parent).provenance for path in undisturbed.rglob("manifest.json")]
+
+    assert len(analyses) == 4
+    assert {analysis["images_sha256"] for analysis in analyses} == {analyses[0]["images_sha256"]}
+    assert {analysis["images_seen_in_training"] for analysis in analyses} == {"held out"}
 
 
 def test_cells_one_by_one_give_the_same_table(undisturbed, tmp_path):
