@@ -172,7 +172,7 @@ def _judged(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return table[[*columns, "how"]]
 
 
-def _better(row: Mapping[str, Any]) -> str:
+def _better(row: Mapping[Any, Any]) -> str:
     direction = METRICS[row["score"]].better
     if not direction or not row["p_adjusted"] <= ALPHA:
         return ""

@@ -144,7 +144,7 @@ def p_value(p: float) -> str:
     return NOTHING if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _difference_row(row: Mapping[str, Any]) -> list[str]:
+def _difference_row(row: Mapping[Any, Any]) -> list[str]:
     difference = spoken(row["difference"], row["low"], row["high"])
     p, better = p_value(row["p_adjusted"]), row["better"] or NOTHING
     return [row["label"], row["first"], row["second"], difference, p, better, row["how"]]

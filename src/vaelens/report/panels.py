@@ -100,7 +100,7 @@ def panelled(panels: Sequence[Panel], columns: int = 3, height: int = 190, uprig
                 trace["error_y" if upright else "error_x"] = ends
             plot.add_trace(trace, row=row, col=column)
             shown.add(marks.name)
-        plot.update_xaxes(**panel.x, row=row, col=column)
-        plot.update_yaxes(**{"nticks": 5} | dict(panel.y), row=row, col=column)
+        plot.update_xaxes(dict(panel.x), row=row, col=column)
+        plot.update_yaxes({"nticks": 5} | dict(panel.y), row=row, col=column)
     legend = 22 * (1 + sum(map(len, names)) // 90) if len(names) > 1 else 0
     return styled(plot, inside + 32 + legend, 250 * columns, top=32 + legend)
