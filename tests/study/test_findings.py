@@ -1,6 +1,7 @@
 """Verdicts on tables with known answers, and numbers computed again by hand."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from vaelens.errors import VaelensError
 from vaelens.study import findings_of
 from vaelens.study.findings.bottleneck import bottleneck
 from vaelens.study.findings.no_best import best_models
-from vaelens.study.findings.rules import RULES
+from vaelens.study.findings.rules import RULES, markdown_rules
 from vaelens.study.findings.runs import runs_of
 from vaelens.study.findings.seeds_needed import seeds_needed
 from vaelens.study.findings.trade_off import trade_off
@@ -216,3 +217,10 @@ def test_tables_of_other_things_are_refused(table, message):
 def test_a_study_that_was_not_run_has_no_findings():
     with pytest.raises(VaelensError, match="was not run yet"):
         vl.Study.from_text("{name: a, datasets: [digits], models: [vae], seeds: [0]}").findings()
+
+
+def test_the_documentation_holds_the_rules():
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    written = text.split("<!-- rules: begin -->")[1].split("<!-- rules: end -->")[0]
+
+    assert written.strip() == markdown_rules()
