@@ -3,5 +3,6 @@
 from vaelens.report.comparison import write_comparison
 from vaelens.report.pages import write_analysis
 from vaelens.report.sentences import sentences
+from vaelens.report.study import write_study
 
-__all__ = ["sentences", "write_analysis", "write_comparison"]
+__all__ = ["sentences", "write_analysis", "write_comparison", "write_study"]

@@ -14,7 +14,7 @@ from vaelens.metrics.catalogue import COUNT, METRICS
 from vaelens.report.figures import Figure
 from vaelens.report.numerals import NOTHING, listed, spoken
 from vaelens.report.panels import Marks, Panel, panelled
-from vaelens.report.rendering import rendered, write_page
+from vaelens.report.rendering import columns, p_value, rendered, write_page
 from vaelens.report.tables import described
 from vaelens.report.titles import source
 
@@ -60,9 +60,9 @@ def comparison_page(comparison: Comparison) -> bytes:
             name: {"html": Markup(figure.html(f"plot-{name}")), "narrowest": figure.narrowest}
             for name, figure in plots.items()
         },
-        difference_columns=_columns("score", "first", "second", "*difference", "*p, adjusted", "better", "how"),
+        difference_columns=columns("score", "first", "second", "*difference", "*p, adjusted", "better", "how"),
         differences=[_difference_row(row) for row in comparison.differences.to_dict("records")],
-        score_columns=_columns("score", "unit", *(f"*{name}" for name in comparison.names), "better"),
+        score_columns=columns("score", "unit", *(f"*{name}" for name in comparison.names), "better"),
         scores=_score_rows(comparison),
         models=[(name, _described(provenance)) for name, provenance in comparison.provenance.items()],
     )
@@ -127,21 +127,6 @@ def _latent_panels(latents: Mapping[str, Mapping[str, np.ndarray]]) -> Figure | 
         if marks:
             panels.append(Panel(title, marks, {"title_text": "latent, by rank"}, {"rangemode": "tozero"}))
     return panelled(panels, columns=2, height=200) if panels else None
-
-
-def _columns(*names: str) -> list[dict[str, Any]]:
-    """Describes columns; a star marks those of numbers."""
-    return [{"name": name.removeprefix("*"), "number": name.startswith("*")} for name in names]
-
-
-def p_value(p: float) -> str:
-    """Writes a p-value.
-
-    Example:
-        >>> p_value(0.0321), p_value(1e-9), p_value(float("nan"))
-        ('0.032', '< 0.001', '—')
-    """
-    return NOTHING if not np.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _difference_row(row: Mapping[Any, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from vaelens.report.figures import Figure, styled
 from vaelens.report.style import error_bars, literal
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
-_BELOW = 62  # pixels of a panel's tick labels and title
+_BELOW, _NAMED = 50, 34  # pixels of a panel's tick labels and title; of its axis's name besides
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +66,14 @@ def panelled(panels: Sequence[Panel], columns: int = 3, height: int = 190, uprig
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    inside = rows * (height + _BELOW)
+    below = _BELOW + (_NAMED if any("title_text" in panel.x for panel in panels) else 0)
+    inside = rows * (height + below)
     names = list(dict.fromkeys(marks.name for panel in panels for marks in panel.marks))
     plot = make_subplots(
         rows,
         columns,
         subplot_titles=[literal(panel.title) for panel in panels],
-        vertical_spacing=_BELOW / inside if rows > 1 else 0,
+        vertical_spacing=below / inside if rows > 1 else 0,
         horizontal_spacing=0.24 / columns,
     )
     shown: set[str] = set()
@@ -102,5 +103,7 @@ def panelled(panels: Sequence[Panel], columns: int = 3, height: int = 190, uprig
             shown.add(marks.name)
         plot.update_xaxes(dict(panel.x), row=row, col=column)
         plot.update_yaxes({"nticks": 5} | dict(panel.y), row=row, col=column)
+    plot.update_xaxes(title_font_size=12)
+    plot.update_yaxes(title_font_size=12)
     legend = 22 * (1 + sum(map(len, names)) // 90) if len(names) > 1 else 0
     return styled(plot, inside + 32 + legend, 250 * columns, top=32 + legend)

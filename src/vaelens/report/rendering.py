@@ -1,5 +1,6 @@
 """The rendering of pages from templates, with what all of them share, and the writing of them."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from markupsafe import Markup
 
 from vaelens.errors import VaelensError
 from vaelens.report import figures, palette
-from vaelens.report.numerals import number
+from vaelens.report.numerals import NOTHING, number
 from vaelens.writing import write_whole
 
 
@@ -41,3 +42,18 @@ def write_page(content: bytes, path: Any) -> Path:
         raise VaelensError(f"{str(path)!r} is a folder; give the file to write, {str(path / 'report.html')!r}")
     write_whole(path, content)
     return path
+
+
+def columns(*names: str) -> list[dict[str, Any]]:
+    """Describes the columns of a template's table; a star marks those of numbers."""
+    return [{"name": name.removeprefix("*"), "number": name.startswith("*")} for name in names]
+
+
+def p_value(p: float) -> str:
+    """Writes a p-value.
+
+    Example:
+        >>> p_value(0.0321), p_value(1e-9), p_value(float("nan"))
+        ('0.032', '< 0.001', '—')
+    """
+    return NOTHING if not math.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

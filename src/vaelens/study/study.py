@@ -18,6 +18,7 @@ from vaelens.study.findings.finding import Findings
 from vaelens.study.folder import Named, State, StudyFolder
 from vaelens.study.lease import Watch
 from vaelens.study.plan import Plan
+from vaelens.study.results import StudyResults, study_results
 from vaelens.study.study_file import parse_plan, read_plan
 from vaelens.study.table import study_table, write_table
 from vaelens.version import __version__
@@ -180,6 +181,24 @@ class Study:
             VaelensError: no folder is known, or no cell is done there.
         """
         return findings_of(self.table(folder))
+
+    def results(self, folder: str | Path | None = None) -> StudyResults:
+        """Reads table, findings, training curves and costs off the folder, by default the last.
+
+        Raises:
+            VaelensError: as `findings`.
+        """
+        return study_results(StudyFolder(self._place(folder)), self.plan.name)
+
+    def report(self, path: str | Path, folder: str | Path | None = None) -> Path:
+        """Writes the study as one HTML page that loads nothing from the network.
+
+        Raises:
+            VaelensError: as `findings`; the path is a folder, or can't be written.
+        """
+        from vaelens.report import write_study  # a convenience of the study; pages themselves live above it
+
+        return write_study(self.results(folder), path)
 
     def _place(self, folder: str | Path | None) -> Path:
         if folder is None and self.folder is None:

@@ -13,7 +13,7 @@ from vaelens.study.findings.runs import complete, counted, shown
 _RULE = RULES["bottleneck"]
 _SWEPT = {"vae": 1.0, "beta-vae": None}  # the objectives that are R + beta · KL, with the beta of those that have none
 DCI, INFORMATION = "dci_disentanglement", "information"
-_MEASURES = {
+MEASURES = {
     DCI: "DCI disentanglement",
     INFORMATION: "information in the latents (nats for each factor)",
     "active_latents": "active latents",
@@ -40,13 +40,13 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
         runs: as `runs_of` returns them.
         latents: rows of the table of single latents, for their `information`.
     """
-    swept = _swept(runs, latents)
+    swept = swept_runs(runs, latents)
     missing = _missing(swept)
     if missing:
         return Finding(_RULE, "not examined", missing)
-    slopes = {name: _slopes(swept, name) for name in _MEASURES}
+    slopes = {name: _slopes(swept, name) for name in MEASURES}
     tests, deciding = [], {}
-    for name, label in _MEASURES.items():
+    for name, label in MEASURES.items():
         of_measure = slopes[name]
         if of_measure.rows["seed"].nunique() < 2:
             continue
@@ -54,7 +54,7 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
         tests.append(overall)
         deciding[name] = overall
         most = of_measure.rows[of_measure.rows["ratio"] == of_measure.rows["ratio"].max()]
-        where = f"{_ratio(most)} factors for each latent"
+        where = f"ratio of factors to latents {_ratio(most)}"
         at_most = _mean_slope(_Slopes(most, of_measure.runs), f"{label} for each doubling of beta", name == DCI, where)
         steeper = _interaction(of_measure, label, decides=name == DCI)
         tests += [at_most, *([steeper] if steeper is not None else [])]
@@ -70,7 +70,7 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
         return Finding(_RULE, "not examined", f"{why}. {said}.", tuple(tests))
     steeper, at_most, information = deciding["steeper"], deciding["at most"], deciding.get(INFORMATION)
     said = (
-        f"DCI changes by {_said(at_most)} for each doubling of beta at {at_most.where}, and by {_said(steeper)} more "
+        f"DCI changes by {_said(at_most)} for each doubling of beta at a {at_most.where}, and by {_said(steeper)} more "
         "for each doubling of that ratio"
     )
     if information is not None:
@@ -78,7 +78,7 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
     return Finding(_RULE, _verdict(steeper, at_most, information), f"{said}.", tuple(tests))
 
 
-def _swept(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+def swept_runs(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
     """Takes the runs of R + beta · KL, with their beta and their ratio of factors to latents."""
     swept = runs[runs["objective"].isin(list(_SWEPT))].copy()
     swept["beta"] = [

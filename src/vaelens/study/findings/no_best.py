@@ -75,6 +75,13 @@ def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: boo
     models = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     if len(datasets) < 2:
         return "not examined", f"{counted(len(datasets), 'dataset')} with two models from two seeds each"
+    rivals = {
+        dataset: {name for pair in pairs if pair.dataset == dataset for name in (pair.first, pair.second)}
+        for dataset in datasets
+    }
+    everywhere = set.intersection(*rivals.values())
+    if not everywhere:
+        return "not examined", f"no model was run on all {len(datasets)} datasets"
     beaten: dict[str, set[str]] = {model: set() for model in models}  # datasets on which another is better
     ahead: dict[tuple[str, str], set[str]] = {}  # those that a model is better than, by dataset
     for pair, p in zip(pairs, adjusted, strict=True):
@@ -83,16 +90,19 @@ def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: boo
             better, worse = (pair.first, pair.second) if first_is_better else (pair.second, pair.first)
             beaten[worse].add(pair.dataset)
             ahead.setdefault((better, pair.dataset), set()).add(worse)
-    unbeaten = [model for model in models if not beaten[model]]
-    everywhere = [
+    unbeaten = [model for model in models if model in everywhere and not beaten[model]]
+    best = [
         model
-        for model in models
-        if all(ahead.get((model, dataset), set()) >= set(models) - {model} for dataset in datasets)
+        for model in sorted(everywhere)
+        if all(ahead.get((model, dataset), set()) >= rivals[dataset] - {model} for dataset in datasets)
     ]
-    if everywhere:
-        return "not supported", f"{everywhere[0]} is better than every other model on all {len(datasets)} datasets"
+    if best:
+        return "not supported", f"{best[0]} is better than every other model on all {len(datasets)} datasets"
     if not unbeaten:
-        return "supported", f"each of {len(models)} models is worse than another on some of {len(datasets)} datasets"
+        return (
+            "supported",
+            f"each of {len(everywhere)} models is worse than another on some of {len(datasets)} datasets",
+        )
     can_be = f"{', '.join(unbeaten)} {'is' if len(unbeaten) == 1 else 'are each'} beaten on none"
     count = sum(p <= ALPHA for p in adjusted)
     return "undecided", f"{can_be} of {len(datasets)} datasets; {count} of {counted(len(pairs), 'difference')} told"

@@ -66,10 +66,10 @@ _RULES = (
         "no_best",
         "No architecture is best on all datasets.",
         f"{_PAPER} (iii)",
-        "By DCI disentanglement, every architecture is worse than some other on at least one dataset, with "
-        "p ≤ 0.05 (Holm–Šidák over all pairs on all datasets).",
+        "By DCI disentanglement, every architecture that was run on all of them is worse than some other on at least "
+        "one dataset, with p ≤ 0.05 (Holm–Šidák over all pairs on all datasets).",
         "One architecture is better than every other on every dataset, with p ≤ 0.05 (the same).",
-        "DCI disentanglement of two models or more on two datasets or more, from two seeds or more.",
+        "DCI disentanglement of two models or more on two datasets or more, one model on all, from two seeds or more.",
     ),
     Rule(
         "quantised",
