@@ -61,7 +61,7 @@ def test_swaps_stand_on_the_grid_of_positions(analysis_of):
 
 @pytest.mark.parametrize("name", ["reconstructions", "traversals", "modes", "maps", "labels", "recovered"])
 def test_a_figure_is_saved_in_three_formats_with_text_as_text(analysis_of, tmp_path, name):
-    analysis = analysis_of(ces=np.linspace(1, 5, 20))
+    analysis = analysis_of(ces=np.linspace(1, 5, 6))
     figure = analysis.figure(name, width=3.25)
     for ending, head in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         figure.savefig(tmp_path / f"a.{ending}", dpi=50)

@@ -8,7 +8,7 @@ from vaelens.report import palette
 from vaelens.report.latents import Latents, panels_of
 from vaelens.report.paper.canvas import TEXT, PaperFigure, blank, name_latents
 from vaelens.report.ranking import ordered
-from vaelens.report.style import error_bars, latent_step
+from vaelens.report.style import error_bars, largest, latent_step
 
 _PANEL = 1.35  # inches of height of a panel
 _TWO_COLUMNS, _SIDE_BY_SIDE = 24, 12  # latents up to which there are two panels in a row
@@ -49,7 +49,7 @@ def strengths_by_mode(modes: xr.Dataset, latents: Latents, width: float) -> Pape
     name_latents(axis, latents.names, latent_step(len(latents)))
     axis.set_title("CES (pixel-L2)", loc="left")
     axis.set_xlabel("latent")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * largest(modes["ces_high"].values))
     figure.legend(loc="outside upper left", ncols=len(kinds), frameon=False)
     return figure
 

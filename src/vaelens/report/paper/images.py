@@ -9,6 +9,7 @@ from vaelens.report.paper.canvas import SEQUENTIAL, TEXT, PaperFigure, bare, bla
 from vaelens.report.ranking import estimates, position_names
 
 _ACROSS, _MAPS_ACROSS = 8, 5
+_LARGEST = 0.7  # inches of a picture in a row of some
 _MOST_ROWS = 16  # traversals that there is room for, strongest latents first
 
 
@@ -70,8 +71,9 @@ def _strips(
     grid = pictures.grid(rows)
     high, wide = grid.shape[0] / len(names), grid.shape[1] / rows.shape[1]  # pixels of one picture
     room = 0.9 + (1.0 if beside else 0)  # inches beside the pictures
-    figure = blank(width, 0.25 + (0.35 if columns else 0) + (width - room) * grid.shape[0] / grid.shape[1])
-    axis = figure.add_subplot()
+    across = min(width - room, _LARGEST * rows.shape[1])
+    figure = blank(width, 0.25 + (0.35 if columns else 0) + across * grid.shape[0] / grid.shape[1])
+    axis = figure.add_subplot(anchor="W")
     axis.imshow(grid, interpolation="nearest")
     bare(axis)
     axis.set_yticks((np.arange(len(names)) + 0.5) * high - 0.5, names)
