@@ -6,7 +6,7 @@ import pytest
 
 from study.simulated import quantised_table, sweep_table, trade_off_table
 from vaelens.errors import VaelensError
-from vaelens.report import write_study
+from vaelens.report.study import write_study
 from vaelens.study import findings_of
 from vaelens.study.results import StudyResults
 

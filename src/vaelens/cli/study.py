@@ -112,7 +112,7 @@ def table(folder: Folder) -> None:
 @study.command()
 def findings(folder: Folder) -> None:
     """Judge the paper's findings on the cells that are done, by rules written down beforehand, and make a page."""
-    from vaelens.report import write_study
+    from vaelens.report.study import write_study
     from vaelens.study import Study
     from vaelens.study.folder import StudyFolder
     from vaelens.study.table import write_table
@@ -133,7 +133,7 @@ def report(
     folder: Folder, out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="The page.")] = None
 ) -> None:
     """Write the page of a study alone: findings, figures, convergence and cost."""
-    from vaelens.report import write_study
+    from vaelens.report.study import write_study
     from vaelens.study import Study
 
     path = user_path("DIR", folder)

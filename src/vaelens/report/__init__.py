@@ -2,7 +2,7 @@
 
 from vaelens.report.comparison import write_comparison
 from vaelens.report.pages import write_analysis
+from vaelens.report.paper import figure, table
 from vaelens.report.sentences import sentences
-from vaelens.report.study import write_study
 
-__all__ = ["sentences", "write_analysis", "write_comparison", "write_study"]
+__all__ = ["figure", "sentences", "table", "write_analysis", "write_comparison"]

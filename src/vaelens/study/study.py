@@ -196,7 +196,7 @@ class Study:
         Raises:
             VaelensError: as `findings`; the path is a folder, or can't be written.
         """
-        from vaelens.report import write_study  # a convenience of the study; pages themselves live above it
+        from vaelens.report.study import write_study  # a convenience of the study; pages themselves live above it
 
         return write_study(self.results(folder), path)
 
