@@ -16,7 +16,15 @@ from vaelens.study import Study
 from vaelens.study.findings.runs import runs_of
 from vaelens.study.results import StudyResults
 
-_SHOWN = ("reconstruction_error", "active_latents", "ces", "ces_relative", "ces_posterior", "dci_disentanglement", "mig")
+_SHOWN = (
+    "reconstruction_error",
+    "active_latents",
+    "ces",
+    "ces_relative",
+    "ces_posterior",
+    "dci_disentanglement",
+    "mig",
+)
 
 
 def keep(folder: Path, into: Path) -> Path:
@@ -43,12 +51,14 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
     means = runs.groupby(["dataset", "model"])[shown].agg(["mean", "std"])
     head = ["dataset", "model", "seeds", *(METRICS[key].label for key in shown)]
     rows = [
-        [*map(str, cell), str(int((runs["model"] == cell[1]).sum())), *(_with_spread(means.loc[cell], key) for key in shown)]
+        [
+            *map(str, cell),
+            str(int((runs["model"] == cell[1]).sum())),
+            *(_with_spread(means.loc[cell], key) for key in shown),
+        ]
         for cell in means.index
     ]
-    found = [
-        f"**{finding.rule.claim}** *{finding.verdict}*: {finding.sentence}" for finding in results.findings
-    ]
+    found = [f"**{finding.rule.claim}** *{finding.verdict}*: {finding.sentence}" for finding in results.findings]
     falling = convergence[convergence["fall"] > 0.02]
     lines = [
         "---",

@@ -1,7 +1,7 @@
 import pytest
-from study.tiny import PLAN
 
 import vaelens as vl
+from study.tiny import PLAN
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,14 @@
-import errno
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from study.tiny import PLAN, TITLES, table_of
 
 import vaelens as vl
+from study.tiny import PLAN, TITLES, table_of
 from vaelens.errors import VaelensError
-from vaelens.study import execution, lease
-from vaelens.study.folder import DEATHS, StudyFolder
 
 
 def test_every_cell_is_done_once_and_nothing_else_is_left(undisturbed):

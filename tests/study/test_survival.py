@@ -1,7 +1,6 @@
 """Studies that are killed, cut off, fail, run out of disk, or are worked on by several."""
 
 import errno
-import json
 import os
 import random
 import shutil
@@ -9,15 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from study.tiny import PLAN, TITLES, table_of
 
 import vaelens as vl
-from vaelens.errors import VaelensError
+from study.tiny import PLAN, TITLES, table_of
 from vaelens.study import execution, lease
 from vaelens.study.folder import DEATHS, StudyFolder
 
@@ -158,5 +153,3 @@ def test_a_cell_that_another_holds_is_waited_for(undisturbed, tmp_path):
     assert holder is not None
     assert study.states(tmp_path / "study")[named.cell.title] == "running"
     assert [outcome.how for outcome in tally.outcomes.values()] == ["held"]
-
-
