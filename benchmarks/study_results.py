@@ -1,7 +1,7 @@
 """Keeps what a study found in the documentation: `python -m benchmarks.study_results FOLDER docs/results`.
 
-Writes NAME.md (command, versions, machine, time, findings, means) and the folder NAME with the table, the numbers of the
-findings and the study's file, which are all that the page is made from.
+Writes NAME.md (command, versions, machine, time, findings, means) and the folder NAME with the table, the numbers of
+the findings and the study's file, which are all that the page is made from.
 """
 
 import json
@@ -46,7 +46,7 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
     first = next(iter(sorted(folder.glob("runs/*/*/*"))))
     provenance = json.loads((first / "analysis" / "manifest.json").read_text(encoding="utf-8"))["provenance"]
     versions = ", ".join(f"{package} {version}" for package, version in provenance["versions"].items())
-    seconds = costs[["training", "analysis"]].sum()
+    training, analysis = (costs[["training", "analysis"]].sum() / 60).tolist()
     shown = [key for key in _SHOWN if key in runs.columns]
     means = runs.groupby(["dataset", "model"])[shown].agg(["mean", "std"])
     head = ["dataset", "model", "seeds", *(METRICS[key].label for key in shown)]
@@ -59,7 +59,7 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
         for cell in means.index
     ]
     found = [f"**{finding.rule.claim}** *{finding.verdict}*: {finding.sentence}" for finding in results.findings]
-    falling = convergence[convergence["fall"] > 0.02]
+    falling = int((convergence["fall"] > 0.02).sum())
     lines = [
         "---",
         "orphan: true",
@@ -76,12 +76,12 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
         "",
         f"- versions: {versions}",
         f"- system: {', '.join(sorted(set(costs['system'])))}; one thread a run, on a machine that others were using",
-        f"- time: {seconds['training'] / 60:.0f} minutes of training and {seconds['analysis'] / 60:.0f} of analysis, by the clock",
-        f"- the error was still falling by more than 2 % in the last tenth of the steps in {len(falling)} of {len(convergence)} runs",
+        f"- time: {training:.0f} minutes of training and {analysis:.0f} of analysis, by the clock",
+        f"- the error was still falling by more than 2 % in the last tenth of the steps in {falling} of {len(costs)} runs",
         "",
         "## Findings",
         "",
-        f"By the [rules](../studies.md#findings) written down before; every number is in [findings.csv]({name}/findings.csv),",
+        f"By the [rules](../studies.md#findings) written down before. Every number is in [findings.csv]({name}/findings.csv)",
         f"and can be computed again from [runs.parquet]({name}/runs.parquet).",
         "",
         *(f"- {sentence}" for sentence in found),
