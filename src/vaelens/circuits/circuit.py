@@ -13,6 +13,8 @@ from vaelens.circuits import export
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.unit_sets import Units
 
+ESTIMATES = ("faithfulness", "held_out", "edge_faithfulness", "completeness", "minimality")
+
 
 @dataclass(frozen=True, eq=False)
 class Alternative:
@@ -43,6 +45,9 @@ class Circuit:
         units: by site, in ascending order; an empty tuple where the site has none.
         faithfulness: the fraction of the effect that the circuit run carries, on the pairs that were searched.
         held_out: the same on pairs that were not.
+        edge_faithfulness: the fraction that the edges of `graph` carry, on the pairs that were searched: each unit sees
+            the circuit only through its edges, and is given the base's values for the rest. What it falls short of
+            `faithfulness` passes by edges too weak for the graph, or past a site.
         completeness: the fraction carried when instead the circuit's units are held and all others computed; the lower
             the more complete. Units that all ways share make it low whatever else there is: see `alternatives`.
         minimality: the least fraction that is lost without one of the units; a set is minimal where that takes it below
@@ -51,7 +56,8 @@ class Circuit:
         curve: faithfulness over the share of all units, by four ways to hold the others, with the areas `cpr` and
             `cmd`; see `faithfulness_curves`.
         graph: units as nodes (site, index), from the factor's name to "image"; `weight` of an edge is the fraction of
-            the receiver's change that the sender brings about by itself.
+            the receiver's change that the sender brings about by itself. Edges join neighbouring sites only: what
+            passes by a skip connection has none.
         alternatives: other minimal sets that the search came upon; there may be further ones.
         roles: units of which one minimal set needs what another does without: "redundant", or "backup" where the unit
             never changes as long as nothing is held.
@@ -66,6 +72,7 @@ class Circuit:
     units: Units
     faithfulness: Estimate
     held_out: Estimate
+    edge_faithfulness: Estimate
     completeness: Estimate
     minimality: Estimate
     random_faithfulness: np.ndarray
@@ -116,7 +123,7 @@ class Circuit:
         export.write(path, export.json_text(self._plain()))
 
     def _plain(self) -> dict[str, object]:
-        estimates = {name: getattr(self, name) for name in ("faithfulness", "held_out", "completeness", "minimality")}
+        estimates = {name: getattr(self, name) for name in ESTIMATES}
         shares = [str(share) for share in self.curve["share"].values]
         return {
             "factor": self.factor,
@@ -149,6 +156,7 @@ class Circuit:
         lines = [
             f"a circuit of {self.factor!r}: {len(self)} of {self.scores.size} units",
             f"  faithfulness   {self.faithfulness}, on other pairs {self.held_out}",
+            f"  edges carry    {self.edge_faithfulness}",
             f"  random sets    {chance.mean():.3g} on average, at most {chance.max():.3g} of {len(chance)}",
             f"  completeness   {self.completeness}",
             f"  minimality     {self.minimality}",

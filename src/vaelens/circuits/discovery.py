@@ -12,6 +12,7 @@ from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.circuits.circuit import Alternative, Circuit
 from vaelens.circuits.circuit_runs import Carried, CircuitRuns, batches, fractions
 from vaelens.circuits.curve import faithfulness_curves
+from vaelens.circuits.edge_runs import edges_carried
 from vaelens.circuits.estimate import PairResamples
 from vaelens.circuits.scorers import SCORERS, Scores
 from vaelens.circuits.search import BY_SCORE, THOROUGH, Search
@@ -101,10 +102,12 @@ def discover_circuit(
         check_effect(fresh, fresh_pairs, ds, factor)
         held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
         graph = unit_graph(runs, sets[0], factor)
+        edges = PairResamples(runs.totals, checked_seed).fraction(edges_carried(runs, graph))
     return Circuit(
         factor=factor,
         units=runs.table.units(sets[0]),
         held_out=held_out,
+        edge_faithfulness=edges,
         random_faithfulness=chance,
         curve=curve,
         graph=graph,
