@@ -1,21 +1,21 @@
 """The observation: what goes into a model and comes out, as one record of shape, axes, range and features.
 
-Images are its first kind. Whoever checks what a user hands over, or labels an axis of a result, asks this record.
+Images, vectors, series and volumes are its kinds. Whoever checks what a user hands over, labels an axis of a result, or
+says in a sentence what something is of, asks this record.
 """
 
 import math
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from vaelens.errors import VaelensError
+from vaelens.dense_arrays import dense_tensor, extremes
+from vaelens.errors import VaelensError, unknown
 
-_BLOCK = 2**20  # values checked at once
 _TOLERANCE = 1e-4  # interpolation and float conversion overshoot a range by this much, a wrong scale by far more
 
 
@@ -24,17 +24,24 @@ class Observation:
     """What one observation is.
 
     Attributes:
-        shape: of one observation, such as (C, H, W).
+        shape: of one observation, such as (C, H, W), or (features,).
         axes: the name of each axis.
         low: the smallest value, or None where there is no range.
         high: the largest value, or None.
         noun: what several of them are called.
         features: the name of each feature on the first axis, where they have names.
         groups: named groups of features, by their indices.
+        unit: what values are in, such as "pixel", "log-normalised expression" or "z-score".
+
+    Raises:
+        VaelensError: axes, names or groups that do not fit the shape; one end of a range without the other.
 
     Example:
         >>> Observation.image((1, 8, 8)).batch
         '(n, 1, 8, 8)'
+        >>> flowers = Observation.vector(["length", "width"], unit="cm")
+        >>> flowers.shape, flowers.distance, flowers.span
+        ((2,), 'L2 in cm', 'any values')
     """
 
     shape: tuple[int, ...]
@@ -44,17 +51,118 @@ class Observation:
     noun: str = "observations"
     features: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    unit: str = "value"
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 1:
+            raise VaelensError(f"one of the {self.noun} has shape {self.shape}; expected at least one axis, none empty")
+        if len(self.axes) != len(self.shape):
+            raise VaelensError(f"axes are {self.axes}, and the shape {self.shape} has {len(self.shape)}; name each")
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if len(ends) == 1 or ends != sorted(set(ends)):
+            raise VaelensError(f"a range from {self.low} to {self.high}; give low below high, or neither")
+        names = self.features
+        if names is not None and not len(names) == len(set(names)) == self.shape[0]:
+            raise VaelensError(
+                f"{len(names)} features are named, {len(set(names))} names differ; give each of {self.shape[0]} its own"
+            )
+        for name, members in self.groups.items():
+            if not members or not all(0 <= feature < self.shape[0] for feature in members):
+                raise VaelensError(
+                    f"group {name!r} is {list(members)}; expected indices of features, from 0 to {self.shape[0] - 1}"
+                )
 
     @classmethod
     def image(cls, shape: Sequence[int]) -> "Observation":
         """An image (C, H, W) with values in [0, 1]."""
         channels, height, width = shape
-        return cls((channels, height, width), ("channel", "height", "width"), 0.0, 1.0, "images")
+        return cls((channels, height, width), ("channel", "height", "width"), 0.0, 1.0, "images", unit="pixel")
+
+    @classmethod
+    def vector(
+        cls,
+        features: int | Iterable[str],
+        low: float | None = None,
+        high: float | None = None,
+        groups: Mapping[str, Iterable[int | str]] | None = None,
+        unit: str = "value",
+        noun: str = "vectors",
+    ) -> "Observation":
+        """A vector of features.
+
+        Args:
+            features: how many, or the name of each.
+            low: the smallest value; None for any.
+            high: the largest value; None for any.
+            groups: named groups of features, by index or name.
+            unit: what values are in.
+            noun: what several vectors are called, such as "cells".
+
+        Raises:
+            VaelensError: as of the record; a group with an unknown feature.
+        """
+        names = None if isinstance(features, int | np.integer) else tuple(map(str, features))
+        count = int(features) if names is None else len(names)  # pyright: ignore[reportArgumentType]
+        plain = cls((count,), ("feature",), low, high, noun, names, unit=unit)
+        members = {name: plain.indices(group) for name, group in (groups or {}).items()}
+        return replace(plain, groups=members)
+
+    @classmethod
+    def series(
+        cls,
+        shape: Sequence[int],
+        low: float | None = None,
+        high: float | None = None,
+        channels: Iterable[str] | None = None,
+        unit: str = "value",
+        noun: str = "series",
+    ) -> "Observation":
+        """A series (channels, time); the arguments as of `vector`."""
+        channel_count, time = shape
+        names = None if channels is None else tuple(map(str, channels))
+        return cls((channel_count, time), ("channel", "time"), low, high, noun, names, unit=unit)
+
+    @classmethod
+    def volume(
+        cls,
+        shape: Sequence[int],
+        low: float | None = None,
+        high: float | None = None,
+        channels: Iterable[str] | None = None,
+        unit: str = "value",
+        noun: str = "volumes",
+        axes: Sequence[str] = ("depth", "height", "width"),
+    ) -> "Observation":
+        """A volume (channels, depth, height, width), or a video with `axes=("frame", "height", "width")`."""
+        channel_count, *sides = shape
+        names = None if channels is None else tuple(map(str, channels))
+        return cls((channel_count, *sides), ("channel", *axes), low, high, noun, names, unit=unit)
+
+    @classmethod
+    def of_shape(cls, shape: Sequence[int]) -> "Observation":
+        """What an observation of a shape is taken for where nothing else is said, by its number of axes.
+
+        One axis is a vector, two are a series, three an image in [0, 1], and four a volume.
+        """
+        kinds = {1: lambda shape: cls.vector(shape[0]), 2: cls.series, 3: cls.image, 4: cls.volume}
+        if len(shape) in kinds:
+            return kinds[len(shape)](shape)
+        return cls(tuple(shape), tuple(f"axis_{k}" for k in range(len(shape))))
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image."""
+        return self.axes == ("channel", "height", "width") and self.noun == "images"
 
     @property
     def size(self) -> int:
         """How many values one observation has."""
         return math.prod(self.shape)
+
+    @property
+    def one(self) -> str:
+        """What one of them is called."""
+        return self.noun if self.noun.endswith("series") else self.noun.removesuffix("s")
 
     @property
     def span(self) -> str:
@@ -66,16 +174,65 @@ class Observation:
         """The shape of several, such as "(n, 1, 8, 8)"."""
         return f"({', '.join(['n', *map(str, self.shape)])})"
 
+    @property
+    def distance(self) -> str:
+        """What the distance of two observations is in, such as "pixel-L2"."""
+        return {"pixel": "pixel-L2", "value": "L2"}.get(self.unit, f"L2 in {self.unit}")
+
+    @property
+    def farthest(self) -> float | None:
+        """The largest distance that two can have, ‖high − low‖₂; None where there is no range."""
+        return None if self.low is None or self.high is None else (self.high - self.low) * math.sqrt(self.size)
+
+    def worded(self, text: str) -> str:
+        """Says of these observations what a text says of images.
+
+        Example:
+            >>> Observation.vector(3, noun="cells").worded("mean change of the image over images, in pixel-L2")
+            'mean change of the cell over cells, in L2'
+        """
+        if self.is_image:
+            return text
+        value = "value" if len(self.shape) > 1 else "feature"
+        words = {
+            "pixel-L2": self.distance,
+            "pixel value": self.unit,
+            "pixels": f"{value}s",
+            "pixel": value,
+            "images": self.noun,
+            "image": self.one,
+        }
+        return re.sub(r"\b(pixel-L2|pixel value|pixels|pixel|images|image)\b", lambda found: words[found[0]], text)
+
+    def indices(self, features: Iterable[int | str] | int | str) -> tuple[int, ...]:
+        """The indices of features on the first axis, given by name, by index, or as the name of a group.
+
+        Raises:
+            VaelensError: one that is not there.
+        """
+        if isinstance(features, str) and features in self.groups:
+            return self.groups[features]
+        listed = [features] if isinstance(features, str | int | np.integer) else list(features)
+        return tuple(self._index(feature) for feature in listed)
+
+    def _index(self, feature: Any) -> int:
+        if isinstance(feature, str):
+            if self.features is None or feature not in self.features:
+                raise unknown("feature", feature, [*(self.features or ()), *self.groups])
+            return self.features.index(feature)
+        if isinstance(feature, bool) or not isinstance(feature, int | np.integer) or not 0 <= feature < self.shape[0]:
+            raise VaelensError(f"feature {feature!r} does not exist; features are 0 to {self.shape[0] - 1}")
+        return int(feature)
+
     def checked(self, x: Any) -> Tensor:
         """Return observations as a float tensor (n, *shape), or say what is wrong with them.
 
-        Args:
-            x: a torch tensor or NumPy array.
+        Whole numbers are taken where there is no range, as counts are.
 
         Raises:
-            VaelensError: as `checked_images`.
+            VaelensError: not an array, another shape, none, NaN, values outside the range.
         """
-        return checked_images(x, self.shape)
+        return _checked(x, self, self.shape)
 
     def check_range(self, low: float, high: float, tolerance: float = 0.0) -> None:
         """Refuse values from `low` to `high` that are no numbers, or reach outside the range.
@@ -84,60 +241,55 @@ class Observation:
             VaelensError: they are, with how they may be scaled.
         """
         if not math.isfinite(low + high):
-            raise VaelensError(f"{self.noun} contain NaN or infinite values; expected floats in {self.span}")
+            span = "finite numbers" if self.low is None else f"floats in {self.span}"
+            raise VaelensError(f"{self.noun} contain NaN or infinite values; expected {span}")
         if self.low is None or self.high is None:
             return
         if low < self.low - tolerance or high > self.high + tolerance:
             hint = "; for 0..255 use x / 255" if low >= 0 and high > 2 else ""
             hint = hint or ("; for -1..1 use (x + 1) / 2" if low >= -1 - tolerance and high <= 1 + tolerance else "")
+            hint = hint if (self.low, self.high) == (0, 1) else ""
             raise VaelensError(f"{self.noun} range from {low:.4g} to {high:.4g}, expected {self.span}{hint}")
 
 
-def checked_images(x: Any, shape: tuple[int, ...] | None = None) -> Tensor:
-    """Return images as a float tensor (n, C, H, W) in [0, 1], or say what is wrong with them.
+_ANY_IMAGE = Observation.image((1, 1, 1))
 
-    Args:
-        x: a torch tensor or NumPy array.
-        shape: (C, H, W) that each image must have; None accepts any.
+
+def checked_images(x: Any) -> Tensor:
+    """Return images of any shape as a float tensor (n, C, H, W) in [0, 1], or say what is wrong with them.
 
     Raises:
-        VaelensError: not an array, not four axes, no image, wrong image shape, integers, NaN, values outside
-            [0, 1].
+        VaelensError: as of `Observation.checked`.
     """
-    if not isinstance(x, Tensor | np.ndarray):
-        raise VaelensError(f"images are a {type(x).__name__}; give a tensor or array of shape (n, C, H, W) in [0, 1]")
-    images = x.detach() if isinstance(x, Tensor) else _as_tensor(x)
-    size = tuple(images.shape)
-    if images.layout != torch.strided or images.is_meta:
-        kind = "on the meta device" if images.is_meta else f"a {images.layout} tensor"
-        raise VaelensError(f"images are {kind}; give a dense tensor or array of shape (n, C, H, W) in [0, 1]")
-    if images.ndim != 4:
-        hint = "; add a batch axis with x[None]" if images.ndim == 3 else ""
-        raise VaelensError(f"images have shape {size}, expected (n, C, H, W){hint}")
+    return _checked(x, _ANY_IMAGE, None)
+
+
+def _checked(x: Any, kind: Observation, shape: tuple[int, ...] | None) -> Tensor:
+    """Observations of a kind as a float tensor, each of a shape, or of any that the kind has.
+
+    Raises:
+        VaelensError: see above.
+    """
+    many = kind.noun
+    several = "(n, C, H, W)" if kind.is_image else kind.batch
+    ranged = kind.low is not None
+    expected = f"{several} in {kind.span}" if ranged else several
+    values = dense_tensor(x, many, expected, kind.span)
+    size = tuple(values.shape)
+    axes = len(kind.shape)
+    if values.ndim != axes + 1:
+        hint = "; add a batch axis with x[None]" if values.ndim == axes else ""
+        raise VaelensError(f"{many} have shape {size}, expected {several}{hint}")
     if shape is not None and size[1:] != shape:
-        turned = (size[3], *size[1:3]) == shape
+        turned = axes == 3 and (size[3], *size[1:3]) == shape
         hint = "; move the channel axis with x.permute(0, 3, 1, 2)" if turned else ""
-        raise VaelensError(f"images have shape {size[1:]} each, this model takes {shape}{hint}")
+        raise VaelensError(f"{many} have shape {size[1:]} each, this model takes {shape}{hint}")
     if size[0] == 0:
-        raise VaelensError("no images given (n = 0); give at least one")
-    if not images.is_floating_point():
-        raise VaelensError(f"images have type {images.dtype}, expected floats in [0, 1]; for 0..255 use x / 255")
-    Observation.image(size[1:]).check_range(*_range(images), _TOLERANCE)
-    return images
-
-
-def _range(images: Tensor) -> tuple[float, float]:
-    """The least and the largest value; not finite where one isn't."""
-    blocks = [torch.aminmax(block) for block in images.split(max(1, _BLOCK // images[0].numel()))]
-    lows, highs = (torch.stack(ends) for ends in zip(*blocks, strict=True))
-    return float(lows.min()), float(highs.max())
-
-
-def _as_tensor(array: np.ndarray) -> Tensor:
-    if array.dtype.kind not in "biuf":
-        raise VaelensError(f"images have type {array.dtype}, expected floats in [0, 1]")
-    # Torch takes neither a flipped nor a byte-swapped array; such a one is copied. A read-only one (a mapped file,
-    # say) it takes with a warning, and needs none here: whatever runs is given copies.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable", category=UserWarning)
-        return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C"]))
+        raise VaelensError(f"no {many} given (n = 0); give at least one")
+    if not values.is_floating_point():
+        if ranged or values.is_complex():
+            hint = "; for 0..255 use x / 255" if (kind.low, kind.high) == (0, 1) else ""
+            raise VaelensError(f"{many} have type {values.dtype}, expected floats in {kind.span}{hint}")
+        values = values.double()
+    kind.check_range(*extremes(values), _TOLERANCE * (kind.high - kind.low if ranged else 1))  # pyright: ignore
+    return values

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Images = Float[Tensor, "n c h w"]  # in [0, 1]
+Observations = Float[Tensor, "n *shape"]  # images, vectors, series, volumes
 Codes = Float[Tensor, "n d *positions"]
 FactorValues = Int[Tensor, "n k"]  # indices into each factor's values
 
-__all__ = ["Codes", "FactorValues", "Images"]
+__all__ = ["Codes", "FactorValues", "Images", "Observations"]

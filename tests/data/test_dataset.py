@@ -4,6 +4,7 @@ import torch
 
 from vaelens.data import Factor, FactorDataset, Factors
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 
 
 class Declared(FactorDataset):
@@ -11,7 +12,7 @@ class Declared(FactorDataset):
 
     name = "declared"
     factors = Factors((Factor("half", 2), Factor("constant", 1)))
-    image_shape = (1, 1, 1)
+    observation = Observation.image((1, 1, 1))
 
     def __len__(self):
         return 4

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from vaelens.data import Factor, Factors, GridDataset
+from vaelens.observation import Observation
 
 
 class Numbers(GridDataset):
@@ -9,7 +10,7 @@ class Numbers(GridDataset):
 
     name = "numbers"
     factors = Factors((Factor("a", 2), Factor("b", 1), Factor("c", 3)))
-    image_shape = (1, 1, 1)
+    observation = Observation.image((1, 1, 1))
 
     def render(self, factors):
         return (factors @ [1, 10, 100]).astype(np.uint8).reshape(-1, 1, 1, 1)

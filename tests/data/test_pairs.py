@@ -11,7 +11,7 @@ class RandomSprites(FactorDataset):
 
     name = "random-sprites"
     factors = Sprites.factors
-    image_shape = Sprites.image_shape
+    observation = Sprites.observation
 
     def __init__(self):
         self._values = np.random.default_rng(7).integers(0, Sprites.factors.sizes, size=(COUNT, 5))

@@ -105,7 +105,7 @@ def test_a_reader_that_does_not_fit_is_refused(lens, images, reader, over, messa
 
 
 def test_a_reader_of_other_images_or_of_nothing_is_refused(lens, images):
-    with pytest.raises(vl.VaelensError, match=r"images of shape \(1, 4, 4\), and the model's are \(1, 2, 2\)"):
+    with pytest.raises(vl.VaelensError, match=r"of shape \(1, 4, 4\), and the model's images are of shape \(1, 2, 2\)"):
         vl.latent_effects(lens, images, over="factors", reader=HalvesReader(image_shape=(1, 4, 4)))
     with pytest.raises(vl.VaelensError, match=r"trusts none of its factors .*left 75\.0%"):
         vl.latent_effects(lens, images, over="factors", reader=HalvesReader(factors=()))

@@ -19,6 +19,7 @@ from vaelens.models import ImageSource, build_model, tensor_file, train
 from vaelens.models.batches import Batches, TensorImages
 from vaelens.models.checkpoints import load_checkpoint
 from vaelens.models.posterior import kl_per_latent
+from vaelens.observation import Observation
 
 SHAPE = (3, 16, 16)  # inner convolutions with channels on both sides, so that their memory layout matters
 IMAGES = torch.rand(40, *SHAPE, generator=torch.Generator().manual_seed(0))
@@ -64,7 +65,7 @@ def test_training_is_adam_on_the_loss():
     result = train(model, IMAGES, **SHORT | {"log_every": 1})
     optimizer = torch.optim.Adam(reference.parameters(), lr=1e-3)
     losses = []
-    for batch in Batches(TensorImages(IMAGES), SHAPE, 8, seed=0, start=0, stop=12):
+    for batch in Batches(TensorImages(IMAGES), Observation.image(SHAPE), 8, seed=0, start=0, stop=12):
         images = batch.images.double()
         mu, logvar = reference.encode(images)
         noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(batch.noise_seed), dtype=mu.dtype)
@@ -99,8 +100,8 @@ def test_a_seed_fixes_everything_and_another_changes_it():
 
 def test_a_batch_depends_on_seed_and_step_alone():
     source = TensorImages(IMAGES)
-    whole = list(Batches(source, SHAPE, 8, seed=2, start=0, stop=6))
-    rest = list(Batches(source, SHAPE, 8, seed=2, start=4, stop=6))
+    whole = list(Batches(source, Observation.image(SHAPE), 8, seed=2, start=0, stop=6))
+    rest = list(Batches(source, Observation.image(SHAPE), 8, seed=2, start=4, stop=6))
     for one, other in zip(whole[4:], rest, strict=True):
         assert torch.equal(one.images, other.images)
         assert one.noise_seed == other.noise_seed
@@ -384,6 +385,7 @@ def test_weights_that_are_not_finite_are_refused_and_nothing_is_written(tmp_path
 PRESSING = """
 import os, signal, sys, torch
 from vaelens.models import build_model, train
+from vaelens.observation import Observation
 from lightning.pytorch import Callback
 
 class Press(Callback):  # amid step 7, after the forward pass has changed the codebook

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from vaelens.data import FactorDataset
 from vaelens.data.factors import Factor, Factors
+from vaelens.observation import Observation
 
 
 class RandomLabel(FactorDataset):
@@ -12,15 +13,16 @@ class RandomLabel(FactorDataset):
 
     Args:
         x: the images, (n, C, H, W) in [0, 1].
+        observation: what they are.
         seed: of the shuffle.
     """
 
     name = "images with a shuffled label"
 
-    def __init__(self, x: Tensor, seed: int) -> None:
+    def __init__(self, x: Tensor, observation: Observation, seed: int) -> None:
         self._x = x.cpu().numpy()
         self._labels = np.random.default_rng(seed).permutation(np.arange(len(x)) % 2)[:, None]
-        self.image_shape = self._x.shape[1:]
+        self.observation = observation
         self.factors = Factors((Factor("shuffled label", 2, "categorical"),))
 
     def __len__(self) -> int:

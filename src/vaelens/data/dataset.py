@@ -4,7 +4,6 @@ A dataset declares its name, factors, image shape and length, and returns images
 is here. Factor values alone are kept in memory, once images are looked up by them. Seeds decide every random choice.
 """
 
-import hashlib
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from torch import Tensor
 from vaelens.arguments import check_seed, whole_number
 from vaelens.data.annotations import ArrayLike, Count, Name, Seed
 from vaelens.data.arguments import generator, whole_numbers
+from vaelens.data.content import HASHED_IMAGES, content_hash
 from vaelens.data.factors import Factors
 from vaelens.data.labels.grid import LabelGrid
 from vaelens.data.labels.table import LabelTable
@@ -26,9 +26,8 @@ from vaelens.data.limits import check_images_at_once, checked_pairs
 from vaelens.data.pair_draw import PairDraw, choose_in_parts
 from vaelens.data.pairs import Pairs
 from vaelens.errors import VaelensError
-from vaelens.shapes import FactorValues, Images
-
-HASHED_IMAGES = 256  # enough to tell datasets apart, few enough to hash at once
+from vaelens.observation import Observation
+from vaelens.shapes import FactorValues, Observations
 
 
 class FactorDataset(ABC):
@@ -37,16 +36,21 @@ class FactorDataset(ABC):
     Attributes:
         name: The dataset's name.
         factors: Its factors, in the order of the columns of its factor values.
-        image_shape: Channels, height and width.
+        observation: What an observation is: shape, axes, range, names of features.
         missing: How many images lack a label, by the factor's name; a missing label is the factor value -1.
         raw_values: The numbers of factors that were cut into levels, by the factor's name, (N,), NaN where missing.
     """
 
     name: str
     factors: Factors
-    image_shape: tuple[int, int, int]
+    observation: Observation
     missing: Mapping[str, int] = MappingProxyType({})
     raw_values: Mapping[str, np.ndarray] = MappingProxyType({})
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Returns the shape of one observation: channels, height and width of an image."""
+        return self.observation.shape
 
     @property
     def options(self) -> dict[str, object]:
@@ -93,7 +97,7 @@ class FactorDataset(ABC):
         values = self.factor_values(np.arange(len(self)))
         return LabelGrid.of(values, self.factors.sizes) or LabelTable(values, self.factors)
 
-    def __getitem__(self, index: Count) -> tuple[Float[Tensor, "c h w"], Int[Tensor, " k"]]:
+    def __getitem__(self, index: Count) -> tuple[Float[Tensor, "*shape"], Int[Tensor, " k"]]:
         try:
             position = operator.index(index)
         except TypeError as error:
@@ -104,7 +108,7 @@ class FactorDataset(ABC):
         at = np.array([position % len(self)])
         return self._images(at)[0], self._factors(at)[0]
 
-    def images_at(self, indices: ArrayLike) -> Images:
+    def images_at(self, indices: ArrayLike) -> Observations:
         """Looks images up by their indices, which is the fast way to many.
 
         Args:
@@ -124,7 +128,7 @@ class FactorDataset(ABC):
             raise VaelensError(f"indices into {self.name} must lie in 0..{len(self) - 1}, got {outside[0]}")
         return self._images(at.astype(np.int64))
 
-    def images(self, f: ArrayLike, seed: Seed = 0) -> Images:
+    def images(self, f: ArrayLike, seed: Seed = 0) -> Observations:
         """Looks images up by their factor values.
 
         Args:
@@ -150,7 +154,7 @@ class FactorDataset(ABC):
         """Counts the images that have all their labels."""
         return len(self._table.known()) if self.missing else len(self)
 
-    def sample(self, n: Count, seed: Seed = 0, labelled: bool = False) -> tuple[Images, FactorValues]:
+    def sample(self, n: Count, seed: Seed = 0, labelled: bool = False) -> tuple[Observations, FactorValues]:
         """Samples images uniformly without replacement, with their factor values.
 
         Args:
@@ -252,11 +256,6 @@ class FactorDataset(ABC):
             images, rounded to 8 bits, and of their factor values, always the same ones) and, where labels are
             missing, missing_labels: how many, by the factor's name.
         """
-        digest = hashlib.sha256()
-        images, factors = self.sample(min(HASHED_IMAGES, len(self)), seed=0)
-        # Rounded, so that a last bit of floating point does not make another dataset.
-        digest.update(images.mul(255).round().to(torch.uint8).numpy().tobytes())
-        digest.update(factors.numpy().astype("<i8").tobytes())
         described: dict[str, object] = {
             "name": self.name,
             "options": self.options,
@@ -264,27 +263,27 @@ class FactorDataset(ABC):
             "image_shape": list(self.image_shape),
             "factor_names": list(self.factors.names),
             "factor_sizes": list(self.factors.sizes),
-            "content_sha256": digest.hexdigest(),
+            "content_sha256": content_hash(self.observation, *self.sample(min(HASHED_IMAGES, len(self)), seed=0)),
         }
         return described | ({"missing_labels": dict(self.missing)} if self.missing else {})
 
     def __repr__(self) -> str:
         shape = "×".join(str(length) for length in self.image_shape)
-        return f"<{self.name}: {len(self):,} images of {shape}, {self.factors!r}>"
+        return f"<{self.name}: {len(self):,} {self.observation.noun} of {shape}, {self.factors!r}>"
 
     def __str__(self) -> str:
         return "\n".join([repr(self), *(f"  {note}" for note in self.notes)])
 
-    def _images(self, at: np.ndarray) -> Images:
+    def _images(self, at: np.ndarray) -> Observations:
         check_images_at_once(self.name, len(at), self.image_shape)
         batch = self.image_batch(at)
         assert len(batch) == len(at), f"{self.name} made {len(batch)} images for {len(at)} indices"
         return self._as_images(batch)
 
-    def _as_images(self, batch: np.ndarray) -> Images:
+    def _as_images(self, batch: np.ndarray) -> Observations:
         assert batch.shape[1:] == self.image_shape, f"{self.name} made images of shape {batch.shape}"
         images = torch.from_numpy(batch.astype(np.float32, order="C"))
-        return images.div_(255) if batch.dtype == np.uint8 else images
+        return images.div_(255) if batch.dtype == np.uint8 and self.observation.is_image else images
 
     def _factors(self, at: np.ndarray) -> FactorValues:
         values = self.factor_values(at)

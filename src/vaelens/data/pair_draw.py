@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from vaelens.data.pairs import Pairs
-from vaelens.shapes import FactorValues, Images
+from vaelens.shapes import FactorValues, Observations
 
 AT_ONCE = 2048  # choosing them takes ten times the memory of what is chosen
 Chosen = tuple[np.ndarray, np.ndarray, np.ndarray]  # first and second (n,), and how far apart they are (n,)
@@ -31,7 +31,7 @@ class PairDraw:
     second: np.ndarray
     distance: np.ndarray
     factor: str
-    images: Callable[[np.ndarray], Images]
+    images: Callable[[np.ndarray], Observations]
     factors: Callable[[np.ndarray], FactorValues]
 
     @property

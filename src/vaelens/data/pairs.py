@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vaelens.shapes import FactorValues, Images
+from vaelens.shapes import FactorValues, Observations
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,8 +23,8 @@ class Pairs:
         factor: The name of the factor that differs; of control pairs, the one that is the same.
     """
 
-    x: Images
-    x2: Images
+    x: Observations
+    x2: Observations
     f: FactorValues
     f2: FactorValues
     distance: Float[Tensor, " n"]

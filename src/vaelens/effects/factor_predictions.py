@@ -104,9 +104,9 @@ def factor_predictions(reader: Any, lens: Lens) -> FactorPredictions | None:
     if reader is None:
         return None
     predictions = FactorPredictions(reader)
-    if predictions.image_shape != lens.image_shape:
+    if predictions.image_shape != lens.observation.shape:
         raise VaelensError(
-            f"the reader reads images of shape {predictions.image_shape}, and the model's are {lens.image_shape}; make "
-            "one of the dataset that the model is for"
+            f"the reader reads images of shape {predictions.image_shape}, and the model's {lens.observation.noun} are "
+            f"of shape {lens.observation.shape}; make one of the dataset that the model is for"
         )
     return predictions

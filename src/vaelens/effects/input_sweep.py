@@ -1,6 +1,5 @@
 """The sweep of level 1: every change of the input over its pairs of images, a chunk at a time."""
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,8 +91,8 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
     sums = ChangeSums(lens, options.seed, options.predictions)
     stopping = None
     if options.tolerance is not None:
-        pixels = math.prod(ds.image_shape)
-        stopping = GroupStopping(pairs, dict.fromkeys(names, 1), pixels, options.tolerance, options.seed)
+        units = dict.fromkeys(names, 1)
+        stopping = GroupStopping(pairs, units, lens.observation, options.tolerance, options.seed)
     rows_at_once = lens.engine.rows if stopping is None else min(lens.engine.rows, stopping.rows)
     levels = changes.levels
     total = pairs * len(names) + (0 if levels is None else levels.pairs)

@@ -178,7 +178,7 @@ def _latent_effects(
     calibrated = POSTERIOR["latent"](codes, None, options.seed) if len(codes.z) > 1 else None
     swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
     averaged = swept.codes.activity.active if averaged is None else averaged
-    variables = swept.variables(averaged) | _measured_codes(swept, options.seed)
+    variables = swept.variables(averaged, lens.observation.axes) | _measured_codes(swept, options.seed)
     if swept.cycle is not None:
         variables |= with_interval("cycle_error", ("latent", "value"), *swept.cycle)
     if swept.support is not None:

@@ -1,6 +1,6 @@
 """The scores of level 2, of latents or of positions: from a sweep's sums to the variables of a result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,13 @@ class _Score:
 
 
 def score_variables(
-    swept: Sweep, plan: Replacements, at_once: BootstrapMean, distance: tuple[float, Array], active: Array, images: int
+    swept: Sweep,
+    plan: Replacements,
+    at_once: BootstrapMean,
+    distance: tuple[float, Array],
+    active: Array,
+    images: int,
+    axes: Sequence[str],
 ) -> Variables:
     """The effects and scores of every unit.
 
@@ -38,6 +44,7 @@ def score_variables(
         distance: the mean distance of two reconstructions, and its replicates.
         active: which units are, (units,).
         images: how many there were.
+        axes: the names of an observation's axes.
     """
     unit = plan.over
     # Effects, and how strong they are.
@@ -71,7 +78,7 @@ def score_variables(
     baseline, (low, high) = _over_changed([at_once])
     repeated = [np.repeat(values, plan.units) for values in (baseline, low, high)]
     variables |= with_interval("specificity_baseline", (unit,), repeated[0], (repeated[1], repeated[2]))
-    return variables | {"effect_map": ((unit, "channel", "height", "width"), swept.pictures)}
+    return variables | {"effect_map": ((unit, *axes), swept.pictures)}
 
 
 def stacked(means: list[BootstrapMean]) -> tuple[Array, Interval]:

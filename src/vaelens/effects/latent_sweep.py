@@ -1,6 +1,6 @@
 """Level 2's sweep, over latents or positions, with everything that is measured beside the effects."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +67,15 @@ class LatentSweep:
         mean, (low, high) = stacked(self.swept.cycle)
         return mean / unit, (low / unit, high / unit)
 
-    def variables(self, active: Array) -> Variables:
+    def variables(self, active: Array, axes: Sequence[str]) -> Variables:
         """The effects and scores, and what a reader predicts.
 
         Args:
             active: which units are.
+            axes: the names of an observation's axes.
         """
         images, unit = len(self.codes.z), (self.plan.over,)
-        variables = score_variables(self.swept, self.plan, self.at_once, self.distance, active, images)
+        variables = score_variables(self.swept, self.plan, self.at_once, self.distance, active, images, axes)
         if self.stopping is not None:
             low, high = self.stopping.interval
             variables |= {"ces_low": (unit, low), "ces_high": (unit, high)}
@@ -129,7 +130,7 @@ def latent_sweep(
     outputs: Outputs = OUTPUTS[over](lens, codes, options)
     stopping = None
     if options.tolerance is not None:
-        stopping = Stopping(len(z), plan.units, math.prod(lens.image_shape), options.tolerance, seed)
+        stopping = Stopping(len(z), plan.units, lens.observation, options.tolerance, seed)
     order = random_order(len(z), seed)
     recoded = np.zeros(len(z), dtype=bool)
     recoded[order[:_RECODED]] = recoded[order[::_RECODED_SHARE]] = True

@@ -19,7 +19,7 @@ class SweepOptions:
     Attributes:
         seed: of whatever is drawn at random, bootstrap resamples included.
         progress: whether to show a bar on standard error, or a function of (done, total).
-        tolerance: how far, in pixel-L2, an effect may be from its estimate; None for all images.
+        tolerance: how far, in L2 of observations, an effect may be from its estimate; None for all images.
         predictions: what a reader predicts from images; None without one.
     """
 
@@ -61,7 +61,7 @@ def checked_options(
     """
     checked_seed = check_seed(seed)
     check_progress(progress)
-    checked_tolerance = check_tolerance(tolerance)
+    checked_tolerance = check_tolerance(tolerance, lens.observation)
     if outputs is not None:
         argument, value = outputs
         if value == FACTORS and reader is None:

@@ -3,7 +3,6 @@
 Each kind is a class of the same signature; a new one is a class and a line in `OUTPUTS`.
 """
 
-import math
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -48,7 +47,7 @@ class PixelOutputs:
     resamples = PICTURE_RESAMPLES
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
-        self.count = math.prod(lens.image_shape)
+        self.count = lens.observation.size
 
     def start(self, chunk: DecodedChunk) -> Tensor:
         """The images."""

@@ -24,6 +24,7 @@ from vaelens.effects.stopping import GroupStopping
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import CODE, CachedRun, ImagesLike, Lens, checked_unit, has_units, in_chunks, unit_name
+from vaelens.observation import Observation
 
 METHODS = ("patch", *ABLATIONS)
 Method = Literal["patch", "zero", "mean", "resample"]
@@ -128,7 +129,7 @@ def patching_effects(
     scores = UnitScores(lens, names, outcome, options, unit, NaturalRange(lens, base_images))
     stopping = None
     if options.tolerance is not None:
-        stopping = _stopping(scores, base_images, options.tolerance, options.seed)
+        stopping = _stopping(scores, lens.observation, len(base_images), options.tolerance, options.seed)
         base_images = base_images[stopping.order]
         source_images = None if source_images is None else source_images[stopping.order]
 
@@ -209,7 +210,7 @@ class _Runner:
         )
 
 
-def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> GroupStopping:
+def _stopping(scores: UnitScores, observation: Observation, images: int, tolerance: float, seed: int) -> GroupStopping:
     """What stops each site, of effects that have a bound.
 
     Raises:
@@ -221,7 +222,7 @@ def _stopping(scores: UnitScores, base: Tensor, tolerance: float, seed: int) -> 
             f"a tolerance needs effects with a bound, as those on images in [0, 1] have it; the outcome of {coded[0]} "
             "is the code: give outcome='image', or leave tolerance out"
         )
-    return GroupStopping(len(base), scores.units, base[0].numel(), tolerance, seed)
+    return GroupStopping(images, scores.units, observation, tolerance, seed)
 
 
 def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:

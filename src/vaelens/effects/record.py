@@ -45,10 +45,14 @@ def record(
         **{name: model[name] for name in ("library", "codes") if name in model},
         "weights_sha256": model["weights_sha256"],
         "version": __version__,
-        "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over images",
+        "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over {lens.observation.noun}",
         **attributes,
     }
-    return schema.dataset(variables, coords).assign_attrs(provenance)
+    observation = lens.observation
+    columns = dict(coords)
+    if observation.features is not None and any(observation.axes[0] in dims for dims, _ in variables.values()):
+        columns[observation.axes[0]] = list(observation.features)
+    return schema.of(observation).dataset(variables, columns).assign_attrs(provenance)
 
 
 def with_interval(name: str, dims: Sequence[str], mean: Any, interval: Interval) -> Variables:

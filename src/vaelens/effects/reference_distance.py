@@ -1,7 +1,5 @@
 """The mean distance of two images of a model, which makes an effect comparable across data sets."""
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -61,7 +59,7 @@ def _apart(lens: Lens, codes: Tensor, drawn: Tensor, wanted: Tensor) -> Tensor:
         drawn: which of them are compared, (m,).
         wanted: 1 for the pairs (i, j), i < j, else 0.
     """
-    most = _BYTES // (4 * math.prod(lens.image_shape))  # reconstructions in memory
+    most = _BYTES // (4 * lens.observation.size)  # reconstructions in memory
     blocks = chunks(len(drawn), len(drawn) if len(drawn) <= most else max(1, most // 2))  # two blocks at once
     apart, origin = torch.zeros_like(wanted), None
     for k, rows in enumerate(blocks):

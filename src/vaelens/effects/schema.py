@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from vaelens.observation import Observation
 
 ENDS = ("_low", "_high")  # of an interval
 SLACK = 1e-6  # by which rounding may carry a value out of its range, relative to the range's end
@@ -77,6 +79,23 @@ class Schema(Mapping[str, Variable]):
                 values = np.clip(values, *variable.bounds)
             columns[name] = xr.Variable(variable.dims, values, self.attributes(name))
         return xr.Dataset(columns, coords)
+
+    def of(self, observation: Observation) -> "Schema":
+        """The schema of results on observations of another kind than images: their axes, units and words."""
+        if observation.is_image:
+            return self
+        images = Observation.image((1, 1, 1)).axes
+        return Schema(
+            *(
+                replace(
+                    variable,
+                    dims=(*variable.dims[:-3], *observation.axes) if variable.dims[-3:] == images else variable.dims,
+                    units=observation.worded(variable.units),
+                    meaning=observation.worded(variable.meaning),
+                )
+                for variable in self.variables
+            )
+        )
 
     def attributes(self, column: str) -> dict[str, str]:
         """The `long_name` and `units` of a variable, or of one end of its interval."""

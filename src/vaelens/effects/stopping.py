@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vaelens.effects.record import LEVEL, Array, Interval
 from vaelens.errors import VaelensError, VaelensWarning
+from vaelens.observation import Observation
 from vaelens.statistics import ConfidenceSequence
 
 _STREAM = 2  # of the seed: the order is not drawn from the numbers that choose other images or positions
@@ -21,22 +22,32 @@ _INTERVAL = f"{LEVEL:.0%} confidence sequence, of all at once, at any number of 
 class Stopping:
     """Takes each image's effects and says when they are enough.
 
-    One confidence sequence for each unit, of effects between 0 and the distance of a black from a white image, at the
-    level at which all of them hold together. They hold at every look, so that stopping does not bias them.
+    One confidence sequence for each unit, of effects between 0 and the distance of a black from a white image (the
+    farthest apart that two observations can be), at the level at which all of them hold together. They hold at every
+    look, so that stopping does not bias them.
 
     Args:
         images: how many there are.
         units: how many latents or positions.
-        pixels: values of an image.
-        tolerance: half of the longest interval that is short enough, in pixel-L2.
+        observation: what effects are distances of; it has a range.
+        tolerance: half of the longest interval that is short enough, in L2 of observations.
         seed: draws the order.
         together: how many units there are, those of other stoppings with them, that are to hold together.
     """
 
-    def __init__(self, images: int, units: int, pixels: int, tolerance: float, seed: int, together: int | None = None):
+    def __init__(
+        self,
+        images: int,
+        units: int,
+        observation: Observation,
+        tolerance: float,
+        seed: int,
+        together: int | None = None,
+    ):
         self.tolerance, self.available = tolerance, images
         self._order = torch.from_numpy(random_order(images, seed))
-        self._bound = math.sqrt(pixels)
+        assert observation.farthest is not None, "a tolerance is refused where there is no range"
+        self._observation, self._bound = observation, observation.farthest
         self._sequence = ConfidenceSequence((units,), (0.0, self._bound), 1 - (1 - LEVEL) / (together or units))
 
     def chunks(self, rows: int) -> list[Tensor]:
@@ -46,9 +57,11 @@ class Stopping:
     def update(self, effects: Array) -> None:
         """Take the effects of the next images, (rows, units)."""
         if (most := float(np.nanmax(effects, initial=0.0))) > self._bound * (1 + 1e-6):
+            what = self._observation
             raise VaelensError(
-                f"an effect is {most:.6g} in pixel-L2, and images in [0, 1] are at most {self._bound:.6g} apart: this "
-                "model decodes to values outside [0, 1], for which no tolerance can be guaranteed; leave tolerance out"
+                f"an effect is {most:.6g} in {what.distance}, and {what.noun} in {what.span} are at most "
+                f"{self._bound:.6g} apart: this model decodes to values outside {what.span}, for which no tolerance "
+                "can be guaranteed; leave tolerance out"
             )
         self._sequence.update(effects)
 
@@ -111,18 +124,19 @@ class GroupStopping:
     Args:
         images: how many there are.
         units: how many units each group has.
-        pixels: values of an image.
+        observation: what effects are distances of; it has a range.
         tolerance: as of `Stopping`.
         seed: draws the order, one for all groups.
     """
 
     rows = _LOOK
 
-    def __init__(self, images: int, units: Mapping[str, int], pixels: int, tolerance: float, seed: int):
+    def __init__(self, images: int, units: Mapping[str, int], observation: Observation, tolerance: float, seed: int):
         self._units, self._available, self._tolerance = units, images, tolerance
         together = sum(units.values())
         self._groups = {
-            name: Stopping(images, count, pixels, tolerance, seed, together=together) for name, count in units.items()
+            name: Stopping(images, count, observation, tolerance, seed, together=together)
+            for name, count in units.items()
         }
 
     @property
@@ -176,18 +190,23 @@ def random_order(images: int, seed: int) -> Array:
     return np.random.default_rng((seed, _STREAM)).permutation(images)
 
 
-def check_tolerance(tolerance: Any) -> float | None:
+def check_tolerance(tolerance: Any, observation: Observation) -> float | None:
     """Checks a tolerance and returns it as a float, None for none.
 
     Raises:
-        VaelensError: if it is no positive number.
+        VaelensError: if it is no positive number, or observations have no range, so that effects have no bound.
     """
     if tolerance is None:
         return None
     usual = isinstance(tolerance, int | float | np.integer | np.floating) and not isinstance(tolerance, bool)
     if not usual or not 0 < tolerance < math.inf:
         raise VaelensError(
-            f"tolerance is {tolerance!r}; expected a positive number, how far in pixel-L2 an effect may be from its "
-            "estimate, or None for all images"
+            f"tolerance is {tolerance!r}; expected a positive number, how far in {observation.distance} an effect may "
+            f"be from its estimate, or None for all {observation.noun}"
+        )
+    if observation.farthest is None:
+        raise VaelensError(
+            f"a tolerance needs effects with a bound, and these {observation.noun} have no range; give the lens an "
+            "observation= with low and high, or leave tolerance out"
         )
     return float(tolerance)

@@ -88,7 +88,7 @@ def swap_effects(
     swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
     assert swept.codes.codebook is not None, "a latent that is not quantised was refused"
     use = swept.codes.codebook.use
-    variables: Variables = swept.variables(use.used > 1) | {
+    variables: Variables = swept.variables(use.used > 1, lens.observation.axes) | {
         "active": (("position",), use.used > 1),
         "codes_used": (("position",), use.used),
         "code_entropy": (("position",), use.entropy),

@@ -108,7 +108,7 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
         advance: told of each unit of a chunk how many images it decoded, or need not.
     """
     interventions, stopping = plan.interventions, plan.stopping
-    pixels = int(np.prod(lens.image_shape))
+    pixels = lens.observation.size
     units_at_once = max(1, _PICTURE_BYTES // (4 * plan.outputs.count * plan.outputs.resamples))
     rows_at_once = lens.engine.rows_uncached
     blocks = chunks(len(plan.codes), rows_at_once) if stopping is None else stopping.chunks(rows_at_once)
@@ -141,7 +141,7 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
         [sums.per_image for sums in done],
         [sums.cycle for sums in done],
         [sums.outputs for sums in done],
-        np.stack([sums.pixels.mean.reshape(lens.image_shape) for sums in done]),
+        np.stack([sums.pixels.mean.reshape(lens.observation.shape) for sums in done]),
         np.stack(entropy),
         np.stack(replicates, axis=1),
     )

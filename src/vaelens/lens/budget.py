@@ -29,11 +29,11 @@ class Budget:
         size: the bytes that the activations of one chunk may take.
         parts: the model.
         sites: its sites.
-        image_shape: (C, H, W).
+        values: how many values one observation has.
     """
 
-    def __init__(self, size: float, parts: ModelParts, sites: Sites, image_shape: Sequence[int]):
-        self._size, self._parts, self._sites, self._pixels = size, parts, sites, math.prod(image_shape)
+    def __init__(self, size: float, parts: ModelParts, sites: Sites, values: int):
+        self._size, self._parts, self._sites, self._values = size, parts, sites, values
 
     def rows(self, sites: Collection[str]) -> int:
         """How many images go through at once where some sites are kept; at least one."""
@@ -63,4 +63,4 @@ class Budget:
         """The bytes of one image: two runs with some sites captured, one of them kept for running again."""
         captured = sum(math.prod(self._sites[site].shape) for site in sites)
         kept, largest = self._parts.row_floats({site: self._sites[site].part for site in sites})
-        return self._parts.like.element_size() * (2 * captured + kept + 4 * largest + 8 * self._pixels)
+        return self._parts.like.element_size() * (2 * captured + kept + 4 * largest + 8 * self._values)

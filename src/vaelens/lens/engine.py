@@ -24,6 +24,7 @@ from vaelens.lens.run import Run
 from vaelens.lens.settings import SweepSettings, checked_precision
 from vaelens.lens.sites import Sites
 from vaelens.models.quantiser import Quantised
+from vaelens.observation import Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +37,14 @@ class Engine:
     Attributes:
         parts: the model.
         sites: its sites.
-        image_shape: (C, H, W).
+        observation: what goes in and comes out.
         precision: what sweeps compute in, "fp32" (the model's own type) or "bf16".
         memory: the bytes that the activations of one chunk may take; None for the device's usual size.
     """
 
     parts: ModelParts
     sites: Sites
-    image_shape: tuple[int, ...]
+    observation: Observation
     precision: str
     memory: float | None
 
@@ -236,7 +237,7 @@ class Engine:
         return halving(work, rows)
 
     def _budget(self) -> Budget:
-        return Budget(self._allowed(), self.parts, self.sites, self.image_shape)
+        return Budget(self._allowed(), self.parts, self.sites, self.observation.size)
 
     def _allowed(self) -> float:
         return usual_size(self.parts.like.device) if self.memory is None else self.memory

@@ -113,7 +113,7 @@ class Lens:
         self._engine = Engine(
             parts,
             self._search(parts, self._example, self._names),
-            tuple(self._example.shape[1:]),
+            Observation.image(self._example.shape[1:]),
             checked_precision(precision),
             None if memory_mb is None else memory_mb * 2**20,
         )
@@ -133,12 +133,12 @@ class Lens:
     @property
     def observation(self) -> Observation:
         """What goes into the model and comes out: shape, axes, range."""
-        return Observation.image(self._engine.image_shape)
+        return self._engine.observation
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """The shape of one image, (C, H, W)."""
-        return self._engine.image_shape
+        return self._engine.observation.shape
 
     @property
     def takes_any_size(self) -> bool:
@@ -292,7 +292,8 @@ class Lens:
             engine = self._engine
             example = example_for(self.module, self._adapter, images, engine.parts.like)
             sites = self._search(engine.parts, example, self._names)
-            self._example, self._engine = example, replace(engine, sites=sites, image_shape=tuple(example.shape[1:]))
+            self._example = example
+            self._engine = replace(engine, sites=sites, observation=Observation.image(example.shape[1:]))
         return images
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:

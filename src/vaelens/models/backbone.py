@@ -55,7 +55,7 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = False) -> nn.Sequential:
+def encoder(image_shape: tuple[int, ...], outputs: int, spatial: bool = False) -> nn.Sequential:
     """Builds the encoder, from images `(n, c, h, w)` to `(n, outputs)`, or, if spatial, to `(n, outputs, 4, 4)`.
 
     Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense `outputs`: twice the number of
@@ -96,7 +96,7 @@ def encoder(image_shape: tuple[int, int, int], outputs: int, spatial: bool = Fal
     return nn.Sequential(layers)
 
 
-def decoder(image_shape: tuple[int, int, int], latent_dim: int, spatial: bool = False) -> nn.Sequential:
+def decoder(image_shape: tuple[int, ...], latent_dim: int, spatial: bool = False) -> nn.Sequential:
     """Builds the decoder, from codes `(n, d)`, or, if spatial, `(n, d, 4, 4)`, to pixels' parameters `(n, c, h, w)`.
 
     The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4 (spatial: 1×1

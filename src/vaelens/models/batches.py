@@ -1,6 +1,5 @@
 """The batches a model is trained on. Batch t depends on the seed and on t alone, so training can go on anywhere."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -45,7 +44,7 @@ class TensorImages:
         return self.images[torch.from_numpy(indices).to(self.images.device)]
 
 
-def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
+def as_source(data: Any, observation: Observation) -> ImageSource:
     """Wraps the data as a source of images.
 
     Raises:
@@ -57,24 +56,23 @@ def as_source(data: Any, image_shape: tuple[int, int, int]) -> ImageSource:
             raise VaelensError(f"data is a tensor {what}; expected a dense float32 tensor (n, c, h, w) in [0, 1]")
         data = TensorImages(data)
     if not isinstance(data, ImageSource):
-        shape = ", ".join(map(str, image_shape))
         raise VaelensError(
-            f"data is of type {type(data).__name__}; expected a float32 tensor (n, {shape}) or a dataset: an object "
-            "with len(data) and data.images_at(indices)"
+            f"data is of type {type(data).__name__}; expected a float32 tensor {observation.batch} or a dataset: an "
+            "object with len(data) and data.images_at(indices)"
         )
     if len(data) == 0:
         raise VaelensError("data holds no images; expected at least one")
     return data
 
 
-def check_batch_size(batch_size: Any, image_shape: tuple[int, int, int]) -> int:
+def check_batch_size(batch_size: Any, observation: Observation) -> int:
     """Returns the batch size as an int.
 
     Raises:
         VaelensError: if it is no whole number of at least 1, or the images of a batch would take more than 1 GiB.
     """
     number = whole_number("batch_size", batch_size, 1)
-    most = max(1, LARGEST_BATCH // (4 * math.prod(image_shape)))
+    most = max(1, LARGEST_BATCH // (4 * observation.size))
     if number > most:
         raise VaelensError(
             f"batch_size is {number}; expected at most {most}, as the images of a batch may take "
@@ -102,7 +100,7 @@ class Batches:
     """
 
     source: ImageSource
-    image_shape: tuple[int, int, int]
+    observation: Observation
     batch_size: int
     seed: int
     start: int
@@ -122,7 +120,7 @@ class Batches:
         """
         indices, generator = _drawn(self.seed, step, len(self.source), self.batch_size)
         images = self.source.images_at(indices)
-        check_images(images, (self.batch_size, *self.image_shape))
+        check_images(images, self.batch_size, self.observation)
         return Batch(step, images, int(generator.integers(2**63)))
 
 
@@ -136,12 +134,13 @@ def _drawn(seed: int, step: int, count: int, batch_size: int) -> tuple[NDArray[n
     return generator.choice(count, size=batch_size, replace=batch_size > count), generator
 
 
-def check_images(images: Any, shape: tuple[int, ...]) -> None:
+def check_images(images: Any, count: int, observation: Observation) -> None:
     """Refuses what is not a float32 tensor of that shape with values in [0, 1].
 
     Raises:
         VaelensError: saying what came.
     """
+    shape = (count, *observation.shape)
     if not isinstance(images, Tensor):
         raise VaelensError(f"the data gives images of type {type(images).__name__}; expected a float32 tensor {shape}")
     if images.dtype != torch.float32:
@@ -152,4 +151,4 @@ def check_images(images: Any, shape: tuple[int, ...]) -> None:
             "image_shape of the data"
         )
     low, high = (bound.item() for bound in torch.aminmax(images))
-    Observation.image(shape[1:]).check_range(low, high)
+    observation.check_range(low, high)

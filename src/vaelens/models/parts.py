@@ -16,7 +16,7 @@ from vaelens.models.quantiser import Quantiser
 
 def standard_parts(
     objective: Objective,
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     latent_dim: int,
     hyperparameters: Mapping[str, Value],
     modules_from: Mapping[str, str],

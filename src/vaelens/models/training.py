@@ -134,18 +134,18 @@ def train(
     begun = time.perf_counter()
     if not isinstance(model, VAE):
         raise VaelensError(f"train expects a vaelens VAE, not {type(model).__name__}; make one with build_model")
-    steps, batch_size = whole_number("steps", steps, 1), check_batch_size(batch_size, model.image_shape)
+    steps, batch_size = whole_number("steps", steps, 1), check_batch_size(batch_size, model.observation)
     log_every = whole_number("log_every", log_every, 1)
     checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
     lr, seed, device = _check_lr(lr), check_seed(seed), find_device(device)
-    source = as_source(data, model.image_shape)
+    source = as_source(data, model.observation)
     folder = None if folder is None else user_path("folder", folder)
     if folder is None and (resume or overwrite):
         option = "resume" if resume else "overwrite"
         raise VaelensError(f"{option}=True needs the folder of the run; give folder=")
     callbacks, loggers = _several(callbacks), _several(logger)
     schedules = _schedules(callbacks, model)
-    Batches(source, model.image_shape, batch_size, seed, 0, steps).at(0)  # wrong images are refused before all else
+    Batches(source, model.observation, batch_size, seed, 0, steps).at(0)  # wrong images are refused before all else
     check_weights(model)
     run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
     run |= {"data": fingerprint(source)} if folder is not None else {}
@@ -168,7 +168,7 @@ def train(
             from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
             from vaelens.models.lightning_loop import run_steps
 
-            batches = Batches(source, model.image_shape, batch_size, seed, start=ledger.step, stop=steps)
+            batches = Batches(source, model.observation, batch_size, seed, start=ledger.step, stop=steps)
             kept = place, folder, checkpoint_every, run, conditions
             run_steps(step, Plan(batches, lr, device, *kept, progress, loggers, callbacks), ledger, checkpoint)
 

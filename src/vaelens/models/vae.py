@@ -31,6 +31,7 @@ from vaelens.models.parts import check_tensor, standard_parts
 from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
 from vaelens.models.training_record import TrainingRecord
+from vaelens.observation import Observation
 from vaelens.paths import user_path
 from vaelens.version import __version__
 from vaelens.writing import sole_writer, written_whole
@@ -93,9 +94,8 @@ class VAE(
         self.hyperparameters = line.resolve(hyperparameters)
         own_modules.check_modules(encoder, decoder)
         own = encoder is not None and decoder is not None
-        self.image_shape = (
-            own_modules.check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
-        )
+        shape = own_modules.check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
+        self.observation = Observation.image(shape)
         latent_dim = line.latent_dim if latent_dim is None else latent_dim
         self.latent_dim = whole_number("latent_dim", latent_dim, 1, MAX_LATENT_DIM)
         self.likelihood: str = find_likelihood(likelihood).name
@@ -111,6 +111,11 @@ class VAE(
         self.training_records: tuple[TrainingRecord | None, ...] = ()
         # what the mixin writes to config.json: with the defaults filled in, so that it says all
         self._hub_mixin_config = {**self.config, "vaelens_version": __version__}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Returns the shape of one observation: channels, height and width of an image."""
+        return self.observation.shape
 
     @property
     def config(self) -> dict[str, Any]:
@@ -141,7 +146,7 @@ class VAE(
         Raises:
             VaelensError: if the images' shape or type is not the model's.
         """
-        self._check(x, self.image_shape, "images", "encoder")
+        self._check(x, self.observation.shape, self.observation.noun, "encoder")
         output = self.encoder(x)
         return (output, None) if self.quantiser is not None else own_modules.split_moments(output, self.latent_dim)
 

@@ -11,6 +11,7 @@ import numpy as np
 from vaelens.data import Factor, FactorDataset, Factors, Pairs
 from vaelens.data.annotations import Name
 from vaelens.data.pair_draw import PairDraw
+from vaelens.observation import Observation
 from vaelens.planted.kinds import NAMES, Kind
 from vaelens.planted.network import BACKGROUND, SIDE
 from vaelens.planted.wiring import CONTRAST, LATTICES
@@ -36,7 +37,7 @@ class PlantedDataset(FactorDataset):
             values = values[(values > 0).sum(axis=1) <= 1]
         self.name, self._values, self._lattices = name, values, lattices
         self.factors = Factors(tuple(Factor(n, size) for n, size in zip(NAMES[: len(sizes)], sizes, strict=True)))
-        self.image_shape = (1, SIDE, SIDE)
+        self.observation = Observation.image((1, SIDE, SIDE))
         self.numbers = np.stack([np.array(kind.levels[k])[values[:, k]] for k in range(len(sizes))], axis=1)
         self.shown = np.zeros((len(values), LATTICES))
         self.shown[:, : len(sizes)] = self.numbers

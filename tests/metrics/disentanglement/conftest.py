@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vaelens.data import Factor, Factors, GridDataset
+from vaelens.observation import Observation
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
 CASES = ("aligned", "rotated", "duplicated", "noise", "nonlinear", "dead")
@@ -36,7 +37,7 @@ class Pixels(GridDataset):
 
     def __init__(self, *sizes):
         self.factors = Factors(tuple(Factor(f"factor_{k}", size) for k, size in enumerate(sizes)))
-        self.image_shape = (1, 1, len(sizes))
+        self.observation = Observation.image((1, 1, len(sizes)))
 
     def render(self, factors):
         return (factors / np.maximum(np.array(self.factors.sizes) - 1, 1)).reshape(-1, *self.image_shape)

@@ -16,7 +16,7 @@ from vaelens.data.limits import MOST_INDIVIDUALS, check_images_at_once, checked_
 from vaelens.data.pair_draw import PairDraw
 from vaelens.data.pairs import Pairs
 from vaelens.errors import VaelensError
-from vaelens.shapes import Images
+from vaelens.shapes import Observations
 
 
 class CausalDataset(FactorDataset):
@@ -92,7 +92,7 @@ class CausalDataset(FactorDataset):
         """Looks up the levels of individuals."""
         return self._levels[indices].astype(np.int64)
 
-    def images(self, f: ArrayLike, seed: Seed = 0) -> Images:
+    def images(self, f: ArrayLike, seed: Seed = 0) -> Observations:
         """Renders any combination of levels, whether or not an individual has it.
 
         Args:
@@ -100,7 +100,7 @@ class CausalDataset(FactorDataset):
             seed: Decides nothing here: the levels fix the picture.
 
         Returns:
-            Images, float32 (n, C, H, W) in [0, 1].
+            Observations, float32 (n, C, H, W) in [0, 1].
 
         Raises:
             VaelensError: If the shape or a level is wrong.
@@ -152,7 +152,7 @@ class CausalDataset(FactorDataset):
     def _rendered_draw(self, first: np.ndarray, second: np.ndarray, factor: str) -> PairDraw:
         return PairDraw(first, second, np.zeros(len(first), np.float32), factor, self._render_checked, torch.from_numpy)
 
-    def _render_checked(self, factors: np.ndarray) -> Images:
+    def _render_checked(self, factors: np.ndarray) -> Observations:
         check_images_at_once(self.name, len(factors), self.image_shape)
         return self._as_images(self.render(factors))
 

@@ -11,6 +11,7 @@ from vaelens.data.causal.layer import Layer
 from vaelens.data.causal.structural_model import StructuralModel
 from vaelens.data.causal.variable import Variable
 from vaelens.data.smaller import checked_side, smaller
+from vaelens.observation import Observation
 
 SIDE = 64
 LEVELS = 16
@@ -61,12 +62,12 @@ class Garden(CausalDataset):
     """
 
     name = "garden"
-    image_shape = (3, SIDE, SIDE)
+    observation = Observation.image((3, SIDE, SIDE))
 
     def __init__(self, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
         super().__init__(MODEL, length, seed)
         self._side = checked_side(size)
-        self.image_shape = (3, self._side, self._side)
+        self.observation = Observation.image((3, self._side, self._side))
 
     @property
     def options(self) -> dict[str, object]:

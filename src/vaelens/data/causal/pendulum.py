@@ -13,6 +13,7 @@ from vaelens.data.causal.structural_model import StructuralModel
 from vaelens.data.causal.variable import Variable
 from vaelens.data.smaller import checked_side, smaller
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 
 SIDE = 64
 UNIT = 16  # pixels: the picture is 4 rods wide, with the pivot in the middle
@@ -105,7 +106,7 @@ class Pendulum(CausalDataset):
     """
 
     name = "pendulum"
-    image_shape = (3, SIDE, SIDE)
+    observation = Observation.image((3, SIDE, SIDE))
 
     def __init__(self, noise: Number = 0.1, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise <= 0.5:
@@ -144,7 +145,7 @@ class Pendulum(CausalDataset):
         )
         self._noise = float(noise)
         self._side = checked_side(size)
-        self.image_shape = (3, self._side, self._side)
+        self.observation = Observation.image((3, self._side, self._side))
 
     @property
     def options(self) -> dict[str, object]:

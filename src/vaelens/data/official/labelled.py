@@ -9,6 +9,7 @@ from vaelens.data.files.places import file_records
 from vaelens.data.labels.column import LabelColumn
 from vaelens.data.labels.ranks import RankedDataset
 from vaelens.data.official.damage import damaged
+from vaelens.observation import Observation
 
 
 class LabelledImages(RankedDataset):
@@ -38,7 +39,7 @@ class LabelledImages(RankedDataset):
         if labels.dtype.kind not in "iuf" or not np.isfinite(labels).all():
             raise damaged(files[0], "its labels are not all finite numbers")
         self._files = tuple(files)
-        self.image_shape = image_shape
+        self.observation = Observation.image(image_shape)
         pairs = zip(factors, labels.T, strict=True)
         super().__init__(len(labels), (LabelColumn.ranked(name, kind, column) for (name, kind), column in pairs))
 

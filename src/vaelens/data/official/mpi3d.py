@@ -14,6 +14,7 @@ from vaelens.data.official.damage import damaged
 from vaelens.data.official.mapped import channels_first, mapped
 from vaelens.data.official.npz import open_npz
 from vaelens.errors import unknown
+from vaelens.observation import Observation
 
 SIDE = 64
 FACTORS = (
@@ -48,7 +49,7 @@ class MPI3D(GridDataset):
     """
 
     name = "mpi3d"
-    image_shape = (3, SIDE, SIDE)
+    observation = Observation.image((3, SIDE, SIDE))
 
     def __init__(self, root: PathLike | None = None, variant: MPI3DVariant = "toy") -> None:
         if variant not in SOURCES[self.name].variants:

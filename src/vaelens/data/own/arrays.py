@@ -13,6 +13,7 @@ from vaelens.data.labels.ranks import RankedDataset
 from vaelens.data.limits import MOST_COLUMNS, MOST_LEVELS
 from vaelens.data.own.pixels import checked_images
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 
 
 class ArrayDataset(RankedDataset):
@@ -76,7 +77,7 @@ class ArrayDataset(RankedDataset):
         leave_out: Names | None = None,
     ) -> None:
         self._pixels, self._masks = checked_images(as_array(images, "images"))
-        self.image_shape = self._pixels.shape[1:]
+        self.observation = Observation.image(self._pixels.shape[1:])
         table = _checked_table(factors, names, len(self._pixels))
         columns = read_labels(table, kinds, _checked_levels(levels), checked_names("leave_out", leave_out) or ())
         super().__init__(len(self._pixels), columns)

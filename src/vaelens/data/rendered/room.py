@@ -16,6 +16,7 @@ from vaelens.data.grid import GridDataset
 from vaelens.data.rendered.room_bank import ORIENTATIONS, SCALES, SHAPES, load_bank
 from vaelens.data.rendered.room_view import SIDE
 from vaelens.data.smaller import checked_side, smaller
+from vaelens.observation import Observation
 
 HUES = np.array([colorsys.hsv_to_rgb(k / 10, 1, 1) for k in range(10)], dtype=np.float32)  # (10, 3)
 SKY = np.array([153, 226, 249], dtype=np.float32) / 255
@@ -50,7 +51,7 @@ class Room(GridDataset):
     """
 
     name = "room"
-    image_shape = (3, SIDE, SIDE)
+    observation = Observation.image((3, SIDE, SIDE))
     factors = Factors(
         (
             Factor("floor_hue", len(HUES), "circular"),
@@ -64,7 +65,7 @@ class Room(GridDataset):
 
     def __init__(self, size: Count = SIDE) -> None:
         self._side = checked_side(size)
-        self.image_shape = (3, self._side, self._side)
+        self.observation = Observation.image((3, self._side, self._side))
 
     @property
     def options(self) -> dict[str, object]:

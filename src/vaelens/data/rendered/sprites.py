@@ -10,6 +10,7 @@ from vaelens.data.annotations import Count
 from vaelens.data.factors import Factor, Factors
 from vaelens.data.grid import GridDataset
 from vaelens.data.smaller import checked_side, smaller
+from vaelens.observation import Observation
 
 SIDE = 64
 REACH = 14  # the farthest corner of the largest shape, from the pixel its centre rounds to
@@ -86,7 +87,7 @@ class Sprites(GridDataset):
     """
 
     name = "sprites"
-    image_shape = (1, SIDE, SIDE)
+    observation = Observation.image((1, SIDE, SIDE))
     factors = Factors(
         (
             Factor("shape", 3, "categorical"),
@@ -99,7 +100,7 @@ class Sprites(GridDataset):
 
     def __init__(self, size: Count = SIDE) -> None:
         self._side = checked_side(size)
-        self.image_shape = (1, self._side, self._side)
+        self.observation = Observation.image((1, self._side, self._side))
 
     @property
     def options(self) -> dict[str, object]:

@@ -35,7 +35,7 @@ class ReaderNetwork(nn.Module):
         [('shape', (2, 3)), ('scale', (2, 6))]
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], sizes: Mapping[str, int]) -> None:
+    def __init__(self, image_shape: tuple[int, ...], sizes: Mapping[str, int]) -> None:
         super().__init__()
         channels, height, width = image_shape
         layers: list[nn.Module] = []

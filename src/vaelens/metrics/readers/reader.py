@@ -12,7 +12,7 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.lens import halving
 from vaelens.metrics.readers.network import ReaderNetwork
 from vaelens.metrics.readers.score import TRUST, FactorScore
-from vaelens.observation import checked_images
+from vaelens.observation import Observation
 
 ROWS = 256  # images read at once
 
@@ -30,7 +30,7 @@ class FactorReader:
     """
 
     dataset: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     scores: tuple[FactorScore, ...]
     network: ReaderNetwork
     identity: str
@@ -63,7 +63,7 @@ class FactorReader:
         Raises:
             VaelensError: images of another shape or out of range.
         """
-        checked = checked_images(images, self.image_shape)
+        checked = Observation.image(self.image_shape).checked(images)
         network = self.network.to(checked.device)
 
         def probabilities(rows: Tensor) -> Tensor:
