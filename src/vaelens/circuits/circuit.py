@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -10,10 +11,12 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.circuits import export
+from vaelens.circuits.circuit_table import ESTIMATES, circuit_table
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.unit_sets import Units
 
-ESTIMATES = ("faithfulness", "held_out", "edge_faithfulness", "completeness", "minimality")
+if TYPE_CHECKING:
+    from vaelens.report.circuit_drawing import Drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,9 @@ class Circuit:
         scores: of every unit, by the scorer, (unit) with coordinates `site` and `index`.
         losses: a row for each of the circuit's units: site, index, score, and the fraction lost without it, with
             interval.
+        effect_maps: of the units that a picture shows, at least one of each site, then those of largest loss: the mean
+            absolute change of each pixel where the unit alone takes the source's value, (unit, height, width) with
+            coordinates `site` and `index`; pixels of size 0 where what comes out is no image.
         notes: what is worth knowing about the search, in sentences.
         how: threshold, scorer, number of pairs, seed, model and dataset.
     """
@@ -82,6 +88,7 @@ class Circuit:
     roles: Mapping[tuple[str, int], str]
     scores: xr.DataArray
     losses: pd.DataFrame
+    effect_maps: xr.DataArray
     notes: tuple[str, ...]
     how: Mapping[str, object]
 
@@ -97,6 +104,16 @@ class Circuit:
     def cmd(self) -> float:
         """The area between the curve of faithfulness and 1, units held at the base's values; the smaller the better."""
         return float(self.curve["cmd"].sel(hold="source"))
+
+    def figure(self) -> "Drawing":
+        """Draws the circuit: sites from left to right, each unit with the pixels that it changes, edges by weight.
+
+        At most twenty units are shown, or one of each site where there are more sites; the rest is counted. In a
+        notebook the drawing shows itself; `.save(path)` writes it as SVG.
+        """
+        from vaelens.report.circuit_drawing import drawing  # a convenience of the record, as pages live above it
+
+        return drawing(circuit_table([self]), self.factor)
 
     def to_graphml(self, path: str | Path) -> None:
         """Writes the graph as GraphML.

@@ -16,7 +16,8 @@ from vaelens.circuits.edge_runs import edges_carried
 from vaelens.circuits.estimate import PairResamples
 from vaelens.circuits.scorers import SCORERS, Scores
 from vaelens.circuits.search import BY_SCORE, THOROUGH, Search
-from vaelens.circuits.unit_graph import unit_graph
+from vaelens.circuits.shown_units import effect_maps, shown_units
+from vaelens.circuits.unit_graph import LEAST_WEIGHT, unit_graph
 from vaelens.circuits.unit_sets import Mask, UnitTable
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError, unknown
@@ -24,6 +25,7 @@ from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
 
 RANDOM_SETS = 100
+_MISSED = 0.1  # of the effect, that edges may carry less than units before it is said
 _NO_EFFECT = 1e-10  # of the images' own size, squared: less is rounding
 
 Scorer = Literal["exact", "attribution", "attribution-ig", "random"]
@@ -102,6 +104,7 @@ def discover_circuit(
         check_effect(fresh, fresh_pairs, ds, factor)
         held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
         graph = unit_graph(runs, sets[0], factor)
+        maps = _effect_maps(runs, sets[0], measured["losses"])
         edges = PairResamples(runs.totals, checked_seed).fraction(edges_carried(runs, graph))
     return Circuit(
         factor=factor,
@@ -113,7 +116,8 @@ def discover_circuit(
         graph=graph,
         roles=_roles(runs, sets),
         scores=_score_array(runs.table, scores),
-        notes=_notes(search, sets, runs, least),
+        effect_maps=maps,
+        notes=(*_notes(search, sets, runs, least), *_edge_note(measured["faithfulness"], edges)),
         how={
             "threshold": least,
             "scorer": scorer_name,
@@ -192,6 +196,22 @@ def _notes(search: Search, sets: Sequence[Mask], runs: CircuitRuns, threshold: f
     return tuple(notes)
 
 
+def _edge_note(faithfulness: float, edges: float) -> list[str]:
+    if edges >= faithfulness - _MISSED:
+        return []
+    return [
+        f"the edges of the graph, those of weight {LEAST_WEIGHT:g} or more, carry {edges:.2f} where the units carry "
+        f"{faithfulness:.2f}: the rest passes by weaker edges, or past a site"
+    ]
+
+
+def _effect_maps(runs: CircuitRuns, mask: Mask, losses: pd.DataFrame) -> xr.DataArray:
+    units = shown_units(runs.table, mask, losses["loss"].to_numpy())
+    nodes = [runs.table.node(unit) for unit in units]
+    coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
+    return xr.DataArray(effect_maps(runs, units), coords, dims=("unit", "height", "width"))
+
+
 def _score_array(table: UnitTable, scores: Scores) -> xr.DataArray:
     nodes = table.nodes()
     coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
@@ -233,6 +253,10 @@ def checked_pairs(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int)
     return lens.check_images(pairs.x), lens.check_images(pairs.x2)
 
 
+class NoEffect(VaelensError):
+    """A factor whose changes do nothing to the image that comes out."""
+
+
 def check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorDataset, factor: str) -> None:
     """Refuses a factor whose changes do nothing to the image that comes out.
 
@@ -243,7 +267,7 @@ def check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorData
     if not np.isfinite(runs.totals).all():
         raise VaelensError(f"the model's images of {ds.name} are not finite; check its weights")
     if runs.totals.sum() <= _NO_EFFECT * size:
-        raise VaelensError(
+        raise NoEffect(
             f"no image that this model returns depends on {factor!r}: {runs.pairs} pairs of {ds.name} that differ in "
             "it come out the same, so it has no circuit; choose another factor, or a model that shows this one"
         )

@@ -9,6 +9,7 @@ from typing import Any
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError
 from vaelens.report.changes import changes_sentence
+from vaelens.report.circuits import circuits_sentence
 from vaelens.report.codebook import code_use, codebook_sentence, swap_sentence
 from vaelens.report.mediation import mediation_sentence
 from vaelens.report.overview import check_sentence, latents_sentence, reconstruction_sentence
@@ -25,7 +26,14 @@ MOST = 8  # sentences of one analysis
 CONTINUOUS: tuple[Sentence, ...] = (latents_sentence, strength_sentence)
 QUANTISED: tuple[Sentence, ...] = (codebook_sentence, swap_sentence)
 FIRST: tuple[Sentence, ...] = (check_sentence, reconstruction_sentence)
-LAST: tuple[Sentence, ...] = (changes_sentence, mediation_sentence, reading_sentence, units_sentence, scores_sentence)
+LAST: tuple[Sentence, ...] = (
+    changes_sentence,
+    mediation_sentence,
+    circuits_sentence,
+    reading_sentence,
+    units_sentence,
+    scores_sentence,
+)
 
 
 def sentences(analysis: Any) -> list[str]:
