@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class HookedRuns(CircuitRuns):
     def __init__(self, lens: vl.Lens, base: Tensor, source: Tensor, whole: bool = False) -> None:
         self._whole_model = whole
         self.lens, self.table = lens, UnitTable.of(lens)
-        self._model = lens.module
+        self._model: Any = lens.module
         self._modules = {
             site: lens.module.get_submodule(lens.sites[site].module) for site in self.table.sites if site != "latent"
         }

@@ -67,7 +67,7 @@ class Circuit:
         scores: of every unit, by the scorer, (unit) with coordinates `site` and `index`.
         losses: a row for each of the circuit's units: site, index, score, and the fraction lost without it, with
             interval.
-        effect_maps: of the units that a picture shows, at least one of each site, then those of largest loss: the mean
+        effect_maps: of the units that a picture shows, one to five of each site, those of largest loss: the mean
             absolute change of each pixel where the unit alone takes the source's value, (unit, height, width) with
             coordinates `site` and `index`; pixels of size 0 where what comes out is no image.
         notes: what is worth knowing about the search, in sentences.
@@ -108,8 +108,8 @@ class Circuit:
     def figure(self) -> "Drawing":
         """Draws the circuit: sites from left to right, each unit with the pixels that it changes, edges by weight.
 
-        At most twenty units are shown, or one of each site where there are more sites; the rest is counted. In a
-        notebook the drawing shows itself; `.save(path)` writes it as SVG.
+        At most twenty units are shown, five at a site, or one of each site where there are more sites; the rest is
+        counted. In a notebook the drawing shows itself; `.save(path)` writes it as SVG.
         """
         from vaelens.report.circuit_drawing import drawing  # a convenience of the record, as pages live above it
 

@@ -1,7 +1,7 @@
 """Discovery: finds a circuit of a factor, scores it, and compares it with chance."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,12 +28,18 @@ RANDOM_SETS = 100
 _MISSED = 0.1  # of the effect, that edges may carry less than units before it is said
 _NO_EFFECT = 1e-10  # of the images' own size, squared: less is rounding
 
+if TYPE_CHECKING:
+    _Lens: TypeAlias = Lens
+    _Dataset: TypeAlias = FactorDataset
+else:  # anything else is refused in a sentence, which a type that is checked at run time would forestall
+    _Lens = _Dataset = Any
+
 Scorer = Literal["exact", "attribution", "attribution-ig", "random"]
 
 
 def discover_circuit(
-    lens: Lens,
-    ds: FactorDataset,
+    lens: _Lens,
+    ds: _Dataset,
     factor: str,
     threshold: float = 0.9,
     scorer: Scorer = "exact",
@@ -243,12 +249,30 @@ def checked_threshold(threshold: Any) -> float:
     return float(threshold)
 
 
-def checked_pairs(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+def check_subject(lens: Any, ds: Any) -> None:
+    """Refuses something else than a lens and a dataset.
+
+    Raises:
+        VaelensError: saying what it is.
+    """
+    if not isinstance(lens, Lens):
+        raise VaelensError(
+            f"a circuit is found with a Lens, got a {type(lens).__name__}; wrap the model: vl.Lens(model)"
+        )
+    if not isinstance(ds, FactorDataset):
+        raise VaelensError(
+            f"a circuit needs a dataset with factors, got a {type(ds).__name__}; use vl.load_dataset(name) or "
+            "vl.ArrayDataset(images, factors, names)"
+        )
+
+
+def checked_pairs(lens: Any, ds: Any, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Returns base and source images of pairs that differ in a factor.
 
     Raises:
         VaelensError: if there is no such factor, or the lens does not take the images.
     """
+    check_subject(lens, ds)
     pairs = ds.pairs(factor, n, seed)
     return lens.check_images(pairs.x), lens.check_images(pairs.x2)
 

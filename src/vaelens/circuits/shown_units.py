@@ -5,11 +5,11 @@ import numpy as np
 from vaelens.circuits.circuit_runs import CircuitRuns
 from vaelens.circuits.unit_sets import Mask, UnitTable
 
-SHOWN = 20  # units
+SHOWN, MOST_AT_A_SITE = 20, 5  # units; columns stay short enough to be seen at once
 
 
 def shown_units(table: UnitTable, mask: Mask, losses: np.ndarray) -> list[int]:
-    """Chooses units of a circuit by what is lost without them, at least one of each site.
+    """Chooses units of a circuit by what is lost without them, at least one of each site and at most five.
 
     Args:
         table: all units.
@@ -28,8 +28,13 @@ def shown_units(table: UnitTable, mask: Mask, losses: np.ndarray) -> list[int]:
     by_loss = members[np.argsort(-losses, kind="stable")]
     first = [next((unit for unit in by_loss if span.start <= unit < span.stop), None) for _, span in table.spans()]
     chosen = [int(unit) for unit in first if unit is not None]
-    rest = [int(unit) for unit in by_loss if unit not in chosen]
-    return sorted(chosen + rest[: max(0, SHOWN - len(chosen))])
+    here = {site: 1 for site, _ in map(table.node, chosen)}
+    for unit in by_loss.tolist():
+        site, _ = table.node(unit)
+        if len(chosen) < SHOWN and unit not in chosen and here[site] < MOST_AT_A_SITE:
+            chosen.append(unit)
+            here[site] += 1
+    return sorted(chosen)
 
 
 def effect_maps(runs: CircuitRuns, units: list[int]) -> np.ndarray:

@@ -82,8 +82,8 @@ def faithfulness_curves(circuits: xr.Dataset) -> Figure:
             hovertemplate=f"the circuit, {members} units: %{{y:.3g}}<extra></extra>",
         )
         plot.add_trace(circuit, row=row, col=column)
-    plot.update_xaxes(type="log", ticksuffix=" %", tickvals=[0.1, 1, 10, 100], range=[-1.05, 2.05])
-    plot.update_xaxes(title_text="units, of all", row=rows)
+    plot.update_xaxes(type="log", tickvals=[0.1, 1, 10, 100], range=[-1.05, 2.05])
+    plot.update_xaxes(title_text="% of all units", row=rows)
     plot.update_yaxes(nticks=5, zeroline=True, zerolinecolor=palette.RULE)
     plot.update_yaxes(title_text="faithfulness", col=1)
     return styled(plot, _HEIGHT * rows + 100, max(420, 260 * columns), left=58, top=64)

@@ -19,8 +19,8 @@ from vaelens.report.layered_order import layered_order
 from vaelens.report.numerals import estimate, number
 from vaelens.writing import write_whole
 
-_TILE, _PITCH, _ROW = 40, 76, 70  # pixels: side of a unit, from site to site, from unit to unit
-_TOP, _BOTTOM, _SIDE = 52, 30, 12
+_TILE, _PITCH, _ROW = 40, 70, 70  # pixels: side of a unit, from site to site, from unit to unit
+_TOP, _BOTTOM, _SIDE = 52, 30, 16
 _WIDEST, _THINNEST = 7.0, 0.7  # of an edge
 _FACTOR, _IMAGE = -1, -3  # nodes in the layout
 _POSITIVE, _NEGATIVE = palette.DISTINCT[0], palette.DISTINCT[5]
@@ -173,7 +173,7 @@ def _unit(
 
 def _end(place: tuple[float, float], name: str) -> str:
     left, top = place
-    label = _text(left + _TILE / 2, top + _TILE + 13, _short(name, 11), 11, weight=600)
+    label = _text(left + _TILE / 2, top + _TILE + 13, _short(name, 11), 10, weight=600)
     return (
         f'<g><title>{escape(name)}</title><rect x="{left:g}" y="{top:g}" width="{_TILE}" height="{_TILE}" rx="8" '
         f'fill="{palette.PANEL}" stroke="{palette.MUTED}"/>{label}</g>'

@@ -74,8 +74,8 @@ def circuit_section(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
                 "faithfulness": _interval(circuits, k, "faithfulness"),
                 "held_out": _interval(circuits, k, "held_out"),
                 "random": number(float(circuits["random_faithfulness"].values[k].max())),
-                "edges": _interval(circuits, k, "edge_faithfulness"),
-                "completeness": _interval(circuits, k, "completeness"),
+                "edges": _fraction(circuits, k, "edge_faithfulness"),
+                "completeness": _fraction(circuits, k, "completeness"),
                 "cpr": _area(circuits, k, "cpr"),
                 "cmd": _area(circuits, k, "cmd"),
                 "others": int(circuits["alternatives"].values[k]),
@@ -86,6 +86,10 @@ def circuit_section(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
 
 def _interval(circuits: xr.Dataset, row: int, name: str) -> str:
     return spoken(*(float(circuits[f"{name}{end}"].values[row]) for end in ("", "_low", "_high")))
+
+
+def _fraction(circuits: xr.Dataset, row: int, name: str) -> str:
+    return f"{float(circuits[name].values[row]) + 0.0:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def _area(circuits: xr.Dataset, row: int, name: str) -> str:
