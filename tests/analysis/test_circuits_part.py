@@ -46,6 +46,14 @@ def test_what_is_kept_is_what_the_search_finds(planted, analysis):
         assert kept["cpr"].sel(hold="source").values[row] == pytest.approx(circuit.cpr)
 
 
+def test_the_table_has_a_row_for_each_factor(planted, analysis):
+    table = analysis.table("circuits")
+    sizes = {name: sum(map(len, units.values())) for name, units in planted.truth.circuits.items()}
+    assert table["size"].to_dict() == sizes
+    assert table["faithfulness"].to_numpy() == pytest.approx(1, abs=1e-5)
+    assert (table["random_most"] < 0.9).all()
+
+
 def test_the_report_shows_them(analysis, tmp_path):
     page = analysis.report(tmp_path / "report.html").read_text(encoding="utf-8")
     names = analysis.effects["circuits"]["factor"].values.tolist()

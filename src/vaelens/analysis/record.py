@@ -148,7 +148,7 @@ class Analysis:
             name: "scores", "latents", "modes" (by mode and latent), "changes" (by factor or manipulation, and latent),
                 "outputs" (by factor or manipulation), "importance" (DCI's, by factor and latent), "read" (by factor
                 that a reader reads, and latent), "labels" (by factor and latent), "units" (by site and unit),
-                "mediation" (by treatment and latent); of a codebook "positions".
+                "mediation" (by treatment and latent), "circuits" (by factor); of a codebook "positions".
 
         Raises:
             VaelensError: an unknown name; a part of the analysis that the table needs is missing.
