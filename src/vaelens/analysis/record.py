@@ -157,6 +157,11 @@ class Analysis:
 
         return table(self, name)
 
+    def _repr_html_(self) -> str:
+        from vaelens.report import in_html  # a convenience of the record, like `report`
+
+        return in_html(self)
+
     def __repr__(self) -> str:
         about = f"{self.provenance['model']['model']} on {self.provenance['dataset']['name']}"
         numbers = self.scores.select_dtypes("number")

@@ -13,7 +13,7 @@ from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, unwrapped
 from vaelens.lens.codes import checked_codes, has_no_codes
-from vaelens.lens.description import describe, printed
+from vaelens.lens.description import describe, in_html, printed
 from vaelens.lens.engine import Engine
 from vaelens.lens.images import ImagesLike, example_for
 from vaelens.lens.interventions import Intervention
@@ -189,14 +189,13 @@ class Lens:
         return other
 
     def describe(self) -> dict[str, Any]:
-        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
-
-        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
-        """
+        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights."""
         return describe(self.module, None if self.codebook is None else len(self.codebook))
 
     def __repr__(self) -> str:
         return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
+
+    _repr_html_ = in_html
 
     # Running it
 

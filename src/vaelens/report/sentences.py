@@ -35,6 +35,16 @@ LAST: tuple[Sentence, ...] = (
     scores_sentence,
 )
 
+FEW = 5  # sentences that a terminal and a notebook show
+# What is left out first where there are more.
+_LEAST: tuple[Sentence, ...] = (
+    units_sentence,
+    scores_sentence,
+    mediation_sentence,
+    reading_sentence,
+    reconstruction_sentence,
+)
+
 
 def sentences(analysis: Any) -> list[str]:
     """Says what an analysis found, most general first, in at most eight sentences.
@@ -51,9 +61,22 @@ def sentences(analysis: Any) -> list[str]:
     """
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
+    return list(_said(analysis).values())[:MOST]
+
+
+def headlines(analysis: Analysis) -> list[str]:
+    """Says what matters most of what `sentences` says, in its order, in at most five sentences."""
+    said = _said(analysis)
+    for sentence in _LEAST:
+        if len(said) > FEW:
+            said.pop(sentence, None)
+    return list(said.values())[:FEW]
+
+
+def _said(analysis: Analysis) -> dict[Sentence, str]:
     middle = QUANTISED if "codes_used" in code_use(analysis) else CONTINUOUS
-    said = [sentence(analysis) for sentence in (*FIRST, *middle, *LAST)]
-    return [sentence for sentence in said if sentence is not None][:MOST]
+    said = {sentence: sentence(analysis) for sentence in (*FIRST, *middle, *LAST)}
+    return {sentence: text for sentence, text in said.items() if text is not None}
 
 
 def conditions(analysis: Analysis) -> str:
