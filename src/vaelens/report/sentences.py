@@ -1,4 +1,4 @@
-"""What an analysis found, in at most eight plain sentences, each printed under its own condition.
+"""What an analysis found, in at most nine plain sentences, each printed under its own condition.
 
 The condition of each stands in its function's docstring, and in a table in docs/report.md.
 """
@@ -20,7 +20,7 @@ from vaelens.report.units import units_sentence
 
 Sentence = Callable[[Analysis], str | None]
 
-MOST = 8  # sentences of one analysis
+MOST = 9  # sentences of one analysis
 
 # In the order in which they stand; a quantised latent has two of its own.
 CONTINUOUS: tuple[Sentence, ...] = (latents_sentence, strength_sentence)
@@ -47,7 +47,7 @@ _LEAST: tuple[Sentence, ...] = (
 
 
 def sentences(analysis: Any) -> list[str]:
-    """Says what an analysis found, most general first, in at most eight sentences.
+    """Says what an analysis found, most general first, in at most nine sentences.
 
     Args:
         analysis: the analysis.
