@@ -1,6 +1,6 @@
-"""The figures of a page, made with plotly: the only file that knows it. Each takes a record and returns a `Figure`.
+"""The figures of a page, made with plotly, which `circuit_curves` alone knows besides.
 
-Latents stand in the order of `Latents`; a star marks an inactive one.
+Each takes a record and returns a `Figure`. Latents stand in the order of `Latents`; a star marks an inactive one.
 """
 
 from collections.abc import Sequence
@@ -291,7 +291,7 @@ def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
 
 
 def styled(plot: go.Figure, height: int, narrowest: int, left: int = 50, top: int = 32, **layout: Any) -> Figure:
-    """Gives a plot the page's style, its height in pixels and its margins."""
+    """Gives a plot the look of every figure, and its size in pixels."""
     plot.update_layout(template=_TEMPLATE, height=height, margin={"l": left, "r": 10, "t": top, "b": 45}, **layout)
     plot.update_annotations(font_size=13)
     return Figure(plot, narrowest)

@@ -13,6 +13,8 @@ from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.report import figures, matrices, pictures, tables
 from vaelens.report.changes import is_intervened
+from vaelens.report.circuit_curves import faithfulness_curves
+from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
@@ -78,6 +80,7 @@ def page(analysis: Any) -> bytes:
         **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects),
+        **circuit_section(effects),
     )
 
 
@@ -118,6 +121,9 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
         plotted["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
     if "mediation" in effects:
         plotted["mediations"] = figures.mediations(effects["mediation"], latents)
+    circuits = found(effects)
+    if circuits is not None:
+        plotted["circuit_curves"] = faithfulness_curves(circuits)
     if "swap" in effects:
         plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {
