@@ -81,7 +81,7 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
         "",
         "## Findings",
         "",
-        f"By the [rules](../studies.md#findings) written down before. Numbers: [findings.csv]({name}/findings.csv)",
+        f"By the [rules](../studies.md#findings) written down before. Every number stands in [the table]({name}/findings.csv)",
         f"and can be computed again from [runs.parquet]({name}/runs.parquet).",
         "",
         *(f"- {sentence}" for sentence in found),
