@@ -81,7 +81,8 @@ def _page(study: Study, results: StudyResults, folder: Path) -> str:
         "",
         "## Findings",
         "",
-        f"By the [rules](../studies.md#findings) written down before. Every number stands in [the table]({name}/findings.csv)",
+        "By the [rules](../studies.md#findings) written down before. "
+        f"Every number stands in [the table]({name}/findings.csv)",
         f"and can be computed again from [runs.parquet]({name}/runs.parquet).",
         "",
         *(f"- {sentence}" for sentence in found),
