@@ -204,7 +204,8 @@ def statistics(names):
 
 def studies(names):
     Path("runs/beta").mkdir(parents=True)
-    rows = [{"model": m, "measure": "ces", "latent": None, "value": 1.0} for m in ("vae", "beta-8")]
+    of_run = {"dataset": "sprites", "seed": 0, "measure": "ces", "latent": None, "factor": None, "value": 1.0}
+    rows = [{"model": model, **of_run} for model in ("vae", "beta-8")]
     pd.DataFrame(rows).astype({"latent": float}).to_parquet("runs/beta/runs.parquet")
 
 
