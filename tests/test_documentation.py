@@ -175,6 +175,10 @@ def readme(names):
     names |= {"diffusers": diffusers, "pythae_model": VAE(VAEConfig(input_dim=(1, 16, 16), latent_dim=2))}
 
 
+def report(names):
+    names["analysis"] = vl.analyse(names["lens"], names["ds"])
+
+
 def how_it_works(names):
     names["source"] = names["lens"].run(names["images"], capture="encoder.1").activations["encoder.1"]
 
@@ -209,7 +213,7 @@ def studies(names):
 
 
 SET_UP = {"README": readme, "how-it-works": how_it_works, "metrics": metrics, "models": models}
-SET_UP |= {"statistics": statistics, "studies": studies}
+SET_UP |= {"report": report, "statistics": statistics, "studies": studies}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
