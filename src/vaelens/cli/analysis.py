@@ -31,7 +31,8 @@ _MINUTES_HELP = (
     "How long it may take: what each part costs is measured first, and as many images, and sites to patch, are taken "
     "as there is time for."
 )
-_ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all by default."
+_ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all but circuits by default."
+_CIRCUITS_HELP = "Find a circuit of every factor too: the units that carry it from image to image (some minutes)."
 _SKIP_HELP = "Parts to leave out (repeatable)."
 _OVERWRITE_HELP = "Replace another analysis that is there, once this one is whole."
 _DCI_HELP = "What DCI is computed by: random-forest, or the reference, gradient-boosting, which takes an hour."
@@ -60,6 +61,7 @@ def analyse(
     minutes: Annotated[float | None, typer.Option(help=_MINUTES_HELP)] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="PART", help=_ONLY_HELP)] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="PART", help=_SKIP_HELP)] = None,
+    circuits: Annotated[bool, typer.Option("--circuits", help=_CIRCUITS_HELP)] = False,
     reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_OVERWRITE_HELP)] = False,
@@ -80,7 +82,7 @@ def analyse(
         from vaelens.analysis.run import selected_parts
 
         parts = {"only": _split(only), "skip": _split(skip)}
-        selected_parts(**parts)
+        selected_parts(**parts, circuits=circuits)
         lens = load_lens(model, device)
         ds = vl.load_dataset(dataset, root=given_root(root), **options)
         if not as_json:
@@ -89,7 +91,15 @@ def analyse(
         reads = vl.factor_reader(ds, device=device) if reader else None
         if reads is not None and not as_json:
             print(reads, flush=True)
-        asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
+        asked = {
+            "n": images,
+            "seed": seed,
+            "minutes": minutes,
+            **parts,
+            "circuits": circuits,
+            "reader": reads,
+            "overwrite": overwrite,
+        }
         asked["dci_estimator"] = dci_estimator
         explain(lens, ds, target, asked, tell=_tell_json if as_json else _tell_all if verbose else tell_headlines)
 

@@ -15,6 +15,8 @@ from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.report import figures, matrices, palette, pictures, tables
 from vaelens.report.changes import is_intervened
+from vaelens.report.circuit_curves import faithfulness_curves
+from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.downloads import csv_uri
 from vaelens.report.latents import Latents, latents_of
@@ -99,6 +101,7 @@ def page(analysis: Any) -> bytes:
         **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects),
+        **circuit_section(effects),
     )
     return rendered.encode()
 
@@ -140,6 +143,9 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
         plotted["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
     if "mediation" in effects:
         plotted["mediations"] = figures.mediations(effects["mediation"], latents)
+    circuits = found(effects)
+    if circuits is not None:
+        plotted["circuit_curves"] = faithfulness_curves(circuits)
     if "swap" in effects:
         plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {
