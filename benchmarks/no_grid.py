@@ -14,7 +14,9 @@ IMAGES, PAIRS, STEPS = 3000, 1000, 1500
 def table(images: int = IMAGES, pairs: int = PAIRS, steps: int = STEPS) -> pd.DataFrame:
     """Effects on the output by factor in pixel-L2: of the grid, of pairs of random images, and those adjusted."""
     grid = vl.load_dataset("sprites", size=32)
-    lens = vl.Lens(vl.train(vl.build_model("vae", grid.image_shape), grid, steps=steps, progress=False).model.eval())
+    model = vl.build_model("vae", grid.image_shape)
+    vl.train(model, grid, steps=steps, progress=False)
+    lens = vl.Lens(model)
     x, labels = grid.sample(images, seed=0)
     kinds = {factor.name: factor.kind for factor in grid.factors}
     samples = {

@@ -9,6 +9,7 @@ from .circuits import (
     semantic_graph,
     unit_selectivity,
 )
+from .comparison import Comparison, compare
 from .data import (
     DATASETS,
     ArrayDataset,
@@ -70,6 +71,7 @@ __all__ = [
     "CausalDataset",
     "Circuit",
     "CollectionDataset",
+    "Comparison",
     "CosineDecay",
     "Cyclical",
     "FactorDataset",
@@ -103,6 +105,7 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "compare",
     "dci",
     "decoder_responses",
     "discover_circuit",
