@@ -22,6 +22,7 @@ from .data import (
     load_dataset,
 )
 from .effects import (
+    Manipulation,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -52,6 +53,7 @@ from .metrics.disentanglement import (
 )
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
+from .observation import Observation
 from .planted import Planted, PlantedVAE, planted_model
 from .study import Study
 from .version import __version__
@@ -80,6 +82,8 @@ __all__ = [
     "Hit",
     "Intervention",
     "Lens",
+    "Manipulation",
+    "Observation",
     "Patch",
     "Planted",
     "PlantedVAE",

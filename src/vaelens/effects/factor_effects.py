@@ -12,6 +12,7 @@ from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import controls
+from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
@@ -120,7 +121,7 @@ def factor_effects(
                 if change not in wanted:
                     break
                 block = draw[rows]
-                yield ChangedImages(rows.start, block.x, {change: block.x2})
+                yield ChangedImages(rows.start, dataset_rows(lens, block.x, block.context), {change: block.x2})
 
     levels = FactorLevels(lens, draws, controls(ds, draws, options.seed), options.seed)
     changes = InputChanges("factor", names, pairs, pairs_of, levels)

@@ -12,6 +12,7 @@ from vaelens.data.pair_draw import PairDraw
 from vaelens.effects.adjustment import Adjustment
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import Controls
+from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.outcomes import run_cached
 from vaelens.effects.pair_sizes import PairSizes, Reconstructed
 from vaelens.effects.random_pairs import RandomPairs
@@ -60,7 +61,10 @@ class FactorLevels:
             draw, count = controls.draw, min(int(most), len(controls.draw))
             for rows in chunks(count, self._lens.engine.rows_for(())):
                 block = draw[rows]
-                pair = [run_cached(self._lens, images, rows.start, ()) for images in (block.x, block.x2)]
+                first = dataset_rows(self._lens, block.x, block.context)
+                pair = [
+                    run_cached(self._lens, images, rows.start, ()) for images in (first, first.with_values(block.x2))
+                ]
                 adjustment.add_controls(block.distance, PairSizes.of(*map(Reconstructed.of, pair)))
                 advance(len(block.x))
             advance(len(draw) - count)

@@ -14,7 +14,7 @@ from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.record import RESAMPLES
 from vaelens.float64 import to_float64
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.models import VAE
 from vaelens.models.likelihoods import find_likelihood
 from vaelens.statistics import BootstrapMean, Information, posterior_information
@@ -61,12 +61,12 @@ def likelihood_of(lens: Lens) -> Likelihood:
     return Likelihood(lens.module.likelihood if isinstance(lens.module, VAE) else "squared error / 2")
 
 
-def removal_cost(lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
+def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
     """How much more −log p(x|z) is when latent i is set to its mean, z = mu(x), in nats, (d,).
 
     Args:
         lens: the lens.
-        images: x, (n, C, H, W).
+        images: x, of the codes.
         codes: of these images.
         means: what each latent is set to, (d, *positions).
         rows: the images that it is measured on, (m,).
@@ -76,12 +76,11 @@ def removal_cost(lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: 
     total = BootstrapMean((lens.latents,), RESAMPLES, seed)
     first_row = 0
     for block in rows.split(lens.engine.rows_uncached):
-        z = codes.z[block]
-        chunk = DecodedChunk(lens, z, block, first_row)
-        x = images[block].to(chunk.images, non_blocking=True)
+        chunk = DecodedChunk(lens, codes.batch[block], block, first_row)
+        x = images.values[block].to(chunk.images, non_blocking=True)
         first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
 
-        def without(latent: int, z: Tensor = z) -> Tensor:
+        def without(latent: int, z: Tensor = codes.z[block]) -> Tensor:
             removed = z.clone()
             removed[:, latent] = means[latent]
             return removed

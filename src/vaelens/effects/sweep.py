@@ -19,7 +19,7 @@ from vaelens.effects.outputs import Outputs, PixelOutputs
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.effects.replacements import Replacements
 from vaelens.effects.stopping import Stopping
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
@@ -31,7 +31,7 @@ class SweepPlan:
     """What a sweep runs and measures.
 
     Attributes:
-        codes: (n, d, *positions).
+        codes: (n, d, *positions), in their context.
         interventions: of the mode.
         calibrated: others on the same units, of which only the effects are measured; None for none.
         outputs: what specificity counts.
@@ -40,7 +40,7 @@ class SweepPlan:
         stopping: gives the order of the images, and says after which of them to stop; None for all as they come.
     """
 
-    codes: Tensor
+    codes: Batch
     interventions: Replacements
     calibrated: Replacements | None
     outputs: Outputs
@@ -147,7 +147,7 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
     )
 
 
-def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
+def effect_sizes(lens: Lens, codes: Batch, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
     """Measure only the effects of a sweep, with one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.engine.rows_uncached):
@@ -206,7 +206,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
 
 
 def _cycle_errors(
-    chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Tensor], local: Tensor
+    chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Batch], local: Tensor
 ) -> Tensor:
     """How far a latent of the changed images, encoded again, is from the value set, mean over positions, (k, values).
 

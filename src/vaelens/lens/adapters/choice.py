@@ -43,7 +43,7 @@ def adapted(model: nn.Module, encode: Any, decode: Any, codebook: Any = None, qu
     raise VaelensError(
         f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, an autoencoder of "
         "diffusers such as AutoencoderKL; say where its encoder and decoder are: "
-        "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> image"
+        "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> mean of x"
     )
 
 

@@ -17,7 +17,8 @@ def own(model: nn.Module) -> Adapter | None:
     if not isinstance(model, VAE):
         return None
     vae = model
-    example = torch.zeros(1, *vae.image_shape, dtype=torch.float32)
+    observation = vae.observation
+    example = torch.full((1, *observation.shape), observation.low or 0.0, dtype=torch.float32)
 
     def encode(x: Any) -> Any:
         if vae.modules_from["encoder"] != STANDARD:
@@ -29,7 +30,7 @@ def own(model: nn.Module) -> Adapter | None:
         return vae.mean(vae.decoder(z))
 
     if vae.quantiser is None:
-        return Adapter(encode, decode, None, example)
+        return Adapter(encode, decode, None, example, observation=observation)
 
     def codebook() -> Tensor:
         quantiser = vae.quantiser
@@ -37,4 +38,4 @@ def own(model: nn.Module) -> Adapter | None:
         return quantiser.codebook
 
     # Not `vae.decode`, which would quantise again: a code beside its double would not be sure to stay itself.
-    return Adapter(encode, decode, Quantisation(codebook), example)
+    return Adapter(encode, decode, Quantisation(codebook), example, observation=observation)
