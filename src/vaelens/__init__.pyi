@@ -11,6 +11,7 @@ from .circuits import (
 )
 from .data import (
     DATASETS,
+    AnnDataset,
     ArrayDataset,
     ArrayFile,
     CausalDataset,
@@ -18,6 +19,7 @@ from .data import (
     FactorDataset,
     FolderDataset,
     StructuralModel,
+    TableDataset,
     Variable,
     load_dataset,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "Ablate",
     "Add",
     "Analysis",
+    "AnnDataset",
     "ArrayDataset",
     "ArrayFile",
     "BetaVAEScore",
@@ -94,6 +97,7 @@ __all__ = [
     "Site",
     "StructuralModel",
     "Study",
+    "TableDataset",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",

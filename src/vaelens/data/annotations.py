@@ -35,6 +35,7 @@ if TYPE_CHECKING:
             "pendulum",
             "garden",
             "digits",
+            "cells",
             "dsprites",
             "shapes3d",
             "mpi3d",

@@ -40,15 +40,19 @@ class Likelihood:
     """The loss that a removal adds to.
 
     Attributes:
-        name: "bernoulli" or "gaussian", of a vaelens VAE; "squared error / 2" of any other model.
+        name: of a vaelens VAE its own, such as "bernoulli"; "squared error / 2" of any other model.
+        log_scale: of a Gaussian whose scale is learned, which broadcasts to one observation; else None.
     """
 
     name: str
+    log_scale: Tensor | None = None
 
     def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
         """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
         precision = torch.finfo(decoded.dtype)
         p, x = to_float64(decoded), to_float64(images)
+        if self.log_scale is not None:
+            return find_likelihood(self.name).negative_log_likelihood(p, x, to_float64(self.log_scale))
         if self.name != "bernoulli":
             return 0.5 * (p - x).square().flatten(1).sum(dim=1)
         # A sigmoid that has come to 0 or 1 is taken as the least number of its type, or half of its last digit, away.
@@ -58,7 +62,10 @@ class Likelihood:
 
 def likelihood_of(lens: Lens) -> Likelihood:
     """The likelihood that the model under a lens was trained with."""
-    return Likelihood(lens.module.likelihood if isinstance(lens.module, VAE) else "squared error / 2")
+    if not isinstance(lens.module, VAE):
+        return Likelihood("squared error / 2")
+    scale = getattr(lens.module.mean, "log_scale", None)
+    return Likelihood(lens.module.likelihood, None if scale is None else scale.detach())
 
 
 def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:

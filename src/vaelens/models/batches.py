@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
 from vaelens.observation import Observation
-from vaelens.shapes import Images
+from vaelens.shapes import Observations
 
 LARGEST_BATCH = 2**30  # bytes of its images
 
@@ -87,7 +87,7 @@ class Batch:
 
     step: int
     """The steps before it."""
-    images: Images
+    images: Observations
     noise_seed: int
 
 

@@ -37,7 +37,8 @@ def checked_kind(array: np.ndarray, features: Names | None, limits: Range, obser
         return None
     low, high = (None, None) if limits is None else limits
     if array.ndim == 2:
-        return Observation.vector(array.shape[1] if features is None else list(features), low, high)
+        names = None if features is None else tuple(map(str, features))
+        return Observation(array.shape[1:], ("feature",), low, high, "vectors", names)
     return Observation.volume(array.shape[1:], low, high, features)
 
 
