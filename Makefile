@@ -4,12 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint format benchmarks clean
+.PHONY: quickstart test lint format docs benchmarks clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/vaelens quickstart --out runs/quickstart
 
-test: $(VENV)/installed-dev lint
+test: $(VENV)/installed-dev lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed-dev
@@ -22,11 +22,17 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The gallery is run again where its programs changed. Warnings, such as a link that leads nowhere, are errors.
+docs: $(VENV)/installed-docs
+	rm -rf docs/api
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo "the documentation: docs/_build/html/index.html"
+
 benchmarks: $(VENV)/installed-benchmarks
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache build dist runs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache build dist runs docs/_build docs/api docs/gallery
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vaelens needs Python 3.11 or newer; say which with: make PYTHON=python3.12")'
@@ -38,6 +44,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/installed $(VENV)/installed-docs
+
+$(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@ $(VENV)/installed
 
 $(VENV)/installed-benchmarks: $(VENV)/bin/python pyproject.toml constraints.txt

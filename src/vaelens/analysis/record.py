@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import xarray as xr
@@ -12,6 +12,9 @@ from vaelens.analysis.folder import AnalysisFolder, score_frame, score_records
 from vaelens.analysis.manifest import Manifest
 from vaelens.errors import VaelensError
 from vaelens.writing import sole_writer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # What of a provenance all numbers of an analysis depend on.
 _CONFIGURATION = (
@@ -114,6 +117,44 @@ class Analysis:
         from vaelens.report import write_analysis  # a convenience of the record; pages themselves live above it
 
         return write_analysis(self, path)
+
+    def figure(self, name: str, width: float = 6.5) -> "Figure":
+        """Draws a figure for a paper, with matplotlib (`pip install 'vaelens[figures]'`).
+
+        It can be changed like any matplotlib figure (`figure.axes`), and `figure.savefig("strengths.pdf")` saves it as
+        PNG, SVG or PDF, with text as text. Nothing is shown: notebooks display what a cell ends with.
+
+        Args:
+            name: "reconstructions", "traversals", "strengths" (posterior CES, CES, information, removal cost and
+                specificity of each latent), "modes" (CES under each mode), "maps" (where each latent acts),
+                "associations" (what each factor or manipulation moves, DCI's importances), "labels", "recovered" (what
+                each unit recovers when patched), "mediation"; of a codebook "positions" and "swaps".
+            width: inches, 1 to 40; 6.5 is a page's text, 3.25 a column of two.
+
+        Raises:
+            VaelensError: an unknown name; a part of the analysis that the figure needs is missing; no matplotlib.
+        """
+        from vaelens.report import figure  # a convenience of the record, like `report`
+
+        return figure(self, name, width)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Reads a table for a paper: numbers, each estimate followed by the ends of its 95 % interval.
+
+        `.to_csv("scores.csv")` and `.to_latex("scores.tex", escape=True, float_format="%.3g")` save it.
+
+        Args:
+            name: "scores", "latents", "modes" (by mode and latent), "changes" (by factor or manipulation, and latent),
+                "outputs" (by factor or manipulation), "importance" (DCI's, by factor and latent), "read" (by factor
+                that a reader reads, and latent), "labels" (by factor and latent), "units" (by site and unit),
+                "mediation" (by treatment and latent); of a codebook "positions".
+
+        Raises:
+            VaelensError: an unknown name; a part of the analysis that the table needs is missing.
+        """
+        from vaelens.report import table  # a convenience of the record, like `report`
+
+        return table(self, name)
 
     def __repr__(self) -> str:
         about = f"{self.provenance['model']['model']} on {self.provenance['dataset']['name']}"

@@ -1,6 +1,7 @@
 """Reports: an analysis as one HTML page that loads nothing from the network, and its findings as plain sentences."""
 
 from vaelens.report.pages import write_analysis
+from vaelens.report.paper import figure, table
 from vaelens.report.sentences import sentences
 
-__all__ = ["sentences", "write_analysis"]
+__all__ = ["figure", "sentences", "table", "write_analysis"]

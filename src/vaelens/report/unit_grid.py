@@ -33,14 +33,15 @@ class UnitGrid:
 
 
 def unit_grid(effects: xr.Dataset, sites: Sequence[str]) -> UnitGrid:
-    """Lays out the units of some sites, 64 to a line, 128 where a site of the effects has more than 256.
+    """Lays out the units of some sites, up to 64 to a line, 128 where a site of the effects has more than 256.
 
     Args:
         effects: as `patching_effects` returns them, with the coordinates `site` and `index` over `unit`.
         sites: which, from top to bottom.
     """
     where = effects["site"].values.astype(str)
-    width = 64 if max(int((where == site).sum()) for site in set(where.tolist())) <= 256 else 128
+    most = max(int((where == site).sum()) for site in set(where.tolist()))
+    width = min(most, 64) if most <= 256 else 128
     lines, labels = [], []
     for site in sites:
         units = np.flatnonzero(where == site)

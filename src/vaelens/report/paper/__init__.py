@@ -1,0 +1,6 @@
+"""What goes from an analysis into a paper: figures by matplotlib, to be changed and saved, and tables of numbers."""
+
+from vaelens.report.paper.figures import figure
+from vaelens.report.paper.tables import table
+
+__all__ = ["figure", "table"]

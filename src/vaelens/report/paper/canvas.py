@@ -1,0 +1,81 @@
+"""The figure that a paper's plots are drawn on: a matplotlib figure that needs no window, no pyplot and no browser.
+
+Text stays text in SVG and PDF files, and the same analysis gives the same bytes of SVG.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+
+from vaelens.report import palette
+from vaelens.report.style import largest
+
+TEXT = 8  # points: what journals ask for
+STYLE: dict[Any, Any] = {
+    "font.size": TEXT,
+    "axes.titlesize": TEXT,
+    "axes.labelsize": TEXT,
+    "xtick.labelsize": TEXT - 1,
+    "ytick.labelsize": TEXT - 1,
+    "legend.fontsize": TEXT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": palette.MUTED,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+}
+_SAVED: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "vaelens", "pdf.fonttype": 42}
+
+SEQUENTIAL = LinearSegmentedColormap.from_list("vaelens magnitudes", palette.SEQUENTIAL)
+DIVERGING = LinearSegmentedColormap.from_list("vaelens signed", palette.DIVERGING)
+_LIGHT = LinearSegmentedColormap.from_list("vaelens light magnitudes", palette.SEQUENTIAL[:5])
+_LIGHT_SIGNED = LinearSegmentedColormap.from_list("vaelens light signed", palette.DIVERGING[3:6])
+
+
+class PaperFigure(Figure):
+    """A matplotlib figure that notebooks show as a picture, though pyplot does not know it."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Saves the figure in the format that the name ends in, such as "strengths.pdf"; options are matplotlib's."""
+        if str(fname).endswith(".svg") or options.get("format") == "svg":
+            options = {"metadata": {"Date": None}, **options}
+        with mpl.rc_context(_SAVED):
+            super().savefig(fname, **options)
+
+    def _repr_png_(self) -> bytes:
+        packed = io.BytesIO()
+        self.savefig(packed, format="png", dpi=150)
+        return packed.getvalue()
+
+
+def blank(width: float, height: float) -> PaperFigure:
+    """Makes an empty figure of so many inches, whose parts keep clear of each other."""
+    return PaperFigure(figsize=(width, height), layout="constrained")
+
+
+def name_latents(axis: Axes, names: Sequence[str], step: int) -> None:
+    """Names the latents along an axis on which they stand at 0, 1, …"""
+    axis.set_xticks(range(0, len(names), step), list(names)[::step])
+    axis.set_xlim(-0.6, len(names) - 0.4)
+
+
+def shading(values: Any, light: bool = False) -> dict[str, Any]:
+    """Chooses the colours of a heat map: magnitudes from 0 on, signed values about a white 0."""
+    if not (values < 0).any():
+        return {"cmap": _LIGHT if light else SEQUENTIAL, "norm": Normalize(0, largest(values))}
+    bound = largest(abs(values))
+    return {"cmap": _LIGHT_SIGNED if light else DIVERGING, "norm": Normalize(-bound, bound)}
+
+
+def bare(axis: Axes) -> None:
+    """Takes the lines and ticks from around a picture or a heat map, not what they are called."""
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0)
