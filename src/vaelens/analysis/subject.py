@@ -17,7 +17,8 @@ from vaelens.analysis.held_out import HeldOut
 from vaelens.analysis.image_pool import ImagePool
 from vaelens.analysis.shares import MOST_CODES
 from vaelens.data import FactorDataset
-from vaelens.lens import Lens, Patch
+from vaelens.lens import Batch, Lens, Patch
+from vaelens.observation_record import recorded
 from vaelens.version import __version__
 
 
@@ -28,7 +29,7 @@ class Subject:
     Attributes:
         lens: the lens on the model.
         ds: the dataset.
-        x: images of it, (n, C, H, W).
+        x: images of it, (n, *shape), in their context where the lens takes one.
         labels: their factor values, (n, K), −1 where missing.
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
@@ -38,7 +39,7 @@ class Subject:
 
     lens: Lens
     ds: FactorDataset
-    x: Tensor
+    x: Tensor | Batch
     labels: Tensor
     reader: Any
     seed: int
@@ -70,6 +71,7 @@ class Subject:
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,
             "dataset": self.ds.describe(),
+            **({} if self.lens.observation.is_image else {"observation": recorded(self.lens.observation)}),
             **reader,
         }
 

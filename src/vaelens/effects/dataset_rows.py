@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from vaelens.data import FactorDataset
 from vaelens.lens import Batch, Lens
 
 
@@ -14,3 +16,9 @@ def dataset_rows(lens: Lens, x: Tensor, context: Any) -> Batch:
         VaelensError: observations that the lens refuses; no context where it takes one.
     """
     return lens.batch(x, context if lens.takes_context else None)
+
+
+def rows_at(lens: Lens, ds: FactorDataset, indices: np.ndarray) -> Tensor | Batch:
+    """A dataset's observations at indices; with their context where the lens takes one."""
+    x = ds.images_at(indices)
+    return dataset_rows(lens, x, ds.context_at(indices)) if lens.takes_context else x

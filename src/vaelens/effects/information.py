@@ -84,7 +84,7 @@ def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: T
     first_row = 0
     for block in rows.split(lens.engine.rows_uncached):
         chunk = DecodedChunk(lens, codes.batch[block], block, first_row)
-        x = images.values[block].to(chunk.images, non_blocking=True)
+        x = lens.target(images.values[block]).to(chunk.images, non_blocking=True)
         first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
 
         def without(latent: int, z: Tensor = codes.z[block]) -> Tensor:

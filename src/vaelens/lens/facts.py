@@ -44,6 +44,10 @@ class Facts:
         """Whether encoder and decoder are given a context besides."""
         return self._engine.parts.form is not None
 
+    def target(self, x: Tensor) -> Tensor:
+        """What decoded values are compared with, (n, *shape): observations, in the units that they are decoded in."""
+        return x if self._adapter.target is None else self._adapter.target(x)
+
     @property
     def takes_any_size(self) -> bool:
         """Whether images may have another height and width than the example's."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
-from vaelens.lens.adapters import adapted, unwrapped
+from vaelens.lens.adapters import adapted, module_of, unwrapped
 from vaelens.lens.batch import Batch
 from vaelens.lens.codes import checked_codes, has_no_codes
 from vaelens.lens.context import ContextLike
@@ -39,7 +39,8 @@ class Lens(Facts):
 
     Args:
         model: a vaelens `VAE`, a Pythae model, a diffusers autoencoder of images (`AutoencoderKL`, `VQModel`,
-            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), or any `torch.nn.Module` with `encode` and
+            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), a `SCVI`, `LinearSCVI` or `SCANVI` of
+            scvi-tools, or any `torch.nn.Module` with `encode` and
             `decode`. Of one in `DataParallel`, the module inside is looked at.
         encode: observations (n, *shape), such as images (n, C, H, W), to the code (n, d, *positions), or to (mean,
             log-variance) of that shape; runs parts of `model`.
@@ -94,7 +95,7 @@ class Lens(Facts):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         encode: Callable[..., Any] | None = None,
         decode: Callable[..., Any] | None = None,
         example: ImagesLike | tuple[ImagesLike, ContextLike] | None = None,
@@ -108,15 +109,14 @@ class Lens(Facts):
         observation: Observation | None = None,
         context: ContextLike | bool | None = None,
     ):
-        if not isinstance(model, nn.Module):
-            raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if memory_mb is not None and not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()
         self._ways, self._progress = checked_ways(execution), progress
-        self.module = unwrapped(model)
-        self._adapter = adapter = adapted(self.module, encode, decode, codebook, quantise)
+        model = unwrapped(model)
+        self.module = module_of(model)
+        self._adapter = adapter = adapted(model if encode is None else self.module, encode, decode, codebook, quantise)
         like = weight_of(self.module)  # a model without weights is refused before anything else
         self._names: list[Name] = checked_names({} if sites is None else sites)
         self._example = example_for(self.module, adapter, example, like, observation, context)

@@ -13,9 +13,11 @@ from markupsafe import Markup
 from vaelens.analysis import Analysis
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 from vaelens.report import figures, matrices, palette, pictures, tables
 from vaelens.report.changes import is_intervened
 from vaelens.report.codebook import code_use
+from vaelens.report.features import feature_changes, in_words_of, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
@@ -75,6 +77,7 @@ def page(analysis: Any) -> bytes:
         lstrip_blocks=True,
     )
     effects, latents = analysis.effects, latents_of(analysis.effects)
+    observation = observation_of(analysis.provenance)
     rendered = environment.get_template("analysis.html.j2").render(
         effects=effects,
         provenance=analysis.provenance,
@@ -93,13 +96,15 @@ def page(analysis: Any) -> bytes:
         patched_sites=tables.patched_sites(analysis.provenance),
         only_these=tables.asked_parts(analysis.provenance),
         described=tables.described,
+        observation=observation,
+        top_features=[] if observation.is_image else _features(effects, observation, latents),
         **numbered(effects),
         **_pictures(effects, latents),
         **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects),
     )
-    return rendered.encode()
+    return in_words_of(observation, rendered).encode()
 
 
 def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
         ]
         traversals = pictures.shown(seen["traversal"].values)
         shown["traversals"] = {k: pictures.data_uri(pictures.grid(traversals[k][None])) for k in latents.order}
-    if "latent" in effects:
+    if "latent" in effects and effects["latent"]["effect_map"].dims[1:] == ("channel", "height", "width"):
         maps = effects["latent"]["effect_map"].mean("channel").values  # (latent, height, width)
         most = float(np.nan_to_num(maps).max())
         shown["maps"] = {k: pictures.data_uri(pictures.heat(maps[k], most)) for k in latents.order}
@@ -123,9 +128,15 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
     return shown
 
 
+def _features(effects: Mapping[str, xr.Dataset], observation: Observation, latents: Latents) -> list[dict[str, Any]]:
+    return top_features(effects["latent"], observation, latents) if "latent" in effects else []
+
+
 def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
-    effects = analysis.effects
+    effects, observation = analysis.effects, observation_of(analysis.provenance)
     plotted = {}
+    if "latent" in effects and not observation.is_image:
+        plotted["features"] = figures.heat_maps([feature_changes(effects["latent"], observation)], latents)
     if "latent" in effects:
         plotted["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
     if "modes" in effects:

@@ -3,6 +3,7 @@
 Rows are made dense when they are asked for; the object is read through its attributes, and kept as it is.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ class AnnDataset(RankedDataset):
         adata: The object; anything with `X`, `layers`, `obs`, `var` and `var_names`.
         layer: The name of a layer, in place of `X`.
         context: The names of columns of `obs` that encoder and decoder are given besides, such as a batch or a library
-            size: numbers as they are, classes as whole numbers, in the order of the categories.
+            size: numbers as they are, classes as whole numbers, in the order of the categories. Or a mapping to them
+            from the names that the model knows them by: {"batch": "_scvi_batch"} for scvi-tools.
         factors: The names of columns of `obs` that label cells: see `read_labels`.
         groups: The names of columns of `var` that are true of the genes of a group.
         kinds: What labels are, by name.
@@ -44,7 +46,7 @@ class AnnDataset(RankedDataset):
         self,
         adata: Any,
         layer: Name | None = None,
-        context: Names = (),
+        context: Names | Mapping[str, str] = (),
         factors: Names | None = None,
         groups: Names = (),
         kinds: Kinds | None = None,
@@ -66,7 +68,8 @@ class AnnDataset(RankedDataset):
         self._layer = layer
         obs = adata.obs.reset_index(drop=True)
         listed = {
-            role: list(checked_names(role, names) or ()) for role, names in (("context", context), ("factors", factors))
+            role: list(checked_names(role, list(names.values()) if isinstance(names, Mapping) else names) or ())
+            for role, names in (("context", context), ("factors", factors))
         }
         for role, names in listed.items():
             for name in names:
@@ -77,7 +80,8 @@ class AnnDataset(RankedDataset):
                 raise unknown("column of var in groups", name, map(str, adata.var.columns))
         columns = read_labels(obs[listed["factors"]], kinds, whole_number("levels", levels, low=2))
         super().__init__(len(obs), columns)
-        self._context = {name: as_context(obs[name]) for name in listed["context"]} or None
+        called = context if isinstance(context, Mapping) else {name: name for name in listed["context"]}
+        self._context = {name: as_context(obs[column]) for name, column in called.items()} or None
         members = {name: np.flatnonzero(adata.var[name].to_numpy(dtype=bool)).tolist() for name in groups}
         self.observation = Observation.vector(
             adata.var_names,

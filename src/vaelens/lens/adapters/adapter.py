@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from vaelens.lens.quantisation import Quantisation
 from vaelens.observation import Observation
 
@@ -23,6 +25,7 @@ class Adapter:
         blocks: paths of blocks of the model, whose outputs are sites besides the stages.
         observation: what an observation is, where the model says so.
         context: that of the example, where the model takes one.
+        target: turns observations into what decoded values are compared with; None where these are of the same kind.
     """
 
     encode: Callable[..., Any]
@@ -34,3 +37,4 @@ class Adapter:
     blocks: tuple[str, ...] = ()
     observation: Observation | None = None
     context: Any = None
+    target: Callable[[Tensor], Tensor] | None = None
