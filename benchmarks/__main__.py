@@ -4,7 +4,7 @@ import argparse
 import importlib
 from collections.abc import Iterator
 
-from benchmarks import contest, page, peaks
+from benchmarks import circuits, contest, page, peaks
 from benchmarks.machine import described
 from benchmarks.subject import Subject
 
@@ -63,6 +63,9 @@ def report(subject: Subject, groups: list[str], repetitions: int) -> Iterator[st
         if group == "memory":
             yield peaks.HEADER
             yield from peaks.rows(subject)
+            continue
+        if group == "circuits":
+            yield from circuits.rows(subject)
             continue
         yield contest.HEADER
         notes = []

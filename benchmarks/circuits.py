@@ -1,37 +1,50 @@
-"""The search for a circuit against the same search by forward hooks: `python -m benchmarks.circuits [--pairs N]`.
+"""The search for circuits against the same search by forward hooks: `python -m benchmarks.circuits [--pairs N]`.
 
-The search is the same object, step by step; what differs is how circuits are run. By hooks, each set of units is one
-forward of the model, and each unit of the decoder one of the decoder alone.
+The search is the same object, step by step; what differs is how circuits are run. By hooks each set of units, and each
+unit patched, is one forward of the model for all pairs; or, where only units of the decoder differ, of the decoder.
 """
 
 import argparse
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 import vaelens as vl
-from benchmarks.contest import Contest, Way
 from benchmarks.subject import Subject
 from vaelens.circuits.circuit_runs import CircuitRuns
 from vaelens.circuits.scorers import exact
 from vaelens.circuits.search import Search
 from vaelens.circuits.unit_sets import Mask, Masks, UnitTable
 
-FACTOR, THRESHOLD = "scale", 0.9
+THRESHOLD = 0.9
+HEADER = (
+    "| factor | ours | forward hooks | ratio | hooks, the decoder alone for its units | ratio | overlap |\n"
+    "|---|---|---|---|---|---|---|"
+)
 
 Held = Mapping[str, Tensor]  # by site values (n, units, *positions)
 
 
 class HookedRuns(CircuitRuns):
-    """What a search asks of circuit runs, by forward hooks."""
+    """What a search asks of circuit runs, by forward hooks.
 
-    def __init__(self, lens: vl.Lens, base: Tensor, source: Tensor) -> None:
+    Args:
+        lens: the lens.
+        base: the base images.
+        source: the source images.
+        whole: whether the encoder runs again too where only units of the decoder differ.
+    """
+
+    def __init__(self, lens: vl.Lens, base: Tensor, source: Tensor, whole: bool = False) -> None:
+        self._whole_model = whole
         self.lens, self.table = lens, UnitTable.of(lens)
-        self._model = lens.module
+        self._model: Any = lens.module
         self._modules = {
             site: lens.module.get_submodule(lens.sites[site].module) for site in self.table.sites if site != "latent"
         }
@@ -51,7 +64,11 @@ class HookedRuns(CircuitRuns):
             smaller = mask.copy()
             smaller[number] = False
             site, _ = self.table.node(int(number))
-            rows.append(self._projected(self._circuit(smaller, code if site.startswith("decoder") else None)))
+            rows.append(
+                self._projected(
+                    self._circuit(smaller, code if site.startswith("decoder") and not self._whole_model else None)
+                )
+            )
         return np.stack(rows)
 
     def estimated_without_each(self, mask: Mask) -> np.ndarray:
@@ -96,15 +113,15 @@ class HookedRuns(CircuitRuns):
                 continue
             held = {site: (values[site], [unit])}
             if site == "latent":
-                changed = code.clone()
+                changed = (self._encoded(images) if self._whole_model else code).clone()
                 changed[:, unit] = values[site][:, unit]
                 outcome = self._decoded(changed)
             elif site.startswith("decoder"):
                 with self._holding(held):
-                    outcome = self._decoded(code)
+                    outcome = self._decoded(self._encoded(images) if self._whole_model else code)
             else:
-                with self._holding(held), torch.no_grad():
-                    outcome = self._decoded(self._model.encode(images)[0])
+                with self._holding(held):
+                    outcome = self._decoded(self._encoded(images))
             moved = ((outcome - start) * self._total).sum(dim=1).numpy()
             rows.append(-moved if into_source else moved)
         return np.stack(rows)
@@ -127,6 +144,10 @@ class HookedRuns(CircuitRuns):
             for site, units in self.table.units(~mask).items()
             if units and site != "latent"
         }
+
+    @torch.no_grad()
+    def _encoded(self, images: Tensor) -> Tensor:
+        return self._model.encode(images)[0]
 
     @torch.no_grad()
     def _decoded(self, code: Tensor) -> Tensor:
@@ -152,24 +173,54 @@ def _hold(values: Tensor, units: list[int]) -> Callable[[nn.Module, tuple[Tensor
     return hook
 
 
+HOOKED = {"forward hooks": partial(HookedRuns, whole=True), "hooks, the decoder alone for its units": HookedRuns}
+
+
 def searched(runs: CircuitRuns) -> Tensor:
     """The units that the search ends at, (units,), as numbers."""
     search = Search(runs, exact(runs, 0), THRESHOLD)
     return torch.from_numpy(search.minimal_sets()[0]).float()
 
 
-def pairs_of(subject: Subject) -> tuple[Tensor, Tensor]:
-    pairs = vl.load_dataset("sprites").pairs(FACTOR, subject.pairs)
-    factor = 64 // subject.side
-    base, source = (nn.functional.avg_pool2d(x, factor).to(subject.device) for x in (pairs.x, pairs.x2))
+def pairs_of(subject: Subject, factor: str) -> tuple[Tensor, Tensor]:
+    """Pairs of images of sprites, smaller ones by means over squares."""
+    pairs = vl.load_dataset("sprites").pairs(factor, subject.pairs)
+    side = 64 // subject.side
+    base, source = (nn.functional.avg_pool2d(x, side).to(subject.device) for x in (pairs.x, pairs.x2))
     return base, source
 
 
-def contests(subject: Subject) -> Iterator[Contest]:
-    """A circuit of one factor, scores included."""
-    pairs = pairs_of(subject)
-    hooks = Way("the same search by forward hooks", lambda: searched(HookedRuns(subject.lens, *pairs)))
-    yield Contest(f"a circuit of {FACTOR}", lambda: searched(CircuitRuns(subject.lens, *pairs)), [hooks])
+def rows(subject: Subject, factors: Sequence[str] | None = None) -> Iterator[str]:
+    """The table, a line for each factor as soon as it is known: each way searches once, since that takes long.
+
+    On a CPU processor seconds of all threads are counted, so that whatever else the machine does falls on none of them.
+    """
+    yield HEADER
+    _ = subject.lens  # trained before the clock runs
+    clock = time.process_time if subject.device == "cpu" else time.perf_counter
+    ways = {"ours": CircuitRuns, **HOOKED}
+    totals = dict.fromkeys(ways, 0.0)
+    for factor in factors or vl.load_dataset("sprites").factors.names:
+        pairs = pairs_of(subject, factor)
+        seconds, units = {}, {}
+        for name, build in ways.items():
+            start = clock()
+            units[name] = searched(build(subject.lens, *pairs))
+            seconds[name] = clock() - start
+            totals[name] += seconds[name]
+        yield _row(factor, seconds, min(overlap(units["ours"], units[name]) for name in HOOKED))
+    yield _row("all", totals, None)
+
+
+def overlap(first: Tensor, second: Tensor) -> float:
+    """The Jaccard overlap of two sets."""
+    return float((first * second).sum() / torch.maximum(first, second).sum())
+
+
+def _row(factor: str, seconds: Mapping[str, float], same: float | None) -> str:
+    ours = seconds["ours"]
+    cells = [f"{seconds[name]:.1f} s | {seconds[name] / ours:.1f}" for name in HOOKED]
+    return f"| {factor} | {ours:.1f} s | {' | '.join(cells)} | {'' if same is None else f'{same:.3f}'} |"
 
 
 def main() -> None:
@@ -177,18 +228,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=16, help="pairs of images (default 16)")
     parser.add_argument("--side", type=int, default=64, choices=(16, 32, 64), help="of the images (default 64)")
     parser.add_argument("--steps", type=int, default=300, help="of training; 0 for none (default 300)")
+    parser.add_argument("--factor", nargs="+", help="factors of sprites (default all)")
     options = parser.parse_args()
-    subject = Subject(pairs=options.pairs, side=options.side, steps=options.steps)
-    pairs, results = pairs_of(subject), []
-    _ = subject.lens  # trained before the clock runs
-    for name, build in {"ours": CircuitRuns, "forward hooks": HookedRuns}.items():
-        start = time.perf_counter()
-        units = searched(build(subject.lens, *pairs))
-        results.append((name, time.perf_counter() - start, units))
-        print(f"{name}: {results[-1][1]:.1f} s, {int(units.sum())} of {len(units)} units", flush=True)
-    (_, ours, first), (_, theirs, second) = results
-    shared = float((first * second).sum() / torch.maximum(first, second).sum())
-    print(f"ratio {theirs / ours:.1f}, overlap of the two sets (Jaccard) {shared:.3f}")
+    for line in rows(Subject(pairs=options.pairs, side=options.side, steps=options.steps), options.factor):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

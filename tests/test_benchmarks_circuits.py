@@ -1,17 +1,18 @@
 """The contest of searches: both ways run the same circuits."""
 
 import numpy as np
-import torch
+import pytest
 from benchmarks import circuits
 from benchmarks.subject import Subject
 
 from vaelens.circuits.circuit_runs import CircuitRuns
 
 
-def test_both_ways_carry_the_same():
+@pytest.mark.parametrize("whole", [False, True])
+def test_both_ways_carry_the_same(whole):
     subject = Subject(pairs=6, side=16, steps=0)
-    pairs = circuits.pairs_of(subject)
-    ours, hooked = CircuitRuns(subject.lens, *pairs), circuits.HookedRuns(subject.lens, *pairs)
+    pairs = circuits.pairs_of(subject, "scale")
+    ours, hooked = CircuitRuns(subject.lens, *pairs), circuits.HookedRuns(subject.lens, *pairs, whole)
     np.testing.assert_allclose(hooked.totals, ours.totals, rtol=1e-4)
     scale = float(ours.totals.sum())
     rng = np.random.default_rng(0)
@@ -28,8 +29,9 @@ def test_both_ways_carry_the_same():
     )
 
 
-def test_both_searches_end_at_the_same_units():
+def test_all_searches_end_at_the_same_units():
     subject = Subject(pairs=4, side=16, steps=0)
-    contest = next(iter(circuits.contests(subject)))
-    assert len(subject.lens.sites) > 2
-    assert torch.equal(contest.ours(), contest.others[0].run())
+    lines = list(circuits.rows(subject, ["scale"]))
+    assert [line.split(" | ")[0] for line in lines[1:]] == ["| scale", "| all"]
+    assert lines[1].split(" | ")[-1] == "1.000 |"
+    assert len(lines[0].splitlines()[0].split("|")) == len(lines[1].split("|"))

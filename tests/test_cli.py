@@ -14,6 +14,7 @@ import typer
 import vaelens as vl
 from vaelens.analysis.shares import shares
 from vaelens.cli import app, main
+from vaelens.report import sentences
 from vaelens.writing import sole_writer
 
 
@@ -56,6 +57,8 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
     out = tmp_path / "analysis"
     assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 0
     printed = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("· ") for line in printed[:-2])
+    assert 1 <= len(printed[:-2]) <= 5
     assert printed[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert vl.Analysis.load(out).provenance["dataset"]["name"] == "digits"
@@ -76,9 +79,15 @@ def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, 
 def test_parts_are_chosen_and_each_line_is_there_as_it_ends(trained, tmp_path, capsys):
     out = tmp_path / "analysis"
     chosen = ("--only", "latent,modes", "--only", "pictures", "--skip", "modes", "--minutes", 1)
-    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, *chosen) == 0
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, *chosen, "--json") == 0
     assert list(vl.Analysis.load(out).effects) == ["latent", "pictures"]
-    estimate, *lines = capsys.readouterr().err.splitlines()
+    printed, analysis = capsys.readouterr(), vl.Analysis.load(out)
+    told = json.loads(printed.out)
+    assert told["analysis"] == str(out)
+    assert told["report"] == str(out / "report.html")
+    assert told["scores"]["ces"]["value"] == analysis.scores.value["ces"]
+    assert told["sentences"] == sentences(analysis)
+    estimate, *lines = printed.err.splitlines()
     assert estimate.startswith("vaelens: the analysis will take up to about ")
     assert [line.split(":")[1].strip() for line in lines] == ["latent", "pictures"]
 
@@ -97,8 +106,9 @@ def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_p
     whole = vl.factor_reader
     monkeypatch.setattr(vl, "factor_reader", lambda ds, **options: whole(ds, steps=300, **options))
     out = tmp_path / "analysis"
-    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, "--reader") == 0
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, "--reader", "--verbose") == 0
     printed = capsys.readouterr().out
+    assert "how it was made" in printed
     assert "FactorReader of digits" in printed
     assert vl.Analysis.load(out).effects["read"].factor.values.tolist() == ["label"]
 

@@ -431,3 +431,10 @@ def test_weights_of_pythae_that_are_lost_or_unpack_to_far_more_are_one_sentence(
     assert f"hold NaN or infinity, in {name}; expected finite numbers" in refused(capsys, tmp_path)
     torch.save({"model_state_dict": dict.fromkeys(weights, 3), "more": saved}, path)
     assert "do not fit its configuration" in refused(capsys, tmp_path)
+
+
+def test_a_planted_model_is_opened(tmp_path):
+    planted = vl.planted_model("rotated", 2, seed=3)
+    planted.model.save_pretrained(tmp_path)
+    lens = load_lens(str(tmp_path), "cpu")
+    assert torch.equal(lens.encode(planted.images), planted.lens.encode(planted.images))

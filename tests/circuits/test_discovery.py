@@ -207,3 +207,13 @@ def test_hooks_find_the_same():
     by_hooks = vl.Lens(planted.model, execution="hooks")
     circuit = vl.discover_circuit(by_hooks, planted.dataset, "first", n=16, progress=False)
     assert circuit.units == planted.truth.circuits["first"]
+
+
+def test_something_else_than_a_lens_and_a_dataset_is_refused():
+    planted = vl.planted_model("chain", 2)
+    with pytest.raises(
+        vl.VaelensError, match=r"found with a Lens, got a PlantedVAE; wrap the model: vl\.Lens\(model\)"
+    ):
+        vl.discover_circuit(planted.model, planted.dataset, "first", progress=False)
+    with pytest.raises(vl.VaelensError, match="needs a dataset with factors, got a Tensor; use"):
+        vl.discover_circuit(planted.lens, planted.images, "first", progress=False)

@@ -1,7 +1,11 @@
 """Stability over resamples of pairs, and transfer between factors, on planted models."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import vaelens as vl
 from vaelens.circuits.stability import mean_overlap
@@ -62,3 +66,52 @@ def test_bad_input_is_refused():
         vl.circuit_stability(planted.lens, planted.dataset, "first", resamples=1)
     with pytest.raises(vl.VaelensError, match="unknown scorer 'fast'"):
         vl.circuit_stability(planted.lens, planted.dataset, "first", scorer="fast")
+
+
+class Dense(nn.Module):
+    """A random model, whose hidden units and latents stand in an order of their own."""
+
+    def __init__(self, size, order):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        sizes = [size, 6, 4, 6, size]
+        self.layers = nn.ModuleList(nn.Linear(*ends) for ends in pairwise(sizes))
+        permutations = [torch.randperm(n, generator=order) if order is not None else torch.arange(n) for n in sizes]
+        permutations[0] = permutations[-1] = torch.arange(size)
+        for k, layer in enumerate(self.layers):
+            weight = torch.randn(layer.weight.shape, generator=generator) / layer.in_features**0.5
+            layer.weight.data = weight[permutations[k + 1]][:, permutations[k]]
+            layer.bias.data.zero_()
+
+    def encode(self, x):
+        return self.layers[1](torch.relu(self.layers[0](x.flatten(1))))
+
+    def decode(self, z):
+        return torch.sigmoid(self.layers[3](torch.relu(self.layers[2](z))))
+
+
+def test_models_that_differ_in_the_order_of_their_units_have_one_circuit():
+    ds = vl.planted_model("rotated", 2, seed=0).dataset
+    shape = ds.image_shape
+    lenses = []
+    for seed in (None, 1, 2):
+        order = None if seed is None else torch.Generator().manual_seed(seed)
+        model = Dense(int(np.prod(shape)), order)
+        decode = lambda z, model=model: model.decode(z).view(-1, *shape)  # noqa: E731
+        lenses.append(vl.Lens(model, model.encode, decode, example=ds.sample(2, seed=0)[0]))
+    stability = vl.circuit_stability(lenses, ds, "second", n=16, progress=False)
+    assert len({tuple(units["encoder.0"]) for units in stability.units}) > 1  # other numbers
+    assert stability.overlap == 1
+    assert stability.overlap_chance < 1
+    assert set(stability.frequency.values) == {0.0, 1.0}
+
+
+def test_several_models_are_checked():
+    planted, other = vl.planted_model("chain", 2), vl.planted_model("chain", 3)
+    for lenses, match in [
+        ([planted.lens], "1 lens was given in a list; give two or more models"),
+        ([planted.lens, other.lens], "model 1 has other sites than the first"),
+        ([planted.lens, planted.model], r"lens holds a \w+; give vl\.Lens"),
+    ]:
+        with pytest.raises(vl.VaelensError, match=match):
+            vl.circuit_stability(lenses, planted.dataset, "first", progress=False)

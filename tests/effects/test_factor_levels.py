@@ -68,3 +68,25 @@ def test_random_pairs_are_two_images_that_have_nothing_in_common(lens):
     assert effects.output_effect_random_low < expected < effects.output_effect_random_high
     # |u − v| of uniform numbers is 1/3 on average, and a posterior's standard deviation e⁻¹.
     np.testing.assert_allclose(effects.latent_shift_random, 1 / 3 / np.exp(-1), rtol=0.06)
+
+
+@pytest.mark.parametrize("kinds", [{"first": "ordinal", "second": "circular", "third": "ordinal"}, None])
+def test_pairs_that_differ_in_other_labels_too_are_brought_together(lens, kinds):
+    # No two of 1,000 images agree on two of three labels, so every pair differs in the others.
+    labels = np.random.default_rng(0).integers(0, 32, size=(1000, 3))
+    angle = 2 * np.pi * labels[:, 1] / 32
+    x = np.zeros((1000, 1, 2, 2), dtype=np.float32)
+    x[:, 0, 0, 0] = (labels[:, 0] / 31) ** 2
+    x[:, 0, 0, 1], x[:, 0, 1, 0] = 0.5 + 0.1 * np.cos(angle), 0.5 + 0.1 * np.sin(angle)
+    x[:, 0, 1, 1] = labels[:, 2] / 31
+    names = ["first", "second", "third"]
+    effects = vl.factor_effects(lens, vl.ArrayDataset(x, labels, names, kinds=kinds), n=400)
+    i, j = np.nonzero(~np.eye(32, dtype=bool))
+    expected = [
+        np.abs((i / 31) ** 2 - (j / 31) ** 2).mean(),
+        (0.2 * np.abs(np.sin(np.pi * (i - j) / 32))).mean(),
+        np.abs(i / 31 - j / 31).mean(),
+    ]
+    np.testing.assert_allclose(effects.output_effect_adjusted, expected, rtol=0.15)
+    if kinds is None:  # the nearest images lie far apart, and the second label moves little
+        assert float(effects.output_effect.sel(factor="second")) > 1.5 * expected[1]

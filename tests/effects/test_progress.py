@@ -30,7 +30,8 @@ SWEEPS = {
     "analysis": lambda m, **o: vl.analyse(m.lens, m.ds, n=8, **o),
 }
 TOTALS = {
-    "input": IMAGES * 2 * 2,  # and as many control pairs, for the labels are no grid
+    # As many control pairs, for the labels are no grid, and all images, of which the codes by the labels are learned.
+    "input": IMAGES * 2 * 2 + 24,
     "manipulations": IMAGES * 2,
     "latent": IMAGES * 3 * (7 + 1),
     "modes": IMAGES * 3 * (7 + 4 + 1 + 1 + 1),

@@ -68,6 +68,10 @@ def test_printing_a_lens_shows_a_table_of_its_sites():
             "sweeps run the decoder by torch.fx",
         ]
     )
+    html = lens._repr_html_()
+    assert html.startswith("<p><strong>Lens on ")
+    assert all(f"<tr><th>{name}</th>" in html for name in lens.sites)
+    assert "<p>sweeps run the encoder by " in html
 
 
 def test_a_mistyped_site_is_answered_with_the_nearest(sites):

@@ -206,3 +206,9 @@ def test_arguments_are_checked():
         vl.planted_model("aligned", convolutional="yes")
     with pytest.raises(vl.VaelensError, match="seed is -1"):
         vl.planted_model("aligned", seed=-1)
+
+
+def test_opened_as_a_vae_a_folder_says_how_it_opens(tmp_path):
+    vl.planted_model("chain", 2).model.save_pretrained(tmp_path)
+    with pytest.raises(vl.VaelensError, match=r"holds a planted model; open it with vl\.PlantedVAE\.from_pretrained"):
+        vl.VAE.from_pretrained(tmp_path)

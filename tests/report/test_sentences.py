@@ -6,7 +6,7 @@ import pytest
 
 from vaelens.errors import VaelensError
 from vaelens.report import sentences
-from vaelens.report.sentences import CONTINUOUS, FIRST, LAST, MOST, QUANTISED, conditions
+from vaelens.report.sentences import CONTINUOUS, FEW, FIRST, LAST, MOST, QUANTISED, conditions, headlines
 
 KINDS = {
     "factors": {},
@@ -27,13 +27,27 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_are_at_most_eight_each_whole_and_none_of_what_was_not_measured(analysis_of, kind):
     said = sentences(analysis_of(**KINDS[kind]))
-    assert 1 <= len(said) <= MOST == 8
+    assert 1 <= len(said) <= MOST == 9
     for sentence in said:
         assert sentence[0].isupper() or sentence[0].isdigit()
         assert sentence.endswith(".")
         assert "nan" not in sentence
         assert "—" not in sentence
         assert "None" not in sentence.removeprefix("None of the 3 latents")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_headlines_are_at_most_five_of_them_in_their_order(analysis_of, kind):
+    analysis = analysis_of(**KINDS[kind])
+    said, few = sentences(analysis), headlines(analysis)
+    assert len(few) == min(len(said), FEW)
+    assert [sentence for sentence in said if sentence in few] == few
+
+
+def test_a_failed_check_is_the_first_headline_and_hidden_units_are_none(analysis_of):
+    few = headlines(analysis_of(**KINDS["failed"]))
+    assert few[0].startswith("The self-check failed")
+    assert not any(sentence.startswith("Of the hidden units") for sentence in few)
 
 
 def test_they_stand_in_one_order_most_general_first(analysis_of):

@@ -17,6 +17,7 @@ PARTS = {  # what each of them measures, in the order of an analysis
     "input": "what changes of the image change inside",
     "patching": "what each unit carries from one image to another",
     "mediation": "what passes through each latent",
+    "circuits": "which units carry each factor from image to image",
     "responses": "what each latent does to each unit of the decoder",
     "read": "which factors of the image each latent changes",
     "one_position": "what each latent does at one position",
@@ -25,6 +26,7 @@ PARTS = {  # what each of them measures, in the order of an analysis
     "importance": "how well codes and factors correspond",
     "controls": "what an untrained copy scores, and what a label without meaning does",
 }
+ON_REQUEST = ("circuits",)  # parts that are left out unless they are asked for
 LEAST = 8  # images for a part, and for an analysis
 
 

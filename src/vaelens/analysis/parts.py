@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from vaelens.analysis.choice import Share
+from vaelens.analysis.circuits_part import circuits_part, varying_factors
 from vaelens.analysis.cost import Moved
 from vaelens.analysis.factor_parts import controls_part, importance_part, labels_part
 from vaelens.analysis.latent_sets import LatentSetsOf, with_informative
@@ -83,6 +84,10 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         ),
     ]
     missing = {}
+    if varying_factors(subject):
+        parts.append(circuits_part(subject, take.patched))
+    else:
+        missing["circuits"] = "the dataset has no factor with several values"
     if subject.reader is None:
         missing["read"] = "no reader was given"
     else:

@@ -39,9 +39,10 @@ class Analysis:
         effects: Datasets by part: `reconstruction` (its error), `latent` (level 2, mode "range", and which latents are
             `informative`, see `vaelens.metrics.informative`), `modes` (CES of every mode), `recoded` (specificity over
             re-encoded latents), `input` (level 1), `patching` (level 3), `mediation` (level 4, each factor's effect
-            through each latent), `responses` (of the decoder's units), `read` (the factors that each latent changes;
-            only with a reader), `pictures` (originals, reconstructions, traversals), `importance` (DCI's matrix and the
-            disentanglement scores; only with factors). Of a quantised latent besides: `swap` (level 2, mode "swap"; not
+            through each latent), `circuits` (a circuit of every factor, where asked for), `responses` (of the decoder's
+            units), `read` (the factors that each latent changes; only with a reader), `pictures` (originals,
+            reconstructions, traversals), `importance` (DCI's matrix and the disentanglement scores; only with factors).
+            Of a quantised latent besides: `swap` (level 2, mode "swap"; not
             where the images use one code alone), `one_position` (CES of every mode, each latent set at one position an
             image), and in `pictures` an image under swaps. Every mean over active latents is over those of `latent`.
         scores: a row for each score, indexed by its key in the catalogue, such as "ces_relative" or "mig": `label`,
@@ -147,7 +148,7 @@ class Analysis:
             name: "scores", "latents", "modes" (by mode and latent), "changes" (by factor or manipulation, and latent),
                 "outputs" (by factor or manipulation), "importance" (DCI's, by factor and latent), "read" (by factor
                 that a reader reads, and latent), "labels" (by factor and latent), "units" (by site and unit),
-                "mediation" (by treatment and latent); of a codebook "positions".
+                "mediation" (by treatment and latent), "circuits" (by factor); of a codebook "positions".
 
         Raises:
             VaelensError: an unknown name; a part of the analysis that the table needs is missing.
@@ -155,6 +156,11 @@ class Analysis:
         from vaelens.report import table  # a convenience of the record, like `report`
 
         return table(self, name)
+
+    def _repr_html_(self) -> str:
+        from vaelens.report import in_html  # a convenience of the record, like `report`
+
+        return in_html(self)
 
     def __repr__(self) -> str:
         about = f"{self.provenance['model']['model']} on {self.provenance['dataset']['name']}"

@@ -17,7 +17,7 @@ from vaelens.analysis.folder import AnalysisFolder
 from vaelens.analysis.held_out import held_out
 from vaelens.analysis.image_pool import ImagePool
 from vaelens.analysis.manifest import plain
-from vaelens.analysis.part import LEAST, PARTS
+from vaelens.analysis.part import LEAST, ON_REQUEST, PARTS
 from vaelens.analysis.plan import Told
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.subject import Subject
@@ -53,6 +53,7 @@ def analyse(
     minutes: float | None = None,
     only: str | Sequence[str] | None = None,
     skip: str | Sequence[str] | None = None,
+    circuits: bool = False,
     folder: str | Path | None = None,
     overwrite: bool = False,
     dci_estimator: _DciEstimator = "random-forest",
@@ -83,8 +84,9 @@ def analyse(
         minutes: how long the parts may take. What each costs is measured on a few images first, and as many images,
             and sites to patch, are taken as there is time for; the least is done even where it takes longer. None for
             as long as it takes.
-        only: names of the parts to run, such as "latent" or ["patching", "mediation"]; all by default.
+        only: names of the parts to run, such as "latent" or ["patching", "mediation"]; all but circuits by default.
         skip: names of parts to leave out.
+        circuits: whether to find a circuit of every factor as well, as `vl.discover_circuit` does: some minutes.
         folder: where to keep the analysis while it is made; in memory alone by default.
         overwrite: replace another analysis in the folder, when this one is whole.
         dci_estimator: what DCI's value, interval and level of chance are made by: "random-forest", or the reference's
@@ -119,7 +121,7 @@ def analyse(
     minutes = _checked_minutes(minutes)
     if dci_estimator not in DCI_ESTIMATORS:
         raise unknown("estimator of DCI", dci_estimator, DCI_ESTIMATORS)
-    names = selected_parts(only, skip)
+    names = selected_parts(only, skip, circuits)
     begin = perf_counter()
     path = None if folder is None else Path(folder).expanduser()
     with nullcontext() if path is None else sole_writer(path):
@@ -142,7 +144,9 @@ def analyse(
             return work.finish()
 
 
-def selected_parts(only: str | Sequence[str] | None, skip: str | Sequence[str] | None) -> list[str]:
+def selected_parts(
+    only: str | Sequence[str] | None, skip: str | Sequence[str] | None, circuits: bool = False
+) -> list[str]:
     """Lists the names of the parts to run, in their order.
 
     Raises:
@@ -153,7 +157,10 @@ def selected_parts(only: str | Sequence[str] | None, skip: str | Sequence[str] |
         ['latent', 'swap']
     """
     taken, left = (_names(option, names) for option, names in (("only", only), ("skip", skip)))
-    names = [name for name in PARTS if (only is None or name in taken) and name not in left]
+    asked = [name for name in PARTS if name not in ON_REQUEST] if only is None else taken
+    if circuits:
+        asked = [*asked, "circuits"]
+    names = [name for name in PARTS if name in asked and name not in left]
     if not names:
         raise VaelensError("only and skip leave no part of the analysis; leave one of them out")
     return names

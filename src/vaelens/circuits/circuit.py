@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
@@ -10,8 +11,12 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.circuits import export
+from vaelens.circuits.circuit_table import ESTIMATES, circuit_table
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.unit_sets import Units
+
+if TYPE_CHECKING:
+    from vaelens.report.circuit_drawing import Drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,9 @@ class Circuit:
         units: by site, in ascending order; an empty tuple where the site has none.
         faithfulness: the fraction of the effect that the circuit run carries, on the pairs that were searched.
         held_out: the same on pairs that were not.
+        edge_faithfulness: the fraction that the edges of `graph` carry, on the pairs that were searched: each unit sees
+            the circuit only through its edges, and is given the base's values for the rest. What it falls short of
+            `faithfulness` passes by edges too weak for the graph, or past a site.
         completeness: the fraction carried when instead the circuit's units are held and all others computed; the lower
             the more complete. Units that all ways share make it low whatever else there is: see `alternatives`.
         minimality: the least fraction that is lost without one of the units; a set is minimal where that takes it below
@@ -51,13 +59,17 @@ class Circuit:
         curve: faithfulness over the share of all units, by four ways to hold the others, with the areas `cpr` and
             `cmd`; see `faithfulness_curves`.
         graph: units as nodes (site, index), from the factor's name to "image"; `weight` of an edge is the fraction of
-            the receiver's change that the sender brings about by itself.
+            the receiver's change that the sender brings about by itself. Edges join neighbouring sites only: what
+            passes by a skip connection has none.
         alternatives: other minimal sets that the search came upon; there may be further ones.
         roles: units of which one minimal set needs what another does without: "redundant", or "backup" where the unit
             never changes as long as nothing is held.
         scores: of every unit, by the scorer, (unit) with coordinates `site` and `index`.
         losses: a row for each of the circuit's units: site, index, score, and the fraction lost without it, with
             interval.
+        effect_maps: of the units that a picture shows, one to five of each site, those of largest loss: the mean
+            absolute change of each pixel where the unit alone takes the source's value, (unit, height, width) with
+            coordinates `site` and `index`; pixels of size 0 where what comes out is no image.
         notes: what is worth knowing about the search, in sentences.
         how: threshold, scorer, number of pairs, seed, model and dataset.
     """
@@ -66,6 +78,7 @@ class Circuit:
     units: Units
     faithfulness: Estimate
     held_out: Estimate
+    edge_faithfulness: Estimate
     completeness: Estimate
     minimality: Estimate
     random_faithfulness: np.ndarray
@@ -75,6 +88,7 @@ class Circuit:
     roles: Mapping[tuple[str, int], str]
     scores: xr.DataArray
     losses: pd.DataFrame
+    effect_maps: xr.DataArray
     notes: tuple[str, ...]
     how: Mapping[str, object]
 
@@ -90,6 +104,16 @@ class Circuit:
     def cmd(self) -> float:
         """The area between the curve of faithfulness and 1, units held at the base's values; the smaller the better."""
         return float(self.curve["cmd"].sel(hold="source"))
+
+    def figure(self) -> "Drawing":
+        """Draws the circuit: sites from left to right, each unit with the pixels that it changes, edges by weight.
+
+        At most twenty units are shown, five at a site, or one of each site where there are more sites; the rest is
+        counted. In a notebook the drawing shows itself; `.save(path)` writes it as SVG.
+        """
+        from vaelens.report.circuit_drawing import drawing  # a convenience of the record, as pages live above it
+
+        return drawing(circuit_table([self]), self.factor)
 
     def to_graphml(self, path: str | Path) -> None:
         """Writes the graph as GraphML.
@@ -116,7 +140,7 @@ class Circuit:
         export.write(path, export.json_text(self._plain()))
 
     def _plain(self) -> dict[str, object]:
-        estimates = {name: getattr(self, name) for name in ("faithfulness", "held_out", "completeness", "minimality")}
+        estimates = {name: getattr(self, name) for name in ESTIMATES}
         shares = [str(share) for share in self.curve["share"].values]
         return {
             "factor": self.factor,
@@ -149,6 +173,7 @@ class Circuit:
         lines = [
             f"a circuit of {self.factor!r}: {len(self)} of {self.scores.size} units",
             f"  faithfulness   {self.faithfulness}, on other pairs {self.held_out}",
+            f"  edges carry    {self.edge_faithfulness}",
             f"  random sets    {chance.mean():.3g} on average, at most {chance.max():.3g} of {len(chance)}",
             f"  completeness   {self.completeness}",
             f"  minimality     {self.minimality}",

@@ -161,6 +161,25 @@ class CircuitRuns:
         self.runs += carried.size
         return carried
 
+    def effect_maps(self, units: Sequence[int]) -> Float[np.ndarray, "units height width"]:
+        """Computes how far some units alone change each pixel, |Y' − Y| averaged over channels and pairs.
+
+        Args:
+            units: by number; each is set in the base's run to its value in the source's.
+        """
+        height, width = self._chunks[0].base.image.shape[-2:]
+        maps = torch.zeros(len(units), height, width, dtype=torch.float64)
+        numbers = np.asarray(units, dtype=np.int64)
+        for site, span in self.table.spans():
+            places = np.flatnonzero((numbers >= span.start) & (numbers < span.stop))
+            groups = [Region((int(unit),)) for unit in numbers[places] - span.start]
+            for chunk in self._chunks if len(groups) else ():
+                for rows in chunk.base.interchange(SitePatch(site, chunk.source.activation(site), groups), IMAGE):
+                    change = rows.values[IMAGE] - chunk.base.image.index_select(0, rows.images)
+                    place = torch.as_tensor(places)[rows.rows.host_groups]
+                    maps.index_add_(0, place, change.abs().mean(dim=1).double().cpu())
+        return maps.numpy() / self.pairs
+
     def estimated_without_each(self, mask: Mask) -> np.ndarray:
         """Estimates the fraction that a set carries without each of its units, by gradients of one circuit run.
 

@@ -1,7 +1,7 @@
 """Discovery: finds a circuit of a factor, scores it, and compares it with chance."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,12 @@ from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.circuits.circuit import Alternative, Circuit
 from vaelens.circuits.circuit_runs import Carried, CircuitRuns, batches, fractions
 from vaelens.circuits.curve import faithfulness_curves
+from vaelens.circuits.edge_runs import edges_carried
 from vaelens.circuits.estimate import PairResamples
 from vaelens.circuits.scorers import SCORERS, Scores
 from vaelens.circuits.search import BY_SCORE, THOROUGH, Search
-from vaelens.circuits.unit_graph import unit_graph
+from vaelens.circuits.shown_units import effect_maps, shown_units
+from vaelens.circuits.unit_graph import LEAST_WEIGHT, unit_graph
 from vaelens.circuits.unit_sets import Mask, UnitTable
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError, unknown
@@ -23,14 +25,21 @@ from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
 
 RANDOM_SETS = 100
+_MISSED = 0.1  # of the effect, that edges may carry less than units before it is said
 _NO_EFFECT = 1e-10  # of the images' own size, squared: less is rounding
+
+if TYPE_CHECKING:
+    _Lens: TypeAlias = Lens
+    _Dataset: TypeAlias = FactorDataset
+else:  # anything else is refused in a sentence, which a type that is checked at run time would forestall
+    _Lens = _Dataset = Any
 
 Scorer = Literal["exact", "attribution", "attribution-ig", "random"]
 
 
 def discover_circuit(
-    lens: Lens,
-    ds: FactorDataset,
+    lens: _Lens,
+    ds: _Dataset,
     factor: str,
     threshold: float = 0.9,
     scorer: Scorer = "exact",
@@ -101,16 +110,20 @@ def discover_circuit(
         check_effect(fresh, fresh_pairs, ds, factor)
         held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
         graph = unit_graph(runs, sets[0], factor)
+        maps = _effect_maps(runs, sets[0], measured["losses"])
+        edges = PairResamples(runs.totals, checked_seed).fraction(edges_carried(runs, graph))
     return Circuit(
         factor=factor,
         units=runs.table.units(sets[0]),
         held_out=held_out,
+        edge_faithfulness=edges,
         random_faithfulness=chance,
         curve=curve,
         graph=graph,
         roles=_roles(runs, sets),
         scores=_score_array(runs.table, scores),
-        notes=_notes(search, sets, runs, least),
+        effect_maps=maps,
+        notes=(*_notes(search, sets, runs, least), *_edge_note(measured["faithfulness"], edges)),
         how={
             "threshold": least,
             "scorer": scorer_name,
@@ -189,6 +202,22 @@ def _notes(search: Search, sets: Sequence[Mask], runs: CircuitRuns, threshold: f
     return tuple(notes)
 
 
+def _edge_note(faithfulness: float, edges: float) -> list[str]:
+    if edges >= faithfulness - _MISSED:
+        return []
+    return [
+        f"the edges of the graph, those of weight {LEAST_WEIGHT:g} or more, carry {edges:.2f} where the units carry "
+        f"{faithfulness:.2f}: the rest passes by weaker edges, or past a site"
+    ]
+
+
+def _effect_maps(runs: CircuitRuns, mask: Mask, losses: pd.DataFrame) -> xr.DataArray:
+    units = shown_units(runs.table, mask, losses["loss"].to_numpy())
+    nodes = [runs.table.node(unit) for unit in units]
+    coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
+    return xr.DataArray(effect_maps(runs, units), coords, dims=("unit", "height", "width"))
+
+
 def _score_array(table: UnitTable, scores: Scores) -> xr.DataArray:
     nodes = table.nodes()
     coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
@@ -220,14 +249,36 @@ def checked_threshold(threshold: Any) -> float:
     return float(threshold)
 
 
-def checked_pairs(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
+def check_subject(lens: Any, ds: Any) -> None:
+    """Refuses something else than a lens and a dataset.
+
+    Raises:
+        VaelensError: saying what it is.
+    """
+    if not isinstance(lens, Lens):
+        raise VaelensError(
+            f"a circuit is found with a Lens, got a {type(lens).__name__}; wrap the model: vl.Lens(model)"
+        )
+    if not isinstance(ds, FactorDataset):
+        raise VaelensError(
+            f"a circuit needs a dataset with factors, got a {type(ds).__name__}; use vl.load_dataset(name) or "
+            "vl.ArrayDataset(images, factors, names)"
+        )
+
+
+def checked_pairs(lens: Any, ds: Any, factor: str, n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Returns base and source images of pairs that differ in a factor.
 
     Raises:
         VaelensError: if there is no such factor, or the lens does not take the images.
     """
+    check_subject(lens, ds)
     pairs = ds.pairs(factor, n, seed)
     return lens.check_images(pairs.x), lens.check_images(pairs.x2)
+
+
+class NoEffect(VaelensError):
+    """A factor whose changes do nothing to the image that comes out."""
 
 
 def check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorDataset, factor: str) -> None:
@@ -240,7 +291,7 @@ def check_effect(runs: CircuitRuns, pairs: tuple[Tensor, Tensor], ds: FactorData
     if not np.isfinite(runs.totals).all():
         raise VaelensError(f"the model's images of {ds.name} are not finite; check its weights")
     if runs.totals.sum() <= _NO_EFFECT * size:
-        raise VaelensError(
+        raise NoEffect(
             f"no image that this model returns depends on {factor!r}: {runs.pairs} pairs of {ds.name} that differ in "
             "it come out the same, so it has no circuit; choose another factor, or a model that shows this one"
         )

@@ -16,6 +16,7 @@ from vaelens.circuits.unit_sets import Mask
 THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
 MOST_ALTERNATIVES = 4  # sought by exchange; one in larger models
 MOST_EXCHANGED = 32  # units tried in larger models, those of least loss
+_FORESEEN = 16  # units tried by themselves before every one is
 _ROUNDS = 3  # of exchange as long as it leads to a smaller set, and of what gradients say
 _KEPT = 4  # sets
 _AT_ONCE = 8  # sets whose runs share a batch
@@ -57,7 +58,7 @@ class Search:
         """Yields the minimal sets that adding and pruning come upon, without exchange."""
         first = self.first_by_score()
         small = len(self._scores) <= THOROUGH
-        yield self._noted(BY_SCORE, self.pruned(first if small or self._runs.lens.quantised else self._thinned(first)))
+        yield self._noted(BY_SCORE, self.pruned(first if small else self._thinned(first)))
         if small:
             whole = np.ones_like(first)
             for way in (FROM_IMAGE, FROM_FACTOR):
@@ -86,7 +87,10 @@ class Search:
             way: which unit is tried first: that whose loss is least ("score"), or the nearest to the image or to the
                 factor.
         """
+        foresee = way == BY_SCORE and self._foresees
         while True:
+            if foresee:
+                mask = self._lessened_as_foreseen(mask)
             members = np.flatnonzero(mask)
             without = self._fractions_without(mask)
             removable = members[without >= self._least]
@@ -109,12 +113,17 @@ class Search:
 
     # Inside
 
+    @property
+    def _foresees(self) -> bool:
+        """Whether gradients say which unit is worth trying, before every one is."""
+        return len(self._scores) > THOROUGH and not self._runs.lens.quantised
+
     def _thinned(self, mask: Mask) -> Mask:
         """Leaves out most of what can be left out, in the order of losses that gradients estimate.
 
         First what works against the effect, which makes room, then what adds least; pruning does the rest exactly.
         """
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if self._foresees else 0):
             estimated = self._runs.estimated_without_each(mask)
             order = np.flatnonzero(mask)[np.argsort(-estimated, kind="stable")]
             against = int((estimated > float(self._carried([mask])[0])).sum())
@@ -122,6 +131,18 @@ class Search:
             if not against:
                 break
         return mask
+
+    def _lessened_as_foreseen(self, mask: Mask) -> Mask:
+        """Leaves out units of which gradients say that least is lost, as long as one of the first few can be."""
+        while True:
+            estimated = self._runs.estimated_without_each(mask)
+            few = np.flatnonzero(mask)[np.argsort(-estimated, kind="stable")][:_FORESEEN]
+            carried = self._carried([_lessened(mask, few[place : place + 1]) for place in range(len(few))])
+            order = np.argsort(-carried, kind="stable")
+            removable = few[order][: int((carried >= self._least).sum())]
+            if not len(removable):
+                return mask
+            mask = self._without_most(mask, removable)
 
     def _exchanged(self, mask: Mask) -> Iterator[Mask]:
         """Minimal sets in which other units of its site stand in for one unit of a set."""

@@ -1,4 +1,4 @@
-"""How far a circuit depends on the images that it was found on, and what it carries of other factors.
+"""How far a circuit depends on the images, or the training, it was found on, and what it carries of other factors.
 
 Stability costs a search for each resample of the pairs, transfer one circuit run of each pair for each circuit and
 factor.
@@ -7,6 +7,7 @@ factor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,19 +25,21 @@ from vaelens.effects.record import with_interval
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
+from vaelens.statistics.alignment import align_latents
 
 _CHANCE_DRAWS = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """How much circuits found on resamples of the same pairs agree.
+    """How much circuits of a factor agree that were found on resamples of the same pairs, or in several models.
 
     Attributes:
         overlap: the mean Jaccard overlap of two of them, shared units over all units of both, in [0, 1].
         overlap_chance: the same of sets of random units, as many at each site.
-        units: of each resample the circuit's units, by site.
-        frequency: of every unit in how many circuits it is, in [0, 1], (unit) with coordinates `site` and `index`.
+        units: of each circuit its units, by site, in its own model's numbers.
+        frequency: of every unit in how many circuits it is, in [0, 1], (unit) with coordinates `site` and `index`; of
+            several models in the numbers of the first.
     """
 
     overlap: float
@@ -46,7 +49,7 @@ class Stability:
 
 
 def circuit_stability(
-    lens: Lens,
+    lens: Lens | Sequence[Lens],
     ds: FactorDataset,
     factor: str,
     threshold: float = 0.9,
@@ -56,16 +59,21 @@ def circuit_stability(
     seed: Seed = 0,
     progress: Progress = True,
 ) -> Stability:
-    """Finds a circuit again and again on bootstrap resamples of the pairs, and measures how much the circuits agree.
+    """Finds a circuit again and again and measures how much the circuits agree: on resamples, or of several models.
+
+    Of one model circuits are found on bootstrap resamples of the pairs. Of several, such as the same architecture
+    trained with different seeds, one is found of each on the same pairs. Units of different models are first aligned
+    with those of the first model, site by site, by the pixels that each changes when it alone is patched: the
+    one-to-one assignment with the largest sum of cosines of effect maps, as a study aligns latents.
 
     Args:
-        lens: the lens.
+        lens: the lens, or several of models with the same sites.
         ds: the dataset.
         factor: the factor's name.
         threshold: as in `discover_circuit`.
         scorer: as in `discover_circuit`.
         n: the number of pairs, of which each resample takes as many with replacement.
-        resamples: how many circuits are found, at least 2.
+        resamples: how many circuits are found of one model, at least 2; of several, one each.
         seed: of the pairs and the resamples.
         progress: whether to show a bar on standard error, or a function of (circuits found, circuits in all).
 
@@ -73,8 +81,11 @@ def circuit_stability(
         A `Stability`.
 
     Raises:
-        VaelensError: as `discover_circuit`, and fewer than two resamples.
+        VaelensError: as `discover_circuit`, and fewer than two resamples; several models of which there is one alone,
+            or whose sites differ.
     """
+    if not isinstance(lens, Lens):
+        return _stability_over_models(list(lens), ds, factor, threshold, scorer, n, seed, progress)
     least, name = checked_threshold(threshold), checked_scorer(scorer)
     count, times = whole_number("n", n, low=2), whole_number("resamples", resamples, low=2)
     checked_seed = check_seed(seed)
@@ -91,13 +102,83 @@ def circuit_stability(
             search = Search(runs, SCORERS[name](runs, checked_seed), least)
             circuit_masks.append(min(search.searched(), key=lambda mask: int(mask.sum())))
             report.advance(1)
-    table, masks = UnitTable.of(lens), batches(circuit_masks)
+    table = UnitTable.of(lens)
+    return _record(table, batches(circuit_masks), [table.units(mask) for mask in circuit_masks], rng)
+
+
+def _stability_over_models(
+    lenses: Sequence[Any],
+    ds: FactorDataset,
+    factor: str,
+    threshold: float,
+    scorer: Scorer,
+    n: int,
+    seed: Seed,
+    progress: Progress,
+) -> Stability:
+    least, name = checked_threshold(threshold), checked_scorer(scorer)
+    count, checked_seed = whole_number("n", n, low=2), check_seed(seed)
+    check_progress(progress)
+    tables = checked_tables(lenses)
+    maps, circuit_masks = [], []
+    with reporting(progress, len(lenses), f"circuits of {factor}") as report:
+        for lens in lenses:
+            pairs = checked_pairs(lens, ds, factor, count, checked_seed)
+            runs = CircuitRuns(lens, *pairs)
+            check_effect(runs, pairs, ds, factor)
+            search = Search(runs, SCORERS[name](runs, checked_seed), least)
+            circuit_masks.append(min(search.searched(), key=lambda mask: int(mask.sum())))
+            maps.append(runs.effect_maps(range(len(runs.table))).reshape(len(runs.table), -1))
+            report.advance(1)
+    masks = aligned_masks(tables[0], maps, circuit_masks)
+    units = [table.units(mask) for table, mask in zip(tables, circuit_masks, strict=True)]
+    return _record(tables[0], masks, units, np.random.default_rng(checked_seed))
+
+
+def aligned_masks(table: UnitTable, maps: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> Masks:
+    """Renumbers the units of several models as those of the first that act most alike, (models, units).
+
+    Args:
+        table: the units of each model.
+        maps: of each model what each unit changes, (units, pixels), not negative.
+        masks: of each model a set of units.
+    """
+    renumbered = np.zeros((len(masks), len(table)), dtype=bool)
+    for _, span in table.spans():
+        matches = align_latents([of_model[span] for of_model in maps])
+        for row, (mask, (indices, _)) in enumerate(zip(masks, matches, strict=True)):
+            renumbered[row, span.start + indices] = mask[span]
+    return renumbered
+
+
+def checked_tables(lenses: Sequence[Any]) -> list[UnitTable]:
+    """Numbers the units of lenses with the same sites.
+
+    Raises:
+        VaelensError: something else than lenses, fewer than two, or other sites.
+    """
+    for lens in lenses:
+        if not isinstance(lens, Lens):
+            raise VaelensError(f"lens holds a {type(lens).__name__}; give vl.Lens(model) of each model")
+    if len(lenses) < 2:
+        raise VaelensError(f"{len(lenses)} lens was given in a list; give two or more models, or one lens by itself")
+    tables = [UnitTable.of(lens) for lens in lenses]
+    for number, table in enumerate(tables):
+        if dict(table.sizes) != dict(tables[0].sizes):
+            raise VaelensError(
+                f"model {number} has other sites than the first: {dict(table.sizes)}, and {dict(tables[0].sizes)}; "
+                "give models of one architecture"
+            )
+    return tables
+
+
+def _record(table: UnitTable, masks: Masks, units: Sequence[Units], rng: np.random.Generator) -> Stability:
     nodes = table.nodes()
     coords = {"site": ("unit", [site for site, _ in nodes]), "index": ("unit", [index for _, index in nodes])}
     return Stability(
         overlap=mean_overlap(masks),
         overlap_chance=_chance(table, masks, rng),
-        units=tuple(table.units(mask) for mask in masks),
+        units=tuple(units),
         frequency=xr.DataArray(masks.mean(axis=0), coords, dims="unit"),
     )
 

@@ -1,6 +1,7 @@
 """`vaelens analyse`: everything about one model, as a record and a report."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,10 +31,13 @@ _MINUTES_HELP = (
     "How long it may take: what each part costs is measured first, and as many images, and sites to patch, are taken "
     "as there is time for."
 )
-_ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all by default."
+_ONLY_HELP = "Parts to run, such as latent or patching,mediation (repeatable); all but circuits by default."
+_CIRCUITS_HELP = "Find a circuit of every factor too: the units that carry it from image to image (some minutes)."
 _SKIP_HELP = "Parts to leave out (repeatable)."
 _OVERWRITE_HELP = "Replace another analysis that is there, once this one is whole."
 _DCI_HELP = "What DCI is computed by: random-forest, or the reference, gradient-boosting, which takes an hour."
+_VERBOSE_HELP = "Print all scores and all sentences, not only the five that matter most."
+_JSON_HELP = "Print one JSON object for a program to read: scores, sentences and where the files are."
 _READER_HELP = (
     "Train a factor reader on the dataset first, once (some minutes; it is kept), and say which factors of the image "
     "each latent changes."
@@ -57,10 +61,13 @@ def analyse(
     minutes: Annotated[float | None, typer.Option(help=_MINUTES_HELP)] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="PART", help=_ONLY_HELP)] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="PART", help=_SKIP_HELP)] = None,
+    circuits: Annotated[bool, typer.Option("--circuits", help=_CIRCUITS_HELP)] = False,
     reader: Annotated[bool, typer.Option("--reader", help=_READER_HELP)] = False,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help=_OVERWRITE_HELP)] = False,
     dci_estimator: Annotated[str, typer.Option(help=_DCI_HELP)] = "random-forest",
+    verbose: Annotated[bool, typer.Option("--verbose", help=_VERBOSE_HELP)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
     """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report.
 
@@ -75,20 +82,43 @@ def analyse(
         from vaelens.analysis.run import selected_parts
 
         parts = {"only": _split(only), "skip": _split(skip)}
-        selected_parts(**parts)
+        selected_parts(**parts, circuits=circuits)
         lens = load_lens(model, device)
         ds = vl.load_dataset(dataset, root=given_root(root), **options)
-        print_notes(ds)
+        if not as_json:
+            print_notes(ds)
         _check_fit(lens, ds)
         reads = vl.factor_reader(ds, device=device) if reader else None
-        if reads is not None:
+        if reads is not None and not as_json:
             print(reads, flush=True)
-        asked = {"n": images, "seed": seed, "minutes": minutes, **parts, "reader": reads, "overwrite": overwrite}
+        asked = {
+            "n": images,
+            "seed": seed,
+            "minutes": minutes,
+            **parts,
+            "circuits": circuits,
+            "reader": reads,
+            "overwrite": overwrite,
+        }
         asked["dci_estimator"] = dci_estimator
-        explain(lens, ds, target, asked)
+        explain(lens, ds, target, asked, tell=_tell_json if as_json else _tell_all if verbose else tell_headlines)
 
 
-def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, Any], may_be_there: bool = False) -> None:
+def tell_headlines(analysis: "Analysis", target: Path, report: Path) -> None:
+    """Prints the five sentences that matter most, and where everything is."""
+    from vaelens.report.sentences import headlines
+
+    _print_sentences(headlines(analysis), target, report)
+
+
+def explain(
+    lens: "Lens",
+    ds: "FactorDataset",
+    target: Path,
+    asked: dict[str, Any],
+    may_be_there: bool = False,
+    tell: Callable[["Analysis", Path, Path], None] = tell_headlines,
+) -> None:
     """Analyses into a folder, reports there, and prints what was found.
 
     Args:
@@ -97,13 +127,13 @@ def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, An
         target: the folder.
         asked: the options of `vl.analyse`.
         may_be_there: whether an analysis and report that are there already are told again, rather than refused.
+        tell: prints what was found, given the analysis, its folder and its report; `tell_headlines` by default.
 
     Raises:
         VaelensError: as `vl.analyse`.
     """
     import vaelens as vl
     from vaelens.analysis.folder import AnalysisFolder
-    from vaelens.report import sentences
     from vaelens.report.pages import page
     from vaelens.writing import write_whole
 
@@ -115,8 +145,32 @@ def explain(lens: "Lens", ds: "FactorDataset", target: Path, asked: dict[str, An
             f"{str(target)!r} holds this very analysis and its report already; give another --out, or --overwrite"
         )
     write_whole(report, content)
+    tell(analysis, target, report)
+
+
+def _tell_all(analysis: "Analysis", target: Path, report: Path) -> None:
+    from vaelens.report import sentences
+
     _print_scores(analysis)
-    for sentence in sentences(analysis):
+    _print_sentences(sentences(analysis), target, report)
+
+
+def _tell_json(analysis: "Analysis", target: Path, report: Path) -> None:
+    from vaelens.analysis.folder import score_records
+    from vaelens.analysis.manifest import plain
+    from vaelens.report import sentences
+
+    told = {
+        "scores": score_records(analysis.scores),
+        "sentences": sentences(analysis),
+        "analysis": str(target),
+        "report": str(report),
+    }
+    print(json.dumps(plain(told), ensure_ascii=False, allow_nan=False))
+
+
+def _print_sentences(said: Sequence[str], target: Path, report: Path) -> None:
+    for sentence in said:
         print(f"· {sentence}")
     print(f"analysis: {target}")
     print(f"report: {report}")

@@ -40,7 +40,7 @@ def circuits(
 ) -> None:
     """Find a circuit of every factor: the units that carry it from image to image.
 
-    Each is written as JSON, GraphML and Graphviz DOT once it is found.
+    Each is written as JSON, GraphML and Graphviz DOT, and as a picture (SVG), once it is found.
     """
     target = _default_out(model) if out is None else user_path("--out", out)
     if target.exists() and not target.is_dir():
@@ -86,6 +86,7 @@ def _write(circuit: "Circuit", path: Path) -> None:
     circuit.to_json(path.with_name(f"{path.name}.json"))
     circuit.to_graphml(path.with_name(f"{path.name}.graphml"))
     circuit.to_dot(path.with_name(f"{path.name}.dot"))
+    circuit.figure().save(path.with_name(f"{path.name}.svg"))
 
 
 def _row(circuit: "Circuit") -> list[str]:

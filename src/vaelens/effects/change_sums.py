@@ -67,8 +67,8 @@ class ChangeSums:
         """Run images before any change, in as many pairs as there are changes of them."""
         return self._run(images, first_row, times)
 
-    def add(self, change: int, before: CachedRun, images: Batch, first_row: int) -> PairSizes:
-        """Take in the same images after a change, and return how far they move, on the device."""
+    def add(self, change: int, before: CachedRun, images: Batch, first_row: int) -> tuple[CachedRun, PairSizes]:
+        """Take in the same images after a change, and return their run and how far they move, on the device."""
         after = self._run(images, first_row)
         sums = self._open.setdefault(change, self._empty_sums())
         sizes = PairSizes.of(Reconstructed.of(before), Reconstructed.of(after))
@@ -93,7 +93,7 @@ class ChangeSums:
         if self._predictions is not None:
             unchanged, changed = (self._predictions.probabilities(run.image) for run in (before, after))
             sums.means["read"].update(self._predictions.distances(changed, unchanged))
-        return sizes
+        return after, sizes
 
     def pairs(self, change: int) -> int:
         """How many pairs of a change have been added."""

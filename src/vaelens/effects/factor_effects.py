@@ -16,6 +16,7 @@ from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
+from vaelens.effects.label_regression import LabelRegression
 from vaelens.effects.options import checked_options
 from vaelens.effects.precision import with_precision
 from vaelens.effects.schemas import FACTOR_EFFECTS
@@ -77,9 +78,10 @@ def factor_effects(
         `output_effect_random` and `latent_shift_random` (latent) are the same between two random images: the level that
         a label without any meaning comes to on data without a grid. There, pairs differ in more than the factor, and
         nothing was intervened on; `output_effect_adjusted` (factor) and `latent_shift_adjusted` (factor, latent) are
-        the effects less what control pairs show, which share the factor's value (see `effects.adjustment`;
-        `latent_effect_…` where there is no variance). An interval that holds 0 tells no effect from none. The value is
-        too small where even the nearest images lie far apart in the other factors.
+        the effects once the second image's code was brought to the first's other labels by regression
+        (`effects.label_regression`), less what control pairs show, which share the factor's value
+        (`effects.adjustment`; `latent_effect_…` where there is no variance). An interval that holds 0 tells no effect
+        from none. What labels do not say stays confounded.
 
         With a `tolerance`, `output_effect_low` and `output_effect_high` are a 95 % confidence sequence instead, which
         holds for all factors at once and at whatever number of pairs each stops, if the model decodes to images in
@@ -123,7 +125,10 @@ def factor_effects(
                 block = draw[rows]
                 yield ChangedImages(rows.start, dataset_rows(lens, block.x, block.context), {change: block.x2})
 
-    levels = FactorLevels(lens, draws, controls(ds, draws, options.seed), options.seed)
+    shared = controls(ds, draws, options.seed)
+    by_index = any(each is not None for each in shared) and all(draw.second.ndim == 1 for draw in draws)
+    regression = LabelRegression(lens, ds, pairs, options.seed) if by_index else None
+    levels = FactorLevels(lens, draws, shared, regression, options.seed)
     changes = InputChanges("factor", names, pairs, pairs_of, levels)
     swept = input_sweep(lens, ds, changes, options)
     matched = [int(draw.matched[:used].sum()) for draw, used in zip(draws, swept.used, strict=True)]

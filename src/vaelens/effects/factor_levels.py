@@ -1,6 +1,6 @@
 """What stands beside the effects of factors: those of random pairs, and, without a grid, effects less controls'.
 
-Random pairs cost no run; controls cost two runs for each pair.
+Random pairs cost no run; controls cost two runs and a decoder pass for each pair, other pairs a decoder pass more.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from vaelens.effects.adjustment import Adjustment
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import Controls
 from vaelens.effects.dataset_rows import dataset_rows
+from vaelens.effects.label_regression import LabelRegression
 from vaelens.effects.outcomes import run_cached
 from vaelens.effects.pair_sizes import PairSizes, Reconstructed
 from vaelens.effects.random_pairs import RandomPairs
@@ -28,21 +29,35 @@ class FactorLevels:
         lens: the lens.
         draws: the pairs of each factor.
         controls: of each factor, None where it has none; empty on a grid.
+        regression: of the code on the labels, where there are controls.
         seed: of the bootstrap resamples.
     """
 
-    def __init__(self, lens: Lens, draws: Sequence[PairDraw], controls: Sequence[Controls | None], seed: int):
-        self._lens, self._draws, self._controls = lens, draws, controls
+    def __init__(
+        self,
+        lens: Lens,
+        draws: Sequence[PairDraw],
+        controls: Sequence[Controls | None],
+        regression: LabelRegression | None,
+        seed: int,
+    ):
+        self._lens, self._draws, self._controls, self._regression = lens, draws, controls, regression
         self._random = RandomPairs(lens.latents, seed)
         self._adjusted = [None if each is None else Adjustment(each, lens.latents, seed) for each in controls]
         self._shifts = True  # latents move in posterior standard deviations
 
     @property
-    def pairs(self) -> int:
-        """How many control pairs there are to run."""
-        return sum(len(controls.draw) for controls in self._controls if controls is not None)
+    def runs(self) -> int:
+        """How many images there are to learn from, and control pairs to run."""
+        learned = 0 if self._regression is None else self._regression.images
+        return learned + sum(len(controls.draw) for controls in self._controls if controls is not None)
 
-    def observe(self, change: int, first_row: int, before: CachedRun, sizes: PairSizes) -> None:
+    def prepare(self, advance: Advance) -> None:
+        """Learn what the code is by the labels."""
+        if self._regression is not None:
+            self._regression.learn(advance)
+
+    def observe(self, change: int, first_row: int, before: CachedRun, after: CachedRun, sizes: PairSizes) -> None:
         """Take in pairs of a factor that were run."""
         draw, rows = self._draws[change], slice(first_row, first_row + len(sizes.output))
         self._shifts = sizes.shifts is not None
@@ -50,7 +65,8 @@ class FactorLevels:
             self._random.add(Reconstructed.of(before), draw.first[rows])
         adjustment = self._adjusted[change] if self._adjusted else None
         if adjustment is not None:
-            adjustment.add_pairs(torch.from_numpy(draw.distance[rows]), sizes)
+            runs = Reconstructed.of(before), Reconstructed.of(after)
+            adjustment.add_pairs(torch.from_numpy(draw.distance[rows]), self._matched(draw, rows, *runs) or sizes)
 
     def finish(self, used: Array, advance: Advance) -> None:
         """Run the control pairs of every factor, no more than pairs were used of it."""
@@ -62,12 +78,22 @@ class FactorLevels:
             for rows in chunks(count, self._lens.engine.rows_for(())):
                 block = draw[rows]
                 first = dataset_rows(self._lens, block.x, block.context)
-                pair = [
-                    run_cached(self._lens, images, rows.start, ()) for images in (first, first.with_values(block.x2))
-                ]
-                adjustment.add_controls(block.distance, PairSizes.of(*map(Reconstructed.of, pair)))
+                before, after = (
+                    Reconstructed.of(run_cached(self._lens, images, rows.start, ()))
+                    for images in (first, first.with_values(block.x2))
+                )
+                sizes = self._matched(draw, rows, before, after) or PairSizes.of(before, after)
+                adjustment.add_controls(block.distance, sizes)
                 advance(len(block.x))
             advance(len(draw) - count)
+
+    def _matched(self, draw: PairDraw, rows: slice, before: Reconstructed, after: Reconstructed) -> PairSizes | None:
+        """The sizes of pairs once the second image has the first's other labels; None where it has them."""
+        correction = None if self._regression is None else self._regression.correction(draw, rows)
+        if correction is None:
+            return None
+        code = after.code + correction.to(after.code)
+        return PairSizes.of(before, Reconstructed(self._lens.engine.decode(code, rows.start), code, after.logvar))
 
     def variables(self, latent_scale: Array) -> Variables:
         """The variables of the result.

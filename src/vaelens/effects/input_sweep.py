@@ -99,9 +99,11 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
         stopping = GroupStopping(pairs, units, lens.observation, options.tolerance, options.seed)
     rows_at_once = lens.engine.rows if stopping is None else min(lens.engine.rows, stopping.rows)
     levels = changes.levels
-    total = pairs * len(names) + (0 if levels is None else levels.pairs)
+    total = pairs * len(names) + (0 if levels is None else levels.runs)
     used = np.full(len(names), pairs)
     with options.reporting(total, "input effects") as report:
+        if levels is not None:
+            levels.prepare(report.advance)
         for block in changes.images(wanted):
             for rows in chunks(len(block.images), rows_at_once):
                 active = [change for change in block.changed if change in wanted]
@@ -110,9 +112,9 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
                 first_row = block.first_row + rows.start
                 before = sums.before(block.images[rows], first_row, times=len(active))
                 for change in active:
-                    sizes = sums.add(change, before, block.after(change)[rows], first_row)
+                    after, sizes = sums.add(change, before, block.after(change)[rows], first_row)
                     if levels is not None:
-                        levels.observe(change, first_row, before, sizes)
+                        levels.observe(change, first_row, before, after, sizes)
                     report.advance(len(sizes.output))
                     if stopping is not None:
                         stopping.update(names[change], numbers(sizes.output[:, None]))

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.lens.execution import ActivationEdit
+from vaelens.lens.incremental.rows import select_rows
 from vaelens.lens.incremental.steps import Step
 from vaelens.lens.regions import Region
 
@@ -37,7 +38,7 @@ class CachedPart:
     def clamps(self, rows: Tensor) -> dict[str, ActivationEdit]:
         """By site the edit that keeps what a treatment has set as it is in the cached run, for some rows."""
         return {
-            name: functools.partial(clamp, self.activations[name].index_select(0, rows), regions)
+            name: functools.partial(clamp, select_rows(self.activations[name], rows), regions)
             for name, regions in self.clamped.items()
         }
 

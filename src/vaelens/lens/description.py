@@ -9,6 +9,7 @@ from torch import nn
 
 from vaelens.lens.adapters import library
 from vaelens.lens.sites import Sites
+from vaelens.markup import text
 from vaelens.models import VAE
 
 
@@ -33,8 +34,17 @@ def printed(module: nn.Module, sites: Sites, execution: Mapping[str, str], codes
     return "\n".join([head, repr(sites), *ways, *notes])
 
 
+def in_html(lens: Any) -> str:
+    """Writes what `printed` says of a lens as HTML, as notebooks show it."""
+    head, *rest = repr(lens).replace(repr(lens.sites), "").split("\n")
+    notes = "".join(f"<p>{text(note)}</p>" for note in rest if note)
+    return f"<p><strong>{text(head)}</strong></p>{lens.sites._repr_html_()}{notes}"
+
+
 def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
     """Class or objective, library or hyperparameters, size and hash of the weights, in types that JSON holds.
+
+    `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
 
     Args:
         module: the model.

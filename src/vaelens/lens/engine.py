@@ -1,7 +1,7 @@
 """The engine: runs chunks of unchecked images and codes through a model, within a memory budget and a precision.
 
-Everything that effects are made of is a call of it. `run_by_hooks` is the model's own forward; everything else runs in
-the forms that are fastest here, and agrees with it but for rounding.
+Everything that effects are made of is a call of it. `run_by_hooks` is the model's own forward; everything else runs its
+layers in faster forms, and agrees with it but for rounding.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

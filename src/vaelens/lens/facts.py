@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.lens.adapters import Adapter
-from vaelens.lens.description import describe, printed
+from vaelens.lens.description import describe, in_html, printed
 from vaelens.lens.engine import Engine
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.observation import Observation
@@ -93,3 +93,5 @@ class Facts:
 
     def __repr__(self) -> str:
         return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
+
+    _repr_html_ = in_html

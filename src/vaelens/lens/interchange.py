@@ -191,7 +191,7 @@ class SiteInterchange:
     def _exchanged(self, activation: Tensor) -> Tensor:
         """Write the groups' source values over an activation, (m, units, *positions), in place."""
         for rows, group in self.interchange.blocks:
-            source = self.pair.source.index_select(0, self.rows[rows])
+            source = self._select(self.pair.source, rows)
             self.pair.groups[group].copy(source.to(activation), activation[rows])
         return activation
 

@@ -1,6 +1,6 @@
 """One part of a model, encoder or decoder: run whole, and run again from some sites on.
 
-Traced into steps, only what lies after the sites runs again, in the fastest forms; under hooks, all of the part does.
+Traced into steps, only what lies after the sites runs again, in faster forms; under hooks, all of the part does.
 """
 
 import math
@@ -119,7 +119,7 @@ class ModelPart:
         with isolated(self.model, seed), torch.set_grad_enabled(gradients):
             return self._by_hooks(inputs.clone(), edits, capture)  # it may begin in place
 
-    # Running it as sweeps do: in the forms that are fastest here, and again from some sites on
+    # Running it as sweeps do: in faster forms, and again from some sites on
 
     def evaluate(self, inputs: Tensor, precision: str = FP32, seed: int = 0) -> Any:
         """The part's result, whole, as `rerun` would give it."""
@@ -277,11 +277,11 @@ class ModelPart:
         return self._plans[key]
 
     def _choose_forms(self, traced: TracedPart, inputs: Tensor, precision: str) -> None:
-        """Measure the forms once for each kind of chunk; a sweep's last, smaller chunk takes those of the others."""
+        """Choose the forms once for each kind of chunk."""
         kind, layers = (inputs.device, inputs.dtype, precision), list(traced.layers.values())
         if kind not in self._forms:
-            with isolated(self.model):  # what the measured runs draw is not to move what comes after
-                choose(traced.program, traced.layers, inputs, precision)
+            with isolated(self.model):  # what the trial draws is not to move what comes after
+                choose(traced.program, traced.layers, inputs)
             self._forms[kind] = [layer.form for layer in layers]
         for layer, form in zip(layers, self._forms[kind], strict=True):  # another kind may have been run since
             layer.form = form

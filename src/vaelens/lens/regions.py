@@ -10,12 +10,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError
 from vaelens.lens.sites import Site
 
 _FORMS = "expected 'all', an index for each axis, or a (start, stop) or slice for each axis"
+_MANY = 0.25  # of a site's units, from which on a whole activation is passed over
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,12 @@ class Region:
 
     def copy(self, source: Tensor, into: Tensor) -> None:
         """Write its values in one activation over those in another, in place."""
-        self.put(into, self.take(source))
+        if self.positions is not None or into.requires_grad or len(self.units) < _MANY * into.shape[1]:
+            self.put(into, self.take(source))
+        else:  # one pass over memory as it lies, whatever the units
+            mask = torch.zeros(into.shape[1], dtype=torch.bool)
+            mask[list(self.units)] = True
+            torch.where(mask.to(into.device).view(-1, *[1] * (into.ndim - 2)), source, into, out=into)
 
     def _index(self) -> tuple[Any, ...]:
         return (slice(None), self.index, *(self.positions or ()))

@@ -77,8 +77,8 @@ def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor
 def _close(values: Tensor, expected: Tensor) -> bool:
     if values.shape != expected.shape:
         return False
-    tolerance = max(_CLOSE, 8 * torch.finfo(expected.dtype).eps)
-    return torch.allclose(values, expected, rtol=0, atol=tolerance * float(expected.abs().max()), equal_nan=True)
+    tolerance = max(_CLOSE, 8 * torch.finfo(expected.dtype).eps) * float(expected.abs().nan_to_num(0, 0).max())
+    return torch.allclose(values, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
 def _shares_memory(original: Any, repeated: Any) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaelens.errors import VaelensError
 from vaelens.lens.sites import Sites
+from vaelens.markup import table
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +78,15 @@ class Run:
     def __repr__(self) -> str:
         captured = ", ".join(self.activations) or "nothing"
         return f"Run({len(self.code)} images, captured {captured}, hits={list(self.hits)})"
+
+    def _repr_html_(self) -> str:
+        captured = {"code": self.code, "reconstruction": self.reconstruction, **self.activations}
+        shapes = table(["of the run", "shape"], [(name, _shape(value)) for name, value in captured.items()])
+        hits = [
+            (type(hit.intervention).__name__, hit.intervention.site, hit.hits, f"{hit.change:.4g}") for hit in self.hits
+        ]
+        return shapes + (table(["intervention", "site", "hits", "‖Δ‖₂"], hits) if hits else "")
+
+
+def _shape(value: Tensor) -> str:
+    return "×".join(map(str, value.shape))

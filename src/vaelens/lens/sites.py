@@ -12,8 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.markup import table
 
 LATENT = "latent"
+_COLUMNS = ("site", "part", "units", "shape", "module")
 PATTERN = frozenset("*?[")  # of a name that selects by pattern
 
 
@@ -120,11 +122,16 @@ class Sites(Mapping[str, Site]):
         return names
 
     def __repr__(self) -> str:
-        header = ("site", "part", "units", "shape", "module")
-        rows = [(s.name, s.part, str(s.units), "×".join(map(str, s.shape)), s.module + _call(s)) for s in self.values()]
-        widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in [header, *rows]]
+        rows = [_COLUMNS, *self._rows()]
+        widths = [max(len(row[k]) for row in rows) for k in range(len(_COLUMNS))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
         return "\n".join(line.rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        return table(_COLUMNS, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(s.name, s.part, str(s.units), "×".join(map(str, s.shape)), s.module + _call(s)) for s in self.values()]
 
 
 def site_of(name: str, part: str, activation: Tensor) -> Site:

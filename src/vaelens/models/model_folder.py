@@ -20,6 +20,7 @@ from vaelens.paths import user_path
 
 HUB_PREFIX = "hf://"
 
+_PLANTED = frozenset({"kind", "depth", "convolutional", "seed"})  # keys of a planted model's config alone
 _CONFIG = "config"  # the key in the weights' metadata
 
 MODEL_CARD = """
@@ -85,9 +86,12 @@ def read_config(folder: Path, keys: Iterable[str]) -> dict[str, Any]:
     if not path.is_file():
         raise VaelensError(f"{str(folder)!r} has no {CONFIG_NAME}; give the folder that save_pretrained wrote")
     config = read_json(path)
-    if missing := [key for key in keys if key not in config]:
+    wanted = list(keys)
+    if config.keys() >= _PLANTED and not _PLANTED.issuperset(wanted):
+        raise VaelensError(f"{str(folder)!r} holds a planted model; open it with vl.PlantedVAE.from_pretrained")
+    if missing := [key for key in wanted if key not in config]:
         raise VaelensError(f"{str(path)!r} lacks {', '.join(missing)}; it is not the config of a vaelens model")
-    return {key: config[key] for key in keys}
+    return {key: config[key] for key in wanted}
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], Any]:

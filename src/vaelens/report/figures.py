@@ -1,6 +1,6 @@
-"""The figures of a page, made with plotly: the only file that knows it. Each takes a record and returns a `Figure`.
+"""The figures of a page, made with plotly, which `circuit_curves` alone knows besides.
 
-Latents stand in the order of `Latents`; a star marks an inactive one.
+Each takes a record and returns a `Figure`. Latents stand in the order of `Latents`; a star marks an inactive one.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents) 
     plot.update_xaxes(title_text="latent", row=rows)
     plot.update_yaxes(rangemode="tozero", nticks=5)
     narrowest = max(640, 90 + latent_width(len(names)) * len(names))
-    return _styled(plot, 205 * rows + 25, narrowest, bargap=0.3, showlegend=False)
+    return styled(plot, 205 * rows + 25, narrowest, bargap=0.3, showlegend=False)
 
 
 def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
@@ -127,7 +127,7 @@ def strengths_by_mode(modes: xr.Dataset, latents: Latents) -> Figure:
     plot.update_xaxes(**latent_axis(names))
     plot.update_xaxes(title_text="latent")
     plot.update_yaxes(title_text="CES (pixel-L2)", rangemode="tozero", showgrid=True, gridcolor=palette.PANEL)
-    return _styled(plot, 330, max(560, 90 + latent_width(len(names)) * len(names)))
+    return styled(plot, 330, max(560, 90 + latent_width(len(names)) * len(names)))
 
 
 def heat_maps(matrices: Sequence[Matrix], latents: Latents) -> Figure:
@@ -165,7 +165,7 @@ def heat_maps(matrices: Sequence[Matrix], latents: Latents) -> Figure:
     if beside and len(matrices) > 1:
         plot.update_yaxes(showticklabels=False, col=2)
     narrowest = both if beside else left + 10 + cells_wide
-    return _styled(plot, inside + 77, int(narrowest), left=left)
+    return styled(plot, inside + 77, int(narrowest), left=left)
 
 
 def recovered_fractions(effects: xr.Dataset, sites: Sequence[str]) -> Figure:
@@ -210,7 +210,7 @@ def recovered_fractions(effects: xr.Dataset, sites: Sequence[str]) -> Figure:
     plot.update_layout(
         coloraxis=shading | {"colorbar": COLOUR_BAR | {"title": {"text": "of the<br>site's<br>largest"}}}
     )
-    return _styled(plot, 15 * sum(lines) + 137, 760, left=room(labels.values()))
+    return styled(plot, 15 * sum(lines) + 137, 760, left=room(labels.values()))
 
 
 def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
@@ -254,7 +254,7 @@ def mediations(effects: xr.Dataset, latents: Latents) -> Figure:
     plot.update_xaxes(title_text="latent", row=rows)
     plot.update_yaxes(nticks=5, zeroline=True, zerolinecolor=palette.MUTED, zerolinewidth=1)
     narrowest = max(600, 90 + latent_width(len(names)) * len(names) * columns)
-    return _styled(plot, 175 * rows + 100, narrowest, top=58, barmode="relative", bargap=0.25)
+    return styled(plot, 175 * rows + 100, narrowest, top=58, barmode="relative", bargap=0.25)
 
 
 def position_maps(swap: xr.Dataset) -> Figure:
@@ -279,7 +279,7 @@ def position_maps(swap: xr.Dataset) -> Figure:
         plot.add_trace(cells, row=1, col=k + 1)
     plot.update_xaxes(dtick=label_step(width), showline=False, ticks="", title_text="column")
     plot.update_yaxes(dtick=label_step(height / rows), showline=False, ticks="", autorange="reversed")
-    return _styled(plot, 77 + height, max(560, len(titles) * width * columns), yaxis_title_text="row")
+    return styled(plot, 77 + height, max(560, len(titles) * width * columns), yaxis_title_text="row")
 
 
 def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
@@ -290,7 +290,8 @@ def _colour_bar(plot: go.Figure, row: int, column: int) -> dict[str, Any]:
     return COLOUR_BAR | {"y": (bottom + top) / 2, "lenmode": "pixels", "len": 80, "nticks": 3}
 
 
-def _styled(plot: go.Figure, height: int, narrowest: int, left: int = 50, top: int = 32, **layout: Any) -> Figure:
+def styled(plot: go.Figure, height: int, narrowest: int, left: int = 50, top: int = 32, **layout: Any) -> Figure:
+    """Gives a plot the look of every figure, and its size in pixels."""
     plot.update_layout(template=_TEMPLATE, height=height, margin={"l": left, "r": 10, "t": top, "b": 45}, **layout)
     plot.update_annotations(font_size=13)
     return Figure(plot, narrowest)

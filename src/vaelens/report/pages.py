@@ -16,6 +16,8 @@ from vaelens.errors import VaelensError
 from vaelens.observation import Observation
 from vaelens.report import figures, matrices, palette, pictures, tables
 from vaelens.report.changes import is_intervened
+from vaelens.report.circuit_curves import faithfulness_curves
+from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.features import feature_changes, in_words_of, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
@@ -103,6 +105,7 @@ def page(analysis: Any) -> bytes:
         **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects),
+        **circuit_section(effects),
     )
     return in_words_of(observation, rendered).encode()
 
@@ -150,6 +153,9 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
         plotted["recovered"] = figures.recovered_fractions(effects["patching"], shown_sites(analysis))
     if "mediation" in effects:
         plotted["mediations"] = figures.mediations(effects["mediation"], latents)
+    circuits = found(effects)
+    if circuits is not None:
+        plotted["circuit_curves"] = faithfulness_curves(circuits)
     if "swap" in effects:
         plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {

@@ -1,23 +1,14 @@
 """Arrays as pictures that stand inside a page: PNG files as data URIs, made with Pillow."""
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
+from vaelens.markup import data_uri
 from vaelens.report import palette
 
 _GAP = 1  # pixels of white on every side of a picture in a grid
-
-
-def data_uri(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
-    """Packs RGB pixels into the address of a PNG that needs no file."""
-    packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def shown(images: Float[np.ndarray, "*n c h w"]) -> UInt8[np.ndarray, "*n h w 3"]:

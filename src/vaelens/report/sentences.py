@@ -1,4 +1,4 @@
-"""What an analysis found, in at most eight plain sentences, each printed under its own condition.
+"""What an analysis found, in at most nine plain sentences, each printed under its own condition.
 
 The condition of each stands in its function's docstring, and in a table in docs/report.md.
 """
@@ -9,6 +9,7 @@ from typing import Any
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError
 from vaelens.report.changes import changes_sentence
+from vaelens.report.circuits import circuits_sentence
 from vaelens.report.codebook import code_use, codebook_sentence, swap_sentence
 from vaelens.report.mediation import mediation_sentence
 from vaelens.report.overview import check_sentence, latents_sentence, reconstruction_sentence
@@ -19,17 +20,34 @@ from vaelens.report.units import units_sentence
 
 Sentence = Callable[[Analysis], str | None]
 
-MOST = 8  # sentences of one analysis
+MOST = 9  # sentences of one analysis
 
 # In the order in which they stand; a quantised latent has two of its own.
 CONTINUOUS: tuple[Sentence, ...] = (latents_sentence, strength_sentence)
 QUANTISED: tuple[Sentence, ...] = (codebook_sentence, swap_sentence)
 FIRST: tuple[Sentence, ...] = (check_sentence, reconstruction_sentence)
-LAST: tuple[Sentence, ...] = (changes_sentence, mediation_sentence, reading_sentence, units_sentence, scores_sentence)
+LAST: tuple[Sentence, ...] = (
+    changes_sentence,
+    mediation_sentence,
+    circuits_sentence,
+    reading_sentence,
+    units_sentence,
+    scores_sentence,
+)
+
+FEW = 5  # sentences that a terminal and a notebook show
+# What is left out first where there are more.
+_LEAST: tuple[Sentence, ...] = (
+    units_sentence,
+    scores_sentence,
+    mediation_sentence,
+    reading_sentence,
+    reconstruction_sentence,
+)
 
 
 def sentences(analysis: Any) -> list[str]:
-    """Says what an analysis found, most general first, in at most eight sentences.
+    """Says what an analysis found, most general first, in at most nine sentences.
 
     Args:
         analysis: the analysis.
@@ -43,9 +61,22 @@ def sentences(analysis: Any) -> list[str]:
     """
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
+    return list(_said(analysis).values())[:MOST]
+
+
+def headlines(analysis: Analysis) -> list[str]:
+    """Says what matters most of what `sentences` says, in its order, in at most five sentences."""
+    said = _said(analysis)
+    for sentence in _LEAST:
+        if len(said) > FEW:
+            said.pop(sentence, None)
+    return list(said.values())[:FEW]
+
+
+def _said(analysis: Analysis) -> dict[Sentence, str]:
     middle = QUANTISED if "codes_used" in code_use(analysis) else CONTINUOUS
-    said = [sentence(analysis) for sentence in (*FIRST, *middle, *LAST)]
-    return [sentence for sentence in said if sentence is not None][:MOST]
+    said = {sentence: sentence(analysis) for sentence in (*FIRST, *middle, *LAST)}
+    return {sentence: text for sentence, text in said.items() if text is not None}
 
 
 def conditions(analysis: Analysis) -> str:

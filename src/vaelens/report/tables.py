@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.analysis import Analysis
-from vaelens.analysis.parts import PARTS
+from vaelens.analysis.part import ON_REQUEST, PARTS
 from vaelens.metrics.catalogue import COUNT, METRICS
 from vaelens.report.changes import Change, axis_of, changes, is_intervened
 from vaelens.report.latents import Latents
@@ -228,8 +228,11 @@ def patched_sites(provenance: Mapping[str, Any]) -> str:
 def asked_parts(provenance: Mapping[str, Any]) -> str:
     """Writes the arguments by which parts were asked for, nothing where all were."""
     asked = provenance.get("asked", {})
-    names = asked.get("parts", list(PARTS))
-    only = "" if len(names) == len(PARTS) else f", only={names}"
+    usual = [name for name in PARTS if name not in ON_REQUEST]
+    names = asked.get("parts", usual)
+    only = f", only={names}"
+    if set(usual) <= set(names):
+        only = ", circuits=True" if "circuits" in names else ""
     return f"{only}, minutes={asked['minutes']:g}" if asked.get("minutes") else only
 
 

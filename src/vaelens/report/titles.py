@@ -19,6 +19,8 @@ _FIGURES = {  # the parts that each is made from, in the order in which they sta
     "labels": ("labels",),
     "recovered": ("patching",),
     "mediations": ("mediation",),
+    "circuits": ("circuits",),
+    "circuit_curves": ("circuits",),
 }
 _TABLES = {
     "latents": ("latent",),
@@ -26,6 +28,7 @@ _TABLES = {
     "changes": ("input",),
     "labels": ("labels",),
     "units": ("patching",),
+    "circuits": ("circuits",),
     "scores": (),
 }
 

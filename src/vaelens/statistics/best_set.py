@@ -1,16 +1,15 @@
 """The candidates that may be the best, all compared at once: paired differences, max-t, stepwise.
 
-Costs resamples · candidates² once candidates that lie far behind are out; holds a few hundred thousand differences.
+Costs resamples · candidates² once candidates that lie far behind are out; holds resamples · candidates differences.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from vaelens.errors import VaelensError
 
-_CELLS = 2**20  # differences held at once
 _FAR = 1e-3  # share of the error that candidates far behind may take
 
 
@@ -120,15 +119,15 @@ def _lags(
 
 def _largest(deviations: Float[np.ndarray, "r k"], error: Float[np.ndarray, "k k"]) -> Float[np.ndarray, " r"]:
     """The largest t*_jk over all ordered pairs, of each replicate."""
-    first, second = np.triu_indices(len(error), k=1)
-    apart: Bool[np.ndarray, " pairs"] = error[first, second] > 0
-    first, second = first[apart], second[apart]
+    with np.errstate(divide="ignore"):
+        precision = np.where(error > 0, 1 / error, 0)  # of two that never differ there is nothing to compare
+    by_candidate = np.ascontiguousarray(deviations.T)
     largest = np.zeros(len(deviations))
-    for start in range(0, len(first), max(1, _CELLS // len(deviations))):
-        pairs = slice(start, start + max(1, _CELLS // len(deviations)))
-        j, k = first[pairs], second[pairs]
-        t = np.abs(deviations[:, j] - deviations[:, k]) / error[j, k]
-        np.maximum(largest, t.max(axis=1), out=largest)
+    for j in range(len(error) - 1):
+        t = by_candidate[j + 1 :] - by_candidate[j]
+        np.abs(t, out=t)
+        t *= precision[j, j + 1 :, None]
+        np.maximum(largest, t.max(axis=0), out=largest)
     return largest
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError
-from vaelens.study.alignment import align_latents
+from vaelens.statistics.alignment import align_latents
 from vaelens.study.folder import StudyFolder
 from vaelens.writing import written_whole
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vaelens.cli.sources.diffusers import diffusers
 from vaelens.cli.sources.function import call
+from vaelens.cli.sources.planted import planted
 from vaelens.cli.sources.pythae import pythae
 from vaelens.errors import VaelensError
 from vaelens.paths import user_path
@@ -13,7 +14,7 @@ from vaelens.paths import user_path
 if TYPE_CHECKING:
     from vaelens.lens import Lens
 
-FOLDERS = (diffusers, pythae)  # each gives the model of a folder that it knows, None of any other
+FOLDERS = (diffusers, planted, pythae)  # each gives the model of a folder that it knows, None of any other
 
 _FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 _HUB = "hf://"

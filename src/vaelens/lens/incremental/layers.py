@@ -1,6 +1,6 @@
-"""Linear layers in faster forms: channels last, transposed convolutions split, and the update of a few units.
+"""Linear layers in faster forms: channels last, transposed convolutions as one product, and the update of a few units.
 
-All are exact but for rounding. Which form wins depends on the machine; `choice.py` measures it.
+All are exact but for rounding. `choice.py` says which layer takes which.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,10 @@ from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
 from vaelens.lens.incremental.steps import Step
-from vaelens.lens.incremental.transposed import SPLIT_FORMS, Splitting, splitting
+from vaelens.lens.incremental.transposed import Splitting, splitting
 
 LINEAR, CONVOLUTION, TRANSPOSED = "linear", "convolution", "transposed convolution"
-PLAIN, CHANNELS_LAST = "plain", "channels last"
-FORMS = (PLAIN, CHANNELS_LAST, *SPLIT_FORMS)
+FORMS = PLAIN, CHANNELS_LAST, SCATTERED = "plain", "channels last", "scattered"
 
 _aten = torch.ops.aten
 # By the operation: the kind, and the names of its arguments after data, weight and bias.
@@ -130,10 +129,10 @@ class Layer:
         if self.form == CHANNELS_LAST:
             last = weight.contiguous(memory_format=torch.channels_last)
             return lambda data: self._operation(data, last, bias)
-        form, split = self.form, self._splitting
-        assert split is not None, "only what falls into phases takes a form that does"
-        prepared = split.prepared(form, weight, bias)
-        return lambda data: split.apply(form, data, prepared)
+        split = self._splitting
+        assert split is not None, "only what falls into phases is scattered"
+        prepared = split.prepared(weight, bias)
+        return lambda data: split.apply(data, prepared)
 
 
 def _channels_last(values: Tensor) -> Tensor:

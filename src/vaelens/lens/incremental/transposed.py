@@ -1,7 +1,8 @@
-"""Transposed convolutions as a convolution, or as one matrix product and its sums: equal but for rounding.
+"""Transposed convolutions as one matrix product and its sums: equal but for rounding, and faster where outputs are few.
 
 With stride s and a kernel of s · m taps, out[s·u + r − p] = Σ_t in[u − t] w[r + s·t]. Each remainder r is a convolution
-with m taps of its own, a phase of the output; all phases are interleaved, and p is cut off.
+with m taps of its own, a phase of the output. One product gives all in[v] w[r + s·t]; their sums are the phases, which
+are interleaved, and p is cut off.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-# A convolution that gives all phases; or, where outputs are too few for a fast one, one matrix product that gives all
-# in[v] w[r + s·t], and their sums.
-SPLIT_FORMS = SUB_PIXEL, SCATTERED = "sub-pixel", "scattered"
-
-Prepared = tuple[Tensor, Tensor | None]  # weights and bias as a form wants them
+Prepared = tuple[Tensor, Tensor | None]  # weights, (outputs · (s·m)², inputs), and bias
 
 
 @dataclass(frozen=True)
@@ -37,28 +33,17 @@ class Splitting:
     cut: tuple[int, int]
     extra: tuple[int, int]
 
-    def prepared(self, form: str, weight: Tensor, bias: Tensor | None) -> Prepared:
-        """Weights, (inputs, outputs, s·m, s·m), and bias as a form wants them."""
-        s, m, weight = self.stride, self.taps, weight.detach()
-        if form == SCATTERED:
-            return weight.reshape(len(weight), -1).t().contiguous(), bias
-        by_phase = weight.reshape(len(weight), self.outputs, m, s, m, s).flip(2, 4)
-        made = by_phase.permute(1, 3, 5, 0, 2, 4).reshape(self.outputs * s**2, len(weight), m, m)
-        bias = None if bias is None else bias.detach().repeat_interleave(s**2)
-        return made.contiguous(memory_format=torch.channels_last), bias
+    def prepared(self, weight: Tensor, bias: Tensor | None) -> Prepared:
+        """Weights, (inputs, outputs, s·m, s·m), as the product wants them, and the bias."""
+        weight = weight.detach()
+        return weight.reshape(len(weight), -1).t().contiguous(), bias
 
-    def apply(self, form: str, data: Tensor, prepared: Prepared) -> Tensor:
+    def apply(self, data: Tensor, prepared: Prepared) -> Tensor:
         """(n, inputs, h, w), channels last, to (n, outputs, height, width)."""
-        phases = self._convolved(data, *prepared) if form == SUB_PIXEL else self._summed(data, *prepared)
-        return self._interleaved(phases, data)
-
-    def _convolved(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The phases, (n, outputs, s, s, h + m − 1, w + m − 1), by a convolution."""
-        phases = functional.conv2d(data, weight, bias, padding=self.taps - 1)
-        return phases.unflatten(1, (self.outputs, self.stride, self.stride))
+        return self._interleaved(self._summed(data, *prepared), data)
 
     def _summed(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The same, by a product and its sums."""
+        """The phases, (n, outputs, s, s, h + m − 1, w + m − 1)."""
         s, m, (height, width) = self.stride, self.taps, data.shape[2:]
         flat = data.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (n, inputs, h · w), not copied
         # Of one matrix with many, matmul would make one product, and copy it to turn its axes.

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.analysis import Analysis
+from vaelens.circuits.circuit_table import ESTIMATES
 from vaelens.errors import unknown
 from vaelens.report.changes import axis_of
 from vaelens.report.latents import latents_of
@@ -14,6 +15,7 @@ from vaelens.report.paper.names import check_analysis, check_parts
 
 _ENDS = ("", "_low", "_high")
 _OF_LATENTS = ("kl", "information", "removal_cost", "ces_posterior", "ces", "ces_relative")
+_AREAS = ("cpr", "cpr_chance", "cmd", "cmd_chance")
 _SPECIFICITY = ("specificity", "specificity_normalised", "specificity_per_image")
 
 
@@ -77,6 +79,17 @@ def _mediation(analysis: Analysis) -> pd.DataFrame:
     return _frame(analysis.effects["mediation"], ("indirect", "interaction", "direct"), ["treatment", "latent"])
 
 
+def _circuits(analysis: Analysis) -> pd.DataFrame:
+    circuits = analysis.effects["circuits"]
+    if not circuits.sizes["factor"]:
+        return pd.DataFrame()
+    areas = circuits.sel(hold="source")
+    flat = circuits.assign({name: areas[name] for name in _AREAS}).assign(
+        size=circuits["member"].sum("unit"), random_most=circuits["random_faithfulness"].max("random_set")
+    )
+    return _frame(flat.drop_vars("hold"), ("size", *ESTIMATES, "random_most", *_AREAS, "alternatives"), ["factor"])
+
+
 def _positions(analysis: Analysis) -> pd.DataFrame:
     names = ("row", "column", "ces", "ces_posterior", "codes_used", "code_entropy")
     return _frame(analysis.effects["swap"], names, ["position"])
@@ -110,5 +123,6 @@ _TABLES: dict[str, tuple[tuple[str, ...], Callable[[Analysis], pd.DataFrame]]] =
     "labels": (("labels",), _labels),
     "units": (("patching",), _units),
     "mediation": (("mediation",), _mediation),
+    "circuits": (("circuits",), _circuits),
     "positions": (("swap",), _positions),
 }

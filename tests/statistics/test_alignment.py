@@ -1,6 +1,6 @@
 import numpy as np
 
-from vaelens.study.alignment import align_latents
+from vaelens.statistics.alignment import align_latents
 
 
 def test_permuted_and_rescaled_latents_are_matched():

@@ -1,4 +1,4 @@
-"""The correspondence of the latents of several trainings, by where in the image they act."""
+"""The correspondence of the latents, or units, of several trainings, by where in the image they act."""
 
 from collections.abc import Sequence
 
