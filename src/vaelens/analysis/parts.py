@@ -84,7 +84,9 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         ),
     ]
     missing = {}
-    if varying_factors(subject):
+    if lens.takes_context:
+        missing["circuits"] = "circuits are not searched in a model that takes a context"
+    elif varying_factors(subject):
         parts.append(circuits_part(subject, take.patched))
     else:
         missing["circuits"] = "the dataset has no factor with several values"

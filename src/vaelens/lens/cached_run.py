@@ -33,6 +33,7 @@ class CachedRun:
     Attributes:
         images: what went in, (c, *shape), in the model's type and on its device.
         code: (c, d, *positions).
+        context: of what went in, in one line each, (c, k); None where the model takes none.
 
     Args:
         parts: the model.
@@ -56,7 +57,7 @@ class CachedRun:
         settings: SweepSettings,
         clamped: Sequence[Region] = (),
     ):
-        self.images, self.code, self._batch = batch.values, code, batch
+        self.images, self.code, self.context = batch.values, code, batch.context
         self._parts, self._sites, self._settings = parts, sites, settings
         self._encoder, self._decode, self._clamped = encoder, decode, clamped
 
@@ -204,8 +205,8 @@ class CachedRun:
 
     def _decodable(self, code: Tensor, rows: Tensor) -> Tensor:
         """What the decoder is given for codes of some rows, in the context of those rows."""
-        context = self._batch.context
-        return self._parts.decodable(Batch(code, None if context is None else context.index_select(0, rows)))
+        context = None if self.context is None else self.context.index_select(0, rows)
+        return self._parts.decodable(Batch(code, context))
 
     def _where_codes_move(self, code: Tensor, rows: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
         """The decoder on changed codes; where a codebook takes the same codes as before, the cached run's values."""
