@@ -9,6 +9,7 @@ from .circuits import (
     semantic_graph,
     unit_selectivity,
 )
+from .comparison import Comparison, compare
 from .data import (
     DATASETS,
     AnnDataset,
@@ -75,6 +76,7 @@ __all__ = [
     "CausalDataset",
     "Circuit",
     "CollectionDataset",
+    "Comparison",
     "CosineDecay",
     "Cyclical",
     "FactorDataset",
@@ -111,6 +113,7 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "compare",
     "dci",
     "decoder_responses",
     "discover_circuit",

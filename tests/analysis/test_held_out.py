@@ -71,3 +71,19 @@ def test_codes_are_of_images_held_out_where_these_are_many():
     assert few.rows_for_codes(300, most=15_000) is not None
     assert many.rows_for_codes(700_000, most=15_000) is not None
     assert HeldOut("seen").rows_for_codes(100, most=15_000) is None
+
+
+def test_models_that_held_images_out_are_analysed_on_the_same_ones(ds):
+    analyses = []
+    for seed, steps in ((0, 3), (1, 30)):
+        model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=2, seed=seed)
+        vl.train(model, ds, steps=steps, batch_size=20, seed=seed, held_out=150, progress=False)
+        assert not model.training_records[0].seen()[held_out(model, ds).rows].any()
+        analyses.append(vl.analyse(vl.Lens(model), ds, n=100, progress=False, only="reconstruction").provenance)
+    assert analyses[0]["images_seen_in_training"] == "held out"
+    assert analyses[0]["images_sha256"] == analyses[1]["images_sha256"]
+
+
+def test_fewer_held_out_than_an_analysis_needs_are_not_taken_alone(ds):
+    record = TrainingRecord(ds.describe(), steps=5, batch_size=20, seed=0, held_out=10)
+    np.testing.assert_array_equal(held_out(trained(record), ds).rows, np.flatnonzero(~record.seen()))

@@ -86,5 +86,17 @@ def test_bad_input_is_refused():
         vl.unit_selectivity(planted.lens, planted.dataset, level=2.0)
     with pytest.raises(vl.VaelensError, match="n is 1"):
         vl.unit_selectivity(planted.lens, planted.dataset, n=1)
+
+
+def test_so_few_pairs_that_all_would_be_called_dead_are_refused():
+    planted = vl.planted_model("aligned", 2, seed=0)
+    with pytest.raises(
+        vl.VaelensError, match=r"n is 6, and in \d+ tests .* so all would be called dead; give n="
+    ) as told:
+        vl.unit_selectivity(planted.lens, planted.dataset, n=6, progress=False)
+    needed = int(str(told.value).split("give n=")[1].split()[0])
+    assert vl.unit_selectivity(planted.lens, planted.dataset, n=needed, progress=False)["p"].min() < 0.05
+    with pytest.raises(vl.VaelensError, match=f"give n={needed} or more"):
+        vl.unit_selectivity(planted.lens, planted.dataset, n=needed - 1, progress=False)
     with pytest.raises(vl.VaelensError, match="no factor with several values"):
         vl.unit_selectivity(planted.lens, vl.ArrayDataset(planted.images))

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from vaelens.models.batches import Batches, TensorImages
+from vaelens.errors import VaelensError
+from vaelens.models.batches import Batches, TensorImages, check_held_out, held_out_rows
 from vaelens.observation import Observation
 
 SHAPE = (1, 8, 8)
@@ -37,3 +38,20 @@ def test_the_images_of_a_batch_differ_and_are_drawn_uniformly(size):
 def test_a_batch_larger_than_the_data_repeats_images():
     batch = Batches(TensorImages(NUMBERED[:3]), Observation.image(SHAPE), 64, seed=0, start=0, stop=1).at(0)
     assert set(rows(batch)) == {0, 1, 2}
+
+
+def test_images_held_out_are_in_no_batch_and_are_the_same_for_every_seed():
+    held = held_out_rows(len(NUMBERED), 5)
+    assert len(set(held.tolist())) == 5
+    for seed in (0, 1):
+        batches = Batches(TensorImages(NUMBERED), Observation.image(SHAPE), 8, seed, 0, 200, held_out=5)
+        seen = torch.cat([batch.images for batch in batches]).unique(dim=0)
+        in_a_batch = {k for k in range(len(NUMBERED)) if (seen == NUMBERED[k]).flatten(1).all(dim=1).any()}
+        assert in_a_batch == set(range(len(NUMBERED))) - set(held.tolist())
+    assert set(held_out_rows(len(NUMBERED), 3)) < set(held)
+
+
+@pytest.mark.parametrize("held_out", [-1, 2.5, len(NUMBERED)])
+def test_held_out_is_a_number_that_leaves_images(held_out):
+    with pytest.raises(VaelensError, match="held_out is"):
+        check_held_out(held_out, len(NUMBERED))

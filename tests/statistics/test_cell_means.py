@@ -45,6 +45,29 @@ def test_r_and_p_are_those_of_slow_permuting(covariates):
     assert result.covariates == covariates
 
 
+def test_the_interval_is_as_wide_as_other_orders_spread():
+    table = runs()
+    result = cell_mean_correlation(table, "x", "y")
+    cells = table.groupby(["dataset", "architecture"], as_index=False).mean()
+    first, second = (residuals(cells, name, ()) for name in ("x", "y"))
+    others = [
+        np.corrcoef(first, second.reshape(3, 4)[:, list(order)].ravel())[0, 1]
+        for order in itertools.permutations(range(4))
+    ][1:]
+    reach = 1.959964 * np.sqrt(np.mean(np.arctanh(others) ** 2))
+    ends = np.tanh(np.arctanh(result.r) + reach * np.array([-1, 1]))
+    np.testing.assert_allclose([result.low, result.high], ends, rtol=1e-6)
+
+
+def test_architectures_alike_everywhere_make_it_wide():
+    table = runs(datasets=5, architectures=6)
+    alike = table.assign(
+        x=table["architecture"] ** 2 + 0.01 * table["x"], y=(3 * table["architecture"]) % 7 + 0.01 * table["y"]
+    )
+    wide, narrow = (cell_mean_correlation(each, "x", "y") for each in (alike, table))
+    assert wide.high - wide.low > 1.2 > narrow.high - narrow.low
+
+
 def test_seeds_that_repeat_each_other_count_once():
     table = runs()
     more = pd.concat([table] * 5)

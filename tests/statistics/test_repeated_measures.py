@@ -1,7 +1,5 @@
 """The correlation within groups against least squares, the value published with the method, and its laws."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pingouin
@@ -74,9 +72,19 @@ def test_tables_that_tell_nothing_are_refused(runs, message):
         repeated_measures_correlation(runs, "x", "y")
 
 
-def test_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pingouin", None)
-    with pytest.raises(
-        VaelensError, match=r"needs pingouin, which is not installed; run: pip install 'vaelens\[study\]'"
-    ):
-        repeated_measures_correlation(table(), "x", "y")
+def test_partialled_it_is_the_partial_correlation_given_groups_and_covariate():
+    runs = table()
+    runs["error"] = np.random.default_rng(1).normal(size=len(runs)) + runs["x"]
+    design = np.column_stack([pd.get_dummies(runs["dataset"]).to_numpy(float), runs["error"]])
+    x, y = (runs[name] - design @ np.linalg.lstsq(design, runs[name], rcond=None)[0] for name in ("x", "y"))
+    r, freedom = np.corrcoef(x, y)[0, 1], 30 - 5 - 1 - 1
+    result = repeated_measures_correlation(runs, "x", "y", covariates=["error"])
+    assert result.degrees_of_freedom == freedom
+    t = r * np.sqrt(freedom / (1 - r**2))
+    np.testing.assert_allclose([result.r, result.p], [r, 2 * stats.t.sf(abs(t), freedom)], rtol=1e-8)
+
+
+def test_covariates_that_leave_nothing_are_refused():
+    runs = table().assign(error=lambda runs: 2 * runs["x"])
+    with pytest.raises(VaelensError, match="the covariates explain all of 'x' or 'y' within groups"):
+        repeated_measures_correlation(runs, "x", "y", covariates=["error"])

@@ -22,7 +22,8 @@ def reconstruction(
         progress: as in `latent_effects`.
 
     Returns:
-        `error`, 0 or more, with `_low` and `_high`, a 95 % interval over images.
+        `error`, 0 or more, with `_low` and `_high`, a 95 % interval over images; `error_resampled` (resample), the mean
+        of each bootstrap resample, the partner of another model's on the same images with the same seed.
     """
     error = BootstrapMean((), seed=seed)
     with reporting(progress, len(x), "reconstructions") as report:
@@ -30,4 +31,6 @@ def reconstruction(
             squared = (lens.reconstruct(chunk).cpu() - lens.target(chunk.values).cpu()).double().square()
             error.update(squared.flatten(1).mean(dim=1).numpy())
             report.advance(len(chunk))
-    return xr.Dataset(with_interval("error", (), error.mean, error.interval()), attrs={"images": len(x), "seed": seed})
+    variables = with_interval("error", (), error.mean, error.interval())
+    variables["error_resampled"] = ("resample",), error.replicates
+    return xr.Dataset(variables, attrs={"images": len(x), "seed": seed})

@@ -22,6 +22,7 @@ _CONFIGURATION = (
     "seed",
     "images",
     "images_seen_in_training",
+    "images_sha256",
     "model",
     "sites",
     "precision",

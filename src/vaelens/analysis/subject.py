@@ -1,5 +1,6 @@
 """What is analysed: a lens, a dataset, the images taken from it, and how."""
 
+import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Subject:
             "seed": self.seed,
             "images": len(self.x),
             "images_seen_in_training": self.apart.seen,
+            "images_sha256": _sha256(self.x),
             "model": self.lens.describe(),
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,
@@ -88,6 +90,11 @@ class Subject:
             "identity_patch_changes_no_bit": all(unchanged),
             "whole_latent_patch_equals_source": torch.equal(whole, source.reconstruction),
         }
+
+
+def _sha256(x: Tensor) -> str:
+    """Hashes images, in their order."""
+    return hashlib.sha256(x.cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
 def _versions() -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """What a search for a circuit found, as a record that prints, draws and saves itself."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from vaelens.circuits.unit_sets import Units
 
 if TYPE_CHECKING:
     from vaelens.report.circuit_drawing import Drawing
+
+_LISTED = 16  # units of a site that are printed; `units` has all
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +172,7 @@ class Circuit:
         )
 
     def __str__(self) -> str:
-        chance = self.random_faithfulness
+        chance, sizes = self.random_faithfulness, Counter(self.scores["site"].values.tolist())
         lines = [
             f"a circuit of {self.factor!r}: {len(self)} of {self.scores.size} units",
             f"  faithfulness   {self.faithfulness}, on other pairs {self.held_out}",
@@ -178,10 +181,17 @@ class Circuit:
             f"  completeness   {self.completeness}",
             f"  minimality     {self.minimality}",
             f"  CPR, CMD       {self.cpr:.3g}, {self.cmd:.3g}",
-            *(f"  {site:<14} {', '.join(map(str, units)) or '–'}" for site, units in self.units.items()),
+            *(f"  {site:<14} {_listed(units, sizes[site])}" for site, units in self.units.items()),
             *(f"  · {note}" for note in self.notes),
         ]
         return "\n".join(lines)
+
+
+def _listed(units: tuple[int, ...], of: int) -> str:
+    """Lists units, all of them or the first, with how many there are."""
+    listed = ", ".join(map(str, units[:_LISTED]))
+    more = f", … ({len(units)} of {of})" if len(units) > _LISTED else ""
+    return f"{listed}{more}" or "–"
 
 
 def _ends(estimate: Estimate) -> dict[str, float]:

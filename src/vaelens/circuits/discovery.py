@@ -25,6 +25,7 @@ from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
 
 RANDOM_SETS = 100
+_CLOSE = 1.05  # times the units, up to which two large sets are of a size
 _MISSED = 0.1  # of the effect, that edges may carry less than units before it is said
 _NO_EFFECT = 1e-10  # of the images' own size, squared: less is rounding
 
@@ -182,7 +183,7 @@ def _notes(search: Search, sets: Sequence[Mask], runs: CircuitRuns, threshold: f
     notes = []
     size = int(sets[0].sum())
     by_score = next(units for way, units in search.ways if way == BY_SCORE)
-    if by_score > size:
+    if by_score > max(size + 1, _CLOSE * size) or (by_score > size and len(runs.table) <= THOROUGH):
         notes.append(
             f"adding units by score and leaving out what can be spared ends at {by_score} units; another order, or an "
             f"exchange, ends at {size}: scores of single units mislead here"

@@ -64,7 +64,7 @@ def unit_selectivity(
 
     Raises:
         VaelensError: a dataset without factors that vary, images that the lens does not take, a number, level or seed
-            out of range.
+            out of range, or too few pairs to tell any unit from chance.
 
     Example:
         >>> import vaelens as vl
@@ -81,6 +81,7 @@ def unit_selectivity(
     if not names:
         raise VaelensError(f"{ds.name} has no factor with several values; give a dataset whose factors vary")
     table = UnitTable.of(lens)
+    _check_power(count, level, len(table), len(names))
     moments, changes = _Moments(table), list[Changes]()
     with reporting(progress, len(names), "selectivity of units") as report:
         for name in names:
@@ -117,6 +118,27 @@ def unit_selectivity(
     }
     how = {"pairs": count, "level": level, "least_effect": LEAST_EFFECT, "seed": checked_seed, "dataset": ds.name}
     return xr.Dataset(variables, coords, {**how, **lens.describe(), "version": __version__})
+
+
+def _check_power(pairs: int, level: float, units: int, factors: int) -> None:
+    """Refuses so few pairs that no unit could be told from chance, and all would be called dead.
+
+    Raises:
+        VaelensError: saying how many are needed.
+    """
+    tests = units * factors
+
+    def enough(count: int) -> bool:  # for a unit that every pair moves by more than the bound
+        ranks = count * (count + 1)
+        least = stats.norm.sf(ranks / 4 / np.sqrt(ranks * (2 * count + 1) / 24))
+        return bool(-np.expm1(tests * np.log1p(-least)) < level)
+
+    if not enough(pairs):
+        needed = next(count for count in range(pairs + 1, 100 + pairs) if enough(count))
+        raise VaelensError(
+            f"n is {pairs}, and in {tests:,} tests ({units:,} units, {factors} factors) at level {level:g} that is too "
+            f"few to tell any unit from chance, so all would be called dead; give n={needed} or more"
+        )
 
 
 def _effective(effects: np.ndarray) -> np.ndarray:

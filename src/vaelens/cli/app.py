@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from vaelens.cli.analysis import analyse
 from vaelens.cli.circuits import circuits
+from vaelens.cli.comparison import compare
 from vaelens.cli.data import data
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
@@ -62,7 +63,7 @@ def _options(
     """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
-for command in (quickstart, train, analyse, circuits, models):
+for command in (quickstart, train, analyse, compare, circuits, models):
     app.command()(command)
 app.add_typer(data)
 app.add_typer(study)

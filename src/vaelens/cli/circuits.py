@@ -22,6 +22,7 @@ _MODEL_HELP = "What vaelens analyse takes: a folder, or package.module:function.
 _OUT_HELP = "Where files go; MODEL/circuits by default, runs/NAME/circuits where MODEL is no folder."
 _FACTOR_HELP = "A factor whose circuit is looked for (repeatable); all by default."
 _THRESHOLD_HELP = "The fraction of a factor's effect that its circuit is to carry."
+_UNIT_PAIRS = 64  # pairs at least, from which units are told from chance
 _SCORER_HELP = "What units are ordered by: exact, attribution, attribution-ig or random."
 
 
@@ -55,12 +56,12 @@ def circuits(
     console, table = Console(), Table("factor", "units", "faithfulness", "on other pairs", "best random", "others")
     for name in names:
         circuit = vl.discover_circuit(lens, ds, name, threshold, scorer, n=pairs, seed=seed)  # pyright: ignore
-        _write(circuit, target / name)
+        _write(circuit, target / name.replace("/", "-"))
         table.add_row(*_row(circuit))
         for note in circuit.notes:
             print(f"· {name}: {note}", flush=True)
     console.print(table)
-    units = vl.unit_selectivity(lens, ds, n=max(pairs, 2), seed=seed)
+    units = vl.unit_selectivity(lens, ds, n=max(pairs, _UNIT_PAIRS), seed=seed)
     units[["effect", "type", "effective_factors"]].to_dataframe().reset_index().to_csv(
         target / "units.csv", index=False
     )

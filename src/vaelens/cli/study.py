@@ -109,6 +109,38 @@ def table(folder: Folder) -> None:
     print(f"table: {path / 'runs.csv'} and runs.parquet, {len(rows):,} rows")
 
 
+@study.command()
+def findings(folder: Folder) -> None:
+    """Judge the paper's findings on the cells that are done, by rules written down beforehand, and make a page."""
+    from vaelens.report.study import write_study
+    from vaelens.study import Study
+    from vaelens.study.folder import StudyFolder
+    from vaelens.study.table import write_table
+
+    path = user_path("DIR", folder)
+    results = Study.from_folder(path).results()
+    write_table(StudyFolder(path))
+    results.findings.write(path)
+    for finding in results.findings:
+        print(finding.rule.claim)
+        print(f"  {finding.verdict}: {finding.sentence}")
+    print(f"findings: {path / 'findings.csv'} and findings.json")
+    print(f"report: {write_study(results, path / 'report.html')}")
+
+
+@study.command()
+def report(
+    folder: Folder, out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="The page.")] = None
+) -> None:
+    """Write the page of a study alone: findings, figures, convergence and cost."""
+    from vaelens.report.study import write_study
+    from vaelens.study import Study
+
+    path = user_path("DIR", folder)
+    target = user_path("--out", out) if out is not None else path / "report.html"
+    print(f"report: {write_study(Study.from_folder(path).results(), target)}")
+
+
 def _study(file: str, root: str | None) -> "Study":
     try:
         from vaelens.study import Study

@@ -49,6 +49,9 @@ def train(
     dataset_option: DatasetOptions = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     overwrite: Overwrite = False,
+    held_out: Annotated[
+        int, typer.Option(help="Images that no batch holds, the same for every model of a dataset, to compare them on.")
+    ] = 0,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log for TensorBoard too (needs tensorboard).")
     ] = False,
@@ -79,6 +82,7 @@ def train(
             seed=seed,
             device=device,
             resume=resume,
+            held_out=held_out,
             logger=_tensorboard(place) if tensorboard else None,
             callbacks=schedules,
         )

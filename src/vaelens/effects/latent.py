@@ -121,6 +121,9 @@ def latent_effects(
           mean, on every second image, the KL term left as it is: what the ELBO loses. The attribute `likelihood` says
           which p is: the model's own of a vaelens VAE, of another model squared error / 2.
         - `effect_map` (latent, channel, height, width), E|Δ| of each pixel.
+        - `ces_mean_resampled` (resample), and the same of the means over active latents of `ces_relative`
+          and `ces_posterior`, and of `kl_total`: the mean of each bootstrap resample, of which another model's on the
+          same images with the same seed is the partner (`vl.compare`).
         - Over factors `factor_effect` (latent, factor), E|Δ_k| over images and values; the attributes hold the reader's
           held-out accuracies of the factors that it predicts (`reader_accuracy`) and of those that are not predicted
           well enough (`reader_left_out`), as JSON.
@@ -211,4 +214,5 @@ def _measured_codes(swept: LatentSweep, seed: int) -> Variables:
         kl.update(block)
         total.update(block.sum(axis=1))
     variables |= with_interval("kl", ("latent",), activity.kl, kl.interval())
+    variables["kl_total_resampled"] = ("resample",), total.replicates
     return variables | with_interval("kl_total", (), total.mean, total.interval())

@@ -14,6 +14,11 @@ from vaelens.statistics import BootstrapMean, percentile_interval
 EPSILON = 1e-8
 # The scores by which latents, or positions, are ranked.
 BEST_OF = {"latent": ("ces", "ces_posterior", "specificity_normalised"), "position": ("ces",)}
+# The means whose resamples are kept, so that models can be compared on the same images.
+RESAMPLED = {
+    "latent": ("ces_mean", "ces_relative_active_mean", "ces_posterior_active_mean"),
+    "position": (),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,10 @@ def _with_means(score: _Score, unit: str, active: Array, images: int) -> Variabl
         if chosen.any():
             with np.errstate(invalid="ignore"):  # a score that is infinite for one unit and -infinite for another
                 mean, means = np.asarray(values.mean()), replicates.mean(axis=-1)
-        variables |= with_interval(f"{score.name}_{label}", (), mean, score.interval(mean, means, images))
+        name = f"{score.name}_{label}"
+        variables |= with_interval(name, (), mean, score.interval(mean, means, images))
+        if name in RESAMPLED[unit]:
+            variables[f"{name}_resampled"] = ("resample",), means
     return variables
 
 

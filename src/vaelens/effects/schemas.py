@@ -146,6 +146,15 @@ LATENT_EFFECTS = Schema(
     _best_of("specificity_normalised", ("latent",), "the active latents"),
     Variable("scale", ("latent",), "code", POSITIVE, "standard deviation of the code over images", False),
     Variable("active_count", (), "latents", POSITIVE, "how many latents are active"),
+    *(
+        Variable(f"{mean}_resampled", ("resample",), units, bounds, f"{of}, of each bootstrap resample", False, when)
+        for mean, units, bounds, of, when in (
+            ("ces_mean", _L2, POSITIVE, "causal effect strength, mean over all latents", ""),
+            ("ces_relative_active_mean", _NUMBER, POSITIVE, "relative strength, mean over active latents", ""),
+            ("ces_posterior_active_mean", _L2, POSITIVE, "strength of mode 'posterior', mean over active latents", ""),
+            ("kl_total", _NATS, POSITIVE, "divergence of the posterior from the prior", _VARIANCE),
+        )
+    ),
     Variable("kl", ("latent",), _NATS, POSITIVE, "mean divergence of the posterior from the prior", True, _VARIANCE),
     Variable("kl_total", (), _NATS, POSITIVE, "the same, summed over latents", True, _VARIANCE),
     Variable(

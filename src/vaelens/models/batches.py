@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ from vaelens.observation import Observation
 from vaelens.shapes import Observations
 
 LARGEST_BATCH = 2**30  # bytes of its images
+_HELD_OUT = 0x5EED  # of the images held out, whatever the seed of a training
 
 
 @runtime_checkable
@@ -105,6 +107,8 @@ class Batches:
     seed: int
     start: int
     stop: int
+    held_out: int = 0
+    """How many of the images no batch holds: see `held_out_rows`."""
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -118,20 +122,54 @@ class Batches:
         Raises:
             VaelensError: if the images' type, shape or range is wrong.
         """
-        indices, generator = _drawn(self.seed, step, len(self.source), self.batch_size)
+        indices, generator = _drawn(self.seed, step, len(self.source), self.batch_size, self.held_out)
         images = self.source.images_at(indices)
         check_images(images, self.batch_size, self.observation)
         return Batch(step, images, int(generator.integers(2**63)))
 
 
-def batch_indices(seed: int, step: int, count: int, batch_size: int) -> NDArray[np.int64]:
+def batch_indices(seed: int, step: int, count: int, batch_size: int, held_out: int = 0) -> NDArray[np.int64]:
     """Returns which of so many images are in the batch of that step."""
-    return _drawn(seed, step, count, batch_size)[0]
+    return _drawn(seed, step, count, batch_size, held_out)[0]
 
 
-def _drawn(seed: int, step: int, count: int, batch_size: int) -> tuple[NDArray[np.int64], np.random.Generator]:
+def held_out_rows(count: int, held_out: int) -> NDArray[np.int64]:
+    """Returns which of so many images are held out, in order; the same for every model, seed and number of steps.
+
+    Those of a smaller number held out are among those of a larger one.
+    """
+    return np.sort(_held_out_first(count)[:held_out])
+
+
+def check_held_out(held_out: Any, count: int) -> int:
+    """Returns the number of images held out, as an int.
+
+    Raises:
+        VaelensError: if it is no whole number from 0 that leaves an image to train on.
+    """
+    number = whole_number("held_out", held_out, 0)
+    if number >= count:
+        raise VaelensError(f"held_out is {number} and the data has {count} images; leave some to train on")
+    return number
+
+
+def _drawn(
+    seed: int, step: int, count: int, batch_size: int, held_out: int
+) -> tuple[NDArray[np.int64], np.random.Generator]:
     generator = np.random.default_rng((seed, step))
-    return generator.choice(count, size=batch_size, replace=batch_size > count), generator
+    left = count - held_out
+    indices = generator.choice(left, size=batch_size, replace=batch_size > left)
+    return (_training_rows(count, held_out)[indices] if held_out else indices), generator
+
+
+@lru_cache(maxsize=4)
+def _training_rows(count: int, held_out: int) -> NDArray[np.int64]:
+    return np.sort(_held_out_first(count)[held_out:])
+
+
+def _held_out_first(count: int) -> NDArray[np.int64]:
+    """Orders the images, those to be held out first."""
+    return np.random.default_rng((_HELD_OUT, count)).permutation(count)
 
 
 def check_images(images: Any, count: int, observation: Observation) -> None:

@@ -17,7 +17,7 @@ import torch
 from vaelens.arguments import check_seed, whole_number
 from vaelens.errors import VaelensError
 from vaelens.models.annotations import Callbacks, Count, Data, DeviceName, Folder, Loggers, Model, Rate, Seed
-from vaelens.models.batches import Batches, as_source, check_batch_size
+from vaelens.models.batches import Batches, as_source, check_batch_size, check_held_out
 from vaelens.models.checkpoints import (
     Checkpoint,
     check_same_run,
@@ -75,6 +75,7 @@ def train(
     logger: Loggers = None,
     callbacks: Callbacks = (),
     overwrite: bool = False,
+    held_out: Count = 0,
 ) -> TrainingResult:
     """Trains the model on the images, in place, by Adam.
 
@@ -111,6 +112,9 @@ def train(
         callbacks: Lightning callbacks, one or several; among them schedules (`WarmUp`, `Cyclical`, `CosineDecay`). What
             callbacks remember is not in the checkpoint; schedules remember nothing.
         overwrite: whether to replace what the folder holds of a run. It stays whole until the new run is done.
+        held_out: images that no batch holds. Which ones depends on how many images there are and on nothing else, so
+            that models trained on the same data from any seed leave the same; `vl.analyse` then takes those, from 128
+            on, and `vl.compare` compares models image by image.
 
     Returns:
         What came of it; lower terms are better.
@@ -145,17 +149,19 @@ def train(
         raise VaelensError(f"{option}=True needs the folder of the run; give folder=")
     callbacks, loggers = _several(callbacks), _several(logger)
     schedules = _schedules(callbacks, model)
-    Batches(source, model.observation, batch_size, seed, 0, steps).at(0)  # wrong images are refused before all else
+    held_out = check_held_out(held_out, len(source))
+    Batches(source, model.observation, batch_size, seed, 0, steps, held_out).at(0)  # wrong images are refused first
     check_weights(model)
     run = {"model": model.config, "seed": seed, "batch_size": batch_size, "lr": lr, "images": len(source)}
     run |= {"data": fingerprint(source)} if folder is not None else {}
+    run |= {"held_out": held_out} if held_out else {}
     run["schedules"] = schedules
     run["frozen"] = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     conditions = {"threads": torch.get_num_threads(), "device": device.type, "torch": torch.__version__}
 
     with nullcontext() if folder is None else run_folder(folder, resume, overwrite) as place:
         checkpoint = _checkpoint_to_resume(place, run, steps) if resume and place is not None else None
-        step = TrainingStep(model, len(source), seed)
+        step = TrainingStep(model, len(source) - held_out, seed)
         if place is not None:
             _check_room(place, step)
         ledger = Ledger(log_every, Diagnosis(model, lr).lost_loss)
@@ -168,11 +174,11 @@ def train(
             from vaelens.models.keeper import Plan  # imported when needed: Lightning is slow to import
             from vaelens.models.lightning_loop import run_steps
 
-            batches = Batches(source, model.observation, batch_size, seed, start=ledger.step, stop=steps)
+            batches = Batches(source, model.observation, batch_size, seed, ledger.step, steps, held_out)
             kept = place, folder, checkpoint_every, run, conditions
             run_steps(step, Plan(batches, lr, device, *kept, progress, loggers, callbacks), ledger, checkpoint)
 
-    model.training_records = (*model.training_records, TrainingRecord.of(data, steps, batch_size, seed))
+    model.training_records = (*model.training_records, TrainingRecord.of(data, steps, batch_size, seed, held_out))
     history = pd.DataFrame(ledger.history()).astype({"step": int}).set_index("step")
     last = {str(name): float(value) for name, value in history.iloc[-1].items()}
     seconds = time.perf_counter() - begun

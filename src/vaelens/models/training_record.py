@@ -28,20 +28,22 @@ class TrainingRecord:
         steps: how many there were.
         batch_size: images in each.
         seed: that the batches were drawn with.
+        held_out: how many images no batch could hold.
     """
 
     dataset: Mapping[str, Any]
     steps: int
     batch_size: int
     seed: int
+    held_out: int = 0
 
     @classmethod
-    def of(cls, data: Any, steps: int, batch_size: int, seed: int) -> "TrainingRecord | None":
+    def of(cls, data: Any, steps: int, batch_size: int, seed: int, held_out: int = 0) -> "TrainingRecord | None":
         """Makes the record of a run on a dataset; None of other images, which do not say what they are."""
         describe = getattr(data, "describe", None)
         if not callable(describe):
             return None
-        return cls(json.loads(json.dumps(describe())), steps, batch_size, seed)
+        return cls(json.loads(json.dumps(describe())), steps, batch_size, seed, held_out)
 
     @classmethod
     def read(cls, folder: Path) -> "TrainingRecord | None":
@@ -51,10 +53,11 @@ class TrainingRecord:
             if content["model_sha256"] != weights_sha256(folder):
                 return None
             dataset, numbers = content["dataset"], [content[name] for name in ("steps", "batch_size", "seed")]
+            numbers.append(content.get("held_out", 0))
         except (VaelensError, KeyError, OSError):
             return None
         length = dataset.get("length") if isinstance(dataset, dict) else None
-        if any(type(number) is not int or number < 0 for number in (length, *numbers)):
+        if any(type(number) is not int or number < 0 for number in (length, *numbers)) or numbers[-1] > length:
             return None
         return cls(dataset, *numbers)
 
@@ -63,8 +66,8 @@ class TrainingRecord:
         length = int(self.dataset["length"])
         seen = np.zeros(length, dtype=bool)
         for step in range(self.steps):
-            seen[batch_indices(self.seed, step, length, self.batch_size)] = True
-            if step % _LOOK == 0 and seen.all():
+            seen[batch_indices(self.seed, step, length, self.batch_size, self.held_out)] = True
+            if step % _LOOK == 0 and seen.sum() == length - self.held_out:
                 break
         return seen
 

@@ -1,20 +1,18 @@
 """Pages: an analysis rendered as one HTML file, with its figures, pictures and scripts inside."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vaelens.analysis import Analysis
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
 from vaelens.observation import Observation
-from vaelens.report import figures, matrices, palette, pictures, tables
+from vaelens.report import figures, matrices, pictures, tables
 from vaelens.report.changes import is_intervened
 from vaelens.report.circuit_curves import faithfulness_curves
 from vaelens.report.circuits import circuit_section, found
@@ -24,12 +22,12 @@ from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
 from vaelens.report.reading import reader_trust
+from vaelens.report.rendering import rendered, write_page
 from vaelens.report.sentences import conditions, sentences
 from vaelens.report.strength import range_support
 from vaelens.report.style import latent_step
 from vaelens.report.titles import numbered, source, title
 from vaelens.report.units import shown_sites
-from vaelens.writing import write_whole
 
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
 _UNFOLDED_MAPS = 64
@@ -52,15 +50,7 @@ def write_analysis(analysis: Any, path: Any) -> Path:
     Raises:
         VaelensError: something else than an Analysis, or a path that is a folder or can't be written.
     """
-    if not isinstance(path, str | Path) or not str(path):
-        raise VaelensError(f"path is {path!r}; expected the file to write, such as 'report.html'")
-    content, path, is_folder = page(analysis), Path(path).expanduser(), False
-    with suppress(OSError):  # a name that is too long, as writing will say
-        is_folder = path.is_dir()
-    if is_folder:
-        raise VaelensError(f"{str(path)!r} is a folder; give the file to write, {str(path / 'report.html')!r}")
-    write_whole(path, content)
-    return path
+    return write_page(page(analysis), path)
 
 
 def page(analysis: Any) -> bytes:
@@ -71,16 +61,10 @@ def page(analysis: Any) -> bytes:
     """
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
-    environment = Environment(
-        loader=PackageLoader("vaelens.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     effects, latents = analysis.effects, latents_of(analysis.effects)
     observation = observation_of(analysis.provenance)
-    rendered = environment.get_template("analysis.html.j2").render(
+    content = rendered(
+        "analysis.html.j2",
         effects=effects,
         provenance=analysis.provenance,
         title=title(analysis.provenance),
@@ -89,10 +73,6 @@ def page(analysis: Any) -> bytes:
         conditions=conditions(analysis),
         by_latent=latents,
         use=code_use(analysis),
-        palette=palette,
-        font=Markup(palette.FONT),
-        library=Markup(figures.library()),
-        number=number,
         range_values=list(RANGE),
         range_ends=_range_ends(effects.get("latent")),
         patched_sites=tables.patched_sites(analysis.provenance),
@@ -107,7 +87,7 @@ def page(analysis: Any) -> bytes:
         **_codebook(effects),
         **circuit_section(effects),
     )
-    return in_words_of(observation, rendered).encode()
+    return content if observation.is_image else in_words_of(observation, content.decode()).encode()
 
 
 def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from math import factorial
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+from scipy.special import ndtri
 
 from vaelens.errors import VaelensError
 from vaelens.statistics.tables import check_table
@@ -26,6 +27,8 @@ class CellMeanCorrelation:
 
     Attributes:
         r: the partial correlation of the cell means, in [−1, 1].
+        low: lower end of its 95 % interval.
+        high: upper end.
         p: two-sided p-value of no correlation, in (0, 1].
         cells: combinations of dataset and architecture.
         groups: architectures.
@@ -36,6 +39,8 @@ class CellMeanCorrelation:
     """
 
     r: float
+    low: float
+    high: float
     p: float
     cells: int
     groups: int
@@ -67,6 +72,10 @@ def cell_mean_correlation(
     are alike, and an architecture may be alike on all datasets. Taking runs for independent, as
     `repeated_measures_correlation` does, then finds a correlation that is not there far more often than it says.
     With m architectures p cannot be below 1/m!: three are too few for any evidence.
+
+    The interval is tanh(artanh r ± 1.96 s), with s the root mean square of artanh r* over the permutations but the one
+    that changes nothing: it is as wide as architectures that are alike on all datasets make it, and reaches from −1 to
+    1 where a permutation gives a perfect correlation.
 
     Args:
         table: one row for each run.
@@ -127,10 +136,14 @@ def cell_mean_correlation(
     exact = factorial(groups) <= permutations
     orders = _all_orders(groups) if exact else _orders(groups, permutations, generator)
     r = float((residuals[0] * residuals[1]).sum() / sizes.prod())
-    reached = sum(_reaching(abs(r), residuals, grid[2:], present, order) for order in orders)
+    moved = np.concatenate([_moved_correlations(residuals, grid[2:], present, order) for order in orders])
+    reached = int((~(np.abs(moved) < abs(r) - _TIE)).sum())  # of cells that leave nothing, any correlation
+    low, high = _interval(r, moved[1:] if exact else moved)
     ways = factorial(groups) if exact else permutations
     return CellMeanCorrelation(
         r=float(np.clip(r, -1, 1)),
+        low=low,
+        high=high,
         p=reached / ways if exact else (reached + 1) / (permutations + 1),
         cells=int(present.sum()),
         groups=groups,
@@ -167,29 +180,37 @@ def _basis(
     return left[:, singular > 1e-9 * singular[0]]
 
 
-def _reaching(
-    r: float,
+def _moved_correlations(
     residuals: Float[np.ndarray, "two blocks groups"],
     covariates: Float[np.ndarray, "c blocks groups"],
     present: Bool[np.ndarray, "blocks groups"],
     orders: Int[np.ndarray, "rows groups"],
-) -> int:
-    """How many orders of the architectures give a correlation as large."""
+) -> Float[np.ndarray, " rows"]:
+    """The correlation under each order of the architectures; NaN where it leaves nothing."""
     moved = residuals[1][:, orders].transpose(1, 0, 2)  # (rows, blocks, groups)
-    if present.all():
-        basis = _basis(covariates, present)
-        cells = moved.reshape(len(orders), -1)
-        left = cells - cells @ basis @ basis.T
-        first = residuals[0].ravel()
-        r_moved = left @ first / (np.linalg.norm(left, axis=1) * np.linalg.norm(first))
-        return int((np.abs(r_moved) >= r - _TIE).sum())
-    count = 0
-    for order, values in zip(orders, moved, strict=True):
-        both = present & present[:, order]
-        first, left = _without(covariates, np.stack([residuals[0], values]), both)
-        size = np.linalg.norm(first) * np.linalg.norm(left)
-        count += int(size == 0 or abs((first * left).sum() / size) >= r - _TIE)
-    return count
+    correlations = np.empty(len(orders))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if present.all():
+            basis = _basis(covariates, present)
+            cells = moved.reshape(len(orders), -1)
+            left = cells - cells @ basis @ basis.T
+            first = residuals[0].ravel()
+            return left @ first / (np.linalg.norm(left, axis=1) * np.linalg.norm(first))
+        for k, (order, values) in enumerate(zip(orders, moved, strict=True)):
+            both = present & present[:, order]
+            first, left = _without(covariates, np.stack([residuals[0], values]), both)
+            correlations[k] = (first * left).sum() / (np.linalg.norm(first) * np.linalg.norm(left))
+    return correlations
+
+
+def _interval(r: float, moved: Float[np.ndarray, " rows"]) -> tuple[float, float]:
+    """The interval of r from the spread of the correlations of other orders."""
+    with np.errstate(divide="ignore"):
+        spread = np.sqrt(np.nanmean(np.arctanh(np.clip(moved, -1, 1)) ** 2)) if np.isfinite(moved).any() else np.inf
+        reach = float(ndtri(0.975) * spread)
+        if abs(r) >= 1 - _TIE or not np.isfinite(reach):
+            return (-1.0, 1.0) if not np.isfinite(reach) else (float(np.sign(r)), float(np.sign(r)))
+    return float(np.tanh(np.arctanh(r) - reach)), float(np.tanh(np.arctanh(r) + reach))
 
 
 def _all_orders(groups: int) -> Iterator[Int[np.ndarray, "rows groups"]]:

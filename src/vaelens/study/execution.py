@@ -149,7 +149,7 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: Pulse) -> An
     result = vl.train(
         model,
         ds,
-        **cell["training"],
+        **cell["training"] | {"held_out": min(cell["training"]["held_out"], len(ds) // 5)},
         seed=cell["seed"],
         device=cell["device"],
         folder=folder,

@@ -84,6 +84,8 @@ class Training(_Record):
     steps: int = Field(default=5000, ge=1)
     batch_size: int = Field(default=64, ge=1)
     lr: float = Field(default=1e-3, gt=0, le=1)
+    held_out: int = Field(default=16_384, ge=0)
+    """Images that no model of a dataset is trained on and all are analysed on, a fifth of them at most."""
 
 
 class Analysis(_Record):
@@ -92,7 +94,7 @@ class Analysis(_Record):
     images: int = Field(default=256, ge=8)
     """Images to measure on, at most."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Of the images, which are those that training left, where it left enough."""
+    """Of the images, which are those held out, where they are 128 or more."""
     skip: tuple[str, ...] = ("pictures",)
     """Parts of an analysis to leave out."""
 

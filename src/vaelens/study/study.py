@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from vaelens.errors import VaelensError, unknown
 from vaelens.paths import user_path
 from vaelens.study.driver import Event, Tally, in_turn, on_workers, workers
 from vaelens.study.execution import Outcome, data_hash, dataset
+from vaelens.study.findings.examination import findings_of
+from vaelens.study.findings.finding import Findings
 from vaelens.study.folder import Named, State, StudyFolder
 from vaelens.study.lease import Watch
 from vaelens.study.plan import Plan
+from vaelens.study.results import StudyResults, study_results
 from vaelens.study.study_file import parse_plan, read_plan
 from vaelens.study.table import study_table, write_table
 from vaelens.version import __version__
@@ -24,7 +27,7 @@ from vaelens.writing import written_whole
 _PLAN = "study.yaml"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Study:
     """Every model on every dataset from every seed, as a file plans it.
 
@@ -32,6 +35,7 @@ class Study:
         plan: what the file says, checked.
         text: the file.
         root: where the files of datasets lie; the usual place by default.
+        folder: where it was last run, or read from; None before that.
 
     Example:
         >>> study = Study.from_text("{name: tiny, datasets: [digits], models: [vae], seeds: [0, 1, 2]}")
@@ -42,6 +46,7 @@ class Study:
     plan: Plan
     text: str
     root: Path | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     @classmethod
     def from_yaml(cls, path: str | Path, root: str | Path | None = None) -> "Study":
@@ -77,7 +82,9 @@ class Study:
         path = user_path("folder", folder)
         if not (path / _PLAN).exists():
             raise VaelensError(f"{str(path)!r} holds no study: {_PLAN} is missing; begin one with vaelens study run")
-        return cls.from_yaml(path / _PLAN, root)
+        study = cls.from_yaml(path / _PLAN, root)
+        study.folder = path
+        return study
 
     def cells(self) -> list[Named]:
         """Lists the cells by name, in the order in which they are run. Reads a few images of each dataset."""
@@ -144,6 +151,7 @@ class Study:
             cells = [_find(cells, cell)]
         left = [named for named in cells if not place.is_done(named)]
         self._begin(place)
+        self.folder = place.path
         if retry_failed:
             place.forget_failures()
         tell = event or _nothing
@@ -162,9 +170,40 @@ class Study:
             write_table(place)
         return tally
 
-    def table(self, folder: str | Path) -> pd.DataFrame:
-        """Reads the table of all cells that are done off the folder; see `study_table`."""
-        return study_table(StudyFolder(user_path("folder", folder)))
+    def table(self, folder: str | Path | None = None) -> pd.DataFrame:
+        """Reads the table of all cells that are done off the folder, by default the last; see `study_table`."""
+        return study_table(StudyFolder(self._place(folder)))
+
+    def findings(self, folder: str | Path | None = None) -> Findings:
+        """Judges the paper's findings on the table of the folder, by default the last; see `findings_of`.
+
+        Raises:
+            VaelensError: no folder is known, or no cell is done there.
+        """
+        return findings_of(self.table(folder))
+
+    def results(self, folder: str | Path | None = None) -> StudyResults:
+        """Reads table, findings, training curves and costs off the folder, by default the last.
+
+        Raises:
+            VaelensError: as `findings`.
+        """
+        return study_results(StudyFolder(self._place(folder)), self.plan.name)
+
+    def report(self, path: str | Path, folder: str | Path | None = None) -> Path:
+        """Writes the study as one HTML page that loads nothing from the network.
+
+        Raises:
+            VaelensError: as `findings`; the path is a folder, or can't be written.
+        """
+        from vaelens.report.study import write_study  # a convenience of the study; pages themselves live above it
+
+        return write_study(self.results(folder), path)
+
+    def _place(self, folder: str | Path | None) -> Path:
+        if folder is None and self.folder is None:
+            raise VaelensError("this study was not run yet, so there is no folder to read; give folder=, or run it")
+        return self.folder if folder is None and self.folder is not None else user_path("folder", folder)
 
     def _begin(self, place: StudyFolder) -> None:
         """Keeps the plan in the folder."""

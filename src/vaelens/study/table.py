@@ -36,14 +36,16 @@ _RUN = ["dataset", "model", "seed"]
 def study_table(folder: StudyFolder) -> pd.DataFrame:
     """Reads the table of a study off the cells that are done.
 
-    A row is one measure of one run (`latent` is missing), or of one latent of one run. Latents have no order of their
+    A row is one measure of one run (`latent` and `factor` are missing), of one latent of one run, or of one factor of
+    one run (`factor_predicted`, the share of the factor that the whole code predicts). Latents have no order of their
     own, so before anything is averaged over seeds, take `aligned` in place of `latent`: the latent of the group's
     lowest seed that this one corresponds to (see `align_latents`), with `match` to say how well, from 0 to 1.
 
     Returns:
         Columns `dataset`, `model`, `seed` (the run), `objective`, `latent_dim`, `likelihood`, one for each
-        hyperparameter, `steps`, `batch_size`, `lr`, `images`; `measure`, `latent`, `aligned`, `match`; `value`, `low`,
-        `high` (95 % interval over images, of this one training), `chance`; `cell` (its name).
+        hyperparameter, `steps`, `batch_size`, `lr`, `images`, `factors` (how many vary); `measure`, `factor`, `latent`,
+        `aligned`, `match`; `value`, `low`, `high` (95 % interval over images, of this one training), `chance`; `cell`
+        (its name).
 
     Raises:
         VaelensError: no cell is done, or a file of one is missing or damaged.
@@ -65,7 +67,7 @@ def study_table(folder: StudyFolder) -> pd.DataFrame:
     for column in ("latent", "aligned"):
         table[column] = table[column].astype("Int64")
     first = [*_RUN, *(name for name in table.columns if name not in _RUN)]
-    return table[first].sort_values([*_RUN, "measure", "latent"], na_position="first", ignore_index=True)
+    return table[first].sort_values([*_RUN, "measure", "factor", "latent"], na_position="first", ignore_index=True)
 
 
 def write_table(folder: StudyFolder) -> pd.DataFrame:
@@ -99,9 +101,13 @@ def _run(path: Path) -> tuple[dict[str, Any], Analysis]:
             "images": configuration["analysis"]["images"],
             "cell": record["cell"],
         }
+        analysis = Analysis.load(path / "analysis")
+        described["factors"] = sum(size > 1 for size in analysis.provenance["dataset"]["factor_sizes"])
+    except VaelensError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VaelensError(f"{str(path / 'cell.json')!r} is damaged ({error}); move the cell's folder away") from error
-    return described, Analysis.load(path / "analysis")
+    return described, analysis
 
 
 def _maps(analysis: Analysis) -> np.ndarray:
@@ -117,10 +123,20 @@ def _rows(
     described: Mapping[str, Any], analysis: Analysis, aligned: np.ndarray, match: np.ndarray
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of one run."""
-    nothing = {"latent": pd.NA, "aligned": pd.NA, "match": np.nan}
+    nothing = {"factor": None, "latent": pd.NA, "aligned": pd.NA, "match": np.nan}
     for key, score in analysis.scores.iterrows():
         numbers = {name: float(score[name]) for name in ("value", "low", "high", "chance")}
         yield {**described, "measure": str(key), **nothing, **numbers}
+    if "modes" in analysis.effects:
+        modes = analysis.effects["modes"]
+        for mode in modes["mode"].values.tolist():
+            ends = [float(modes[f"ces_relative_active_mean{end}"].sel(mode=mode)) for end in ("", "_low", "_high")]
+            numbers = dict(zip(("value", "low", "high"), ends, strict=True))
+            yield {**described, "measure": f"ces_relative_{mode}", **nothing, **numbers, "chance": np.nan}
+    if "labels" in analysis.effects:
+        for factor, share in analysis.effects["labels"]["predicted"].to_series().items():
+            numbers = {"value": float(share), "low": np.nan, "high": np.nan, "chance": np.nan}
+            yield {**described, "measure": "factor_predicted", **nothing, "factor": str(factor), **numbers}
     latent = analysis.effects.get("latent", xr.Dataset())
     for name in PER_LATENT:
         if name not in latent:
@@ -128,7 +144,7 @@ def _rows(
         ends = [latent[name + end].values if name + end in latent else None for end in ("", "_low", "_high")]
         for k in range(latent.sizes["latent"]):
             value, low, high = (np.nan if end is None else float(end[k]) for end in ends)
-            corresponds = {"latent": k, "aligned": pd.NA, "match": np.nan}
+            corresponds = {"factor": None, "latent": k, "aligned": pd.NA, "match": np.nan}
             if len(aligned):
                 corresponds |= {"aligned": int(aligned[k]), "match": float(match[k])}
             yield {

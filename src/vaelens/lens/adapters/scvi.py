@@ -73,8 +73,10 @@ def scvi(model: Any) -> Adapter | None:
         inputs = [batch, *categorical]
         if module.batch_representation == "embedding":
             z, inputs = torch.cat([z, module.compute_embedding("batch", batch)], dim=-1), [*categorical]
-        library = codes[:, :1] * 0  # shares do not depend on it
-        share = module.decoder("gene", z, library, *inputs)[0]
+        if hasattr(module.decoder, "px_scale_decoder"):
+            share = module.decoder.px_scale_decoder(module.decoder.px_decoder(z, *inputs))
+        else:  # the linear decoder; shares do not depend on the library
+            share = module.decoder("gene", z, codes[:, :1] * 0, *inputs)[0]
         return torch.log1p(NORMALISED_TO * share)
 
     genes = [str(gene) for gene in model.adata.var_names]

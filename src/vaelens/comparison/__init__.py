@@ -1,0 +1,8 @@
+"""Analyses of several models on the same data, side by side, with paired differences over the same images.
+
+What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

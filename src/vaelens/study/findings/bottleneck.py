@@ -1,0 +1,193 @@
+"""Finding (ii): whether a larger beta costs disentanglement where there are many factors for each latent."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit
+
+from vaelens.study.findings.finding import Finding, Test, Verdict
+from vaelens.study.findings.rules import ALPHA, RULES, STEEPER
+from vaelens.study.findings.runs import complete, counted, shown
+
+_RULE = RULES["bottleneck"]
+_SWEPT = {"vae": 1.0, "beta-vae": None}  # the objectives that are R + beta · KL, with the beta of those that have none
+DCI, INFORMATION = "dci_disentanglement", "information"
+MEASURES = {
+    DCI: "DCI disentanglement",
+    INFORMATION: "information in the latents (nats for each factor)",
+    "active_latents": "active latents",
+    "factor_predicted": "share of a factor that the code predicts",
+    "dci_informativeness": "DCI informativeness",
+    "reconstruction_error": "reconstruction error",
+}
+_DATASETS = 4  # from which on datasets alone can tell ratios apart
+_GROUP = ["dataset", "latent_dim"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    """Slopes of a measure on log2 beta: a row for each dataset, number of latents and seed, with the `ratio`."""
+
+    rows: pd.DataFrame  # dataset, latent_dim, seed, ratio, slope
+    runs: int
+
+
+def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
+    """Judges the bottleneck from slopes on log2 beta, one for each dataset, number of latents and seed.
+
+    Args:
+        runs: as `runs_of` returns them.
+        latents: rows of the table of single latents, for their `information`.
+    """
+    swept = swept_runs(runs, latents)
+    missing = _missing(swept)
+    if missing:
+        return Finding(_RULE, "not examined", missing)
+    slopes = {name: _slopes(swept, name) for name in MEASURES}
+    tests, deciding = [], {}
+    for name, label in MEASURES.items():
+        of_measure = slopes[name]
+        if of_measure.rows["seed"].nunique() < 2:
+            continue
+        overall = _mean_slope(of_measure, f"{label} for each doubling of beta", decides=name == INFORMATION)
+        tests.append(overall)
+        deciding[name] = overall
+        most = of_measure.rows[of_measure.rows["ratio"] == of_measure.rows["ratio"].max()]
+        where = f"ratio of factors to latents {_ratio(most)}"
+        at_most = _mean_slope(_Slopes(most, of_measure.runs), f"{label} for each doubling of beta", name == DCI, where)
+        steeper = _interaction(of_measure, label, decides=name == DCI)
+        tests += [at_most, *([steeper] if steeper is not None else [])]
+        if name == DCI:
+            deciding |= {"at most": at_most, "steeper": steeper}
+    if DCI not in deciding:
+        why = "no dataset with two factors or more was swept from two seeds or more, so DCI has no slope"
+        return Finding(_RULE, "not examined", why, tuple(tests))
+    if deciding["steeper"] is None:
+        why = f"the ratio of factors to latents is {_ratio(slopes[DCI].rows)} throughout, or varies over fewer than "
+        why += f"{_DATASETS} datasets alone; sweep latent_dim too"
+        said = f"DCI changes by {_said(deciding[DCI])} for each doubling of beta"
+        return Finding(_RULE, "not examined", f"{why}. {said}.", tuple(tests))
+    steeper, at_most, information = deciding["steeper"], deciding["at most"], deciding.get(INFORMATION)
+    said = (
+        f"DCI changes by {_said(at_most)} for each doubling of beta at a {at_most.where}, and by {_said(steeper)} more "
+        "for each doubling of that ratio"
+    )
+    if information is not None:
+        said += f"; information for each factor by {_said(information)} nats"
+    return Finding(_RULE, _verdict(steeper, at_most, information), f"{said}.", tuple(tests))
+
+
+def swept_runs(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """Takes the runs of R + beta · KL, with their beta and their ratio of factors to latents."""
+    swept = runs[runs["objective"].isin(list(_SWEPT))].copy()
+    swept["beta"] = [
+        _SWEPT[name] if _SWEPT[name] is not None else beta
+        for name, beta in zip(swept["objective"], swept["beta"], strict=True)
+    ]
+    swept = swept[(swept["beta"] > 0) & (swept["factors"] > 0) & (swept["latent_dim"] > 0)]
+    swept["ratio"] = swept["factors"] / swept["latent_dim"]
+    if len(latents):
+        run = ["dataset", "model", "seed"]
+        nats = latents[latents["measure"] == "information"].groupby(run, observed=True)["value"].sum()
+        swept = swept.join(nats.rename("nats"), on=run)
+        swept[INFORMATION] = swept["nats"] / swept["factors"]
+    groups = swept.groupby([*_GROUP, "seed"], observed=True)["beta"].transform("nunique")
+    return swept[groups >= 2]
+
+
+def _missing(swept: pd.DataFrame) -> str:
+    if not len(swept):
+        return (
+            "no dataset and seed has vae or beta-vae at two values of beta (with factors and latent_dim in the table)"
+        )
+    if swept["seed"].nunique() < 2:
+        return "beta was swept from one seed; what another training would give is not known"
+    return ""
+
+
+def _slopes(swept: pd.DataFrame, measure: str) -> _Slopes:
+    """Fits a line over log2 beta for each dataset, number of latents and seed."""
+    taken, rows = complete(swept, [measure]), []
+    for (dataset, latent_dim, seed), group in taken.groupby([*_GROUP, "seed"], observed=True):
+        x, y = np.log2(group["beta"].to_numpy(float)), group[measure].to_numpy(float)
+        if np.ptp(x) > 0:
+            slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+            rows.append((dataset, latent_dim, seed, float(group["ratio"].iloc[0]), slope))
+    return _Slopes(pd.DataFrame(rows, columns=["dataset", "latent_dim", "seed", "ratio", "slope"]), len(taken))
+
+
+def _mean_slope(slopes: _Slopes, about: str, decides: bool, where: str = "") -> Test:
+    """Averages over datasets and numbers of latents, each the mean of its seeds; what varies are trainings."""
+    means, variances, counts = _by_group(slopes.rows)
+    spread = variances / counts  # of each mean, pooled variance
+    error = float(np.sqrt(spread.sum())) / len(means)
+    freedom = float(counts.sum() - len(counts))
+    by = f"slopes of {counted(len(slopes.rows), 'training sweep')}, by t on {freedom:g} degrees of freedom"
+    return _t_test(about, "slope", float(means.mean()), error, freedom, slopes.runs, decides, where, by)
+
+
+def _by_group(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean over seeds of each group, the variance of one seed (the same for all groups), and the seeds."""
+    grouped = rows.groupby(_GROUP, observed=True)["slope"]
+    means, counts = grouped.mean().to_numpy(), grouped.count().to_numpy()
+    within = float(((rows["slope"] - grouped.transform("mean")) ** 2).sum())
+    freedom = max(int(counts.sum() - len(counts)), 0)
+    return means, np.full(len(means), within / freedom if freedom else np.nan), counts
+
+
+def _interaction(slopes: _Slopes, label: str, decides: bool) -> Test | None:
+    """Regresses slopes on log2 of the ratio: within datasets where latent_dim varies there, else over datasets."""
+    about = f"{label} for each doubling of beta and of factors per latent"
+    rows = slopes.rows
+    varied = rows.groupby("dataset", observed=True)["latent_dim"].transform("nunique") > 1
+    if varied.any():
+        rows = rows[varied]
+        ratios = pd.Series(np.log2(rows["ratio"].to_numpy(float)), rows.index)
+        x = (ratios - ratios.groupby(rows["dataset"]).transform("mean")).to_numpy()
+        y = (rows["slope"] - rows.groupby("dataset", observed=True)["slope"].transform("mean")).to_numpy()
+        _, variances, counts = _by_group(rows)
+        freedom, variance = float(counts.sum() - len(counts)), float(variances[0])
+        by = f"within {counted(rows['dataset'].nunique(), 'dataset')}, latent_dim varied; trainings by t on {freedom:g}"
+    else:
+        means = rows.groupby("dataset", observed=True)[["ratio", "slope"]].mean()
+        if len(means) < _DATASETS or means["ratio"].nunique() < 2:
+            return None
+        x = np.log2(means["ratio"].to_numpy(float))
+        x, y = x - x.mean(), (means["slope"] - means["slope"].mean()).to_numpy()
+        freedom = float(len(means) - 2)
+        fitted = x * (x @ y) / (x @ x)
+        variance = float(((y - fitted) ** 2).sum() / freedom)
+        by = f"over {len(means)} datasets, which differ otherwise too; datasets by t on {freedom:g}"
+    if not x @ x > 0:
+        return None
+    error = float(np.sqrt(variance / (x @ x)))
+    return _t_test(about, "interaction", float(x @ y / (x @ x)), error, freedom, slopes.runs, decides, "", f"{by} d.f.")
+
+
+def _t_test(
+    about: str, statistic: str, value: float, error: float, freedom: float, n: int, decides: bool, where: str, by: str
+) -> Test:
+    if not freedom > 0 or not np.isfinite(error):
+        return Test(about, statistic, value, n=n, decides=decides, where=where, by="one seed: no interval")
+    reach = float(stdtrit(freedom, 0.975)) * error
+    p = float(2 * stdtr(freedom, -abs(value) / error)) if error > 0 else (1.0 if value == 0 else 0.0)
+    return Test(about, statistic, value, value - reach, value + reach, p, n=n, decides=decides, where=where, by=by)
+
+
+def _verdict(steeper: Test, at_most: Test, information: Test | None) -> Verdict:
+    """Applies the rule."""
+    needed = [test for test in (steeper, at_most, information) if test is not None]
+    if steeper.low > -STEEPER or at_most.low > -STEEPER or (information is not None and information.low > 0):
+        return "not supported"
+    if information is not None and all(test.value < 0 and test.p <= ALPHA for test in needed):
+        return "supported"
+    return "undecided"
+
+
+def _said(test: Test) -> str:
+    return f"{shown(test.value)} [{shown(test.low)}, {shown(test.high)}]"
+
+
+def _ratio(rows: pd.DataFrame) -> str:
+    return " to ".join(f"{end:.2g}" for end in sorted({rows["ratio"].min(), rows["ratio"].max()}))

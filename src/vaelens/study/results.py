@@ -1,0 +1,84 @@
+"""What a study's folder holds when it is read: the table, the findings, how training went, and what it cost."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaelens.errors import VaelensError
+from vaelens.study.findings.examination import findings_of
+from vaelens.study.findings.finding import Findings
+from vaelens.study.folder import StudyFolder
+from vaelens.study.table import study_table
+
+_ERROR = "squared_error"
+_TAIL = 0.2  # of the steps, in whose second half the error is compared with that in the first
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResults:
+    """What a study found and how it was made.
+
+    Attributes:
+        name: the study's.
+        table: its tidy table.
+        findings: what it says.
+        curves: the squared error a pixel over training: `dataset`, `model`, `seed`, `step`, `squared_error`.
+        costs: of each run: `dataset`, `model`, `seed`, `steps`, `training` and `analysis` in seconds, `machine`.
+    """
+
+    name: str
+    table: pd.DataFrame
+    findings: Findings
+    curves: pd.DataFrame
+    costs: pd.DataFrame
+
+    @property
+    def convergence(self) -> pd.DataFrame:
+        """How far the error fell at the end of each training.
+
+        `dataset`, `model`, `seed`, `squared_error` (the last), `fall`: by what share the mean error of the last tenth
+        of the steps lies below that of the tenth before; near 0 where it has levelled off, NaN of a few steps.
+        """
+        rows = []
+        for run, curve in self.curves.groupby(["dataset", "model", "seed"], observed=True):
+            dataset, model, seed = run if isinstance(run, tuple) else (run, "", 0)
+            share = curve["step"].to_numpy(float) / curve["step"].max()
+            error = curve[_ERROR].to_numpy(float)
+            before, last = error[(share > 1 - _TAIL) & (share <= 1 - _TAIL / 2)], error[share > 1 - _TAIL / 2]
+            fall = float(1 - last.mean() / before.mean()) if len(before) else float("nan")
+            rows.append((dataset, model, seed, float(error[-1]), fall))
+        told = pd.DataFrame(rows, columns=["dataset", "model", "seed", _ERROR, "fall"])
+        return told.astype({_ERROR: float, "fall": float})
+
+
+def study_results(folder: StudyFolder, name: str) -> StudyResults:
+    """Reads the cells that are done.
+
+    Raises:
+        VaelensError: no cell is done, or a file of one is missing or damaged.
+    """
+    table = study_table(folder)
+    costs, curves = [], []
+    for path in folder.done():
+        record = _record(path)
+        seed = record["configuration"]["seed"]
+        run = {"dataset": path.parent.parent.name, "model": path.parent.name, "seed": seed}
+        made, steps = record["made"], record["configuration"]["training"]["steps"]
+        costs.append({**run, "steps": steps, **made["seconds"], "machine": made["machine"], "system": made["system"]})
+        log = path / "model" / "logs" / "metrics.csv"
+        if log.exists():
+            curve = pd.read_csv(log)[["step", _ERROR]].dropna()
+            curves.append(curve.assign(**run))
+    columns = ["dataset", "model", "seed", "step", _ERROR]
+    told = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
+    return StudyResults(name, table, findings_of(table), told[columns], pd.DataFrame(costs))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads((path / "cell.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VaelensError(f"{str(path / 'cell.json')!r} is damaged ({error}); move the cell's folder away") from error

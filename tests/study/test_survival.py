@@ -1,0 +1,155 @@
+"""Studies that are killed, cut off, fail, run out of disk, or are worked on by several."""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import vaelens as vl
+from study.tiny import PLAN, TITLES, table_of
+from vaelens.study import execution, lease
+from vaelens.study.folder import DEATHS, StudyFolder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills processes")
+def test_killed_at_random_moments_it_ends_with_the_same_table(undisturbed, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(PLAN)
+    command = [
+        sys.executable,
+        "-c",
+        "from vaelens.cli import main; main()",
+        "study",
+        "run",
+        str(tmp_path / "tiny.yaml"),
+        "--out",
+        str(tmp_path / "study"),
+    ]
+    moments, kills = random.Random(0), 0
+    for _ in range(40):
+        driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        work = tmp_path / "study" / "work"
+        while driver.poll() is None and not (work.is_dir() and any(work.iterdir())):
+            time.sleep(0.01)
+        try:
+            driver.wait(moments.uniform(0.2, 3) if kills < 4 else None)
+        except subprocess.TimeoutExpired:
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.wait()
+            kills += 1
+        if driver.returncode == 0:
+            break
+
+    assert kills
+    assert driver.returncode == 0
+    assert table_of(tmp_path / "study") == table_of(undisturbed)
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_checkpoint(undisturbed, tmp_path, monkeypatch):
+    study, place = vl.Study.from_text(PLAN), tmp_path / "study"
+    analyse = vl.analyse
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vl, "analyse", killed)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(place)
+    assert study.states(place) == dict(zip(TITLES, ["interrupted", "waiting", "waiting", "waiting"], strict=True))
+
+    monkeypatch.setattr(vl, "analyse", analyse)
+    monkeypatch.setattr(vl, "train", lambda model, ds, **options: pytest.fail("trained again"))
+    study.run(place, cell=TITLES[0])
+
+    name = "runs/digits/vae/0/model/model.safetensors"
+    assert (place / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+def test_a_cell_that_fails_is_given_up_and_the_others_are_done(tmp_path):
+    plan = PLAN.replace("steps: 8, batch_size: 8", "steps: 8, batch_size: 8, lr: 1").replace("[0, 1]", "[0]")
+    plan += "exceptions: [{models: [vae], change: {lr: 0.001}}]\n"
+    study = vl.Study.from_text(plan.replace("beta: 8", "beta: 1000"))
+    told = []
+    study.run(tmp_path / "study", event=lambda named, outcome: told.append((named.cell.title, outcome)))
+
+    failures = [outcome for title, outcome in told if title == "digits/beta-vae/0"]
+    if not failures or failures[0].how != "failed":
+        pytest.skip("this training did not diverge on this machine")
+    assert [outcome.how for outcome in failures] == ["failed", "failed"]
+    assert study.states(tmp_path / "study") == {"digits/vae/0": "done", "digits/beta-vae/0": "failed"}
+
+
+def test_two_finishers_count_once(undisturbed, tmp_path):
+    (named, *_) = vl.Study.from_text(PLAN).cells()
+    place = StudyFolder(tmp_path / "study")
+    works = [place.work_of(named, "first"), tmp_path / "study" / "work" / "second"]
+    shutil.copytree(undisturbed / named.cell.path, works[0], dirs_exist_ok=True)
+    shutil.copytree(undisturbed / named.cell.path, works[1])
+
+    assert [place.finish(named, work) for work in works] == [True, False]
+    assert place.is_done(named)
+    assert list((tmp_path / "study" / "work").iterdir()) == []
+
+
+def test_a_holder_that_was_given_up_loses_its_folder(tmp_path):
+    (named, *_) = vl.Study.from_text(PLAN).cells()
+    place = StudyFolder(tmp_path)
+    first = place.work_of(named, "first")
+    (first / "checkpoint").write_text("kept")
+
+    second = place.work_of(named, "second")
+
+    assert not first.exists()
+    assert (second / "checkpoint").read_text() == "kept"
+
+
+def test_a_full_disk_stops_the_study_and_loses_nothing(undisturbed, tmp_path, monkeypatch):
+    study, sync = vl.Study.from_text(PLAN), os.fsync
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execution, "ROOM", 2**70)
+    assert "make room" in study.run(tmp_path / "study").stopped
+    monkeypatch.setattr(execution, "ROOM", 0)
+    monkeypatch.setattr(os, "fsync", full)
+    stopped = study.run(tmp_path / "study").stopped
+    assert "No space left" in stopped
+    monkeypatch.setattr(os, "fsync", sync)
+    assert set(study.states(tmp_path / "study").values()) <= {"waiting", "interrupted"}
+
+    study.run(tmp_path / "study")
+
+    assert table_of(tmp_path / "study") == table_of(undisturbed)
+
+
+def test_deaths_at_one_place_give_a_cell_up_and_deaths_of_the_machine_do_not(tmp_path):
+    (named, other, *_) = vl.Study.from_text(PLAN).cells()
+    place = StudyFolder(tmp_path)
+    for attempt in range(DEATHS):
+        place.note(named, f"{attempt}", {"how": "died", "place": "training from step 0"})
+        place.note(other, f"{attempt}", {"how": "died", "place": f"training from step {attempt}"})
+
+    assert "died 10 times at the same place (training from step 0), as when memory runs out" in place.why_given_up(
+        named, 2
+    )
+    assert place.why_given_up(other, 2) == ""
+
+
+def test_a_cell_that_another_holds_is_waited_for(undisturbed, tmp_path):
+    study = vl.Study.from_text(PLAN)
+    (named, *_) = study.cells()
+    shutil.copytree(undisturbed, tmp_path / "study")
+    shutil.rmtree(tmp_path / "study" / named.cell.path)
+    holder = lease.claim(tmp_path / "study" / "claims" / named.name, lease.Watch())
+
+    tally = study.run(tmp_path / "study", cell=named.cell.title)
+
+    assert holder is not None
+    assert study.states(tmp_path / "study")[named.cell.title] == "running"
+    assert [outcome.how for outcome in tally.outcomes.values()] == ["held"]
