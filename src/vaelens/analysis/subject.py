@@ -18,7 +18,7 @@ from vaelens.analysis.held_out import HeldOut
 from vaelens.analysis.image_pool import ImagePool
 from vaelens.analysis.shares import MOST_CODES
 from vaelens.data import FactorDataset
-from vaelens.lens import Batch, Lens, Patch
+from vaelens.lens import Batch, Lens, Patch, as_batch
 from vaelens.observation_record import recorded
 from vaelens.version import __version__
 
@@ -68,7 +68,7 @@ class Subject:
             "seed": self.seed,
             "images": len(self.x),
             "images_seen_in_training": self.apart.seen,
-            "images_sha256": _sha256(self.x),
+            "images_sha256": _sha256(as_batch(self.x).values),
             "model": self.lens.describe(),
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,
