@@ -22,7 +22,7 @@ planted.truth.circuits["first"]
 # other of the two units is in `circuit.alternatives`.
 
 circuit = vl.discover_circuit(planted.lens, planted.dataset, "first", n=32)
-print(circuit)
+circuit
 
 # %%
 # It is the set that was planted, or the one that is as good:

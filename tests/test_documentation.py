@@ -18,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 import vaelens as vl
+from study.simulated import trade_off_table
 from vaelens.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -175,6 +176,14 @@ def readme(names):
     names |= {"diffusers": diffusers, "pythae_model": VAE(VAEConfig(input_dim=(1, 16, 16), latent_dim=2))}
 
 
+def report(names):
+    names["analysis"] = vl.analyse(names["lens"], names["ds"])
+
+
+def one_page(names):
+    names["another"] = vl.analyse(names["lens"], names["ds"])
+
+
 def how_it_works(names):
     names["source"] = names["lens"].run(names["images"], capture="encoder.1").activations["encoder.1"]
 
@@ -204,12 +213,11 @@ def statistics(names):
 
 def studies(names):
     Path("runs/beta").mkdir(parents=True)
-    rows = [{"model": m, "measure": "ces", "latent": None, "value": 1.0} for m in ("vae", "beta-8")]
-    pd.DataFrame(rows).astype({"latent": float}).to_parquet("runs/beta/runs.parquet")
+    trade_off_table("true").to_parquet("runs/beta/runs.parquet")
 
 
 SET_UP = {"README": readme, "how-it-works": how_it_works, "metrics": metrics, "models": models}
-SET_UP |= {"statistics": statistics, "studies": studies}
+SET_UP |= {"report": report, "one-page": one_page, "statistics": statistics, "studies": studies}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

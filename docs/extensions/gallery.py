@@ -12,6 +12,7 @@ _ORDER = (
     "photos.py",
     "codebook.py",
     "planted_circuit.py",
+    "two_models.py",
     "paper_figures.py",
 )
 

@@ -103,14 +103,17 @@ def test_a_causal_dataset_is_compared_with_its_graph():
         accuracy = dict.fromkeys(ds.factors.names, 1.0)
 
         def read(self, images):
-            level = images.mean(dim=(1, 2, 3))[:, None]
+            level = images.double().mean(dim=(1, 2, 3))[:, None]
+            level = (level - level.mean()) / level.std()  # what an untrained model changes is little
             sizes = dict(zip(ds.factors.names, ds.factors.sizes, strict=True))
-            return {name: torch.softmax(level * torch.arange(sizes[name]), dim=1) for name in self.factors}
+            return {name: torch.softmax(level * torch.arange(sizes[name]), dim=1).float() for name in self.factors}
 
     result = vl.semantic_graph(vl.Lens(model), ds, Brightness(), n=12, progress=False)
     assert 0 <= result.auroc <= 1
     assert 0 < result.p <= 1
-    assert result.distance == len(ds.factors.graph.edges)  # an untrained model changes nothing that is read
+    found = {frozenset(edge) for edge in result.graph.edges}
+    true = {frozenset(edge) for edge in ds.factors.graph.edges}
+    assert len(found ^ true) <= result.distance <= len(found | true)
     assert list(result.weights.columns) == list(ds.factors.names)
 
 
@@ -126,5 +129,12 @@ def test_bad_input_is_refused():
             super().__init__(planted)
             self.factors = self.factors[:1]
 
+    constant = vl.build_model("vae", planted.dataset.image_shape, latent_dim=2)
+    for weight in constant.decoder.parameters():
+        weight.data.zero_()
+    with pytest.raises(
+        vl.VaelensError, match=r"no exchange of latents changes what is read .* as those of a collapsed"
+    ):
+        vl.semantic_graph(vl.Lens(constant), planted.dataset, Exact(planted), n=8, progress=False)
     with pytest.raises(vl.VaelensError, match="needs two factors of planted-chain"):
         vl.semantic_graph(planted.lens, planted.dataset, One(planted), n=8)

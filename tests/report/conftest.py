@@ -1,5 +1,7 @@
 """An analysis made by hand: every number in it is chosen, nothing is run."""
 
+import functools
+import shutil
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,9 +9,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from report.kinds import KINDS
 from vaelens.analysis import Analysis
 from vaelens.analysis.folder import score_frame
 from vaelens.metrics.catalogue import METRICS
+from vaelens.report import write_analysis
 
 SITES = {"encoder.0": 3, "encoder.1": 70, "latent": 3, "decoder.0": 4}
 CES = [2.0, 7.0, 4.0]
@@ -339,3 +343,29 @@ def build(
 def analysis_of():
     """Builds an analysis by hand."""
     return build
+
+
+@pytest.fixture(scope="session")
+def written(analysis_of, tmp_path_factory):
+    """Writes the page of a kind of analysis, once."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    @functools.cache
+    def write(kind):
+        return write_analysis(analysis_of(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser without a window."""
+    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not browsers:
+        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
+        yield browser
+        browser.close()

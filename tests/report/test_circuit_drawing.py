@@ -87,7 +87,9 @@ def test_the_order_uncrosses_what_can_be():
 
 def test_a_figure_saves_as_svg_alone(tmp_path):
     planted = vl.planted_model("rotated", 2, seed=0)
-    figure = vl.discover_circuit(planted.lens, planted.dataset, "second", n=16, progress=False).figure()
+    circuit = vl.discover_circuit(planted.lens, planted.dataset, "second", n=16, progress=False)
+    figure = circuit.figure()
+    assert circuit._repr_html_().startswith(f"{figure.svg}<pre>a circuit of &#x27;second&#x27;")
     assert figure._repr_svg_() == figure.save(tmp_path / "second.svg").read_text(encoding="utf-8")
     with pytest.raises(vl.VaelensError, match=r"second\.png' does not end in \.svg"):
         figure.save(tmp_path / "second.png")

@@ -1,38 +1,18 @@
-import functools
+import base64
+import io
 import re
-import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from report.kinds import KINDS, SWAPS
 from vaelens.errors import VaelensError
 from vaelens.report import sentences, write_analysis
 from vaelens.report.sentences import conditions
 from vaelens.report.tables import score_rows
-
-SWAPS = [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]  # CES at each position of a grid of 2 × 3
-KINDS = {
-    "factors": {},
-    "of an earlier version": {"earlier": True},
-    "observed": {"observed": [3.0, 0.2]},
-    "no factors": {"factors": None},
-    "colour": {"channels": 3},
-    "none active": {"active": [False] * 3},
-    "without effect": {"ces": [0.0, np.nan, 1.0]},
-    "one latent": {"ces": [1.0]},
-    "many latents": {"ces": np.linspace(1, 5, 40), "active": np.arange(40) % 3 > 0},
-    "codebook": {"swaps": SWAPS, "channels": 3},
-    "codebook, many latents and positions": {
-        "ces": np.linspace(1, 5, 100),
-        "swaps": np.arange(400.0).reshape(20, 20),
-        "factors": None,
-    },
-    "dead codebook": {"codes": (512, 1)},
-    "odd names": {"name": "<b>x</b>", "factors": ("<i>&amp;</i>", "</script><script>alert(1)</script>")},
-}
-FIGURES = 5
 
 
 class Page(HTMLParser):
@@ -59,18 +39,6 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.fixture(scope="module")
-def written(analysis_of, tmp_path_factory):
-    """Writes the page of a kind of analysis, once."""
-    folder = tmp_path_factory.mktemp("pages")
-
-    @functools.cache
-    def write(kind):
-        return write_analysis(analysis_of(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
-
-    return write
-
-
 @pytest.fixture(params=KINDS)
 def page(request, written):
     """A written page of each kind of analysis."""
@@ -95,7 +63,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
             assert (attributes.get(name) or "data:").startswith("data:"), (tag, name)
         if "href" in attributes:
             assert tag == "a"
-            assert attributes["href"].startswith(("#", "https://arxiv.org/"))
+            assert attributes["href"].startswith(("#", "https://arxiv.org/", "data:text/csv;"))
     assert "url(" not in page.read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
 
 
@@ -231,71 +199,6 @@ def test_paths_that_cannot_hold_a_page_are_refused(analysis_of, tmp_path):
         write_analysis("analysis", tmp_path / "report.html")
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser without a window."""
-    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not browsers:
-        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
-        yield browser
-        browser.close()
-
-
-@pytest.mark.parametrize(
-    ("kind", "width"),
-    [
-        *((kind, 1280) for kind in KINDS),
-        *((kind, 400) for kind in ("factors", "codebook", "many latents", "odd names")),
-    ],
-)
-def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, kind, width):
-    tab = chromium.new_page(viewport={"width": width, "height": 900})
-    asked, complaints = [], []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        tab.goto(written(kind).as_uri())
-        tab.wait_for_function("n => document.querySelectorAll('.plotly-graph-div .main-svg').length >= n", arg=FIGURES)
-        drawn = tab.evaluate(
-            "[...document.querySelectorAll('.plotly-graph-div')].map(div => {"
-            " const box = div.querySelector('svg').getBoundingClientRect(); return [box.width, box.height]; })"
-        )
-        whole, seen = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        more = tab.locator("#plot-positions, #plot-labels").count()
-        unseen = tab.evaluate("[...document.images].filter(image => !image.naturalWidth).length")
-    finally:
-        tab.close()
-    assert len(drawn) == FIGURES + more
-    assert all(extent > 0 for box in drawn for extent in box)
-    assert complaints == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert whole <= seen
-    assert unseen == 0
-
-
-def test_in_print_figures_stay_with_their_captions(chromium, written):
-    tab = chromium.new_page()
-    try:
-        tab.goto(written("codebook").as_uri())
-        tab.emulate_media(media="print")
-        inside = tab.evaluate(
-            "[...document.querySelectorAll('figure')].map(figure => getComputedStyle(figure).breakInside)"
-        )
-        before = tab.evaluate(
-            "[...document.querySelectorAll('figure:not(.table) > figcaption')]"
-            ".map(caption => getComputedStyle(caption).breakBefore)"
-        )
-    finally:
-        tab.close()
-    assert set(inside) == {"avoid"}
-    assert set(before) == {"avoid"}
-
-
 @pytest.mark.parametrize(
     "part", ["latent", "modes", "recoded", "input", "patching", "mediation", "pictures", "importance"]
 )
@@ -350,3 +253,16 @@ def test_what_was_measured_on_less_is_told(analysis_of, tmp_path):
     assert "16 of 64 pairs, 3 of 37 sites" in text
     assert "not made: the latent has no codebook" in text
     assert "vl.analyse(lens, ds, n=50, seed=0, only=['latent', 'patching'], minutes=2)" in text
+
+
+def test_the_numbers_of_a_figure_are_in_the_page_as_csv(analysis_of, written):
+    links = {link["download"]: link["href"] for link in Page(written("codebook")).all("a") if "download" in link}
+    assert set(links) == {
+        f"{name}.csv"
+        for name in ("strengths", "modes", "associations", "labels", "recovered", "mediations", "positions")
+    }
+    packed = links["positions.csv"].removeprefix("data:text/csv;base64,")
+    numbers = pd.read_csv(io.BytesIO(base64.b64decode(packed)))
+    pd.testing.assert_series_equal(
+        numbers["ces"], analysis_of(**KINDS["codebook"]).table("positions")["ces"].reset_index(drop=True)
+    )

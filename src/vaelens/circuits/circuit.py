@@ -15,6 +15,7 @@ from vaelens.circuits import export
 from vaelens.circuits.circuit_table import ESTIMATES, circuit_table
 from vaelens.circuits.estimate import Estimate
 from vaelens.circuits.unit_sets import Units
+from vaelens.markup import text
 
 if TYPE_CHECKING:
     from vaelens.report.circuit_drawing import Drawing
@@ -117,6 +118,9 @@ class Circuit:
         from vaelens.report.circuit_drawing import drawing  # a convenience of the record, as pages live above it
 
         return drawing(circuit_table([self]), self.factor)
+
+    def _repr_html_(self) -> str:
+        return f"{self.figure().svg}<pre>{text(self)}</pre>"
 
     def to_graphml(self, path: str | Path) -> None:
         """Writes the graph as GraphML.

@@ -24,6 +24,7 @@ from vaelens.progress import check_progress, reporting
 from vaelens.statistics import BootstrapMean
 
 LEAST_EFFECT = 0.1  # of a factor on a latent that is aligned with it, in the latent's standard deviations
+_NOTHING = 1e-3  # in total variation, below which nothing is read to change
 LEAST_WEIGHT = 0.1  # of an edge of the graph, in total variation
 
 
@@ -85,8 +86,9 @@ def semantic_graph(
         A `SemanticGraph`.
 
     Raises:
-        VaelensError: fewer than two factors that are read and vary, a reader that reads none or images of another
-            shape, images that the lens does not take, a number or seed out of range.
+        VaelensError: fewer than two factors that are read and vary, a model of whose images nothing is read, a reader
+            that reads none or images of another shape, images that the lens does not take, a number or seed out of
+            range.
     """
     count, checked_seed = whole_number("n", n, low=2), check_seed(seed)
     check_progress(progress)
@@ -121,6 +123,11 @@ def semantic_graph(
             report.advance(1)
     columns = [predictions.factors.index(name) for name in names]
     weights = np.stack([total.mean[columns] for total in sums])
+    if weights.max() < _NOTHING:
+        raise VaelensError(
+            f"no exchange of latents changes what is read of the images that come out (at most {weights.max():.1g} in "
+            f"total variation): they do not show the factors of {ds.name}, as those of a collapsed model; train another"
+        )
     low, high = (np.stack([total.interval()[end][columns] for total in sums]) for end in range(2))
     return _record(ds, names, weights, low, high, aligned, pd.DataFrame(rows).set_index("factor"), checked_seed)
 

@@ -17,6 +17,7 @@ from vaelens.report.changes import is_intervened
 from vaelens.report.circuit_curves import faithfulness_curves
 from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
+from vaelens.report.downloads import csv_uri
 from vaelens.report.features import feature_changes, in_words_of, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
@@ -139,7 +140,11 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
     if "swap" in effects:
         plotted["positions"] = figures.position_maps(effects["swap"])
     plots = {
-        name: {"html": Markup(figure.html(f"plot-{name}")), "narrowest": figure.narrowest}
+        name: {
+            "html": Markup(figure.html(f"plot-{name}")),
+            "narrowest": figure.narrowest,
+            "csv": csv_uri(analysis, name),
+        }
         for name, figure in plotted.items()
     }
     return {"plots": plots}

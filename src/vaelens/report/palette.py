@@ -14,6 +14,18 @@ PANEL = "#f5f7f9"
 PAPER = "#ffffff"
 LINK = "#0b5cad"
 
+
+class DARK:
+    """The same where the reader's system is set to dark."""
+
+    INK = "#e3e7eb"
+    MUTED = "#a6b0bb"
+    RULE = "#424c57"
+    PANEL = "#1e252c"
+    PAPER = "#14191e"
+    LINK = "#7cb9f4"
+
+
 ACTIVE = "#5b9fd0"
 INACTIVE = "#c6ccd3"
 

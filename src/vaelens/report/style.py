@@ -23,8 +23,8 @@ AXIS: dict[str, Any] = {
 }
 LAYOUT: dict[str, Any] = {
     "font": {"family": palette.FONT, "size": 12, "color": palette.INK},
-    "paper_bgcolor": palette.PAPER,
-    "plot_bgcolor": palette.PAPER,
+    "paper_bgcolor": "rgba(0, 0, 0, 0)",  # the page's, light or dark
+    "plot_bgcolor": "rgba(0, 0, 0, 0)",
     "xaxis": AXIS,
     "yaxis": AXIS,
     "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "top", "yref": "container", "traceorder": "normal"},

@@ -43,5 +43,7 @@ def test_effects_equal_a_loop_on_scvis_own_generative(kind):
                 changes.append(change.abs().mean(dim=0))
             assert float(effects.ces[latent]) == pytest.approx(np.mean(distances), abs=1e-4)
             np.testing.assert_allclose(effects.effect_map[latent], torch.stack(changes).mean(dim=0), atol=1e-4)
-    with pytest.raises(vl.VaelensError, match="this model takes a context besides; give context=, batch: whole numbers"):
+    with pytest.raises(
+        vl.VaelensError, match="this model takes a context besides; give context=, batch: whole numbers"
+    ):
         vl.latent_effects(lens, x, progress=False)
