@@ -1,4 +1,4 @@
-"""Models of scvi-tools: the effect of every latent equals a loop on scvi's own `generative`, batch and library fixed."""
+"""Models of scvi-tools: the effect of every latent equals a loop on scvi's `generative`, batch and library fixed."""
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.quantisation import Quantisation
@@ -12,7 +12,7 @@ from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
 
 
-def own(model: nn.Module) -> Adapter | None:
+def own(model: Any) -> Adapter | None:
     """The parts of a vaelens VAE, None for another model."""
     if not isinstance(model, VAE):
         return None
