@@ -1,4 +1,4 @@
-"""What an analysis found, in at most nine plain sentences, each printed under its own condition.
+"""What an analysis found, in at most eight plain sentences, each printed under its own condition.
 
 The condition of each stands in its function's docstring, and in a table in docs/report.md.
 """
@@ -20,7 +20,7 @@ from vaelens.report.units import units_sentence
 
 Sentence = Callable[[Analysis], str | None]
 
-MOST = 9  # sentences of one analysis
+MOST = 8  # sentences of one analysis
 
 # In the order in which they stand; a quantised latent has two of its own.
 CONTINUOUS: tuple[Sentence, ...] = (latents_sentence, strength_sentence)
@@ -47,7 +47,7 @@ _LEAST: tuple[Sentence, ...] = (
 
 
 def sentences(analysis: Any) -> list[str]:
-    """Says what an analysis found, most general first, in at most nine sentences.
+    """Says what an analysis found, most general first, in at most eight sentences.
 
     Args:
         analysis: the analysis.
@@ -61,16 +61,21 @@ def sentences(analysis: Any) -> list[str]:
     """
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
-    return list(_said(analysis).values())[:MOST]
+    return _most_important(analysis, MOST)
 
 
 def headlines(analysis: Analysis) -> list[str]:
     """Says what matters most of what `sentences` says, in its order, in at most five sentences."""
+    return _most_important(analysis, FEW)
+
+
+def _most_important(analysis: Analysis, most: int) -> list[str]:
+    """No more sentences than so many: those that matter least are left out."""
     said = _said(analysis)
     for sentence in _LEAST:
-        if len(said) > FEW:
+        if len(said) > most:
             said.pop(sentence, None)
-    return list(said.values())[:FEW]
+    return list(said.values())[:most]
 
 
 def _said(analysis: Analysis) -> dict[Sentence, str]:
