@@ -12,6 +12,7 @@ from .circuits import (
 from .comparison import Comparison, compare
 from .data import (
     DATASETS,
+    AnnDataset,
     ArrayDataset,
     ArrayFile,
     CausalDataset,
@@ -19,10 +20,12 @@ from .data import (
     FactorDataset,
     FolderDataset,
     StructuralModel,
+    TableDataset,
     Variable,
     load_dataset,
 )
 from .effects import (
+    Manipulation,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -53,6 +56,7 @@ from .metrics.disentanglement import (
 )
 from .metrics.readers import FactorReader, FactorScore, factor_reader
 from .models import CATALOGUE, VAE, CosineDecay, Cyclical, TrainingResult, WarmUp, build_model, train
+from .observation import Observation
 from .planted import Planted, PlantedVAE, planted_model
 from .study import Study
 from .version import __version__
@@ -65,6 +69,7 @@ __all__ = [
     "Ablate",
     "Add",
     "Analysis",
+    "AnnDataset",
     "ArrayDataset",
     "ArrayFile",
     "BetaVAEScore",
@@ -82,6 +87,8 @@ __all__ = [
     "Hit",
     "Intervention",
     "Lens",
+    "Manipulation",
+    "Observation",
     "Patch",
     "Planted",
     "PlantedVAE",
@@ -92,6 +99,7 @@ __all__ = [
     "Site",
     "StructuralModel",
     "Study",
+    "TableDataset",
     "TrainingResult",
     "VaelensError",
     "VaelensWarning",

@@ -175,6 +175,11 @@ class Observation:
         return f"({', '.join(['n', *map(str, self.shape)])})"
 
     @property
+    def several(self) -> str:
+        """The shape of several of this kind, in letters where it has them: "(n, C, H, W)"."""
+        return "(n, C, H, W)" if self.is_image else self.batch
+
+    @property
     def distance(self) -> str:
         """What the distance of two observations is in, such as "pixel-L2"."""
         return {"pixel": "pixel-L2", "value": "L2"}.get(self.unit, f"L2 in {self.unit}")
@@ -252,7 +257,7 @@ class Observation:
             raise VaelensError(f"{self.noun} range from {low:.4g} to {high:.4g}, expected {self.span}{hint}")
 
 
-_ANY_IMAGE = Observation.image((1, 1, 1))
+AN_IMAGE = Observation.image((1, 1, 1))  # of whatever size
 
 
 def checked_images(x: Any) -> Tensor:
@@ -261,7 +266,7 @@ def checked_images(x: Any) -> Tensor:
     Raises:
         VaelensError: as of `Observation.checked`.
     """
-    return _checked(x, _ANY_IMAGE, None)
+    return _checked(x, AN_IMAGE, None)
 
 
 def _checked(x: Any, kind: Observation, shape: tuple[int, ...] | None) -> Tensor:
@@ -271,7 +276,7 @@ def _checked(x: Any, kind: Observation, shape: tuple[int, ...] | None) -> Tensor
         VaelensError: see above.
     """
     many = kind.noun
-    several = "(n, C, H, W)" if kind.is_image else kind.batch
+    several = kind.several
     ranged = kind.low is not None
     expected = f"{several} in {kind.span}" if ranged else several
     values = dense_tensor(x, many, expected, kind.span)

@@ -61,7 +61,7 @@ def test_shuffled_scores_are_the_levels_of_chance(analysis):
 
 def test_a_label_without_meaning_does_what_two_random_images_differ_by(lens, ds, analysis):
     x, _ = ds.sample(40, seed=1)
-    by_hand = vl.input_effects(lens, RandomLabel(x, lens.observation, seed=1), n=40, seed=1, progress=False)
+    by_hand = vl.input_effects(lens, RandomLabel(x, lens, seed=1), n=40, seed=1, progress=False)
     controls = analysis.effects["controls"]
     np.testing.assert_array_equal(controls.latent_shift_shuffled, by_hand.latent_shift[0])
     z = lens.encode(x)

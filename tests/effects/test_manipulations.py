@@ -3,7 +3,8 @@ import pytest
 import torch
 
 import vaelens as vl
-from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, changing
+from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, resolved
+from vaelens.observation import Observation
 
 
 @pytest.fixture
@@ -152,6 +153,6 @@ def test_what_is_no_image_is_refused(images):
 @pytest.mark.parametrize("name", MANIPULATIONS)
 def test_images_may_be_manipulated_a_few_at_a_time(name):
     images = torch.rand(150, 1, 3, 5, generator=torch.Generator().manual_seed(1))
-    change = changing(name, MANIPULATIONS[name][1], seed=7)
+    change = resolved(vl.Manipulation(name), Observation.image(images.shape[1:])).drawing(seed=7)
     parts = torch.cat([change(part) for part in images.split(BLOCK)])
     assert torch.equal(parts, vl.manipulate(images, name, seed=7))

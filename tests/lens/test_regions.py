@@ -56,6 +56,18 @@ def test_several_regions_are_copied_together():
     assert (one[:, :, 3, 4] == 1).all()
 
 
+def test_boxes_of_three_axes_tile_a_cube():
+    tiles, places = regions(CUBE, (2, 1, 2))
+    counts = torch.zeros(1, *CUBE.shape)
+    for tile in tiles:
+        tile.put(counts, tile.take(counts) + 1)
+    assert (counts == 1).all()
+    assert list(places) == ["index", "axis_0", "axis_1", "axis_2"]
+    corners = list(zip(places["axis_0"], places["axis_1"], places["axis_2"], strict=True))
+    assert corners == [tuple(span.start for span in tile.positions) for tile in tiles]
+    assert len(regions(CUBE, "position")[0]) == np.prod(CUBE.shape[1:])
+
+
 @pytest.mark.parametrize(
     ("site", "unit", "message"),
     [
@@ -63,10 +75,9 @@ def test_several_regions_are_copied_together():
         (GRID, (0, 2), r"unit is \(0, 2\); expected"),
         (GRID, (2, True), r"unit is \(2, True\); expected"),
         (GRID, 2, "unit is 2; expected"),
-        (GRID, (1, 2, 3), r"unit is \(1, 2, 3\); expected"),
+        (GRID, (1, 2, 3), r"grid has 2 axes of positions, so its units can't be \(1, 2, 3\); name sites that fit"),
         (GRID, (2,), r"grid has 2 axes of positions, so its units can't be \(2,\); name sites that fit"),
         (DENSE, "position", "dense has no positions, so its units can't be each a position"),
-        (CUBE, "position", "cube has 3 axes of positions, so its units can't be each a position"),
     ],
 )
 def test_units_that_a_site_has_not_are_refused(site, unit, message):

@@ -13,7 +13,7 @@ def test_bernoulli_matches_numpy():
     expected = -(x.numpy() * np.log(p) + (1 - x.numpy()) * np.log(1 - p)).sum((1, 2, 3))
     found = LIKELIHOODS["bernoulli"].negative_log_likelihood(logits, x)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
-    np.testing.assert_allclose(LIKELIHOODS["bernoulli"].mean()(logits).numpy(), p, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(LIKELIHOODS["bernoulli"].mean((1, 2, 3))(logits).numpy(), p, rtol=1e-5, atol=1e-6)
 
 
 def test_bernoulli_is_finite_for_extreme_logits():
@@ -27,7 +27,7 @@ def test_gaussian_matches_numpy():
     density = np.exp(-((x - mean).double().numpy() ** 2) / 2) / np.sqrt(2 * np.pi)
     found = LIKELIHOODS["gaussian"].negative_log_likelihood(mean, x)
     np.testing.assert_allclose(found.numpy(), -np.log(density).sum((1, 2, 3)), rtol=1e-5)
-    assert torch.equal(LIKELIHOODS["gaussian"].mean()(mean), mean)
+    assert torch.equal(LIKELIHOODS["gaussian"].mean((1, 2, 3))(mean), mean)
 
 
 @pytest.mark.parametrize("name", ["gauss", None, 3])

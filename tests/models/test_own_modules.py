@@ -326,7 +326,7 @@ class Gives(nn.Module):
         ({"decoder": nn.Linear(4, 6)}, r"the decoder does not take \(2, 3\): RuntimeError"),
         ({"decoder": nn.Linear(3, 6)}, r"the decoder gives \(2, 6\) for codes \(2, 3\); expected \(2, 2, 6, 9\)"),
         ({"decoder": Gives(lambda n: "image")}, r"the decoder gives str for codes \(2, 3\); expected"),
-        ({"image_shape": (2, 6)}, r"image_shape is \(2, 6\); expected \(channels, height, width\), each at least 1"),
+        ({"image_shape": (2, 0)}, r"image_shape is \(2, 0\); expected \(channels, height, width\), \(features,\)"),
         ({"image_shape": (2, 0, 9)}, r"image_shape is \(2, 0, 9\); expected"),
         ({"image_shape": (1, 10**6, 10**6)}, "1,000,000,000,000 values an image; expected at most 67,108,864"),
         ({"image_shape": "269"}, "image_shape is '269'; expected"),

@@ -69,7 +69,7 @@ def controls(
         pairs = min(4 * images, len(subject.x))
         random_pairs = input_effects(
             subject.lens,
-            RandomLabel(subject.x, subject.lens.observation, subject.seed),
+            RandomLabel(subject.x, subject.lens, subject.seed),
             n=pairs,
             seed=subject.seed,
             progress=report.part(_SHARES["pairs"], "controls"),

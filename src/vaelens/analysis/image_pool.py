@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from vaelens.data import FactorDataset
+from vaelens.effects.dataset_rows import rows_at
 from vaelens.lens import Lens
 from vaelens.metrics.latent_means import latent_means
 
@@ -52,4 +53,4 @@ class ImagePool:
 def codes_at(lens: Lens, ds: FactorDataset, indices: Indices) -> Float[np.ndarray, "n d"]:
     """Encodes images, one number for each image and latent; memory holds 512 images at a time."""
     parts = np.split(indices, range(_AT_ONCE, len(indices), _AT_ONCE))
-    return np.concatenate([latent_means(lens, ds.images_at(part)).numpy() for part in parts])
+    return np.concatenate([latent_means(lens, rows_at(lens, ds, part)).numpy() for part in parts])

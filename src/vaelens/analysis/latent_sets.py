@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool
-from torch import Tensor
 
 from vaelens.effects.codes import codes_of
 from vaelens.effects.information import information
-from vaelens.lens import Lens
+from vaelens.lens import ImagesLike, Lens
 from vaelens.metrics.informative import informative_latents
 
 _MEANING = {
@@ -41,7 +40,7 @@ class LatentSetsOf:
         measured: the parts that are done.
     """
 
-    def __init__(self, lens: Lens, x: Tensor, seed: int, measured: Mapping[str, xr.Dataset]) -> None:
+    def __init__(self, lens: Lens, x: ImagesLike, seed: int, measured: Mapping[str, xr.Dataset]) -> None:
         self._lens, self._x, self._seed, self._measured = lens, x, seed, measured
         self._of_codes: LatentSets | None = None
 

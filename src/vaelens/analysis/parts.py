@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from vaelens.analysis.choice import Share
 from vaelens.analysis.circuits_part import circuits_part, varying_factors
@@ -22,8 +21,9 @@ from vaelens.analysis.subject import Subject
 from vaelens.analysis.untrained import why_not_untrained
 from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects
 from vaelens.effects.ces_by_mode import ces_by_mode
+from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.record import Array
-from vaelens.lens import LATENT, Lens
+from vaelens.lens import LATENT, ImagesLike, Lens
 from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
 
@@ -44,23 +44,25 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
     latent_sets = LatentSetsOf(lens, x, seed, measured)
     take = shares(len(x), lens.latents, subject.positions)
     parts = [
-        Part("reconstruction", len(x), lambda share, moved: reconstruction(lens, x[: share.images], seed, moved)),
+        Part("reconstruction", len(x), lambda share, moved: reconstruction(lens, x[slice(share.images)], seed, moved)),
         Part(
             "latent",
             take.latent,
-            lambda share, moved: with_informative(latent_effects(lens, x[: share.images], seed=seed, progress=moved)),
+            lambda share, moved: with_informative(
+                latent_effects(lens, x[slice(share.images)], seed=seed, progress=moved)
+            ),
         ),
         Part(
             "modes",
             take.modes,
             lambda share, moved: ces_by_mode(
-                lens, x[: share.images], seed, progress=moved, active=latent_sets().active
+                lens, x[slice(share.images)], seed, progress=moved, active=latent_sets().active
             ),
         ),
         Part(
             "recoded",
             take.recoded,
-            lambda share, moved: _recoded(lens, x[: share.images], seed, moved, latent_sets().active),
+            lambda share, moved: _recoded(lens, x[slice(share.images)], seed, moved, latent_sets().active),
         ),
         Part(
             "input",
@@ -78,11 +80,13 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         Part(
             "responses",
             take.responses,
-            lambda share, moved: _responses(lens, x[: share.images], seed, moved, latent_sets().active),
+            lambda share, moved: _responses(lens, x[slice(share.images)], seed, moved, latent_sets().active),
         ),
     ]
     missing = {}
-    if varying_factors(subject):
+    if lens.takes_context:
+        missing["circuits"] = "circuits are not searched in a model that takes a context"
+    elif varying_factors(subject):
         parts.append(circuits_part(subject, take.patched))
     else:
         missing["circuits"] = "the dataset has no factor with several values"
@@ -101,12 +105,12 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
                     "one_position",
                     take.modes,
                     lambda share, moved: ces_by_mode(
-                        lens, x[: share.images], seed, "one", progress=moved, active=latent_sets().active
+                        lens, x[slice(share.images)], seed, "one", progress=moved, active=latent_sets().active
                     ),
                 )
             )
         # One code alone, as of a dead codebook, can't be swapped for another in use.
-        codes = lens.code_indices(x[: take.swapped]).reshape(take.swapped, -1)
+        codes = lens.code_indices(x[slice(take.swapped)]).reshape(take.swapped, -1)
         varied = (codes != codes[0, 0]).any(dim=1).nonzero().flatten().tolist()  # images with a second code
         if not varied:
             missing["swap"] = "the images take one code alone"
@@ -116,13 +120,16 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
                     "swap",
                     take.swapped,
                     lambda share, moved: latent_effects(
-                        lens, x[: share.images], mode="swap", seed=seed, progress=moved
+                        lens, x[slice(share.images)], mode="swap", seed=seed, progress=moved
                     ),
                     fewest=max(LEAST, varied[0] + 1),
                     trial=max(2, varied[0] + 1),
                 )
             )
-    parts.append(Part("pictures", 1, lambda _, __: pictures(lens, x, measured.get("swap"), seed), counted=""))
+    if not lens.observation.is_image:
+        missing["pictures"] = f"the observations are {lens.observation.noun}, no images"
+    else:
+        parts.append(Part("pictures", 1, lambda _, __: pictures(lens, x, measured.get("swap"), seed), counted=""))
     if not len(ds.factors):
         missing |= dict.fromkeys(("labels", "importance"), "the dataset has no factors")
     else:
@@ -142,7 +149,7 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
     return {name: by_name[name] for name in PARTS if name in by_name}, missing
 
 
-def _recoded(lens: Lens, x: Tensor, seed: int, moved: Moved, active: Array) -> xr.Dataset:
+def _recoded(lens: Lens, x: ImagesLike, seed: int, moved: Moved, active: Array) -> xr.Dataset:
     """Measures specificity over the re-encoded latents."""
     scores = [
         f"{name}{of}" for name in ("specificity", "specificity_normalised") for of in ("", "_mean", "_active_mean")
@@ -151,7 +158,7 @@ def _recoded(lens: Lens, x: Tensor, seed: int, moved: Moved, active: Array) -> x
     return latent_effects(lens, x, over="latents", seed=seed, progress=moved, active=active)[names]
 
 
-def _responses(lens: Lens, x: Tensor, seed: int, moved: Moved, active: Array) -> xr.Dataset:
+def _responses(lens: Lens, x: ImagesLike, seed: int, moved: Moved, active: Array) -> xr.Dataset:
     """Measures responses and spread of the decoder's units, with the analysis's active latents."""
     responses = with_unit_spread(lens, x, decoder_responses(lens, x, seed=seed, progress=moved))
     return responses.assign(active=responses["active"].copy(data=active))
@@ -165,12 +172,12 @@ def _read(subject: Subject, latent_sets: LatentSetsOf, share: Share, moved: Move
 def _mediation(subject: Subject, share: Share, moved: Moved) -> xr.Dataset:
     """Measures the fraction of each treatment's effect on the image that passes through each latent."""
     lens, ds, seed = subject.lens, subject.ds, subject.seed
-    treatments: dict[str, tuple[Tensor, Tensor]] = {
-        "another image": (subject.x[: share.images], subject.x[share.images : 2 * share.images])
+    treatments: dict[str, tuple[ImagesLike, ImagesLike]] = {
+        "another image": (subject.x[slice(share.images)], subject.x[share.images : 2 * share.images])
     }
     if len(ds.factors):
         pairs = {name: ds.pairs(name, share.images, seed=seed) for name in ds.factors.names}
-        treatments = {name: (pair.x, pair.x2) for name, pair in pairs.items()}
+        treatments = {name: (dataset_rows(lens, pair.x, pair.context), pair.x2) for name, pair in pairs.items()}
     rows: list[xr.Dataset] = []
     with reporting(moved, _HUNDREDTHS * len(treatments), "mediation") as report:
         for name, (base, treated) in treatments.items():

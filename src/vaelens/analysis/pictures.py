@@ -1,19 +1,20 @@
 """The pictures of an analysis: what the model makes of a few images, and what they become under interventions."""
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
 from vaelens.effects.codes import codes_of
 from vaelens.effects.modes import RANGE, replacements
-from vaelens.lens import Lens
+from vaelens.lens import ImagesLike, Lens
 
 _SHOWN = 16
 _POSITIONS = 8  # whose swaps are shown: those of largest effect
 _PIXELS = ("channel", "height", "width")
 
 
-def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Dataset:
+def pictures(lens: Lens, x: ImagesLike, swap: xr.Dataset | None, seed: int) -> xr.Dataset:
     """Makes originals and reconstructions of some images, and the first one under interventions.
 
     Args:
@@ -26,15 +27,16 @@ def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Da
         `original` and `reconstruction` (image, …), `traversal` (latent, value, …) of the first image; with swaps
         `swapped` (position, swap, …), that image with the position's code swapped: the first positions by CES.
     """
-    shown = x[:_SHOWN]
+    shown = lens.batch(x)[:_SHOWN]
     code = lens.encode(shown)
     rows = code[:1].repeat(lens.latents * len(RANGE), *[1] * (code.ndim - 1))
     for row in range(len(rows)):
         rows[row, row // len(RANGE)] = RANGE[row % len(RANGE)]
-    traversal = lens.decode(rows).reshape(lens.latents, len(RANGE), *x.shape[1:])
+    first = torch.zeros(len(rows), dtype=torch.int64)
+    traversal = lens.decode(shown[first].with_values(rows)).reshape(lens.latents, len(RANGE), *lens.image_shape)
     variables = {
-        "original": (("image", *_PIXELS), _array(shown)),
-        "reconstruction": (("image", *_PIXELS), _array(lens.decode(code))),
+        "original": (("image", *_PIXELS), _array(shown.values)),
+        "reconstruction": (("image", *_PIXELS), _array(lens.decode(shown.with_values(code)))),
         "traversal": (("latent", "value", *_PIXELS), _array(traversal)),
     }
     coords = {"latent": np.arange(lens.latents), "value": list(RANGE)}
@@ -48,13 +50,19 @@ def pictures(lens: Lens, x: Tensor, swap: xr.Dataset | None, seed: int) -> xr.Da
     return xr.Dataset(variables, coords)
 
 
-def _swapped(lens: Lens, x: Tensor, positions: np.ndarray, images: int, seed: int) -> np.ndarray:
+def _swapped(lens: Lens, x: ImagesLike, positions: np.ndarray, images: int, seed: int) -> np.ndarray:
     """Decodes the first image under the very swaps whose effects were measured, which depend on all images."""
-    plan = replacements("swap", codes_of(lens, x[:images], seed=seed), None, seed)
+    batch = lens.batch(x)[:images]
+    plan = replacements("swap", codes_of(lens, batch, seed=seed), None, seed)
     swaps = len(plan.labels)
     return np.stack(
         [
-            np.concatenate([_array(lens.decode(plan.changed(slice(0, 1), position, k))) for k in range(swaps)])
+            np.concatenate(
+                [
+                    _array(lens.decode(batch[:1].with_values(plan.changed(slice(0, 1), position, k))))
+                    for k in range(swaps)
+                ]
+            )
             for position in positions.tolist()
         ]
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelens.effects import FACTORS, latent_effects
 from vaelens.effects.record import Array, with_interval
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.statistics import BootstrapMean
 
 _SCORES = ("specificity", "specificity_normalised")
@@ -17,7 +17,7 @@ _SCORES = ("specificity", "specificity_normalised")
 
 def reading(
     lens: Lens,
-    x: Tensor,
+    x: Tensor | Batch,
     labels: Array,
     names: Sequence[str],
     reader: Any,
@@ -53,7 +53,7 @@ def reading(
 
 
 def _read_right(
-    lens: Lens, x: Tensor, labels: Array, names: Sequence[str], reader: Any, seed: int
+    lens: Lens, x: Tensor | Batch, labels: Array, names: Sequence[str], reader: Any, seed: int
 ) -> list[tuple[Array, Array, Array]]:
     """Counts the fraction of each factor that is read right, with the ends of its interval."""
     columns = [list(names).index(factor) if factor in names else None for factor in reader.factors]

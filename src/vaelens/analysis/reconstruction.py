@@ -3,16 +3,15 @@
 from collections.abc import Callable
 
 import xarray as xr
-from torch import Tensor
 
 from vaelens.effects.record import with_interval
-from vaelens.lens import Lens
+from vaelens.lens import ImagesLike, Lens
 from vaelens.progress import reporting
 from vaelens.statistics import BootstrapMean
 
 
 def reconstruction(
-    lens: Lens, x: Tensor, seed: int, progress: Callable[[float, float], None] | bool = False
+    lens: Lens, x: ImagesLike, seed: int, progress: Callable[[float, float], None] | bool = False
 ) -> xr.Dataset:
     """Measures the mean squared error of a pixel.
 
@@ -28,8 +27,8 @@ def reconstruction(
     """
     error = BootstrapMean((), seed=seed)
     with reporting(progress, len(x), "reconstructions") as report:
-        for chunk in x.split(lens.engine.rows):
-            squared = (lens.reconstruct(chunk).cpu() - chunk.cpu()).double().square()
+        for chunk in lens.batch(x).split(lens.engine.rows):
+            squared = (lens.reconstruct(chunk).cpu() - lens.target(chunk.values).cpu()).double().square()
             error.update(squared.flatten(1).mean(dim=1).numpy())
             report.advance(len(chunk))
     variables = with_interval("error", (), error.mean, error.interval())

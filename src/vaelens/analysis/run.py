@@ -25,6 +25,7 @@ from vaelens.analysis.work import Progress, Work
 from vaelens.arguments import check_seed
 from vaelens.data import FactorDataset
 from vaelens.effects import factor_predictions
+from vaelens.effects.dataset_rows import rows_at
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
@@ -127,8 +128,8 @@ def analyse(
         apart = held_out(lens.module, ds)
         pool = ImagePool(ds, apart.rows)
         indices = pool.draw(min(int(n), pool.count()), seed)
-        x, labels = ds.images_at(indices), torch.from_numpy(ds.factor_values(indices).astype(np.int64))
-        lens.encode(x[:1])  # a lens on a foreign module knows its latents from here on
+        x, labels = rows_at(lens, ds, indices), torch.from_numpy(ds.factor_values(indices).astype(np.int64))
+        lens.encode(x[slice(1)])  # a lens on a foreign module knows its latents from here on
         factor_predictions(reader, lens)  # one that does not fit is refused before the work
         subject = Subject(lens, ds, x, labels, reader, seed, dci_estimator, apart)
         asked = {"minutes": minutes, "parts": names, "dci_estimator": dci_estimator}

@@ -18,7 +18,8 @@ from vaelens.analysis.held_out import HeldOut
 from vaelens.analysis.image_pool import ImagePool
 from vaelens.analysis.shares import MOST_CODES
 from vaelens.data import FactorDataset
-from vaelens.lens import Lens, Patch
+from vaelens.lens import Batch, Lens, Patch, as_batch
+from vaelens.observation_record import recorded
 from vaelens.version import __version__
 
 
@@ -29,7 +30,7 @@ class Subject:
     Attributes:
         lens: the lens on the model.
         ds: the dataset.
-        x: images of it, (n, C, H, W).
+        x: images of it, (n, *shape), in their context where the lens takes one.
         labels: their factor values, (n, K), −1 where missing.
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
@@ -39,7 +40,7 @@ class Subject:
 
     lens: Lens
     ds: FactorDataset
-    x: Tensor
+    x: Tensor | Batch
     labels: Tensor
     reader: Any
     seed: int
@@ -67,11 +68,12 @@ class Subject:
             "seed": self.seed,
             "images": len(self.x),
             "images_seen_in_training": self.apart.seen,
-            "images_sha256": _sha256(self.x),
+            "images_sha256": _sha256(as_batch(self.x).values),
             "model": self.lens.describe(),
             "sites": {name: site.units for name, site in self.lens.sites.items()},
             "precision": self.lens.precision,
             "dataset": self.ds.describe(),
+            **({} if self.lens.observation.is_image else {"observation": recorded(self.lens.observation)}),
             **reader,
         }
 

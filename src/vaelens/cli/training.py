@@ -35,7 +35,10 @@ def train(
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "vae",
     steps: Annotated[int, typer.Option(help="Optimisation steps, at least 1.")] = 3000,
     latent_dim: Annotated[int | None, typer.Option(help=f"{LATENT_DIM_HELP}.")] = None,
-    likelihood: Annotated[str, typer.Option(help="A pixel's distribution: bernoulli, or gaussian.")] = "bernoulli",
+    likelihood: Annotated[
+        str | None,
+        typer.Option(help="A value's distribution: bernoulli, gaussian, gaussian-learned. By the data if left out."),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(help="Images a step, at least 1; factor-vae trains the model on half of them.")
     ] = 64,

@@ -1,4 +1,4 @@
-"""Images with known generative factors, built in, from official files, or the user's own."""
+"""Observations with known generative factors, built in, from official files, or the user's own."""
 
 from vaelens.data.catalogue import DATASETS
 from vaelens.data.causal.dataset import CausalDataset
@@ -23,14 +23,19 @@ from vaelens.data.own.folder import FolderDataset
 from vaelens.data.pairs import Pairs
 from vaelens.data.rendered.room import Room
 from vaelens.data.rendered.sprites import Sprites
+from vaelens.data.vectors.annotated import AnnDataset
+from vaelens.data.vectors.cells import Cells
+from vaelens.data.vectors.table import TableDataset
 
 __all__ = [
     "DATASETS",
     "MPI3D",
+    "AnnDataset",
     "ArrayDataset",
     "ArrayFile",
     "CausalDataset",
     "CelebA",
+    "Cells",
     "CollectionDataset",
     "DSprites",
     "Digits",
@@ -47,6 +52,7 @@ __all__ = [
     "SmallNORB",
     "Sprites",
     "StructuralModel",
+    "TableDataset",
     "Variable",
     "load_dataset",
 ]

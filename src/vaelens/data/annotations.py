@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         def __getitem__(self, index: Any, /) -> Any: ...
 
     ArrayLike = np.ndarray | Tensor | Sequence[Any]
+    Context = np.ndarray | Tensor | Mapping[str, np.ndarray | Tensor] | None
     Count = int
     Name = str
     Flag = bool
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
             "pendulum",
             "garden",
             "digits",
+            "cells",
             "dsprites",
             "shapes3d",
             "mpi3d",
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         | str
     )
     Names = Sequence[str]
+    Range = tuple[float, float] | None
     Kinds = Mapping[str, Literal["ordinal", "circular", "categorical", "continuous"]]
     LabelTableLike = str | os.PathLike[str] | pd.DataFrame
     Size = int | Sequence[int]
@@ -55,5 +58,7 @@ if TYPE_CHECKING:
     Camera = Literal[0, 1]
     MPI3DVariant = Literal["toy", "realistic", "real", "real_complex"]
 else:
-    ArrayLike = Count = Name = Flag = Number = Seed = PathLike = DatasetName = Names = Kinds = LabelTableLike = Any
-    Items = Size = Crop = Channels = CelebASplit = SmallNORBSplit = Camera = MPI3DVariant = Any
+    ArrayLike = Context = Count = Name = Flag = Number = Seed = PathLike = DatasetName = Names = Kinds = (
+        LabelTableLike
+    ) = Any
+    Range = Items = Size = Crop = Channels = CelebASplit = SmallNORBSplit = Camera = MPI3DVariant = Any

@@ -16,6 +16,7 @@ from vaelens.data.own.array_file import ArrayFile
 from vaelens.data.own.folder import FolderDataset
 from vaelens.data.rendered.room import Room
 from vaelens.data.rendered.sprites import Sprites
+from vaelens.data.vectors.cells import Cells
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ DATASETS: dict[str, Entry] = {
     "pendulum": Entry(Pendulum, "a pendulum, a light and the shadow they cause: a structural causal model"),
     "garden": Entry(Garden, "cloud, rain, pond, sun and flower: a causal model with a fork, a chain and a collider"),
     "digits": Entry(Digits, "real handwritten digits with their label, from scikit-learn"),
+    "cells": Entry(Cells, "synthetic gene expression: known programs, a batch effect, library sizes; no images"),
     "dsprites": Entry(DSprites, "2-D shapes by scale, orientation and position, from the official file"),
     "shapes3d": Entry(Shapes3D, "an object in a room, by hues, scale, shape and orientation, from the official file"),
     "mpi3d": Entry(MPI3D, "an object on a robot's arm, simulated or photographed, from the official files"),

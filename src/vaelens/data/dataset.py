@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vaelens.arguments import check_seed, whole_number
-from vaelens.data.annotations import ArrayLike, Count, Name, Seed
+from vaelens.data.annotations import ArrayLike, Context, Count, Name, Seed
 from vaelens.data.arguments import generator, whole_numbers
 from vaelens.data.content import HASHED_IMAGES, content_hash
 from vaelens.data.factors import Factors
@@ -114,9 +114,6 @@ class FactorDataset(ABC):
         Args:
             indices: Whole numbers (n,) in 0..len - 1: a list, an array or a tensor.
 
-        Returns:
-            Images, float32 (n, C, H, W) in [0, 1].
-
         Raises:
             VaelensError: If the indices are not a list of whole numbers, one is out of range, or they are too many.
         """
@@ -127,6 +124,10 @@ class FactorDataset(ABC):
         if len(outside):
             raise VaelensError(f"indices into {self.name} must lie in 0..{len(self) - 1}, got {outside[0]}")
         return self._images(at.astype(np.int64))
+
+    def context_at(self, indices: np.ndarray) -> Context:
+        """Looks up what encoder and decoder are given besides, at indices (n,); None where there is nothing."""
+        return None
 
     def images(self, f: ArrayLike, seed: Seed = 0) -> Observations:
         """Looks images up by their factor values.
@@ -216,7 +217,7 @@ class FactorDataset(ABC):
             raise VaelensError(f"factor {name!r} of {self.name} has a single value, so no pair can differ in it")
         count, rng = checked_pairs(n), generator(seed)
         chosen = choose_in_parts(count, len(self), lambda rows: self.draw_pairs(k, rows.stop - rows.start, rng))
-        return PairDraw(*chosen, name, self._images, self._factors)
+        return PairDraw(*chosen, name, self._images, self._factors, self.context_at)
 
     def control_pairs(self, factor: Name, n: Count, seed: Seed = 0) -> Pairs:
         """Makes pairs of images with the same value of one factor, chosen in all else as `pairs` chooses.
@@ -246,7 +247,7 @@ class FactorDataset(ABC):
         chosen = choose_in_parts(
             len(treated), len(self), lambda rows: self.draw_controls(treated.first[rows].astype(np.int64), k, rng)
         )
-        return PairDraw(*chosen, treated.factor, self._images, self._factors)
+        return PairDraw(*chosen, treated.factor, self._images, self._factors, self.context_at)
 
     def describe(self) -> dict[str, object]:
         """Describes where numbers computed on this dataset come from, as plain values that JSON can hold.
@@ -283,7 +284,7 @@ class FactorDataset(ABC):
     def _as_images(self, batch: np.ndarray) -> Observations:
         assert batch.shape[1:] == self.image_shape, f"{self.name} made images of shape {batch.shape}"
         images = torch.from_numpy(batch.astype(np.float32, order="C"))
-        return images.div_(255) if batch.dtype == np.uint8 and self.observation.is_image else images
+        return images.div_(255) if batch.dtype == np.uint8 and self.observation.high == 1 else images
 
     def _factors(self, at: np.ndarray) -> FactorValues:
         values = self.factor_values(at)

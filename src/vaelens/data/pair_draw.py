@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class PairDraw:
         factor: The name of the factor that differs; of control pairs, the one that is the same.
         images: Makes images from rows of `first` or `second`, given as int64.
         factors: Makes their factor values, likewise.
+        context: Makes the context of images, likewise, where the dataset has one.
     """
 
     first: np.ndarray
@@ -33,6 +35,7 @@ class PairDraw:
     factor: str
     images: Callable[[np.ndarray], Observations]
     factors: Callable[[np.ndarray], FactorValues]
+    context: Callable[[np.ndarray], Any] = lambda _: None
 
     @property
     def matched(self) -> np.ndarray:
@@ -51,6 +54,7 @@ class PairDraw:
             self.factors(second),
             torch.from_numpy(self.distance[rows]),
             self.factor,
+            self.context(first),
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -21,6 +22,7 @@ class Pairs:
         distance: How far the two images differ in the other factors, float32 (n,): the sum over them of a difference
             from 0 to 1 each (see `FactorDataset.pairs`). All are 0 where the data is a full factor grid.
         factor: The name of the factor that differs; of control pairs, the one that is the same.
+        context: What encoder and decoder are given beside the first images, where the dataset has it.
     """
 
     x: Observations
@@ -29,6 +31,7 @@ class Pairs:
     f2: FactorValues
     distance: Float[Tensor, " n"]
     factor: str
+    context: Any = None
 
     @property
     def matched(self) -> Bool[Tensor, " n"]:

@@ -9,7 +9,7 @@ from vaelens.effects.factor_predictions import FACTORS, ReadsFactors, factor_pre
 from vaelens.effects.input import input_effects
 from vaelens.effects.latent import latent_effects
 from vaelens.effects.manipulation_effects import manipulation_effects
-from vaelens.effects.manipulations import manipulate
+from vaelens.effects.manipulations import Manipulation, manipulate
 from vaelens.effects.mediation import mediation_effects
 from vaelens.effects.patching import patching_effects
 from vaelens.effects.paths import path_effects
@@ -20,6 +20,7 @@ from vaelens.effects.swap import swap_effects
 __all__ = [
     "FACTORS",
     "SCHEMAS",
+    "Manipulation",
     "ReadsFactors",
     "ces_by_mode",
     "decoder_responses",

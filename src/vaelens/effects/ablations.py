@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import run_cached
 from vaelens.float64 import to_float64
-from vaelens.lens import CachedRun, Lens, in_chunks, other_images
+from vaelens.lens import BatchLike, CachedRun, Lens, in_chunks, other_images
 
 
 @runtime_checkable
@@ -29,7 +29,7 @@ class Ablation(Protocol):
 class ZeroAblation:
     """Every value becomes 0."""
 
-    def __init__(self, lens: Lens, images: Tensor, sites: Collection[str], seed: int):
+    def __init__(self, lens: Lens, images: BatchLike, sites: Collection[str], seed: int):
         self._zeros = {site: torch.zeros(1, *lens.sites[site].shape, device=lens.device) for site in sites}
 
     def activations(self, rows: slice, sites: Collection[str]) -> Mapping[str, Tensor]:
@@ -40,7 +40,7 @@ class ZeroAblation:
 class MeanAblation:
     """Every value becomes its mean over all images, position by position."""
 
-    def __init__(self, lens: Lens, images: Tensor, sites: Collection[str], seed: int):
+    def __init__(self, lens: Lens, images: BatchLike, sites: Collection[str], seed: int):
         totals: dict[str, Tensor] = {}
 
         def sums(rows: slice) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ class MeanAblation:
 class ResampleAblation:
     """Every value becomes that on another image, so that no image keeps its own."""
 
-    def __init__(self, lens: Lens, images: Tensor, sites: Collection[str], seed: int):
+    def __init__(self, lens: Lens, images: BatchLike, sites: Collection[str], seed: int):
         self._lens, self._images = lens, images
         self._partners = torch.as_tensor(other_images(len(images), seed))
 
@@ -90,13 +90,13 @@ class ResampleAblation:
 ABLATIONS = MappingProxyType({"zero": ZeroAblation, "mean": MeanAblation, "resample": ResampleAblation})
 
 
-def ablation(method: str, lens: Lens, images: Tensor, sites: Collection[str], seed: int) -> Ablation:
+def ablation(method: str, lens: Lens, images: BatchLike, sites: Collection[str], seed: int) -> Ablation:
     """An ablation of some sites over all images.
 
     Args:
         method: a name of `ABLATIONS`.
         lens: the lens.
-        images: all of them, (n, C, H, W).
+        images: all of them, in their context.
         sites: where activations are replaced.
         seed: draws the other images of "resample".
 

@@ -21,9 +21,15 @@ from vaelens.lens import Lens
 from vaelens.statistics import percentile_interval
 
 
-@with_precision("ces", images=("x",))
+@with_precision("ces", images=("x", "context"))
 def ces_by_mode(
-    lens: Lens, x: Any, seed: Any = 0, positions: Any = "all", progress: Any = True, active: Any = None
+    lens: Lens,
+    x: Any,
+    seed: Any = 0,
+    positions: Any = "all",
+    progress: Any = True,
+    active: Any = None,
+    context: Any = None,
 ) -> xr.Dataset:
     """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
 
@@ -36,6 +42,7 @@ def ces_by_mode(
         positions: as in `latent_effects`.
         progress: as in `latent_effects`.
         active: as in `latent_effects`.
+        context: as in `latent_effects`.
 
     Returns:
         A Dataset with `ces` and `ces_relative` (mode, latent), and their means over the active latents,
@@ -47,12 +54,12 @@ def ces_by_mode(
     """
     options = checked_options(lens, seed, progress)
     averaged = checked_active(active, lens.latents)
-    codes = codes_of(lens, x, positions, options.seed)
+    codes = codes_of(lens, lens.batch(x, context), positions, options.seed)
     plans = [replacements(mode, codes, None, options.seed) for mode in LATENT_MODES]
     total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
     with options.reporting(total, "CES by mode") as report:
-        effects = [effect_sizes(lens, codes.z, plan, options.seed, report.advance) for plan in plans]
-        distance, distances = reference_distance(lens, codes.z, options.seed)
+        effects = [effect_sizes(lens, codes.batch, plan, options.seed, report.advance) for plan in plans]
+        distance, distances = reference_distance(lens, codes.batch, options.seed)
     by_mode, resampled_by_mode = zip(*(mean_over_values(effect) for effect in effects), strict=True)
     ces, resampled = np.stack(by_mode), np.stack(resampled_by_mode, axis=1)  # (mode, latent), (resamples, mode, latent)
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vaelens.effects.activity import RunningActivity
 from vaelens.effects.best import best
@@ -17,7 +16,7 @@ from vaelens.effects.posterior_changes import posterior_divergence
 from vaelens.effects.record import Array, Variables, typical_unit, with_interval
 from vaelens.effects.spread import Spread, by_unit
 from vaelens.float64 import to_float64
-from vaelens.lens import LATENT, CachedRun, Lens
+from vaelens.lens import LATENT, Batch, CachedRun, Lens
 from vaelens.statistics import BootstrapMean
 
 _Estimate = tuple[Array, Array, Array]  # mean or median, and the ends of its interval
@@ -64,11 +63,11 @@ class ChangeSums:
         self._open: dict[int, _Sums] = {}
         self._closed: dict[int, _Closed] = {}
 
-    def before(self, images: Tensor, first_row: int, times: int) -> CachedRun:
+    def before(self, images: Batch, first_row: int, times: int) -> CachedRun:
         """Run images before any change, in as many pairs as there are changes of them."""
         return self._run(images, first_row, times)
 
-    def add(self, change: int, before: CachedRun, images: Tensor, first_row: int) -> tuple[CachedRun, PairSizes]:
+    def add(self, change: int, before: CachedRun, images: Batch, first_row: int) -> tuple[CachedRun, PairSizes]:
         """Take in the same images after a change, and return their run and how far they move, on the device."""
         after = self._run(images, first_row)
         sums = self._open.setdefault(change, self._empty_sums())
@@ -147,7 +146,7 @@ class ChangeSums:
                 variables[f"{name}_best"] = latent, np.stack(marked)
         return variables
 
-    def _run(self, images: Tensor, first_row: int, times: int = 1) -> CachedRun:
+    def _run(self, images: Batch, first_row: int, times: int = 1) -> CachedRun:
         run = run_cached(self._lens, images, first_row, list(self._lens.sites))
         self._spread.add(run, times)
         self._activity.add(run.code, run.logvar, times)

@@ -10,7 +10,7 @@ from torch import Tensor
 from vaelens.effects.activity import Activity, activity
 from vaelens.effects.code_use import CodeUse, code_use, codes_used_high, perplexity_interval
 from vaelens.effects.positions import Positions, find_positions
-from vaelens.lens import Lens
+from vaelens.lens import Batch, ImagesLike, Lens, axis_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ class Codes:
         positions: where a latent is set.
         codebook: of a quantised latent, else None.
         logvar: log-variances of the posteriors, like z; None where the encoder returns none.
+        context: of the images, one line each, where the model takes one.
     """
 
     z: Tensor
@@ -56,6 +57,12 @@ class Codes:
     positions: Positions
     codebook: Codebook | None = None
     logvar: Tensor | None = None
+    context: Tensor | None = None
+
+    @property
+    def batch(self) -> Batch:
+        """The codes in their context."""
+        return Batch(self.z, self.context)
 
     def take(self, images: Tensor) -> "Codes":
         """Of some of the images only, by their indices."""
@@ -64,29 +71,31 @@ class Codes:
         if book is not None:
             indices = book.indices[images]
             book = Codebook(book.codes, indices, code_use(indices, len(book.codes)))
-        return Codes(z, activity(z, logvar), self.positions.take(images), book, logvar)
+        return Codes(z, activity(z, logvar), self.positions.take(images), book, logvar, self.batch[images].context)
 
 
-def codes_of(lens: Lens, images: Any, positions: Any = "all", seed: int = 0) -> Codes:
+def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int = 0) -> Codes:
     """Encode images, once.
 
     Args:
         lens: the lens.
-        images: (n, C, H, W) in [0, 1].
+        images: as the lens takes them, in their context.
         positions: where a latent is set.
         seed: draws positions.
 
     Raises:
         VaelensError: images out of range, positions that the latent does not have.
     """
-    z, logvar = lens.posterior(images)
+    batch = lens.batch(images)
+    z, logvar = lens.posterior(batch)
+    context = None if batch.context is None else batch.context.to(z)
     places = find_positions(positions, z, seed)
     book = lens.codebook
     if book is None:
-        return Codes(z, activity(z, logvar), places, logvar=logvar)
+        return Codes(z, activity(z, logvar), places, None, logvar, context)
     indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
     use = code_use(indices, len(book))
-    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), logvar)
+    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), logvar, context)
 
 
 def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
@@ -94,6 +103,6 @@ def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
     shape = codes.z.shape[2:]
     if unit == "latent" or not shape:
         return {}
-    names = ("row", "column") if len(shape) == 2 else tuple(f"axis_{k}" for k in range(len(shape)))
+    names = axis_names(len(shape)) if len(shape) > 1 else ("axis_0",)
     indices = np.unravel_index(np.arange(np.prod(shape)), shape)
     return {name: (unit, index) for name, index in zip(names, indices, strict=True)}

@@ -8,7 +8,7 @@ from torch import Tensor
 from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import cells
 from vaelens.effects.replacements import Replacements, Rows
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens, joined
 
 
 class DecodedChunk:
@@ -20,32 +20,32 @@ class DecodedChunk:
 
     Args:
         lens: the lens.
-        codes: (c, d, *positions).
+        codes: (c, d, *positions), in their context.
         rows: as above.
         first_row: where in the order of the sweep they begin.
     """
 
-    def __init__(self, lens: Lens, codes: Tensor, rows: Rows, first_row: int):
-        self.rows, self._engine, self._first_row = rows, lens.engine, first_row
+    def __init__(self, lens: Lens, codes: Batch, rows: Rows, first_row: int):
+        self.rows, self._engine, self._first_row, self._codes = rows, lens.engine, first_row, codes
         self.images = self._engine.decode(codes, first_row)
-        self._indices = self._engine.quantise(codes).indices if lens.quantised else None
+        self._indices = self._engine.quantise(codes.values).indices if lens.quantised else None
 
     def encoded(self, images: Tensor) -> Tensor:
         """The codes of the chunk's images, changed or not, (c, d, *positions)."""
-        return self._engine.encode(images, self._first_row)
+        return self._engine.encode(self._codes.with_values(images), self._first_row)
 
-    def picked(self, images: Tensor, local: Tensor) -> Tensor:
+    def picked(self, images: Tensor, local: Tensor) -> Batch:
         """What `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
 
         The images themselves; where rows are what they are in their chunk only, their codes.
         """
-        return self.encoded(images)[local] if self._engine.coupled else images[local]
+        return self._codes.with_values(self.encoded(images) if self._engine.coupled else images)[local]
 
-    def codes_of_picked(self, batches: list[Tensor]) -> list[Tensor]:
+    def codes_of_picked(self, batches: list[Batch]) -> list[Tensor]:
         """The codes of the images picked, a batch (k, d, *positions) for each batch."""
         if self._engine.coupled:
-            return batches
-        parts = torch.cat(batches).split(self._engine.rows_uncached)
+            return [batch.values for batch in batches]
+        parts = joined(batches).split(self._engine.rows_uncached)
         return list(torch.cat([self._engine.encode(part) for part in parts]).split(len(batches[0])))
 
     def changed(self, plan: Replacements, unit: int) -> Iterator[Tensor]:
@@ -56,7 +56,7 @@ class DecodedChunk:
         """The images of several variants of the chunk's codes, one batch for each."""
         # Of few images several variants: as much at once as of many.
         for span in chunks(variants, max(1, self._engine.rows_uncached // len(self.images))):
-            codes = [codes_of(k) for k in range(span.start, span.stop)]
+            codes = [self._codes.with_values(codes_of(k)) for k in range(span.start, span.stop)]
             yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
 
     def distances(self, plan: Replacements, unit: int) -> Tensor:

@@ -12,6 +12,7 @@ from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import controls
+from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
@@ -122,7 +123,7 @@ def factor_effects(
                 if change not in wanted:
                     break
                 block = draw[rows]
-                yield ChangedImages(rows.start, block.x, {change: block.x2})
+                yield ChangedImages(rows.start, dataset_rows(lens, block.x, block.context), {change: block.x2})
 
     shared = controls(ds, draws, options.seed)
     by_index = any(each is not None for each in shared) and all(draw.second.ndim == 1 for draw in draws)

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaelens.data.pair_draw import PairDraw
 from vaelens.effects.adjustment import Adjustment
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import Controls
+from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.label_regression import LabelRegression
 from vaelens.effects.outcomes import run_cached
 from vaelens.effects.pair_sizes import PairSizes, Reconstructed
 from vaelens.effects.random_pairs import RandomPairs
 from vaelens.effects.record import Array, Interval, Variables, with_interval
-from vaelens.lens import CachedRun, Lens
+from vaelens.lens import Batch, CachedRun, Lens
 from vaelens.progress import Advance
 
 
@@ -65,7 +67,9 @@ class FactorLevels:
         adjustment = self._adjusted[change] if self._adjusted else None
         if adjustment is not None:
             runs = Reconstructed.of(before), Reconstructed.of(after)
-            adjustment.add_pairs(torch.from_numpy(draw.distance[rows]), self._matched(draw, rows, *runs) or sizes)
+            adjustment.add_pairs(
+                torch.from_numpy(draw.distance[rows]), self._matched(draw, rows, *runs, before.context) or sizes
+            )
 
     def finish(self, used: Array, advance: Advance) -> None:
         """Run the control pairs of every factor, no more than pairs were used of it."""
@@ -76,21 +80,26 @@ class FactorLevels:
             draw, count = controls.draw, min(int(most), len(controls.draw))
             for rows in chunks(count, self._lens.engine.rows_for(())):
                 block = draw[rows]
+                first = dataset_rows(self._lens, block.x, block.context)
                 before, after = (
-                    Reconstructed.of(run_cached(self._lens, images, rows.start, ())) for images in (block.x, block.x2)
+                    Reconstructed.of(run_cached(self._lens, images, rows.start, ()))
+                    for images in (first, first.with_values(block.x2))
                 )
-                sizes = self._matched(draw, rows, before, after) or PairSizes.of(before, after)
+                sizes = self._matched(draw, rows, before, after, first.context) or PairSizes.of(before, after)
                 adjustment.add_controls(block.distance, sizes)
                 advance(len(block.x))
             advance(len(draw) - count)
 
-    def _matched(self, draw: PairDraw, rows: slice, before: Reconstructed, after: Reconstructed) -> PairSizes | None:
+    def _matched(
+        self, draw: PairDraw, rows: slice, before: Reconstructed, after: Reconstructed, context: Tensor | None
+    ) -> PairSizes | None:
         """The sizes of pairs once the second image has the first's other labels; None where it has them."""
         correction = None if self._regression is None else self._regression.correction(draw, rows)
         if correction is None:
             return None
         code = after.code + correction.to(after.code)
-        return PairSizes.of(before, Reconstructed(self._lens.engine.decode(code, rows.start), code, after.logvar))
+        images = self._lens.engine.decode(Batch(code, context), rows.start)
+        return PairSizes.of(before, Reconstructed(images, code, after.logvar))
 
     def variables(self, latent_scale: Array) -> Variables:
         """The variables of the result.

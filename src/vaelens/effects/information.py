@@ -14,7 +14,7 @@ from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.record import RESAMPLES
 from vaelens.float64 import to_float64
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.models import VAE
 from vaelens.models.likelihoods import find_likelihood
 from vaelens.statistics import BootstrapMean, Information, posterior_information
@@ -40,15 +40,19 @@ class Likelihood:
     """The loss that a removal adds to.
 
     Attributes:
-        name: "bernoulli" or "gaussian", of a vaelens VAE; "squared error / 2" of any other model.
+        name: of a vaelens VAE its own, such as "bernoulli"; "squared error / 2" of any other model.
+        log_scale: of a Gaussian whose scale is learned, which broadcasts to one observation; else None.
     """
 
     name: str
+    log_scale: Tensor | None = None
 
     def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
         """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
         precision = torch.finfo(decoded.dtype)
         p, x = to_float64(decoded), to_float64(images)
+        if self.log_scale is not None:
+            return find_likelihood(self.name).negative_log_likelihood(p, x, to_float64(self.log_scale))
         if self.name != "bernoulli":
             return 0.5 * (p - x).square().flatten(1).sum(dim=1)
         # A sigmoid that has come to 0 or 1 is taken as the least number of its type, or half of its last digit, away.
@@ -58,15 +62,18 @@ class Likelihood:
 
 def likelihood_of(lens: Lens) -> Likelihood:
     """The likelihood that the model under a lens was trained with."""
-    return Likelihood(lens.module.likelihood if isinstance(lens.module, VAE) else "squared error / 2")
+    if not isinstance(lens.module, VAE):
+        return Likelihood("squared error / 2")
+    scale = getattr(lens.module.mean, "log_scale", None)
+    return Likelihood(lens.module.likelihood, None if scale is None else scale.detach())
 
 
-def removal_cost(lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
+def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
     """How much more −log p(x|z) is when latent i is set to its mean, z = mu(x), in nats, (d,).
 
     Args:
         lens: the lens.
-        images: x, (n, C, H, W).
+        images: x, of the codes.
         codes: of these images.
         means: what each latent is set to, (d, *positions).
         rows: the images that it is measured on, (m,).
@@ -76,12 +83,11 @@ def removal_cost(lens: Lens, images: Tensor, codes: Codes, means: Tensor, rows: 
     total = BootstrapMean((lens.latents,), RESAMPLES, seed)
     first_row = 0
     for block in rows.split(lens.engine.rows_uncached):
-        z = codes.z[block]
-        chunk = DecodedChunk(lens, z, block, first_row)
-        x = images[block].to(chunk.images, non_blocking=True)
+        chunk = DecodedChunk(lens, codes.batch[block], block, first_row)
+        x = lens.target(images.values[block]).to(chunk.images, non_blocking=True)
         first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
 
-        def without(latent: int, z: Tensor = z) -> Tensor:
+        def without(latent: int, z: Tensor = codes.z[block]) -> Tensor:
             removed = z.clone()
             removed[:, latent] = means[latent]
             return removed

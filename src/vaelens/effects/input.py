@@ -1,6 +1,6 @@
 """Level 1 by either name of its two questions: what a change of factors does, or of pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import xarray as xr
@@ -9,7 +9,7 @@ from vaelens.arguments import Progress, Seed
 from vaelens.data import FactorDataset
 from vaelens.effects.factor_effects import factor_effects
 from vaelens.effects.factor_predictions import ReadsFactors
-from vaelens.effects.manipulation_effects import manipulation_effects
+from vaelens.effects.manipulation_effects import Manipulations, manipulation_effects
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
 
@@ -20,7 +20,7 @@ def input_effects(
     factors: Sequence[str] | str | None = None,
     n: int = 256,
     seed: Seed = 0,
-    manipulations: Mapping[str, float | None] | Sequence[str] | str | None = None,
+    manipulations: Manipulations = None,
     progress: Progress = True,
     reader: ReadsFactors | None = None,
     tolerance: float | None = None,

@@ -18,7 +18,7 @@ from vaelens.effects.record import Array, Variables, record, unit_coords
 from vaelens.effects.schema import Schema
 from vaelens.effects.stopping import GroupStopping
 from vaelens.errors import VaelensError
-from vaelens.lens import LATENT, Lens
+from vaelens.lens import LATENT, Batch, Lens
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,17 @@ class ChangedImages:
 
     Attributes:
         first_row: where in the order of a change's pairs they begin.
-        images: before any change, (c, C, H, W).
-        changed: after each change, by its number.
+        images: before any change, in their context.
+        changed: after each change, by its number, (c, *shape).
     """
 
     first_row: int
-    images: Tensor
+    images: Batch
     changed: Mapping[int, Tensor]
+
+    def after(self, change: int) -> Batch:
+        """The images after a change, in the context that they had before."""
+        return self.images.with_values(self.changed[change])
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +112,7 @@ def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: S
                 first_row = block.first_row + rows.start
                 before = sums.before(block.images[rows], first_row, times=len(active))
                 for change in active:
-                    after, sizes = sums.add(change, before, block.changed[change][rows], first_row)
+                    after, sizes = sums.add(change, before, block.after(change)[rows], first_row)
                     if levels is not None:
                         levels.observe(change, first_row, before, after, sizes)
                     report.advance(len(sizes.output))

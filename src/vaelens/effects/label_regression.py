@@ -18,6 +18,7 @@ from torch import Tensor
 from vaelens.data import Factor, FactorDataset
 from vaelens.data.pair_draw import PairDraw
 from vaelens.effects.chunks import chunks
+from vaelens.effects.dataset_rows import rows_at
 from vaelens.effects.outcomes import numbers, run_cached
 from vaelens.lens import LATENT, Lens
 from vaelens.progress import Advance
@@ -68,7 +69,7 @@ class LabelRegression:
         """Encode the images, and fit both halves."""
         codes = []
         for rows in chunks(len(self._rows), self._lens.engine.rows_for(())):
-            run = run_cached(self._lens, self._ds.images_at(self._rows[rows]), rows.start, ())
+            run = run_cached(self._lens, rows_at(self._lens, self._ds, self._rows[rows]), rows.start, ())
             codes.append(numbers(run.code.flatten(1)))
             advance(len(run.code))
         labels = np.asarray(self._ds.factor_values(self._rows), dtype=np.int64)

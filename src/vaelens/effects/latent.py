@@ -26,7 +26,7 @@ from vaelens.effects.record import RESAMPLES, Variables, record, with_interval
 from vaelens.effects.schemas import LATENT_EFFECTS
 from vaelens.effects.swap import swap_effects
 from vaelens.errors import VaelensError
-from vaelens.lens import ImagesLike, Lens
+from vaelens.lens import ContextLike, ImagesLike, Lens
 from vaelens.statistics import BootstrapMean
 
 PositionsLike = Literal["all", "one"] | Sequence[int]
@@ -44,6 +44,7 @@ def latent_effects(
     tolerance: float | None = None,
     reader: ReadsFactors | None = None,
     active: Sequence[bool] | NDArray[np.bool_] | None = None,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Intervenes on one latent at a time, do(z_i := v), and measures what changes in the image.
 
@@ -80,7 +81,8 @@ def latent_effects(
             an AutoencoderKL's does), it goes from m_i − 3 s_i to m_i + 3 s_i, mean and standard deviation of the
             latent's own code, and the attribute `range_in` is "standard deviations" instead of "code".
         seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
-        over: the outputs of the specificity: "pixels" (every channel of every pixel), or "latents" (the re-encoded
+        over: the outputs of the specificity: "pixels" (every channel of every pixel; of what is no image every value),
+            "groups" (the mean over each named group of features), or "latents" (the re-encoded
             code of the changed image against that of the unchanged one, in standard deviations of the latent's
             posterior, √E σ_k², or of its code where the encoder returns no variance; of a quantised latent before
             quantisation; needs no labels), or "factors" (what `reader` predicts from the changed image against what it
@@ -94,6 +96,8 @@ def latent_effects(
         reader: for `over="factors"` what predicts the factors: `vl.factor_reader(ds)`.
         active: the latents that means over active ones are over, (d,) of True and False, as another result on more
             images has them; by default those that are active on these images. Mode "swap" has no latents.
+        context: what encoder and decoder are given besides, one row for each observation, where the lens takes one;
+            held fixed between base and intervened runs.
 
     Returns:
         A Dataset of the variables below; `effects.schemas` has the table of all, with units and ranges.
@@ -162,17 +166,17 @@ def latent_effects(
             raise VaelensError(
                 f"mode 'swap' goes over the positions one by one, and positions is {positions!r}; leave it out"
             )
-        return swap_effects(lens, x, values, seed, over, progress, tolerance, reader)  # pyright: ignore[reportArgumentType]
-    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader, active)
+        return swap_effects(lens, x, values, seed, over, progress, tolerance, reader, context)  # pyright: ignore[reportArgumentType]
+    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader, active, context)
 
 
-@with_precision("effect", images=("x",))
+@with_precision("effect", images=("x", "context"))
 def _latent_effects(
-    lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None, active=None
+    lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None, active=None, context=None
 ) -> xr.Dataset:
     """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
-    checked_over(over)
-    images = lens.check_images(x)
+    over = checked_over(over, lens.observation)
+    images = lens.batch(x, context)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     averaged = checked_active(active, lens.latents)
     codes = codes_of(lens, images, positions, options.seed)

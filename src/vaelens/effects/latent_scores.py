@@ -83,6 +83,8 @@ def score_variables(
     baseline, (low, high) = _over_changed([at_once])
     repeated = [np.repeat(values, plan.units) for values in (baseline, low, high)]
     variables |= with_interval("specificity_baseline", (unit,), repeated[0], (repeated[1], repeated[2]))
+    if swept.picture_ends is not None:
+        return variables | with_interval("effect_map", (unit, *axes), swept.pictures, swept.picture_ends)
     return variables | {"effect_map": ((unit, *axes), swept.pictures)}
 
 

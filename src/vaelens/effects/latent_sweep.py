@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vaelens.effects.codes import Codes, position_coords
 from vaelens.effects.information import removal_cost
@@ -20,7 +19,7 @@ from vaelens.effects.specificity_at_once import specificity_at_once
 from vaelens.effects.stopping import Stopping, random_order
 from vaelens.effects.support import support
 from vaelens.effects.sweep import Sweep, SweepPlan, sweep
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.statistics import BootstrapMean
 
 _RECODED, _RECODED_SHARE = 8, 16  # images that are encoded again: so many, and of the others one in so many
@@ -108,7 +107,7 @@ class LatentSweep:
 
 def latent_sweep(
     lens: Lens,
-    images: Tensor,
+    images: Batch,
     codes: Codes,
     plan: Replacements,
     calibrated: Replacements | None,
@@ -119,7 +118,7 @@ def latent_sweep(
 
     Args:
         lens: the lens.
-        images: (n, C, H, W).
+        images: as the lens takes them.
         codes: of the images.
         plan: the mode's interventions.
         calibrated: those of the calibrated mode on the same units, or None.
@@ -138,14 +137,14 @@ def latent_sweep(
     step = 1 if len(z) <= _REMOVAL_ALL or lens.engine.coupled else 2  # rows that belong together stay so
     decoded = len(z) * plan.units * (len(plan.labels) + (0 if calibrated is None else len(calibrated.labels)))
     with options.reporting(decoded, "latent effects") as report:
-        swept = sweep(lens, SweepPlan(z, plan, calibrated, outputs, recoded, seed, stopping), report.advance)
+        swept = sweep(lens, SweepPlan(codes.batch, plan, calibrated, outputs, recoded, seed, stopping), report.advance)
         used = torch.arange(len(z)) if stopping is None else stopping.used
         removal = within = None
         if plan.over == "latent":
             chosen = used.sort().values[::step]
             removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed)
             within = support(codes, plan, used, seed)
-        distance = reference_distance(lens, z if stopping is None else z[used], seed)
+        distance = reference_distance(lens, codes.batch if stopping is None else codes.batch[used], seed)
         recoded_used = used[torch.from_numpy(recoded[used.numpy()])]
         at_once = specificity_at_once(lens, codes, plan, outputs, recoded_used, seed)
     # Resamples weigh images in the order of the sweep; what is not compared with them is of the order given.

@@ -24,11 +24,22 @@ from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Array, Variables, record, typical_unit, with_interval
 from vaelens.effects.schemas import MEDIATION_EFFECTS
 from vaelens.effects.treatments import ChunkedTreatment
-from vaelens.lens import IMAGE, CachedRun, Group, ImagesLike, Intervention, Lens, SitePatch, in_chunks, unit_name
+from vaelens.lens import (
+    IMAGE,
+    CachedRun,
+    ContextLike,
+    Group,
+    ImagesLike,
+    Intervention,
+    Lens,
+    SitePatch,
+    in_chunks,
+    unit_name,
+)
 from vaelens.statistics import BootstrapMean, percentile_interval, ratio_interval
 
 
-@with_precision("indirect", images=("base", "treated"))
+@with_precision("indirect", images=("base", "treated", "context"))
 def mediation_effects(
     lens: Lens,
     base: ImagesLike,
@@ -40,6 +51,7 @@ def mediation_effects(
     progress: Progress = True,
     unit: Unit = "channel",
     reader: ReadsFactors | None = None,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Splits a treatment's effect on the outcome into what passes through a mediator and what does not.
 
@@ -68,6 +80,8 @@ def mediation_effects(
             one position, counted along the rows. "site": the whole site. (h, w): all channels in one of the boxes of
             that size that tile the positions.
         reader: for `outcome="factors"` what predicts the factors: `vl.factor_reader(ds)`.
+        context: what encoder and decoder are given besides, one row for each base observation, where the lens takes
+            one. The other observations are run in it too: what changes comes of them alone.
 
     Returns:
         A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
@@ -95,7 +109,7 @@ def mediation_effects(
         >>> round(float(effects.indirect[0]), 6), round(abs(float(effects.direct[0])), 6)
         (1.0, 0.0)
     """
-    base_images, site = lens.check_images(base), lens.sites[site].name
+    base_images, site = lens.batch(base, context), lens.sites[site].name
     checked_outcome(outcome, lens, [site], (*OUTCOMES, FACTORS))
     options = checked_options(lens, seed, progress, reader=reader, outputs=("outcome", outcome))
     groups, coords = mediators(units, lens.sites[site], unit)
@@ -125,7 +139,7 @@ def mediation_effects(
     variables = sums.variables(len(base_images))
     if units is None:
         variables["indirect_chance"] = ("unit",), typical_unit(sums.indirect_fraction, [len(groups)])
-    how = {"outcome": outcome, "unit": unit_name(unit), "images": len(base_images)}
+    how = {"outcome": lens.observation.worded(outcome), "unit": unit_name(unit), "images": len(base_images)}
     return record(lens, MEDIATION_EFFECTS, variables, coords, **how, **options.attributes())
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.outcomes import run_cached
-from vaelens.lens import CachedRun, Lens, Region, in_chunks
+from vaelens.lens import BatchLike, CachedRun, Lens, Region, in_chunks
 
 
 class NaturalRange:
@@ -16,10 +16,10 @@ class NaturalRange:
 
     Args:
         lens: the lens.
-        images: (n, C, H, W).
+        images: as the lens takes them, in their context.
     """
 
-    def __init__(self, lens: Lens, images: Tensor):
+    def __init__(self, lens: Lens, images: BatchLike):
         self._lens, self._images = lens, images
         self._low: dict[str, Tensor] = {}
         self._high: dict[str, Tensor] = {}

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import CODE, IMAGE, CachedRun, Counterfactuals, Intervention, Lens
+from vaelens.lens import CODE, IMAGE, BatchLike, CachedRun, Counterfactuals, Intervention, Lens
 
 OUTCOMES = (CODE, IMAGE)
 
 
 def run_cached(
     lens: Lens,
-    images: Tensor,
+    images: BatchLike,
     first_row: int,
     sites: Collection[str],
     treatment: Sequence[Intervention] = (),

@@ -1,4 +1,4 @@
-"""The outputs among which specificity counts: pixels, re-encoded latents, or factors that a reader predicts.
+"""The outputs among which specificity counts: pixels, groups, re-encoded latents, or factors that a reader predicts.
 
 Each kind is a class of the same signature; a new one is a class and a line in `OUTPUTS`.
 """
@@ -13,10 +13,11 @@ from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.factor_predictions import FACTORS
 from vaelens.effects.options import SweepOptions
 from vaelens.effects.record import RESAMPLES
-from vaelens.errors import unknown
+from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
+from vaelens.observation import Observation
 
-Over = Literal["pixels", "latents", "factors"]
+Over = Literal["pixels", "values", "groups", "latents", "factors"]  # "values" are what of images "pixels" are
 PICTURE_RESAMPLES = 200  # where each replicate is a whole picture: fewer than of a number
 
 
@@ -56,6 +57,26 @@ class PixelOutputs:
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
         """The absolute change of each pixel."""
         return (images - start).abs_().flatten(1)
+
+
+class GroupOutputs:
+    """Every named group of features, by the mean over its values."""
+
+    resamples = RESAMPLES
+
+    def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
+        groups = lens.observation.groups.values()
+        self.count = len(groups)
+        self._members = [torch.tensor(members) for members in groups]
+
+    def start(self, chunk: DecodedChunk) -> Tensor:
+        """The unchanged observations."""
+        return chunk.images
+
+    def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
+        """The mean absolute change of each group's values."""
+        change = (images - start).abs_()
+        return torch.stack([change[:, members].flatten(1).mean(dim=1) for members in self._members], dim=1)
 
 
 class LatentOutputs:
@@ -99,18 +120,25 @@ class FactorOutputs:
         return self._predictions.distances(self._predictions.probabilities(images), start)
 
 
-OUTPUTS: dict[str, type[PixelOutputs] | type[LatentOutputs] | type[FactorOutputs]] = {
+OUTPUTS: dict[str, type[PixelOutputs] | type[GroupOutputs] | type[LatentOutputs] | type[FactorOutputs]] = {
     "pixels": PixelOutputs,
+    "values": PixelOutputs,
+    "groups": GroupOutputs,
     "latents": LatentOutputs,
     FACTORS: FactorOutputs,
 }
 
 
-def checked_over(over: Any) -> None:
-    """Refuse an unknown kind of outputs.
+def checked_over(over: Any, observation: Observation) -> str:
+    """Refuse an unknown kind of outputs, and groups where there are none; "pixels" of what is no image are "values".
 
     Raises:
         VaelensError: see above.
     """
     if not isinstance(over, str) or over not in OUTPUTS:
         raise unknown("output of the specificity", over, OUTPUTS)
+    if over == "groups" and not observation.groups:
+        raise VaelensError(
+            f"these {observation.noun} have no groups of features; give the lens observation= with groups="
+        )
+    return "values" if over == "pixels" and not observation.is_image else over

@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from vaelens.errors import VaelensError
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 
 
-def paired(base: Tensor, other: Any, lens: Lens) -> Tensor:
-    """The partner images, checked to be as many as the base images.
+def paired(base: Batch, other: Any, lens: Lens) -> Batch:
+    """The partner images, checked to be as many as the base images, in the base images' context.
 
     Raises:
         VaelensError: images out of range, or another number of them.
     """
-    images = lens.check_images(other)
+    images = other.values if isinstance(other, Batch) else lens.check_images(other)
     if len(images) != len(base):
         raise VaelensError(f"{len(base)} base images but {len(images)} to pair them with; give one for each")
-    return images
+    return base.with_values(images)

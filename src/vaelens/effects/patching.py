@@ -23,7 +23,18 @@ from vaelens.effects.record import Variables
 from vaelens.effects.stopping import GroupStopping
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import CODE, CachedRun, ImagesLike, Lens, checked_unit, has_units, in_chunks, unit_name
+from vaelens.lens import (
+    CODE,
+    Batch,
+    CachedRun,
+    ContextLike,
+    ImagesLike,
+    Lens,
+    checked_unit,
+    has_units,
+    in_chunks,
+    unit_name,
+)
 from vaelens.observation import Observation
 
 METHODS = ("patch", *ABLATIONS)
@@ -31,7 +42,7 @@ Method = Literal["patch", "zero", "mean", "resample"]
 Unit = Literal["channel", "position", "site"] | Sequence[int]  # what counts as one unit; numbers for the size of a box
 
 
-@with_precision("effect", images=("base", "source"))
+@with_precision("effect", images=("base", "source", "context"))
 def patching_effects(
     lens: Lens,
     base: ImagesLike,
@@ -44,6 +55,7 @@ def patching_effects(
     unit: Unit = "channel",
     reader: ReadsFactors | None = None,
     tolerance: float | None = None,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Replaces one unit at a time, do(a[u] := a[u](source)), and measures what changes downstream.
 
@@ -76,6 +88,8 @@ def patching_effects(
         tolerance: how far, in pixel-L2, an effect may be from its estimate: images are then taken in a random order, by
             `seed`, until all effects of a site are known that well, and no further at this site. None for all images.
             It needs outcomes that are images: those of encoder sites are by default codes.
+        context: what encoder and decoder are given besides, one row for each base observation, where the lens takes
+            one. The other observations are run in it too: what changes comes of them alone.
 
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
@@ -117,7 +131,7 @@ def patching_effects(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    base_images = lens.check_images(base)
+    base_images = lens.batch(base, context)
     options = checked_options(lens, seed, progress, tolerance, reader)
     source_images = None if source is None else paired(base_images, source, lens)
     if method == "patch" and source_images is None:
@@ -188,8 +202,8 @@ class _Runner:
     """Runs chunks of base and source images, and finds what each unit is given."""
 
     lens: Lens
-    base: Tensor
-    source: Tensor | None
+    base: Batch
+    source: Batch | None
     ablation: Ablation | None
     scores: UnitScores
 

@@ -18,10 +18,10 @@ from vaelens.effects.pairing import paired
 from vaelens.effects.precision import with_precision
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError
-from vaelens.lens import CachedRun, ImagesLike, Lens, Patch, in_chunks, resolve_units
+from vaelens.lens import CachedRun, ContextLike, ImagesLike, Lens, Patch, in_chunks, resolve_units
 
 
-@with_precision("effect", images=("base", "source"))
+@with_precision("effect", images=("base", "source", "context"))
 def path_effects(
     lens: Lens,
     base: ImagesLike,
@@ -32,6 +32,7 @@ def path_effects(
     seed: Seed = 0,
     progress: Progress = True,
     reader: ReadsFactors | None = None,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Patches units at one site and lets only one unit at a later site see it, for each unit there.
 
@@ -49,6 +50,7 @@ def path_effects(
         seed: of the bootstrap resamples.
         progress: as in `patching_effects`.
         reader: as in `patching_effects`.
+        context: as in `patching_effects`.
 
     Returns:
         A Dataset over `unit`, the receiver's units, as `patching_effects` returns it.
@@ -61,7 +63,7 @@ def path_effects(
         Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
         MacLeod, Sato, Arora, 2023).
     """
-    base_images = lens.check_images(base)
+    base_images = lens.batch(base, context)
     options = checked_options(lens, seed, progress, reader=reader)
     source_images = paired(base_images, source, lens)
     order, (sender, receiver) = list(lens.sites), (lens.sites[name].name for name in (sender, receiver))

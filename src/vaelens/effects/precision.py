@@ -2,14 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 import numpy as np
 import xarray as xr
 from torch import Tensor
 
-from vaelens.lens import FP32, Lens
+from vaelens.lens import FP32, Batch, Lens
 
 _FEW = 8  # images that the error is measured on
 
@@ -58,4 +58,12 @@ def with_precision(
 
 def _first(images: Any) -> Any:
     """A few images, or the whole of a treatment by interventions, which may have a value for every image."""
-    return images[:_FEW] if isinstance(images, Tensor | np.ndarray) else images
+    if isinstance(images, Mapping):  # a context of several arrays
+        return {name: _first(rows) for name, rows in images.items()}
+    return (
+        images[:_FEW]
+        if isinstance(images, Tensor | np.ndarray)
+        else images[slice(_FEW)]
+        if isinstance(images, Batch)
+        else images
+    )

@@ -8,7 +8,7 @@ from vaelens.effects.chunks import chunks
 from vaelens.effects.outcomes import cells
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.float64 import to_float64
-from vaelens.lens import Lens
+from vaelens.lens import Batch, BatchLike, Lens, as_batch
 from vaelens.statistics import poisson_weights
 
 _ALL_PAIRS = 512
@@ -18,7 +18,7 @@ _BYTES = 256 * 2**20  # what reconstructions may take
 _PIXELS = 4096  # that are compared at once
 
 
-def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
+def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
     """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
 
     All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Where
@@ -26,7 +26,7 @@ def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int 
 
     Args:
         lens: the lens.
-        codes: mu(x), (n, d, *positions).
+        codes: mu(x), (n, d, *positions), in their context.
         seed: draws the pairs and the bootstrap weights.
         resamples: number of replicates. A pair weighs w_i · w_j, with the weights that a `BootstrapMean` with this
             seed gives the images.
@@ -34,7 +34,7 @@ def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int 
     Returns:
         The mean distance, NaN for one image alone; and its replicates, (resamples,).
     """
-    images = len(codes)
+    batch, images = as_batch(codes), len(codes)
     generator = np.random.default_rng(seed)
     drawn = np.arange(images) if images <= _DRAWN else np.sort(generator.choice(images, _DRAWN, replace=False))
     pairs = np.stack(np.triu_indices(len(drawn), k=1))
@@ -44,18 +44,18 @@ def reference_distance(lens: Lens, codes: Tensor, seed: int = 0, resamples: int 
         return float("nan"), np.full(resamples, np.nan)
     counted = torch.zeros(len(drawn), len(drawn), dtype=torch.float64)
     counted[tuple(pairs)] = 1
-    apart = _apart(lens, codes, torch.as_tensor(drawn, device=codes.device), counted)
+    apart = _apart(lens, batch, torch.as_tensor(drawn, device=batch.values.device), counted)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
     total, weight = ((weights @ cell * weights).sum(dim=1) for cell in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
     return float(apart.sum() / pairs.shape[1]), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
-def _apart(lens: Lens, codes: Tensor, drawn: Tensor, wanted: Tensor) -> Tensor:
+def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> Tensor:
     """The distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere.
 
     Args:
         lens: the lens.
-        codes: of all images, (n, d, *positions).
+        codes: of all images, (n, d, *positions), in their context.
         drawn: which of them are compared, (m,).
         wanted: 1 for the pairs (i, j), i < j, else 0.
     """

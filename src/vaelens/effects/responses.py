@@ -20,16 +20,21 @@ from vaelens.effects.outcomes import numbers
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import RESAMPLES, record, unit_coords, with_interval
 from vaelens.effects.schemas import DECODER_RESPONSES
-from vaelens.lens import ImagesLike, Lens
+from vaelens.lens import Batch, ContextLike, ImagesLike, Lens
 from vaelens.statistics import BootstrapMean
 
 _PARTS = 16  # of the images: the spread over them is what an interval of a score of responses can be drawn from
 _RESAMPLED_BYTES = 128 * 2**20
 
 
-@with_precision("response", images=("x",))
+@with_precision("response", images=("x", "context"))
 def decoder_responses(
-    lens: Lens, x: ImagesLike, values: Sequence[float] | None = None, seed: Seed = 0, progress: Progress = True
+    lens: Lens,
+    x: ImagesLike,
+    values: Sequence[float] | None = None,
+    seed: Seed = 0,
+    progress: Progress = True,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Intervenes on one latent at a time over a range and measures the change of every decoder unit.
 
@@ -45,6 +50,7 @@ def decoder_responses(
         values: the values v; by default the 7 of mode "range" of `latent_effects`.
         seed: of the bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (images decoded, images in all).
+        context: as in `latent_effects`.
 
     Returns:
         A Dataset with `response` (latent, unit), over the units of the decoder's sites but its output (coordinates
@@ -56,7 +62,7 @@ def decoder_responses(
         VaelensError: images out of range, values that are no list of finite numbers.
     """
     options = checked_options(lens, seed, progress)
-    codes = codes_of(lens, x)
+    codes = codes_of(lens, lens.batch(x, context))
     plan = replacements("range", codes, values, seed=0)
     sites = [site for site in lens.sites.of("decoder") if site != lens.sites.output]
     counts = [lens.sites[site].units for site in sites]
@@ -71,13 +77,13 @@ def decoder_responses(
             latents = range(group.start, group.stop)
             totals = [BootstrapMean((units,), RESAMPLES, options.seed) for _ in latents]
             for rows in chunks(n, lens.engine.rows):
-                z = codes.z[rows]
-                base = lens.engine.decoder_activations(z, sites, rows.start) if sites else {}
+                z, batch = codes.z[rows], codes.batch[rows]
+                base = lens.engine.decoder_activations(batch, sites, rows.start) if sites else {}
                 of_part = (torch.arange(rows.start, rows.stop, device=z.device) % _PARTS == parts).to(dtype)
                 for latent, total in zip(latents, totals, strict=True):
                     changes = torch.zeros(len(z), units, dtype=dtype, device=z.device)
                     for k in range(len(plan.labels)):
-                        _add_responses(changes, lens, z, plan.changed(rows, latent, k), base, rows.start)
+                        _add_responses(changes, lens, batch, plan.changed(rows, latent, k), base, rows.start)
                         report.advance(len(z))
                     changes /= len(plan.labels)
                     total.update(changes)
@@ -98,14 +104,14 @@ def decoder_responses(
 
 
 def _add_responses(
-    total: Tensor, lens: Lens, codes: Tensor, changed: Tensor, base: Mapping[str, Tensor], first_row: int
+    total: Tensor, lens: Lens, codes: Batch, changed: Tensor, base: Mapping[str, Tensor], first_row: int
 ) -> None:
     """Add to `total`, (rows, units), what changed codes change in each unit, the mean size over its positions.
 
     Args:
         total: what it is added to, in place.
         lens: the lens.
-        codes: (rows, d, *positions).
+        codes: (rows, d, *positions), in their context.
         changed: the same, changed.
         base: the activations that the codes lead to, (rows, units, *positions), by site.
         first_row: where in the order of all images the rows begin.
@@ -114,10 +120,10 @@ def _add_responses(
     if not lens.quantised or lens.engine.coupled:
         moves = slice(None)
     else:  # the decoder sees other codes in a few rows only
-        before, after = (lens.engine.quantise(values).indices for values in (codes, changed))
+        before, after = (lens.engine.quantise(values).indices for values in (codes.values, changed))
         moves = (before != after).reshape(len(before), -1).any(dim=1).nonzero()[:, 0]
         sites = sites if len(moves) else []
     if sites:
-        moved = lens.engine.decoder_activations(changed[moves], sites, first_row)
+        moved = lens.engine.decoder_activations(codes.with_values(changed)[moves], sites, first_row)
         changes = [(moved[site] - base[site][moves]).abs().to(total) for site in sites]
         total[moves] += torch.cat([change.reshape(*change.shape[:2], -1).mean(dim=2) for change in changes], dim=1)

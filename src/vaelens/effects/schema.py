@@ -92,6 +92,7 @@ class Schema(Mapping[str, Variable]):
                     dims=(*variable.dims[:-3], *observation.axes) if variable.dims[-3:] == images else variable.dims,
                     units=observation.worded(variable.units),
                     meaning=observation.worded(variable.meaning),
+                    interval=variable.interval or variable.name == "effect_map",
                 )
                 for variable in self.variables
             )

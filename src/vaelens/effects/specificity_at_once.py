@@ -30,7 +30,7 @@ def specificity_at_once(
     first_row, values = 0, len(plan.labels)
     measured = torch.arange(len(codes.z)) if lens.engine.coupled else images
     for rows in measured.split(lens.engine.rows_uncached):
-        chunk = DecodedChunk(lens, codes.z[rows], rows, first_row)
+        chunk = DecodedChunk(lens, codes.batch[rows], rows, first_row)
         start = outputs.start(chunk)
         changed = torch.zeros(len(rows), outputs.count, device=start.device)
         for image in chunk.decoded(lambda k, rows=rows: plan.changed_at_once(rows, k), values):

@@ -16,17 +16,19 @@ from vaelens.effects.sweep import effect_sizes
 from vaelens.lens import Lens
 
 
-def strength(lens: Lens, x: Any, mode: Any, values: Any, seed: Any, positions: Any, progress: Any) -> xr.DataArray:
+def strength(
+    lens: Lens, x: Any, mode: Any, values: Any, seed: Any, positions: Any, progress: Any, context: Any
+) -> xr.DataArray:
     """Measures CES of each latent, or position, by the arguments of `latent_effects`.
 
     Raises:
         VaelensError: images out of range, an unknown mode, values or positions that do not fit.
     """
     options = checked_options(lens, seed, progress)
-    codes = codes_of(lens, x, positions, options.seed)
+    codes = codes_of(lens, lens.batch(x, context), positions, options.seed)
     plan = replacements(mode, codes, values, options.seed)
     with options.reporting(len(codes.z) * plan.units * len(plan.labels), "causal effect strength") as report:
-        effects = effect_sizes(lens, codes.z, plan, options.seed, report.advance)
+        effects = effect_sizes(lens, codes.batch, plan, options.seed, report.advance)
     coords = {plan.over: np.arange(plan.units), **position_coords(codes, plan.over)}
     ces = [total.mean.mean() for total in effects]
     return xr.DataArray(ces, coords, (plan.over,), "ces", LATENT_EFFECTS.attributes("ces"))

@@ -16,10 +16,10 @@ from vaelens.effects.outputs import Over, checked_over
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Variables, record
 from vaelens.effects.schemas import SWAP_EFFECTS
-from vaelens.lens import ImagesLike, Lens
+from vaelens.lens import ContextLike, ImagesLike, Lens
 
 
-@with_precision("effect", images=("x",))
+@with_precision("effect", images=("x", "context"))
 def swap_effects(
     lens: Lens,
     x: ImagesLike,
@@ -29,6 +29,7 @@ def swap_effects(
     progress: Progress = True,
     tolerance: float | None = None,
     reader: ReadsFactors | None = None,
+    context: ContextLike | None = None,
 ) -> xr.Dataset:
     """Swaps the code at one position at a time for another and measures what changes in the image.
 
@@ -45,6 +46,7 @@ def swap_effects(
         progress: as in `latent_effects`.
         tolerance: as in `latent_effects`.
         reader: as in `latent_effects`.
+        context: as in `latent_effects`.
 
     Returns:
         A Dataset as that of `latent_effects`, with the dimension `position` in place of `latent`, and its coordinates
@@ -78,14 +80,14 @@ def swap_effects(
         >>> vl.swap_effects(lens, x, progress=False).effect.dims
         ('position', 'value')
     """
-    checked_over(over)
-    images = lens.check_images(x)
+    counted = checked_over(over, lens.observation)
+    images = lens.batch(x, context)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
     codes = codes_of(lens, images, "all", options.seed)
     plan = swap_codes(codes, values, options.seed)
     # One image alone has no other to take a code from.
     calibrated = posterior_codes(codes, None, options.seed) if len(codes.z) > 1 else None
-    swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
+    swept = latent_sweep(lens, images, codes, plan, calibrated, counted, options)
     assert swept.codes.codebook is not None, "a latent that is not quantised was refused"
     use = swept.codes.codebook.use
     variables: Variables = swept.variables(use.used > 1, lens.observation.axes) | {

@@ -16,10 +16,10 @@ from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.entropy import entropies, row_specificities
 from vaelens.effects.outcomes import cells, numbers
 from vaelens.effects.outputs import Outputs, PixelOutputs
-from vaelens.effects.record import RESAMPLES, Array
+from vaelens.effects.record import RESAMPLES, Array, Interval
 from vaelens.effects.replacements import Replacements
 from vaelens.effects.stopping import Stopping
-from vaelens.lens import Lens
+from vaelens.lens import Batch, Lens
 from vaelens.progress import Advance
 from vaelens.statistics import BootstrapMean
 
@@ -31,7 +31,7 @@ class SweepPlan:
     """What a sweep runs and measures.
 
     Attributes:
-        codes: (n, d, *positions).
+        codes: (n, d, *positions), in their context.
         interventions: of the mode.
         calibrated: others on the same units, of which only the effects are measured; None for none.
         outputs: what specificity counts.
@@ -40,7 +40,7 @@ class SweepPlan:
         stopping: gives the order of the images, and says after which of them to stop; None for all as they come.
     """
 
-    codes: Tensor
+    codes: Batch
     interventions: Replacements
     calibrated: Replacements | None
     outputs: Outputs
@@ -85,6 +85,7 @@ class Sweep:
         cycle: of shape (values,) for each unit.
         outputs: of shape (outputs,) for each unit, without replicates.
         pictures: mean absolute change of each pixel over images and values, (units, C, H, W).
+        picture_ends: the ends of their intervals where observations are no images; NaN unless values are the outputs.
         entropy: H(p_i) in nats over the outputs, (units,); NaN for a unit without effect.
         entropy_replicates: its bootstrap replicates, (resamples, units).
     """
@@ -95,6 +96,7 @@ class Sweep:
     cycle: list[BootstrapMean]
     outputs: list[BootstrapMean]
     pictures: Array
+    picture_ends: Interval | None
     entropy: Array
     entropy_replicates: Array
 
@@ -142,12 +144,13 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
         [sums.cycle for sums in done],
         [sums.outputs for sums in done],
         np.stack([sums.pixels.mean.reshape(lens.observation.shape) for sums in done]),
+        None if lens.observation.is_image else _picture_ends(lens, plan, done),
         np.stack(entropy),
         np.stack(replicates, axis=1),
     )
 
 
-def effect_sizes(lens: Lens, codes: Tensor, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
+def effect_sizes(lens: Lens, codes: Batch, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
     """Measure only the effects of a sweep, with one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.engine.rows_uncached):
@@ -162,6 +165,15 @@ def mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
     """CES by latent, (d,), and its replicates, (resamples, d)."""
     replicates = np.stack([total.replicates.mean(axis=1) for total in effect], axis=1)
     return np.array([total.mean.mean() for total in effect]), replicates
+
+
+def _picture_ends(lens: Lens, plan: SweepPlan, done: list[UnitSums]) -> Interval:
+    """The ends of the intervals of each value's mean change, (units, *shape)."""
+    shape = (len(done), *lens.observation.shape)
+    if not isinstance(plan.outputs, PixelOutputs):
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    low, high = zip(*(sums.pixels.interval() for sums in done), strict=True)
+    return np.stack(low).reshape(shape), np.stack(high).reshape(shape)
 
 
 def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], advance: Advance) -> list[Tensor]:
@@ -206,7 +218,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
 
 
 def _cycle_errors(
-    chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Tensor], local: Tensor
+    chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Batch], local: Tensor
 ) -> Tensor:
     """How far a latent of the changed images, encoded again, is from the value set, mean over positions, (k, values).
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelens.effects.ablations import Ablation, ablation
 from vaelens.errors import VaelensError
-from vaelens.lens import Ablate, Intervention, Lens, Site
+from vaelens.lens import Ablate, BatchLike, Intervention, Lens, Site
 
 
 class ChunkedTreatment:
@@ -17,7 +17,7 @@ class ChunkedTreatment:
     Args:
         lens: the lens.
         interventions: in order.
-        images: all of the images, (n, C, H, W).
+        images: all of the images, in their context.
         before: the site that all of them come before.
 
     Raises:
@@ -25,7 +25,7 @@ class ChunkedTreatment:
             or values that do not fit their site or the number of images.
     """
 
-    def __init__(self, lens: Lens, interventions: Sequence[Any], images: Tensor, before: str):
+    def __init__(self, lens: Lens, interventions: Sequence[Any], images: BatchLike, before: str):
         if not interventions or not all(isinstance(each, Intervention) for each in interventions):
             raise VaelensError(
                 "treated is a list without interventions; give images, or interventions such as vl.Set(…)"

@@ -165,13 +165,18 @@ class UnitScores:
         outside = _joined([(sums.outside.mean, sums.outside.interval()) for sums in sites])
         variables |= with_interval("outside_range", ("unit",), *outside)
         coords: dict[str, Any] = dict(unit_coords(list(self._sums), counts))
-        for name in sites[0].places:
-            coords[name] = "unit", np.concatenate([sums.places[name] for sums in sites])
+        # Sites of different numbers of axes have some coordinates each: 0 where a site lacks one.
+        for name in dict.fromkeys(name for sums in sites for name in sums.places):
+            nothing = [[0] * len(sums.units) for sums in sites]
+            filled = [sums.places.get(name, zeros) for sums, zeros in zip(sites, nothing, strict=True)]
+            coords[name] = "unit", np.concatenate(filled)
         if self._predictions is not None:
             factors = _joined([(sums.factors.mean, sums.factors.interval()) for sums in sites])
             variables |= with_interval("factor_effect", ("unit", "factor"), *factors)
             coords["factor"] = list(self._predictions.factors)
-        attributes["outcomes"] = [f"{site}: {target}" for site, target in self.outcomes.items()]
+        attributes["outcomes"] = [
+            f"{site}: {self._lens.observation.worded(target)}" for site, target in self.outcomes.items()
+        ]
         attributes |= self._options.attributes()
         return record(self._lens, PATCHING_EFFECTS, variables | (more or {}), coords, **attributes)
 

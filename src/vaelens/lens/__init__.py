@@ -3,9 +3,12 @@
 The rooms above import from here alone. Nothing in it knows a dataset or a metric.
 """
 
-from vaelens.lens.cached_run import CODE, IMAGE, CachedRun, Counterfactuals
+from vaelens.lens.batch import Batch, BatchLike, as_batch, joined
+from vaelens.lens.cached_run import CODE, IMAGE, CachedRun
+from vaelens.lens.context import ContextLike
+from vaelens.lens.counterfactuals import Counterfactuals
 from vaelens.lens.engine import Engine
-from vaelens.lens.images import ImagesLike
+from vaelens.lens.example import ImagesLike
 from vaelens.lens.interchange import NOTHING, SitePatch
 from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set, other_images
 from vaelens.lens.lens import Lens
@@ -14,6 +17,7 @@ from vaelens.lens.regions import (
     Group,
     Region,
     Regions,
+    axis_names,
     checked_unit,
     has_units,
     regions,
@@ -33,7 +37,10 @@ __all__ = [
     "NOTHING",
     "Ablate",
     "Add",
+    "Batch",
+    "BatchLike",
     "CachedRun",
+    "ContextLike",
     "Counterfactuals",
     "Engine",
     "Group",
@@ -51,10 +58,13 @@ __all__ = [
     "SitePatch",
     "Sites",
     "Whole",
+    "as_batch",
+    "axis_names",
     "checked_unit",
     "halving",
     "has_units",
     "in_chunks",
+    "joined",
     "other_images",
     "regions",
     "resolve_units",

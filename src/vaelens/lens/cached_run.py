@@ -4,13 +4,14 @@ Rows whose values would not change are skipped, exactly; the others go in batche
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
 
+from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.cached_part import CachedPart, clamp, first_result
+from vaelens.lens.counterfactuals import Counterfactuals
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
 from vaelens.lens.memory import halving
 from vaelens.lens.model_part import RESULT, ModelPart
@@ -24,37 +25,20 @@ from vaelens.lens.source_change import INPUT, Sources
 CODE, IMAGE = "code", "image"
 
 
-@dataclass(frozen=True, eq=False)
-class Counterfactuals:
-    """Some counterfactual rows.
-
-    Attributes:
-        rows: for each which groups' values were exchanged in which image of the chunk, (m,).
-        values: what was asked for, by target, (m, …).
-    """
-
-    rows: CounterfactualRows
-    values: Mapping[str, Tensor]
-
-    @property
-    def images(self) -> Tensor:
-        """For each row the image of the chunk, (m,), on the device of the values."""
-        return self.rows.rows
-
-
 class CachedRun:
     """A chunk of images as a treatment leaves it, cached.
 
     The decoder runs when something of it is asked for: of the encoder's sites the code may be all that matters.
 
     Attributes:
-        images: what went in, (c, C, H, W), in the model's type and on its device.
+        images: what went in, (c, *shape), in the model's type and on its device.
         code: (c, d, *positions).
+        context: of what went in, in one line each, (c, k); None where the model takes none.
 
     Args:
         parts: the model.
         sites: its sites.
-        images: the chunk.
+        batch: the chunk.
         encoder: the encoder's run.
         code: the code after the treatment.
         decode: runs the decoder on the code.
@@ -66,14 +50,14 @@ class CachedRun:
         self,
         parts: ModelParts,
         sites: Sites,
-        images: Tensor,
+        batch: Batch,
         encoder: CachedPart,
         code: Tensor,
         decode: Callable[[Tensor], CachedPart],
         settings: SweepSettings,
         clamped: Sequence[Region] = (),
     ):
-        self.images, self.code = images, code
+        self.images, self.code, self.context = batch.values, code, batch.context
         self._parts, self._sites, self._settings = parts, sites, settings
         self._encoder, self._decode, self._clamped = encoder, decode, clamped
 
@@ -83,7 +67,7 @@ class CachedRun:
 
     @cached_property
     def image(self) -> Tensor:
-        """What came out, (c, C, H, W)."""
+        """What came out, (c, *shape)."""
         return first_result(self._decoder.result).to(self.images)
 
     @cached_property
@@ -193,7 +177,7 @@ class CachedRun:
         changed: Sources = {}
         if by_part[LATENT]:
             at_latent = interchange.at(LATENT)
-            if code is None and self._parts.quantisation is None:
+            if code is None and self._parts.quantisation is None and self._parts.form is None:
                 changed = {INPUT: at_latent}
             code = at_latent.activation() if code is None else at_latent.edit(code)
 
@@ -206,7 +190,7 @@ class CachedRun:
                 after = self._where_codes_move(code, rows, wanted)
             else:
                 if code is not None and not changed:
-                    changed = {INPUT: self._parts.decodable(code)}
+                    changed = {INPUT: self._decodable(code, rows)}
                 sources = {**changed, **at_sites}
                 after = self._parts.decoder.rerun(self._decoder, rows, interchange.selection, sources, wanted)
             values |= {name: after[name] for name in inside}
@@ -219,9 +203,14 @@ class CachedRun:
                 values[target] = code if is_code else self.value(target).index_select(0, rows)  # pyright: ignore
         return {target: values[target] for target in targets}
 
+    def _decodable(self, code: Tensor, rows: Tensor) -> Tensor:
+        """What the decoder is given for codes of some rows, in the context of those rows."""
+        context = None if self.context is None else self.context.index_select(0, rows)
+        return self._parts.decodable(Batch(code, context))
+
     def _where_codes_move(self, code: Tensor, rows: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
         """The decoder on changed codes; where a codebook takes the same codes as before, the cached run's values."""
-        before, after = self._decoder.inputs.index_select(0, rows), self._parts.quantise(code).embedding
+        before, after = self._decoder.inputs.index_select(0, rows), self._decodable(code, rows)
         if self._parts.decoder.rows.coupled:
             return self._parts.decoder.rerun(self._decoder, rows, None, {INPUT: after}, wanted)
         moved = rows_that_differ(before, after)
@@ -242,7 +231,7 @@ _PARTS = ("encoder", LATENT, "decoder")
 def cached_run(
     parts: ModelParts,
     sites: Sites,
-    images: Tensor,
+    images: Batch,
     again: Collection[str],
     capture: Collection[str],
     treatment: Sequence[BoundIntervention],
@@ -281,14 +270,14 @@ def cached_run(
             first_row,
         )
 
-    encoder = cache(parts.encoder, "encoder", images, ())
-    code = first_result(encoder.result).to(images)
+    encoder = cache(parts.encoder, "encoder", parts.encodable(images), ())
+    code = first_result(encoder.result).to(images.values)
     if LATENT in edits:
         code = edits[LATENT](code)
     from_code = [INPUT] if any(sites[name].part != "decoder" for name in again) else []
 
     def decode(code: Tensor) -> CachedPart:
-        return cache(parts.decoder, "decoder", parts.decodable(code), from_code)
+        return cache(parts.decoder, "decoder", parts.decodable(images.with_values(code)), from_code)
 
     run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()))
     touched = (*again, *capture, *(bound.site for bound in treatment))

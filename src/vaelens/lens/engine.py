@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelens.errors import VaelensError
+from vaelens.lens.batch import Batch, BatchLike, as_batch, joined
 from vaelens.lens.bound_intervention import BoundIntervention, checked
 from vaelens.lens.budget import Budget, usual_size
 from vaelens.lens.cached_run import CachedRun, cached_run
@@ -85,35 +87,35 @@ class Engine:
 
     def run_by_hooks(
         self,
-        images: Tensor,
+        images: BatchLike,
         interventions: Sequence[Any] = (),
         capture: Collection[str] = (),
         sample: bool = False,
         seed: int = 0,
     ) -> Run:
         """Send images through the model's own forward, with interventions."""
-        images = images.to(self.parts.like)
+        images = self._batch(images).to(self.parts.like)
         bound = self.bind(images, interventions, sample, seed)
         return forward(self.parts, self.sites, images, self.rows, bound, capture, sample, seed)
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    def posterior(self, images: BatchLike) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (or None) of q(z|x) of images, of which one chunk at a time is encoded under hooks."""
         means, logvars = Whole(len(images)), Whole(len(images))
         self.parts.forget_weights()  # a sweep begins by encoding
-        for first_row, chunk in self.chunks(images):
-            encoded = self.parts.encode(chunk.to(self.parts.like, non_blocking=True), {}, (), first_row)
+        for first_row, chunk in self.chunks(self._batch(images)):
+            encoded = self.parts.encode(chunk.to(self.parts.like), {}, (), first_row)
             means.add(encoded.mean)
             if encoded.logvar is not None:
                 logvars.add(encoded.logvar)
         assert means.tensor is not None, "there is at least one image"
         return means.tensor, logvars.tensor
 
-    def decode_by_hooks(self, codes: Tensor) -> Tensor:
+    def decode_by_hooks(self, codes: BatchLike) -> Tensor:
         """The images of codes, of which one chunk at a time is decoded under hooks."""
-        codes = codes.to(self.parts.like)
+        codes = self._batch(codes).to(self.parts.like)
         return torch.cat([self.parts.decode(chunk, {}, (), start).images for start, chunk in self.chunks(codes)])
 
-    def chunks(self, rows: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def chunks(self, rows: Batch) -> Iterator[tuple[int, Batch]]:
         """Consecutive chunks of images or codes, each with the number of its first row."""
         size = self.rows
         for start in range(0, len(rows), size):
@@ -121,14 +123,16 @@ class Engine:
 
     # What sweeps are made of
 
-    def decode(self, codes: Tensor, first_row: int = 0) -> Tensor:
-        """One chunk of codes to images, (n, C, H, W)."""
+    def decode(self, codes: BatchLike, first_row: int = 0) -> Tensor:
+        """One chunk of codes to images, (n, *shape)."""
         return self._whole_or_halves(
-            lambda rows: self.parts.evaluate_decoder(rows, self.precision, first_row), codes, self.parts.decoder
+            lambda rows: self.parts.evaluate_decoder(rows, self.precision, first_row),
+            self._batch(codes),
+            self.parts.decoder,
         )
 
     def decode_variants(
-        self, variants: Sequence[Tensor], first_row: int, images: Tensor, indices: Tensor | None = None
+        self, variants: Sequence[Batch], first_row: int, images: Tensor, indices: Tensor | None = None
     ) -> Iterator[Tensor]:
         """One chunk of images under several changes of their codes, one batch of images for each change.
 
@@ -142,18 +146,18 @@ class Engine:
         if self.parts.decoder.rows.coupled:
             yield from (self.decode(codes, first_row) for codes in variants)
             return
-        codes = torch.cat(list(variants))
+        codes = joined(list(variants))
         if indices is None:
             yield from self.decode(codes).split(len(images))
             return
-        changed, count = images.repeat(len(variants), 1, 1, 1), len(variants)
+        changed, count = images.repeat(len(variants), *[1] * (images.ndim - 1)), len(variants)
         before = indices.repeat(count, *[1] * (indices.ndim - 1))
-        moved = rows_that_differ(self.quantise(codes).indices, before)
+        moved = rows_that_differ(self.quantise(codes.values).indices, before)
         if len(moved):
             changed[moved] = self.decode(codes[moved])
         yield from changed.split(len(images))
 
-    def decode_some(self, codes: Tensor, indices: Tensor) -> Tensor:
+    def decode_some(self, codes: Batch, indices: Tensor) -> Tensor:
         """The images of some of all codes, by their indices, in chunks."""
         whole = Whole(len(indices))
         if not self.parts.decoder.rows.coupled:
@@ -171,10 +175,12 @@ class Engine:
         assert whole.tensor is not None, "there is at least one index"
         return whole.tensor
 
-    def encode(self, images: Tensor, first_row: int = 0) -> Tensor:
+    def encode(self, images: BatchLike, first_row: int = 0) -> Tensor:
         """One chunk of images to codes, (n, d, *positions)."""
         return self._whole_or_halves(
-            lambda rows: self.parts.evaluate_encoder(rows, self.precision, first_row), images, self.parts.encoder
+            lambda rows: self.parts.evaluate_encoder(rows, self.precision, first_row),
+            self._batch(images),
+            self.parts.encoder,
         )
 
     def quantise(self, codes: Tensor) -> Quantised:
@@ -183,19 +189,19 @@ class Engine:
 
     def quantise_in_chunks(self, codes: Tensor) -> Quantised:
         """The codes of the codebook that any number of codes take."""
-        chunks = [self.quantise(chunk) for _, chunk in self.chunks(codes)]
+        chunks = [self.quantise(chunk.values) for _, chunk in self.chunks(Batch(codes))]
         embeddings, indices = (
             torch.cat([getattr(chunk, name) for chunk in chunks]) for name in ("embedding", "indices")
         )
         return Quantised(embeddings, indices)
 
-    def decoder_activations(self, codes: Tensor, sites: Collection[str], first_row: int = 0) -> Mapping[str, Tensor]:
+    def decoder_activations(self, codes: BatchLike, sites: Collection[str], first_row: int = 0) -> Mapping[str, Tensor]:
         """The activations of some of the decoder's sites on one chunk of codes, (n, units, *positions)."""
-        return self.parts.decoder_activations(codes, sites, self.precision, first_row)
+        return self.parts.decoder_activations(self._batch(codes), sites, self.precision, first_row)
 
     def cached_run(
         self,
-        images: Tensor,
+        images: BatchLike,
         sites: Collection[str] = (),
         treatment: Sequence[Intervention] = (),
         capture: Collection[str] = (),
@@ -204,13 +210,13 @@ class Engine:
         """Run one chunk of images, and cache what is needed to run it again from some sites on.
 
         Args:
-            images: (c, C, H, W).
+            images: the chunk, (c, *shape).
             sites: where it will be run again from.
             treatment: interventions that hold in every run; "mean" and "resample" ablations are over this chunk.
             capture: further sites whose activations are wanted, of this run or of runs again.
             first_row: of the chunk.
         """
-        images = images.to(self.parts.like, non_blocking=True)
+        images = self._batch(images).to(self.parts.like)
         self.parts.forget_weights()
         bound = self.bind(images, treatment)
         settings = SweepSettings(self.rows, self._allowed(), self.precision)
@@ -218,7 +224,7 @@ class Engine:
         return cached_run(self.parts, self.sites, images, again, captured, bound, settings, first_row)
 
     def bind(
-        self, images: Tensor, interventions: Sequence[Any], sample: bool = False, seed: int = 0
+        self, images: Batch, interventions: Sequence[Any], sample: bool = False, seed: int = 0
     ) -> list[BoundIntervention]:
         """Interventions tied to their sites, with what they take from the run without them."""
         needed = checked(interventions, self.sites, len(images))
@@ -230,7 +236,18 @@ class Engine:
 
     # Inside
 
-    def _whole_or_halves(self, work: Callable[[Tensor], Tensor], rows: Tensor, part: ModelPart) -> Tensor:
+    def _batch(self, rows: BatchLike) -> Batch:
+        """Rows with the context that the model takes.
+
+        Raises:
+            VaelensError: it takes one, and there is none.
+        """
+        batch = as_batch(rows)
+        if batch.context is None and self.parts.form is not None:
+            raise VaelensError(f"this model takes a context besides; give context=, {self.parts.form.described}")
+        return batch
+
+    def _whole_or_halves(self, work: Callable[[Batch], Tensor], rows: Batch, part: ModelPart) -> Tensor:
         """The work on some rows, in halves where memory runs out, unless its rows belong together."""
         if part.rows.coupled:
             return work(rows)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError
+from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.model_parts import ModelParts
@@ -17,7 +18,7 @@ from vaelens.lens.sites import LATENT, Sites
 def forward(
     parts: ModelParts,
     sites: Sites,
-    images: Tensor,
+    images: Batch,
     rows: int,
     interventions: Sequence[BoundIntervention],
     capture: Collection[str],
@@ -29,7 +30,7 @@ def forward(
     Args:
         parts: the model.
         sites: its sites.
-        images: (n, C, H, W).
+        images: the observations and their context.
         rows: images of a chunk.
         interventions: bound to their sites.
         capture: names of the sites whose activations to keep.
@@ -52,7 +53,9 @@ def forward(
             code = code + torch.exp(0.5 * encoded.logvar) * noise[chunk].to(code)
         if LATENT in edits:
             code = edits[LATENT](code)
-        decoded = parts.decode(code, *_inside(sites.of("decoder"), edits, capture), seed=seed + start)
+        decoded = parts.decode(
+            images[chunk].with_values(code), *_inside(sites.of("decoder"), edits, capture), seed=seed + start
+        )
         codes.append(code)
         outputs.append(decoded.images)
         chunk_activations = {LATENT: code, **encoded.activations, **decoded.activations}

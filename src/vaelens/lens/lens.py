@@ -5,20 +5,22 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
-from vaelens.lens.adapters import adapted, unwrapped
+from vaelens.lens.adapters import adapted, module_of, unwrapped
+from vaelens.lens.batch import Batch
 from vaelens.lens.codes import checked_codes, has_no_codes
-from vaelens.lens.description import describe, in_html, printed
+from vaelens.lens.context import ContextLike
+from vaelens.lens.description import name_of
 from vaelens.lens.engine import Engine
-from vaelens.lens.images import ImagesLike, example_for
+from vaelens.lens.example import Example, ImagesLike, example_for
+from vaelens.lens.facts import Facts
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
-from vaelens.lens.model_parts import ModelParts
+from vaelens.lens.model_parts import ModelParts, weight_of
 from vaelens.lens.naming import Name, SiteNames, checked_names
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
@@ -29,7 +31,7 @@ from vaelens.observation import Observation, checked_images
 from vaelens.progress import check_progress
 
 
-class Lens:
+class Lens(Facts):
     """Reads and replaces what happens inside a VAE, without changing it.
 
     Whatever runs, the model and the global random state are afterwards what they were before, also after an exception.
@@ -37,13 +39,16 @@ class Lens:
 
     Args:
         model: a vaelens `VAE`, a Pythae model, a diffusers autoencoder of images (`AutoencoderKL`, `VQModel`,
-            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), or any `torch.nn.Module` with `encode` and
+            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), a `SCVI`, `LinearSCVI` or `SCANVI` of
+            scvi-tools, or any `torch.nn.Module` with `encode` and
             `decode`. Of one in `DataParallel`, the module inside is looked at.
-        encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance) of that shape; runs
-            parts of `model`.
-        decode: codes to mean images (n, C, H, W); runs parts of `model`. With a codebook it is given the codes chosen.
-        example: one or a few images (n, C, H, W) in [0, 1], with which the sites are found. A model that states the
-            shape of its images needs none.
+        encode: observations (n, *shape), such as images (n, C, H, W), to the code (n, d, *positions), or to (mean,
+            log-variance) of that shape; runs parts of `model`.
+        decode: codes to mean observations (n, *shape); runs parts of `model`. With a codebook it is given the codes
+            chosen.
+        example: one or a few observations, with which the sites are found: vectors (n, features), series (n, channels,
+            time), images (n, C, H, W) in [0, 1], volumes (n, channels, depth, height, width). A model that states
+            their shape needs none.
         memory_mb: what the activations of one chunk may take, in MB; 256 by default, and on a CUDA GPU a quarter of
             its memory, at most 4096.
         codebook: of a latent that is quantised: the codes (K, d), or a function that gives them. The lens then
@@ -57,6 +62,11 @@ class Lens:
             intervention changes runs again; else by hooks), "torch.fx", "torch.export" or "hooks". All agree but for
             rounding; `lens.execution` says which it is, and why.
         progress: whether to show a bar while the sites of a large model are found, or a function of (thirds done, 3).
+        observation: what an observation is: its range, and the names, groups and units of its features; by default
+            what the example's shape says, without a range for anything but images.
+        context: what encode and decode are given besides, as encode(x, c) and decode(z, c): of the example, one row
+            for each, an array (n, …) such as class labels, or a dictionary of such by name. Whatever is run then takes
+            `context=`, and holds it fixed between base and intervened runs. True where `example` is the pair (x, c).
 
     Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
     flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
@@ -85,10 +95,10 @@ class Lens:
 
     def __init__(
         self,
-        model: nn.Module,
-        encode: Callable[[Tensor], Any] | None = None,
-        decode: Callable[[Tensor], Any] | None = None,
-        example: ImagesLike | None = None,
+        model: Any,
+        encode: Callable[..., Any] | None = None,
+        decode: Callable[..., Any] | None = None,
+        example: ImagesLike | tuple[ImagesLike, ContextLike] | None = None,
         memory_mb: float | None = None,
         codebook: Any = None,
         quantise: Callable[[Tensor], Any] | None = None,
@@ -96,85 +106,29 @@ class Lens:
         precision: Precision = FP32,
         execution: Execution = "auto",
         progress: Progress = True,
+        observation: Observation | None = None,
+        context: ContextLike | bool | None = None,
     ):
-        if not isinstance(model, nn.Module):
-            raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
         if memory_mb is not None and not memory_mb > 0:
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()
         self._ways, self._progress = checked_ways(execution), progress
-        self.module = unwrapped(model)
-        self._adapter = adapter = adapted(self.module, encode, decode, codebook, quantise)
-        parts = ModelParts(self.module, adapter.encode, adapter.decode, adapter.quantisation)
-        _ = parts.like  # a model without weights is refused before anything else
+        model = unwrapped(model)
+        self.module = module_of(model)
+        self._adapter = adapter = adapted(model if encode is None else self.module, encode, decode, codebook, quantise)
+        like = weight_of(self.module)  # a model without weights is refused before anything else
         self._names: list[Name] = checked_names({} if sites is None else sites)
-        self._example = example_for(self.module, adapter, example, parts.like)
+        self._example = example_for(self.module, adapter, example, like, observation, context)
+        form, kind = self._example.form, self._example.observation
+        parts = ModelParts(self.module, adapter.encode, adapter.decode, adapter.quantisation, form, kind)
         self._engine = Engine(
             parts,
             self._search(parts, self._example, self._names),
-            Observation.image(self._example.shape[1:]),
+            kind,
             checked_precision(precision),
             None if memory_mb is None else memory_mb * 2**20,
         )
-
-    # What the model is
-
-    @property
-    def engine(self) -> Engine:
-        """What runs the model for effects; it checks nothing."""
-        return self._engine
-
-    @property
-    def sites(self) -> Sites:
-        """The sites in the order of the data: an ordered mapping from name to `Site`."""
-        return self._engine.sites
-
-    @property
-    def observation(self) -> Observation:
-        """What goes into the model and comes out: shape, axes, range."""
-        return self._engine.observation
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """The shape of one image, (C, H, W)."""
-        return self._engine.observation.shape
-
-    @property
-    def takes_any_size(self) -> bool:
-        """Whether images may have another height and width than the example's."""
-        return self._adapter.any_size
-
-    @property
-    def latents(self) -> int:
-        """The number of latent units d."""
-        return self.sites[LATENT].units
-
-    @property
-    def quantised(self) -> bool:
-        """Whether codes are quantised before they are decoded."""
-        return self._engine.parts.quantisation is not None
-
-    @property
-    def codebook(self) -> Tensor | None:
-        """The codes of a quantised latent, (K, d); None for any other."""
-        return None if (quantisation := self._engine.parts.quantisation) is None else quantisation.codebook
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self._engine.parts.like.device
-
-    @property
-    def precision(self) -> str:
-        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
-        return self._engine.precision
-
-    @property
-    def execution(self) -> dict[str, str]:
-        """How sweeps run each part: "torch.fx", "torch.export", or "forward hooks" with the reason."""
-        parts = self._engine.parts
-        return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 
     def name_sites(self, sites: SiteNames) -> None:
         """Name sites, as the argument `sites` does; after an error the sites are as they were."""
@@ -188,36 +142,28 @@ class Lens:
         other._engine = self._engine.with_precision(precision)
         return other
 
-    def describe(self) -> dict[str, Any]:
-        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights."""
-        return describe(self.module, None if self.codebook is None else len(self.codebook))
-
-    def __repr__(self) -> str:
-        return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
-
-    _repr_html_ = in_html
-
-    # Running it
-
-    def posterior(self, x: ImagesLike) -> tuple[Tensor, Tensor | None]:
+    def posterior(self, x: ImagesLike, context: ContextLike | None = None) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        return self._engine.posterior(self.check_images(x))
+        return self._engine.posterior(self.batch(x, context))
 
-    def encode(self, x: ImagesLike) -> Tensor:
-        """The code z = mu(x), (n, d, *positions), of images in [0, 1]."""
-        return self.posterior(x)[0]
+    def encode(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
+        """The code z = mu(x), (n, d, *positions), of observations such as images in [0, 1]."""
+        return self.posterior(x, context)[0]
 
-    def decode(self, z: ArrayLike | Tensor) -> Tensor:
-        """The mean images D(z), (n, C, H, W), of codes (n, d, *positions)."""
-        return self._engine.decode_by_hooks(self._codes(z))
+    def decode(self, z: ArrayLike | Tensor | Batch, context: ContextLike | None = None) -> Tensor:
+        """The mean observations D(z), (n, *shape), of codes (n, d, *positions)."""
+        codes = self._codes(z.values if isinstance(z, Batch) else z)
+        packed = z.context if isinstance(z, Batch) else self._packed(context, len(codes))
+        return self._engine.decode_by_hooks(Batch(codes, packed))
 
-    def reconstruct(self, x: ImagesLike) -> Tensor:
-        """D(mu(x)), (n, C, H, W)."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
+        """D(mu(x)), (n, *shape)."""
+        batch = self.batch(x, context)
+        return self.decode(batch.with_values(self.encode(batch)))
 
-    def representation(self, x: ImagesLike) -> Tensor:
+    def representation(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
         """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
-        code = self.encode(x)
+        code = self.encode(x, context)
         if not self.quantised:
             return code
         embedding = self.quantise(code).embedding
@@ -233,7 +179,7 @@ class Lens:
             raise has_no_codes(self.module)
         return self._engine.quantise_in_chunks(self._codes(z))
 
-    def code_indices(self, x: ImagesLike) -> Tensor:
+    def code_indices(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
         """Which code each position takes, int64 (n, *positions), 0 to K − 1.
 
         Raises:
@@ -241,7 +187,7 @@ class Lens:
         """
         if not self.quantised:
             raise has_no_codes(self.module)
-        return self.quantise(self.encode(x)).indices
+        return self.quantise(self.encode(x, context)).indices
 
     def run(
         self,
@@ -250,36 +196,66 @@ class Lens:
         capture: str | Collection[str] = (),
         sample: bool = False,
         seed: Seed = 0,
+        context: ContextLike | None = None,
     ) -> Run:
         """Send images through the model with interventions, and capture activations.
 
         Args:
-            x: images (n, C, H, W) in [0, 1].
+            x: observations (n, *shape), such as images in [0, 1].
             interventions: one, or several: applied in the order of the data; at one site, in the order given.
             capture: sites, or paths of modules, whose activations to keep, patterns such as "decoder.*", or "all".
             sample: use a code drawn from q(z|x) instead of its mean.
             seed: draws the posterior noise, and whatever the model draws by itself; two runs on n images with the same
                 seed share it, whatever the interventions.
+            context: what encoder and decoder are given besides, one row for each observation.
 
         Returns:
             A `Run` with code, reconstruction, captured activations, and a report for each intervention.
 
         Raises:
-            VaelensError: images out of range, an unknown site or unit, values that do not fit, or an intervention
-                that never took place.
+            VaelensError: observations out of range, an unknown site or unit, values that do not fit, an intervention
+                that never took place, or a context that the model does not take.
         """
-        images, checked_seed = self.check_images(x), check_seed(seed)
+        images, checked_seed = self.batch(x, context), check_seed(seed)
         edits = list(interventions) if isinstance(interventions, Iterable) else [interventions]
         captured = self.sites.select(() if capture is None else capture)
         return self._engine.run_by_hooks(images, edits, captured, sample, checked_seed)
 
     # Inside
 
-    def _search(self, parts: ModelParts, example: Tensor, names: Sequence[Name]) -> Sites:
-        return find_sites(parts, example, names, self._ways, self._progress, self._adapter.blocks)
+    def _search(self, parts: ModelParts, example: Example, names: Sequence[Name]) -> Sites:
+        rows, kind = parts.encodable(example.batch), example.observation
+        return find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
+
+    def batch(self, x: ImagesLike, context: ContextLike | None = None) -> Batch:
+        """Return observations that the model takes, and the context of each, checked.
+
+        Raises:
+            VaelensError: as `check_images`; a context of another form or number of rows, or none where there must be.
+        """
+        if isinstance(x, Batch):
+            return x
+        values = self.check_images(x)
+        return Batch(values, self._packed(context, len(values)))
+
+    def _packed(self, context: ContextLike | None, rows: int) -> Tensor | None:
+        """The context of some rows, as parts take it.
+
+        Raises:
+            VaelensError: see `batch`.
+        """
+        form = self._engine.parts.form
+        if form is not None:
+            return form.packed(context, rows, self._engine.parts.like)
+        if context is not None:
+            raise VaelensError(
+                f"this {name_of(self.module)} takes no context; leave context out, or make the lens with "
+                "context=, encode(x, c) and decode(z, c)"
+            )
+        return None
 
     def check_images(self, x: ImagesLike) -> Tensor:
-        """Return images as a tensor (n, C, H, W) in [0, 1] that the model takes.
+        """Return observations as a tensor (n, *shape), in their range, that the model takes.
 
         Raises:
             VaelensError: they are none, are of another shape than the model takes, or out of range.
@@ -291,8 +267,7 @@ class Lens:
             engine = self._engine
             example = example_for(self.module, self._adapter, images, engine.parts.like)
             sites = self._search(engine.parts, example, self._names)
-            self._example = example
-            self._engine = replace(engine, sites=sites, observation=Observation.image(example.shape[1:]))
+            self._example, self._engine = example, replace(engine, sites=sites, observation=example.observation)
         return images
 
     def _codes(self, z: ArrayLike | Tensor) -> Tensor:

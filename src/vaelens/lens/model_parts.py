@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.batch import Batch
 from vaelens.lens.cached_part import first_result
+from vaelens.lens.context import ContextForm, in_context
 from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.isolation import isolated
 from vaelens.lens.model_part import ModelPart
 from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
 from vaelens.models.quantiser import Quantised
+from vaelens.observation import AN_IMAGE, Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,7 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A chunk through the decoder: mean images (n, C, H, W) and captured activations."""
+    """A chunk through the decoder: mean observations (n, *shape) and captured activations."""
 
     images: Tensor
     activations: Mapping[str, Tensor]
@@ -37,37 +41,39 @@ class Decoded:
 class ModelParts:
     """Runs a module's encoder and decoder with edits and captures; its sites are found by `site_search`.
 
-    With a codebook, codes are quantised before they are decoded.
+    With a codebook, codes are quantised before they are decoded. With a context, each part is given it besides.
 
     Each run gets a copy of its inputs: a model may begin with an in-place operation.
+
+    Args:
+        module: the model.
+        encode: observations, and their context where there is a form of it, to codes.
+        decode: codes, and likewise, to observations.
+        quantisation: of a quantised latent, else None.
+        form: of the context; None where the model takes none.
+        observation: what an observation is.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        encode: Callable[[Tensor], Any],
-        decode: Callable[[Tensor], Any],
+        encode: Callable[..., Any],
+        decode: Callable[..., Any],
         quantisation: Quantisation | None = None,
+        form: ContextForm | None = None,
+        observation: Observation = AN_IMAGE,
     ):
-        self.module, self.quantisation = module, quantisation
+        self.module, self.quantisation, self.form = module, quantisation, form
+        self._observation, self._code_shape = observation, ()
+        if form is not None:
+            encode = in_context(encode, form, lambda: observation.shape)
+            decode = in_context(decode, form, lambda: self._code_shape)
         self.encoder, self.decoder = ModelPart(module, encode), ModelPart(module, decode)
 
     @property
     def like(self) -> Tensor:
-        """A weight: what is on the model's device and of its type is like it.
-
-        Raises:
-            VaelensError: there is none, or it has no values.
-        """
-        for tensor in chain(self.module.parameters(), self.module.buffers()):
-            if tensor.is_meta:
-                raise VaelensError(
-                    f"the weights of this {type(self.module).__name__} are on the meta device and have no values; "
-                    "load them before a lens looks at it"
-                )
-            if tensor.is_floating_point():
-                return tensor
-        raise VaelensError(f"{type(self.module).__name__} has no parameters; a lens needs a model with weights")
+        """A weight: what is on the model's device and of its type is like it."""
+        return weight_of(self.module)
 
     @property
     def coupled(self) -> bool:
@@ -79,35 +85,32 @@ class ModelParts:
         self.encoder.forget_weights()
         self.decoder.forget_weights()
 
-    def encode(
-        self, images: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int
-    ) -> Encoded:
+    def encode(self, batch: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder, under hooks; `seed` fixes whatever it draws by itself."""
-        result, captured = self.encoder.run(images, edits, capture, seed)
-        mean, logvar = posterior_in(result, len(images))
-        return Encoded(mean.to(images), None if logvar is None else logvar.to(images), captured)
+        result, captured = self.encoder.run(self.encodable(batch), edits, capture, seed)
+        mean, logvar = posterior_in(result, len(batch))
+        x = batch.values
+        return Encoded(mean.to(x), None if logvar is None else logvar.to(x), captured)
 
-    def decode(
-        self, codes: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int
-    ) -> Decoded:
+    def decode(self, codes: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Decoded:
         """One chunk through the decoder, under hooks."""
         result, captured = self.decoder.run(self.decodable(codes), edits, capture, seed)
-        return Decoded(images_in(result, len(codes)).to(codes), captured)
+        return Decoded(images_in(result, len(codes), self._observation).to(codes.values), captured)
 
-    def evaluate_decoder(self, codes: Tensor, precision: str = FP32, seed: int = 0) -> Tensor:
+    def evaluate_decoder(self, codes: Batch, precision: str = FP32, seed: int = 0) -> Tensor:
         """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
-        return first_result(self.decoder.evaluate(self.decodable(codes), precision, seed)).to(codes)
+        return first_result(self.decoder.evaluate(self.decodable(codes), precision, seed)).to(codes.values)
 
     def decoder_activations(
-        self, codes: Tensor, sites: Collection[str], precision: str = FP32, seed: int = 0
+        self, codes: Batch, sites: Collection[str], precision: str = FP32, seed: int = 0
     ) -> Mapping[str, Tensor]:
         """The activations of some of the decoder's sites on one chunk of codes, as sweeps compute them."""
         inputs = self.decodable(codes)
         return self.decoder.cache(inputs, (), capture=sites, precision=precision, seed=seed).activations
 
-    def evaluate_encoder(self, images: Tensor, precision: str = FP32, seed: int = 0) -> Tensor:
+    def evaluate_encoder(self, batch: Batch, precision: str = FP32, seed: int = 0) -> Tensor:
         """The codes of one chunk of images, as sweeps compute them."""
-        return first_result(self.encoder.evaluate(images, precision, seed)).to(images)
+        return first_result(self.encoder.evaluate(self.encodable(batch), precision, seed)).to(batch.values)
 
     def row_floats(self, parts: Mapping[str, str]) -> tuple[int, int]:
         """Numbers kept of one image for running it again from some sites, and those of the largest value on the way.
@@ -127,9 +130,47 @@ class ModelParts:
         with isolated(self.module):
             return self.quantisation(codes)
 
-    def decodable(self, codes: Tensor) -> Tensor:
-        """What the decoder is given for some codes: the codes themselves, or those that they are quantised to."""
-        return codes if self.quantisation is None else self.quantise(codes).embedding
+    def encodable(self, batch: Batch) -> Tensor:
+        """What the encoder is given for some observations: themselves, or with their context in one line each."""
+        return batch.values if batch.context is None else _in_lines(batch.values, batch.context)
+
+    def decodable(self, codes: Batch) -> Tensor:
+        """What the decoder is given for some codes: themselves or those that they are quantised to, with the context.
+
+        Raises:
+            VaelensError: the model takes a context, and the codes have none.
+        """
+        values = codes.values if self.quantisation is None else self.quantise(codes.values).embedding
+        if codes.context is None:
+            return values
+        self._code_shape = tuple(values.shape[1:])
+        return _in_lines(values, codes.context)
+
+    def after_encoder(self, mean: Tensor, encoded: Tensor) -> Tensor:
+        """What the decoder is given for the posterior means of what the encoder was given."""
+        context = None if self.form is None else encoded[:, self._observation.size :]
+        return self.decodable(Batch(mean.to(encoded), context))
+
+
+def _in_lines(values: Tensor, context: Tensor) -> Tensor:
+    return torch.cat([values.flatten(1), context.to(values)], dim=1)
+
+
+def weight_of(module: nn.Module) -> Tensor:
+    """A floating-point weight of a model.
+
+    Raises:
+        VaelensError: there is none, or it has no values.
+    """
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.is_meta:
+            raise VaelensError(
+                f"the weights of this {type(module).__name__} are on the meta device and have no values; load them "
+                "before a lens looks at it"
+            )
+        if tensor.is_floating_point():
+            return tensor
+    raise VaelensError(f"{type(module).__name__} has no parameters; a lens needs a model with weights")
 
 
 def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
@@ -155,13 +196,13 @@ def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
     return pair[0], pair[1]
 
 
-def images_in(result: Any, codes: int) -> Tensor:
-    """The images that a decoder returned for some codes.
+def images_in(result: Any, codes: int, observation: Observation) -> Tensor:
+    """The observations that a decoder returned for some codes.
 
     Raises:
         VaelensError: it returned something else.
     """
-    if not isinstance(result, Tensor) or result.ndim != 4 or len(result) != codes:
+    if not isinstance(result, Tensor) or result.ndim != 1 + len(observation.shape) or len(result) != codes:
         what = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-        raise VaelensError(f"decode gave {what} for {codes} codes; expected images (n, C, H, W)")
+        raise VaelensError(f"decode gave {what} for {codes} codes; expected {observation.noun} {observation.several}")
     return result

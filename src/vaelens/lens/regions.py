@@ -4,6 +4,7 @@ A region's positions are a box, a slice on each axis. What counts as one unit of
 is a list of regions that covers each cell of the activation once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -151,7 +152,8 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
 
     Returns:
         The regions, which cover each cell once, in the order of the positions, and their coordinates: `index`, and for
-        boxes `row` and `column`, those of the first corner (column 0 where the positions have one axis).
+        boxes those of the first corner, `row` and `column` (column 0 where the positions have one axis), or `axis_0`,
+        `axis_1` … where they have more than two.
 
     Raises:
         VaelensError: not one of these; a site without positions, or with other axes than the box.
@@ -175,8 +177,19 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
         for size, step in zip(sizes, steps, strict=True)
     ]
     boxes = list(product(*spans))
-    corners = {"row": [box[0].start for box in boxes], "column": [box[1].start if box[1:] else 0 for box in boxes]}
-    return [Region(every, box) for box in boxes], {"index": list(range(len(boxes))), **corners}
+    return [Region(every, box) for box in boxes], {"index": list(range(len(boxes))), **_corners(boxes)}
+
+
+def axis_names(axes: int) -> tuple[str, ...]:
+    """The names of coordinates of positions: row and column, or axis_0, axis_1 … of more than two."""
+    return ("row", "column") if axes <= 2 else tuple(f"axis_{k}" for k in range(axes))
+
+
+def _corners(boxes: Sequence[tuple[slice, ...]]) -> dict[str, list[int]]:
+    """The first corner of each box, by axis."""
+    names = axis_names(len(boxes[0]))
+    starts = [[span.start for span in box] + [0] * (len(names) - len(box)) for box in boxes]
+    return {name: [start[k] for start in starts] for k, name in enumerate(names)}
 
 
 def checked_unit(unit: Any) -> Any:
@@ -187,7 +200,7 @@ def checked_unit(unit: Any) -> Any:
     """
     if isinstance(unit, str) and unit in ("channel", "position", "site"):
         return unit
-    if isinstance(unit, tuple | list) and 1 <= len(unit) <= 2 and all(_whole(n) and n > 0 for n in unit):
+    if isinstance(unit, tuple | list) and unit and all(_whole(n) and n > 0 for n in unit):
         return tuple(int(n) for n in unit)
     raise VaelensError(f"unit is {unit!r}; expected 'channel', 'position', 'site' or the size of a box such as (2, 2)")
 
@@ -200,7 +213,7 @@ def unit_name(unit: Any) -> str:
 def has_units(site: Site, unit: Any) -> bool:
     """Whether a site has units of a kind that passed `checked_unit`."""
     axes = len(site.shape) - 1
-    return unit in ("channel", "site") or (axes in (1, 2) if unit == "position" else axes == len(unit))
+    return unit in ("channel", "site") or (axes > 0 if unit == "position" else axes == len(unit))
 
 
 def _span(axis: Any, size: int, positions: Any, site: Site) -> slice:

@@ -22,6 +22,7 @@ from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_names
 from vaelens.lens.sites import LATENT, Sites, site_of
 from vaelens.lens.stages import stages
+from vaelens.observation import Observation
 from vaelens.progress import Report, reporting
 
 _LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
@@ -32,6 +33,7 @@ _BATCHES = (2, 3)  # numbers of images that tell the batch axis
 def find_sites(
     parts: ModelParts,
     example: Tensor,
+    observation: Observation,
     names: Sequence[Name] = (),
     ways: Collection[str] = WAYS,
     progress: Progress = False,
@@ -41,7 +43,8 @@ def find_sites(
 
     Args:
         parts: the model; both parts are told their sites, and are traced.
-        example: one image or more.
+        example: one image or more, as the encoder is given them.
+        observation: what an image is.
         names: the user's names.
         ways: the ways to trace a part into steps that are tried.
         progress: whether to show a bar: a large model is run several times.
@@ -52,34 +55,36 @@ def find_sites(
             for nothing; a decoder that reads what the encoder left on the model.
     """
     with reporting(progress, 3, "finding the sites") as report:
-        sites, points = _resolved(parts, example, names, blocks)
+        sites, points = _resolved(parts, example, observation, names, blocks)
         report.advance(1)
-        _prepare(parts, sites, points, example, ways, report)
+        _prepare(parts, sites, points, _two_rows(example, observation), ways, report)
     return sites
 
 
 def _resolved(
-    parts: ModelParts, example: Tensor, names: Sequence[Name], blocks: Sequence[str]
+    parts: ModelParts, example: Tensor, observation: Observation, names: Sequence[Name], blocks: Sequence[str]
 ) -> tuple[Sites, Mapping[str, HookPoint]]:
     """Every site and where it is; what was traced for it, all activations at once, is released."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
-    with _explained(batches[0]):
-        _check_hidden_state(parts, batches[0])
-    encoder_again, decoder_again, *_ = _traced(parts, batches[1], also)
-    encoder, decoder, mean, logvar = _traced(parts, batches[0], also, (encoder_again.shapes, decoder_again.shapes))
+    with _explained(batches[0], observation):
+        _check_hidden_state(parts, batches[0], observation)
+    encoder_again, decoder_again, *_ = _traced(parts, batches[1], observation, also)
+    encoder, decoder, mean, logvar = _traced(
+        parts, batches[0], observation, also, (encoder_again.shapes, decoder_again.shapes)
+    )
     if encoder.foreign or decoder.foreign:
         raise VaelensError(
             f"{'encode' if encoder.foreign else 'decode'} runs layers that are no part of the "
             f"{type(parts.module).__name__} given; give the lens the module that holds encoder and decoder"
         )
-    image = images_in(decoder.result, len(batches[0]))
-    if image.shape[1:] != example.shape[1:]:
+    image = images_in(decoder.result, len(batches[0]), observation)
+    if image.shape[1:] != observation.shape:
         raise VaelensError(
-            f"decode gives images of shape {tuple(image.shape[1:])} for images of shape "
-            f"{tuple(example.shape[1:])}; expected the same"
+            f"decode gives {observation.noun} of shape {tuple(image.shape[1:])} for {observation.noun} of shape "
+            f"{observation.shape}; expected the same"
         )
-    _warn_of_range(image)
+    _warn_of_range(image, observation)
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
     before, handing_over = stages(encoder.calls, heads=heads)
@@ -105,19 +110,23 @@ def _resolved(
 
 
 def _traced(
-    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], shapes: tuple[Shapes, Shapes] = ({}, {})
+    parts: ModelParts,
+    batch: Tensor,
+    observation: Observation,
+    also: Collection[nn.Module],
+    shapes: tuple[Shapes, Shapes] = ({}, {}),
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
     """Encoder and decoder on a batch, and the posterior between them; a large batch as its shapes alone."""
     if batch.numel() > _LARGE:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         with suppress(Exception), isolated(parts.module, copies=True), fake:
             return _run_traced(parts, fake.from_tensor(batch), also, shapes)
-    with _explained(batch), isolated(parts.module, copies=True):
+    with _explained(batch, observation), isolated(parts.module, copies=True):
         return _run_traced(parts, batch, also, shapes)
 
 
 @contextmanager
-def _explained(batch: Tensor) -> Iterator[None]:
+def _explained(batch: Tensor, observation: Observation) -> Iterator[None]:
     """Says in one sentence that a user's code does not run on a batch: it may want other numbers of images or channels.
 
     Raises:
@@ -128,28 +137,34 @@ def _explained(batch: Tensor) -> Iterator[None]:
     except VaelensError:
         raise
     except Exception as error:
+        hint = "; what they take besides is given to the lens as context=" if isinstance(error, TypeError) else ""
+        hint = "; one image goes in as x[None]" if len(observation.shape) == 2 and not hint else hint
         raise VaelensError(
-            f"encode and decode do not run on {len(batch)} images of shape {tuple(batch.shape[1:])} "
+            f"encode and decode do not run on {len(batch)} {observation.noun} of shape {observation.shape} "
             f"({type(error).__name__}: {' '.join(str(error).split())[:160]}); a lens runs them on any number of "
-            "images, so nothing else that they are given may depend on it"
+            f"{observation.noun}, so nothing else that they are given may depend on it{hint}"
         ) from error
 
 
-def _warn_of_range(image: Tensor) -> None:
-    """Warns of decoded values that are no image's, which effects would be measured in."""
-    if isinstance(image, FakeTensor):
+def _warn_of_range(image: Tensor, observation: Observation) -> None:
+    """Warns of decoded values that are out of the range, which effects would be measured in."""
+    least, most = observation.low, observation.high
+    if isinstance(image, FakeTensor) or least is None or most is None:
         return
     low, high = (float(end) for end in torch.aminmax(image))
-    if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+    slack = _OVERSHOOT * (most - least)
+    if low >= least - slack and high <= most + slack:
         return
     hint = "end it with torch.sigmoid where these are logits"
     if low >= 0:
         hint = "divide by 255 where they are from 0 to 255"
     elif low >= -1 - _OVERSHOOT and high <= 1 + _OVERSHOOT:
         hint = "return (y + 1) / 2 where they are from -1 to 1, or end it with torch.sigmoid where they are logits"
+    if (least, most) != (0, 1):
+        hint = f"have it return values in {observation.span}, or give an observation= with their range"
     warnings.warn(
-        f"decode gives values from {low:.3g} to {high:.3g}, and images are in [0, 1]: effects in pixel-L2 would be of "
-        f"these values; {hint}",
+        f"decode gives values from {low:.3g} to {high:.3g}, and {observation.noun} are in {observation.span}: effects "
+        f"in {observation.distance} would be of these values; {hint}",
         VaelensWarning,
         stacklevel=6,  # where the lens is made
     )
@@ -162,11 +177,11 @@ def _run_traced(
     encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, of_encoder)
     mean, logvar = posterior_in(encoder.result, len(batch))
     # Of half precision inside, the code is of the model's type outside.
-    codes = parts.decodable(mean.to(batch))
+    codes = parts.after_encoder(mean, batch)
     return encoder, trace(parts.module, parts.decoder.function, codes, also, of_decoder), mean, logvar
 
 
-def _check_hidden_state(parts: ModelParts, batch: Tensor) -> None:
+def _check_hidden_state(parts: ModelParts, batch: Tensor, observation: Observation) -> None:
     """Refuse a decoder that reads what the encoder left on the model: each part is run by itself.
 
     Raises:
@@ -175,8 +190,8 @@ def _check_hidden_state(parts: ModelParts, batch: Tensor) -> None:
     with isolated(parts.module, copies=True) as state:
         mean, _ = posterior_in(parts.encoder.function(batch.clone()), len(batch))
         names = state.changed_names()
-        codes = parts.decodable(mean.to(batch)).clone()
-        together = images_in(parts.decoder.function(codes.clone()), len(batch)) if names else None
+        codes = parts.after_encoder(mean, batch).clone()
+        together = images_in(parts.decoder.function(codes.clone()), len(batch), observation) if names else None
     if together is None:
         return
     try:
@@ -192,19 +207,31 @@ def _check_hidden_state(parts: ModelParts, batch: Tensor) -> None:
         )
 
 
+def _two_rows(example: Tensor, observation: Observation) -> Tensor:
+    """Two different rows that a part can be traced on: made up within the range, or without one near the example's."""
+    generator = torch.Generator().manual_seed(0)
+    rows = example[torch.arange(2) % len(example)]
+    noise = torch.rand(2, observation.size, generator=generator, dtype=torch.float32).to(example)
+    if observation.low is not None and observation.high is not None:
+        values = noise * (observation.high - observation.low) + observation.low
+    else:
+        values = rows.flatten(1)[:, : observation.size] * (0.5 + noise)
+        values = noise if torch.equal(values[0], values[1]) else values
+    context = rows.flatten(1)[:, observation.size :]
+    return torch.cat([values, context], dim=1) if context.shape[1] else values.reshape(2, *observation.shape)
+
+
 def _prepare(
     parts: ModelParts,
     sites: Sites,
     points: Mapping[str, HookPoint],
-    example: Tensor,
+    images: Tensor,
     ways: Collection[str],
     report: Report,
 ) -> None:
-    """Tell both parts their sites, and let them be traced into steps on two made-up images."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2, *example.shape[1:], generator=generator, dtype=torch.float32).to(example)
+    """Tell both parts their sites, and let them be traced into steps on two images."""
     of_part = {part: {name: points[name] for name in sites.of(part)} for part in ("encoder", "decoder")}
     result: Any = parts.encoder.prepare(of_part["encoder"], images, ways, report.advance)
     mean, _ = posterior_in(result, len(images))
     report.advance(1 / 3)
-    parts.decoder.prepare(of_part["decoder"], parts.decodable(mean.to(images)), ways, report.advance)
+    parts.decoder.prepare(of_part["decoder"], parts.after_encoder(mean, images), ways, report.advance)

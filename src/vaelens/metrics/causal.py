@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from torch import Tensor
 
 from vaelens.arguments import Progress, Seed
 from vaelens.effects import ReadsFactors, decoder_responses, latent_effects
@@ -17,7 +16,7 @@ from vaelens.effects.modes import LatentMode, Values
 from vaelens.effects.outputs import Over
 from vaelens.effects.strength import strength
 from vaelens.errors import VaelensError, unknown
-from vaelens.lens import Lens
+from vaelens.lens import ContextLike, ImagesLike, Lens
 from vaelens.metrics.response_modularity import (
     FORMS,
     chance_modularity,
@@ -38,13 +37,14 @@ __all__ = [
 
 def causal_effect_strength(
     lens: Lens,
-    x: Tensor | np.ndarray,
+    x: ImagesLike,
     mode: LatentMode = "range",
     values: Values = None,
     seed: Seed = 0,
     positions: PositionsLike = "all",
     progress: Progress = True,
     tolerance: float | None = None,
+    context: ContextLike | None = None,
 ) -> xr.DataArray:
     """Measures how far intervening on each latent moves the image.
 
@@ -62,6 +62,7 @@ def causal_effect_strength(
         positions: where a latent with positions is set, as in `latent_effects`.
         progress: as in `latent_effects`.
         tolerance: as in `latent_effects`: no more images are used than it takes to know every CES this well.
+        context: as in `latent_effects`.
 
     Returns:
         (latent); for "swap" (position). With a `tolerance`, the attributes say how many `images` were used of
@@ -81,6 +82,7 @@ def causal_effect_strength(
         "seed": seed,
         "positions": positions,
         "progress": progress,
+        "context": context,
     }
     if tolerance is None:
         ces = strength(lens, x, **options)
@@ -94,7 +96,7 @@ def causal_effect_strength(
 
 def intervention_specificity(
     lens: Lens,
-    x: Tensor | np.ndarray,
+    x: ImagesLike,
     over: Over = "pixels",
     mode: LatentMode = "range",
     values: Values = None,
@@ -102,6 +104,7 @@ def intervention_specificity(
     positions: PositionsLike = "all",
     progress: Progress = True,
     reader: ReadsFactors | None = None,
+    context: ContextLike | None = None,
 ) -> xr.DataArray:
     """Measures how few outputs intervening on each latent changes.
 
@@ -121,6 +124,7 @@ def intervention_specificity(
         positions: where a latent with positions is set, as in `latent_effects`.
         progress: as in `latent_effects`.
         reader: for `over="factors"` what reads the factors: `vl.factor_reader(ds)`.
+        context: as in `latent_effects`.
 
     Returns:
         (latent); for "swap" (position).
@@ -133,14 +137,17 @@ def intervention_specificity(
         A multi-level causal intervention framework for mechanistic interpretability in variational autoencoders
         (arXiv:2505.03530, 2025).
     """
-    effects = latent_effects(
-        lens, x, mode=mode, values=values, seed=seed, over=over, positions=positions, progress=progress, reader=reader
-    )
+    options: dict[str, Any] = {"mode": mode, "values": values, "seed": seed, "over": over, "positions": positions}
+    effects = latent_effects(lens, x, **options, progress=progress, reader=reader, context=context)
     return effects["specificity"]
 
 
 def circuit_modularity(
-    lens: Lens, x: Tensor | np.ndarray, form: str = "normalised", progress: Progress = True
+    lens: Lens,
+    x: ImagesLike,
+    form: str = "normalised",
+    progress: Progress = True,
+    context: ContextLike | None = None,
 ) -> float:
     """Measures how far latents drive units of their own, or the same units in the same proportions.
 
@@ -163,6 +170,7 @@ def circuit_modularity(
         x: images (n, C, H, W) in [0, 1].
         form: "normalised" or "paper".
         progress: as in `decoder_responses`.
+        context: as in `latent_effects`.
 
     Returns:
         M in [0, 1], larger is more modular; NaN with fewer than two such latents, or without decoder units between
@@ -177,10 +185,11 @@ def circuit_modularity(
     """
     if form not in FORMS:
         raise unknown("form of circuit modularity", form, FORMS)
-    responses = decoder_responses(lens, x, progress=progress)
+    batch = lens.batch(x, context)
+    responses = decoder_responses(lens, batch, progress=progress)
     _check_finite(responses["response"].values, "responses of decoder units")
     if form == "normalised":
-        responses = with_unit_spread(lens, x, responses)
+        responses = with_unit_spread(lens, batch, responses)
     return response_modularity(responses, form)[0]
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.errors import VaelensError
+from vaelens.lens import ImagesLike
 
 
 @runtime_checkable
@@ -18,7 +18,7 @@ class Represents(Protocol):
         ...
 
 
-def latent_means(lens: Represents | Any, x: Tensor | np.ndarray) -> Float[Tensor, "n d"]:
+def latent_means(lens: Represents | Any, x: ImagesLike) -> Float[Tensor, "n d"]:
     """Returns the representation of images, as a mean over positions where it has any.
 
     A latent is a channel, and so its positions count as one: of an autoencoder whose code is (d, h, w) these are the

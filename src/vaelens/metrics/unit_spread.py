@@ -12,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaelens.float64 import to_float64
-from vaelens.lens import Lens
+from vaelens.lens import ImagesLike, Lens
 
 _ROWS = 64  # images whose activations are held at once
 _ROUNDING = 1e-6  # of a unit's size: what rounding may leave of a unit that no image moves
 
 
-def with_unit_spread(lens: Lens, x: Tensor | np.ndarray, responses: xr.Dataset) -> xr.Dataset:
+def with_unit_spread(lens: Lens, x: ImagesLike, responses: xr.Dataset) -> xr.Dataset:
     """Adds each unit's standard deviation over the images to its responses.
 
     With a_up(x) unit u's activation at position p, sd_u² = mean over images and positions of (a_up(x) − E a_up)².
@@ -56,15 +56,15 @@ def with_unit_spread(lens: Lens, x: Tensor | np.ndarray, responses: xr.Dataset) 
     )
 
 
-def _activations(lens: Lens, x: Tensor | np.ndarray, sites: Sequence[str]) -> Iterator[list[Tensor]]:
+def _activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> Iterator[list[Tensor]]:
     """The activations of a few images at a time, (rows, units, positions) of each site."""
     for start in range(0, len(x) if sites else 0, _ROWS):
-        captured = lens.run(x[start : start + _ROWS], capture=sites).activations
+        captured = lens.run(x[slice(start, start + _ROWS)], capture=sites).activations
         # A dense unit is one with a single position.
         yield [to_float64(captured[site]).reshape(*captured[site].shape[:2], -1) for site in sites]
 
 
-def _mean_activations(lens: Lens, x: Tensor | np.ndarray, sites: Sequence[str]) -> list[Tensor]:
+def _mean_activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> list[Tensor]:
     """The mean over images of every activation, (units, positions) of each site."""
     origins: list[Tensor] = []
     sums: list[Tensor] = []

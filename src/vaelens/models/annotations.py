@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Literal["vae", "beta-vae", "annealed-vae", "factor-vae", "beta-tc-vae", "dip-vae-i", "dip-vae-ii", "vq-vae"]
         | str
     )
-    LikelihoodName = Literal["bernoulli", "gaussian"] | str
+    LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"] | str
     DeviceName = Literal["auto", "cpu", "cuda", "mps"] | str | device
     ImageShape = Sequence[int]
     Batch = Tensor

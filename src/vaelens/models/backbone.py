@@ -1,4 +1,4 @@
-"""The convolutional encoder and decoder every objective is trained with.
+"""The encoder and decoder every objective is trained with: convolutional for images, dense for vectors.
 
 Each layer, nonlinearity and change of shape is a module of its own, called once a pass in order: who hooks them
 sees every activation. A layer's name ends in its stage: `conv2` and `relu2` are stage 2. An image of 64×64×1
@@ -8,10 +8,12 @@ costs about 8 million multiply-adds in the encoder and as many in the decoder.
 import math
 import operator
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
 
+from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
 
 # Side of the (padded) image -> channels of the encoder's convolutions. Each halves the side, down to a 4×4 grid.
@@ -25,10 +27,11 @@ CONV_CHANNELS = {
 PADDING = {28: 2}  # zeros on each side: MNIST's 28 becomes 32
 GRID = (64, 4, 4)  # what the convolutions leave of an image
 HIDDEN = 256
+MOST_FEATURES = 2**20  # of a vector
 
 
-def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """Returns the shape (channels, height, width), if the backbone builds for it.
+def check_image_shape(image_shape: Any) -> tuple[int, ...]:
+    """Returns the shape (channels, height, width), or (features,), if the backbone builds for it.
 
     Raises:
         VaelensError: if it does not.
@@ -38,7 +41,12 @@ def check_image_shape(image_shape: Any) -> tuple[int, int, int]:
         (3, 28, 28)
     """
     sides = sorted([*CONV_CHANNELS, *PADDING])
-    expected = f"expected (channels, height, width): 1 or 3 channels, square, with side {', '.join(map(str, sides))}"
+    expected = (
+        f"expected (channels, height, width): 1 or 3 channels, square, with side {', '.join(map(str, sides))}; or "
+        "(features,) of vectors"
+    )
+    if isinstance(image_shape, tuple | list) and len(image_shape) == 1:
+        return (whole_number("features", image_shape[0], 1, MOST_FEATURES),)
     try:
         channels, height, width = (operator.index(size) for size in image_shape)
     except (TypeError, ValueError):
@@ -61,7 +69,8 @@ def encoder(image_shape: tuple[int, ...], outputs: int, spatial: bool = False) -
     Convolutions 4×4 with stride 2, each with a ReLU; dense 256 with a ReLU; dense `outputs`: twice the number of
     latents, for the posterior's means and then its log-variances. Spatial: 1×1 convolutions in place of the dense
     layers. For a side of 64 the convolutions have 32, 32, 64, 64 channels, as published; for 8, 16, 32 and 128: (64),
-    (32, 64), (32, 32, 64), (32, 32, 64, 64, 64); a side of 28 is padded to 32 with zeros.
+    (32, 64), (32, 32, 64), (32, 32, 64, 64, 64); a side of 28 is padded to 32 with zeros. For vectors `(n, features)`
+    two dense layers of 256 with ReLUs in place of the convolutions.
 
     References:
         Locatello, Bauer, Lucic, Rätsch, Gelly, Schölkopf, Bachem: Challenging Common Assumptions in the
@@ -74,6 +83,8 @@ def encoder(image_shape: tuple[int, ...], outputs: int, spatial: bool = False) -
         >>> encoder((1, 28, 28), outputs=64, spatial=True)(torch.zeros(5, 1, 28, 28)).shape
         torch.Size([5, 64, 4, 4])
     """
+    if len(image_shape) == 1:
+        return _dense(image_shape[0], HIDDEN, HIDDEN, outputs, last="moments")
     channels, side, _ = image_shape
     padding = PADDING.get(side, 0)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -101,7 +112,8 @@ def decoder(image_shape: tuple[int, ...], latent_dim: int, spatial: bool = False
 
     The encoder's mirror image: dense 256 with a ReLU, dense 4·4·64 with a ReLU, reshaped to 64×4×4 (spatial: 1×1
     convolutions to 256 and to 64 channels), then transposed convolutions 4×4 with stride 2 and ReLUs between (for a
-    side of 64: 64, 32, 32, c channels). A side of 28 is cut from the middle of 32.
+    side of 64: 64, 32, 32, c channels). A side of 28 is cut from the middle of 32. For vectors two dense layers of 256
+    with ReLUs, then the features' parameters.
 
     References:
         Locatello, Bauer, Lucic, Rätsch, Gelly, Schölkopf, Bachem: Challenging Common Assumptions in the
@@ -112,6 +124,8 @@ def decoder(image_shape: tuple[int, ...], latent_dim: int, spatial: bool = False
         >>> decoder((3, 64, 64), latent_dim=10)(torch.zeros(5, 10)).shape
         torch.Size([5, 3, 64, 64])
     """
+    if len(image_shape) == 1:
+        return _dense(latent_dim, HIDDEN, HIDDEN, image_shape[0], last="features")
     channels, side, _ = image_shape
     padding = PADDING.get(side, 0)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -130,4 +144,13 @@ def decoder(image_shape: tuple[int, ...], latent_dim: int, spatial: bool = False
             layers[f"relu{stage}"] = nn.ReLU()
     if padding:
         layers["crop"] = nn.ZeroPad2d(-padding)
+    return nn.Sequential(layers)
+
+
+def _dense(*widths: int, last: str) -> nn.Sequential:
+    """Builds dense layers of these widths, with a ReLU after each but the last, which has a name of its own."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for stage, (before, after) in enumerate(pairwise(widths[:-1])):
+        layers |= {f"dense{stage}": nn.Linear(before, after), f"relu{stage}": nn.ReLU()}
+    layers[last] = nn.Linear(widths[-2], widths[-1])
     return nn.Sequential(layers)

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError
 from vaelens.observation import Observation
-from vaelens.shapes import Images
+from vaelens.shapes import Observations
 
 LARGEST_BATCH = 2**30  # bytes of its images
 _HELD_OUT = 0x5EED  # of the images held out, whatever the seed of a training
@@ -89,7 +89,7 @@ class Batch:
 
     step: int
     """The steps before it."""
-    images: Images
+    images: Observations
     noise_seed: int
 
 

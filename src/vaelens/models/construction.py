@@ -17,7 +17,7 @@ def build_model(
     name: ObjectiveName,
     image_shape: ImageShape,
     latent_dim: Count | None = None,
-    likelihood: LikelihoodName = "bernoulli",
+    likelihood: LikelihoodName | None = None,
     seed: Seed = 0,
     encoder: OwnModule = None,
     decoder: OwnModule = None,
@@ -28,11 +28,12 @@ def build_model(
     Args:
         name: what it is trained by, a name of the catalogue (`vaelens models` lists them): `vae`, `beta-vae`,
             `annealed-vae`, `factor-vae`, `beta-tc-vae`, `dip-vae-i`, `dip-vae-ii`, `vq-vae`.
-        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; with encoder
-            and decoder of your own, any.
+        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
+            vectors; with encoder and decoder of your own, any.
         latent_dim: number of latents d, 1 to 256: 10 unless said otherwise; 64 for `vq-vae`, the dimensions of a
             code.
-        likelihood: a pixel's distribution, `bernoulli` or `gaussian` (standard deviation 1).
+        likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one
+            for each feature, learned); by default `bernoulli` of images, `gaussian-learned` of all else.
         seed: draws the first weights, at least 0; the global random state is not touched.
         encoder: a module of your own in place of ours; see `VAE`. It keeps its weights.
         decoder: likewise.

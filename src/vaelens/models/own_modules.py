@@ -1,6 +1,7 @@
 """Users' own encoders and decoders, which are checked on two black images when a model is built."""
 
 import itertools
+import math
 import operator
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,23 +27,26 @@ def check_modules(encoder: Any, decoder: Any) -> None:
             raise VaelensError(f"{name} is a {type(module).__name__}; expected a torch.nn.Module, or None for ours")
 
 
-def check_any_image_shape(image_shape: Any) -> tuple[int, int, int]:
-    """Returns the shape (channels, height, width), whatever its sizes.
+def check_any_image_shape(image_shape: Any) -> tuple[int, ...]:
+    """Returns the shape (channels, height, width), or that of vectors, series or volumes, whatever its sizes.
 
     Raises:
-        VaelensError: if it is not three positive whole numbers.
+        VaelensError: if it is not one to four positive whole numbers.
     """
     try:
-        channels, height, width = (operator.index(length) for length in image_shape)
+        shape = tuple(operator.index(length) for length in image_shape)
     except (TypeError, ValueError):
-        channels = height = width = 0
-    if min(channels, height, width) < 1:
-        raise VaelensError(f"image_shape is {image_shape!r}; expected (channels, height, width), each at least 1")
-    if (size := channels * height * width) > LARGEST_IMAGE:
+        shape = ()
+    if not 1 <= len(shape) <= 4 or min(shape) < 1:
+        raise VaelensError(
+            f"image_shape is {image_shape!r}; expected (channels, height, width), (features,), (channels, time) or "
+            "(channels, depth, height, width), each at least 1"
+        )
+    if (size := math.prod(shape)) > LARGEST_IMAGE:
         raise VaelensError(
             f"image_shape is {image_shape!r}, {size:,} values an image; expected at most {LARGEST_IMAGE:,}"
         )
-    return channels, height, width
+    return shape
 
 
 def name_of(module: nn.Module | None) -> str:

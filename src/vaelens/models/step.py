@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.models import objectives, posterior
 from vaelens.models.catalogue import find_objective
-from vaelens.models.likelihoods import find_likelihood
 from vaelens.models.objectives.factor import Discriminator, discriminator_loss, permute_latents
 from vaelens.models.randomness import next_seed, own_randomness
 from vaelens.models.vae import VAE
@@ -120,8 +119,7 @@ class TrainingStep(nn.Module):
         else:
             tensors["z"] = posterior.sample(mu, logvar, noise)
             logits = self.model.logits(tensors["z"])
-        likelihood = find_likelihood(self.model.likelihood)
-        tensors["reconstruction"] = likelihood.negative_log_likelihood(logits, images)
+        tensors["reconstruction"] = self.model.negative_log_likelihood(logits, images)
         discriminator = None
         if self.discriminator is not None and permuted is not None:
             with _frozen(self.discriminator):

@@ -24,14 +24,13 @@ from vaelens.models.annotations import (
     Values,
 )
 from vaelens.models.catalogue import find_objective
-from vaelens.models.likelihoods import find_likelihood
+from vaelens.models.likelihoods import find_likelihood, observation_of, usual_likelihood
 from vaelens.models.model_folder import MODEL_CARD
 from vaelens.models.own_modules import STANDARD
 from vaelens.models.parts import check_tensor, standard_parts
 from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
 from vaelens.models.training_record import TrainingRecord
-from vaelens.observation import Observation
 from vaelens.paths import user_path
 from vaelens.version import __version__
 from vaelens.writing import sole_writer, written_whole
@@ -46,7 +45,7 @@ class VAE(
     library_name="vaelens",
     tags=["variational-autoencoder"],
 ):
-    """A variational autoencoder of images.
+    """A variational autoencoder of images, or of vectors.
 
     `save_pretrained(folder)` writes `config.json` and `model.safetensors`, `push_to_hub(name)` sends them to the
     Hugging Face Hub. The weights a new model starts from are drawn as by `build_model(seed=0)`; neither draws from
@@ -54,10 +53,11 @@ class VAE(
 
     Args:
         objective: what it is trained by, a name of the catalogue.
-        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; with encoder
-            and decoder of your own, any.
+        image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
+            vectors; with encoder and decoder of your own, any.
         latent_dim: number of latents d, 1 to 256; for `vq-vae` the dimensions of a code. None: the objective's own.
-        likelihood: a pixel's distribution, `bernoulli` or `gaussian` (standard deviation 1).
+        likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one
+            for each feature, learned); by default `bernoulli` of images, `gaussian-learned` of all else.
         hyperparameters: the objective's, by name; the defaults for those left out.
         encoder: a module of your own, images `(n, c, h, w)` to posterior means and log-variances: `(n, 2 d)`, or a
             pair of `(n, d)`; for `vq-vae` to embeddings `(n, d, height, width)`.
@@ -83,7 +83,7 @@ class VAE(
         objective: ObjectiveName = "vae",
         image_shape: ImageShape = (1, 64, 64),
         latent_dim: Count | None = None,
-        likelihood: LikelihoodName = "bernoulli",
+        likelihood: LikelihoodName | None = None,
         hyperparameters: Values = None,
         encoder: OwnModule = None,
         decoder: OwnModule = None,
@@ -95,16 +95,18 @@ class VAE(
         own_modules.check_modules(encoder, decoder)
         own = encoder is not None and decoder is not None
         shape = own_modules.check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
-        self.observation = Observation.image(shape)
+        if line.quantised and len(shape) == 1:
+            raise VaelensError(f"a {line.name} has a grid of codes, which vectors have not; give an image's shape")
         latent_dim = line.latent_dim if latent_dim is None else latent_dim
         self.latent_dim = whole_number("latent_dim", latent_dim, 1, MAX_LATENT_DIM)
-        self.likelihood: str = find_likelihood(likelihood).name
+        self.likelihood: str = find_likelihood(usual_likelihood(shape) if likelihood is None else likelihood).name
+        self.observation = observation_of(shape, self.likelihood)
         self.modules_from = {"encoder": own_modules.name_of(encoder), "decoder": own_modules.name_of(decoder)}
         parts = self._new_parts(seed=0)
         self.encoder: nn.Module = parts["encoder"] if encoder is None else encoder
         self.quantiser: nn.Module | None = parts.get("quantiser")
         self.decoder: nn.Module = parts["decoder"] if decoder is None else decoder
-        self.mean = find_likelihood(likelihood).mean()
+        self.mean = find_likelihood(self.likelihood).mean(shape)
         self.code_shape: tuple[int, ...] = own_modules.check_parts(
             self.encoder, self.decoder, self.image_shape, self.latent_dim, line.quantised
         )
@@ -130,18 +132,14 @@ class VAE(
         }
 
     def extra_repr(self) -> str:
-        """Puts the config at the head of what `print(model)` shows."""
+        """Puts the config at the head of `print(model)`."""
         return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
 
     def encode(self, x: Batch) -> tuple[Tensor, Tensor | None]:
-        """Encodes images as the posterior's parameters, or as embeddings before quantisation.
-
-        Args:
-            x: images `(n, c, h, w)`, in [0, 1].
+        """Encodes images `(n, c, h, w)` as the posterior's parameters, or as embeddings before quantisation.
 
         Returns:
-            mu `(n, d)`, the code, and logvar `(n, d)`, the log-variance; with a codebook the embeddings
-            `(n, d, height, width)`, and None.
+            mu, the code, and logvar, each `(n, d)`; with a codebook the embeddings `(n, d, height, width)`, and None.
 
         Raises:
             VaelensError: if the images' shape or type is not the model's.
@@ -151,10 +149,10 @@ class VAE(
         return (output, None) if self.quantiser is not None else own_modules.split_moments(output, self.latent_dim)
 
     def quantise(self, z: Batch, generator: torch.Generator | None = None) -> Quantised:
-        """Replaces the embedding at each position by the nearest code of the codebook.
+        """Replaces the embedding `(n, d, height, width)` at each position by the nearest code of the codebook.
 
         Args:
-            z: embeddings `(n, d, height, width)`.
+            z: embeddings.
             generator: in training, draws what dead codes are replaced by.
 
         Raises:
@@ -166,10 +164,9 @@ class VAE(
         return self.quantiser(z, generator)
 
     def logits(self, z: Batch) -> Tensor:
-        """Decodes to the decoder's output before the likelihood's mean, `(n, c, h, w)`, any real number.
+        """Decodes codes `(n, d)` to the decoder's output before the likelihood's mean, `(n, *shape)`, any real number.
 
-        Args:
-            z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
+        With a codebook it takes embeddings `(n, d, height, width)`, which are quantised first.
 
         Raises:
             VaelensError: if the codes' shape or type is not the model's.
@@ -177,23 +174,21 @@ class VAE(
         self._check(z, self.code_shape, "codes", "decoder")
         return self.decoder(z if self.quantiser is None else self.quantise(z).embedding)
 
+    def negative_log_likelihood(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Computes −log p(x|z) of each observation `(n,)` in nats, from what `logits` returns."""
+        likelihood = find_likelihood(self.likelihood)
+        return likelihood.negative_log_likelihood(logits, x, *([self.mean.log_scale] if likelihood.learned else []))
+
     def decode(self, z: Batch) -> Tensor:
         """Decodes to the mean image D(z), `(n, c, h, w)`, for a Bernoulli likelihood in [0, 1].
 
-        Args:
-            z: codes `(n, d)`; with a codebook embeddings `(n, d, height, width)`, which are quantised first.
-
         Raises:
-            VaelensError: if the codes' shape or type is not the model's.
+            VaelensError: as `logits`, which takes the same codes.
         """
         return self.mean(self.logits(z))
 
     def forward(self, x: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Reconstructs images `(n, c, h, w)` from the code, or from a sample of the posterior if a generator is given.
-
-        Args:
-            x: images `(n, c, h, w)`, in [0, 1].
-            generator: what the sample is drawn with.
 
         Raises:
             VaelensError: if the images' shape or type is not the model's, or there is no posterior to draw from.

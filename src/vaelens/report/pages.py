@@ -11,12 +11,14 @@ from markupsafe import Markup
 from vaelens.analysis import Analysis
 from vaelens.effects.modes import RANGE
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 from vaelens.report import figures, matrices, pictures, tables
 from vaelens.report.changes import is_intervened
 from vaelens.report.circuit_curves import faithfulness_curves
 from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.downloads import csv_uri
+from vaelens.report.features import feature_changes, in_words_of, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
@@ -61,7 +63,8 @@ def page(analysis: Any) -> bytes:
     if not isinstance(analysis, Analysis):
         raise VaelensError(f"expected an Analysis, got a {type(analysis).__name__}; make one with vl.analyse(lens, ds)")
     effects, latents = analysis.effects, latents_of(analysis.effects)
-    return rendered(
+    observation = observation_of(analysis.provenance)
+    content = rendered(
         "analysis.html.j2",
         effects=effects,
         provenance=analysis.provenance,
@@ -76,6 +79,8 @@ def page(analysis: Any) -> bytes:
         patched_sites=tables.patched_sites(analysis.provenance),
         only_these=tables.asked_parts(analysis.provenance),
         described=tables.described,
+        observation=observation,
+        top_features=[] if observation.is_image else _features(effects, observation, latents),
         **numbered(effects),
         **_pictures(effects, latents),
         **_figures(analysis, latents),
@@ -83,6 +88,7 @@ def page(analysis: Any) -> bytes:
         **_codebook(effects),
         **circuit_section(effects),
     )
+    return content if observation.is_image else in_words_of(observation, content.decode()).encode()
 
 
 def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, Any]:
@@ -98,7 +104,7 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
         ]
         traversals = pictures.shown(seen["traversal"].values)
         shown["traversals"] = {k: pictures.data_uri(pictures.grid(traversals[k][None])) for k in latents.order}
-    if "latent" in effects:
+    if "latent" in effects and effects["latent"]["effect_map"].dims[1:] == ("channel", "height", "width"):
         maps = effects["latent"]["effect_map"].mean("channel").values  # (latent, height, width)
         most = float(np.nan_to_num(maps).max())
         shown["maps"] = {k: pictures.data_uri(pictures.heat(maps[k], most)) for k in latents.order}
@@ -106,9 +112,15 @@ def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, 
     return shown
 
 
+def _features(effects: Mapping[str, xr.Dataset], observation: Observation, latents: Latents) -> list[dict[str, Any]]:
+    return top_features(effects["latent"], observation, latents) if "latent" in effects else []
+
+
 def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
-    effects = analysis.effects
+    effects, observation = analysis.effects, observation_of(analysis.provenance)
     plotted = {}
+    if "latent" in effects and not observation.is_image:
+        plotted["features"] = figures.heat_maps([feature_changes(effects["latent"], observation)], latents)
     if "latent" in effects:
         plotted["strengths"] = figures.strengths(effects["latent"], effects.get("recoded"), latents)
     if "modes" in effects:

@@ -112,7 +112,7 @@ def test_pairs_choose_uniformly_among_the_best():
     [
         (np.zeros((4, 8, 8)), r"got \(4, 8, 8\); add a channel: images\[:, None\]"),
         (np.zeros((4, 8, 8, 3)), r"looks like \(N, H, W, C\); move the channels: np.moveaxis"),
-        (np.zeros((4, 8)), r"must have shape \(N, C, H, W\), got \(4, 8\)"),
+        (np.zeros(4), r"must have shape \(N, C, H, W\), got \(4,\)"),
         (np.zeros((0, 1, 8, 8)), "must not be empty"),
         (np.zeros((4, 1, 8, 8), dtype=np.int64), r"floating point in \[0, 1\], got int64; .*astype\(np.uint8\)"),
         (np.full((4, 1, 8, 8), np.nan), "contain NaN"),

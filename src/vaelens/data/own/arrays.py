@@ -1,4 +1,4 @@
-"""The user's own arrays as a dataset. They are checked once and kept as they are, not copied."""
+"""The user's own arrays as a dataset: images, vectors, series, volumes. They are checked once and kept, not copied."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -6,18 +6,20 @@ import numpy as np
 import pandas as pd
 
 from vaelens.arguments import whole_number
-from vaelens.data.annotations import ArrayLike, Count, Kinds, Names
+from vaelens.data.annotations import ArrayLike, Context, Count, Kinds, Names, Range
 from vaelens.data.arguments import as_array, checked_names, is_utf8
 from vaelens.data.labels.frame import read_labels
 from vaelens.data.labels.ranks import RankedDataset
 from vaelens.data.limits import MOST_COLUMNS, MOST_LEVELS
+from vaelens.data.own.context import checked_context, rows_of_context
 from vaelens.data.own.pixels import checked_images
+from vaelens.data.own.values import checked_kind, checked_values
 from vaelens.errors import VaelensError
 from vaelens.observation import Observation
 
 
 class ArrayDataset(RankedDataset):
-    """Images in memory, with their factor values where these are known.
+    """Observations in memory, with their factor values where these are known.
 
     Factor values may be any integers: within the dataset each is replaced by its rank among the values that
     occur, 0..size - 1, and `original_values` has what each rank stands for. Factors are taken as categorical unless
@@ -34,13 +36,18 @@ class ArrayDataset(RankedDataset):
 
     Args:
         images: (N, C, H, W), NumPy or torch: uint8, scaled by 1/255; or floating point in [0, 1]; or bool. Bytes that
-            hold 0 and 1 only are masks, as if they were bool: 1 is white.
+            hold 0 and 1 only are masks, as if they were bool: 1 is white. Or vectors (N, features) or volumes (N,
+            channels, depth, height, width) of numbers, or with their observation series (N, channels, time).
         factors: Integers (N, K), or (N,) of one factor, NumPy or torch; or a DataFrame of N rows; None for images
             without known factors.
         names: The factors' names; the DataFrame's columns, or factor_0 … by default.
         kinds: What factors are, by name: ordinal, circular, categorical or continuous.
         levels: The number of bins of a continuous column, 2 to 1,000.
         leave_out: The names of factors that are none, such as an index.
+        features: The names of the features on the first axis, of what is no image.
+        range: The least and the largest value, of what is no image; None for any.
+        observation: What an observation is, in place of features and range.
+        context: What encoder and decoder are given besides, N rows: an array, or several by name.
 
     Attributes:
         original_values: For each factor's name what its ranks stand for, (size,): its values as given, or the medians
@@ -75,9 +82,20 @@ class ArrayDataset(RankedDataset):
         kinds: Kinds | None = None,
         levels: Count = 10,
         leave_out: Names | None = None,
+        features: Names | None = None,
+        range: Range = None,
+        observation: Observation | None = None,
+        context: Context = None,
     ) -> None:
-        self._pixels, self._masks = checked_images(as_array(images, "images"))
-        self.observation = Observation.image(self._pixels.shape[1:])
+        array = as_array(images, "images")
+        kind = checked_kind(array, features, range, observation)
+        if kind is None or (kind.is_image and kind.high == 1):
+            self._pixels, self._masks = checked_images(array)
+            kind = Observation.image(self._pixels.shape[1:])
+        else:
+            self._pixels, self._masks = checked_values(array, kind), False
+        self.observation = kind
+        self._context = checked_context(context, len(self._pixels))
         table = _checked_table(factors, names, len(self._pixels))
         columns = read_labels(table, kinds, _checked_levels(levels), checked_names("leave_out", leave_out) or ())
         super().__init__(len(self._pixels), columns)
@@ -95,6 +113,10 @@ class ArrayDataset(RankedDataset):
     def notes(self) -> list[str]:
         """Says how bytes were read, and what became of the labels."""
         return [*(["images hold 0 and 1 only: read as masks, 1 is white"] if self._masks else []), *super().notes]
+
+    def context_at(self, indices: np.ndarray) -> Context:
+        """Looks up what encoder and decoder are given besides; None where there is nothing."""
+        return rows_of_context(self._context, indices)
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:
         """Looks up the images at indices, in the type they were given in."""

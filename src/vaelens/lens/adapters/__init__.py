@@ -5,6 +5,6 @@ so that nothing is imported that its owner has not imported already.
 """
 
 from vaelens.lens.adapters.adapter import Adapter
-from vaelens.lens.adapters.choice import adapted, library, unwrapped
+from vaelens.lens.adapters.choice import adapted, library, module_of, unwrapped
 
-__all__ = ["Adapter", "adapted", "library", "unwrapped"]
+__all__ = ["Adapter", "adapted", "library", "module_of", "unwrapped"]

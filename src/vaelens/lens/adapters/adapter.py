@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.lens.quantisation import Quantisation
+from vaelens.observation import Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,19 +15,26 @@ class Adapter:
     """The parts of a model, as functions that run modules of it.
 
     Attributes:
-        encode: images (n, C, H, W) to the code (n, d, *positions), or to (mean, log-variance or None).
-        decode: codes to mean images; where they are quantised, the chosen codes (n, d, *positions) to mean images.
+        encode: observations (n, *shape) to the code (n, d, *positions), or to (mean, log-variance or None); of a model
+            with a context, observations and their context.
+        decode: codes to mean observations, likewise; where they are quantised, the chosen codes (n, d, *positions).
         quantisation: of a quantised latent, else None.
         example: images with which the sites are found, or None.
         channels: how many channels images must have, where that is known.
         any_size: whether images of another height and width than the example's are the same model's.
         blocks: paths of blocks of the model, whose outputs are sites besides the stages.
+        observation: what an observation is, where the model says so.
+        context: that of the example, where the model takes one.
+        target: turns observations into what decoded values are compared with; None where these are of the same kind.
     """
 
-    encode: Callable[[Tensor], Any]
-    decode: Callable[[Tensor], Any]
+    encode: Callable[..., Any]
+    decode: Callable[..., Any]
     quantisation: Quantisation | None = None
     example: Any = None
     channels: int | None = None
     any_size: bool = False
     blocks: tuple[str, ...] = ()
+    observation: Observation | None = None
+    context: Any = None
+    target: Callable[[Tensor], Tensor] | None = None

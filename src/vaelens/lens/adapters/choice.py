@@ -12,12 +12,18 @@ from vaelens.lens.adapters.diffusers import diffusers
 from vaelens.lens.adapters.lineage import lineage
 from vaelens.lens.adapters.own import own
 from vaelens.lens.adapters.pythae import pythae
+from vaelens.lens.adapters.scvi import DISTRIBUTION, PACKAGE, scvi, scvi_module
 from vaelens.lens.quantisation import Quantisation
 
-FAMILIES = {"vaelens": own, "pythae": pythae, "diffusers": diffusers}  # by the package that a model comes from
+FAMILIES = {
+    "vaelens": own,
+    "pythae": pythae,
+    "diffusers": diffusers,
+    "scvi": scvi,
+}  # by the package that a model comes from
 
 
-def adapted(model: nn.Module, encode: Any, decode: Any, codebook: Any = None, quantise: Any = None) -> Adapter:
+def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise: Any = None) -> Adapter:
     """The parts as a user names them, or those of a model that is known.
 
     Raises:
@@ -42,21 +48,33 @@ def adapted(model: nn.Module, encode: Any, decode: Any, codebook: Any = None, qu
         return known
     raise VaelensError(
         f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, an autoencoder of "
-        "diffusers such as AutoencoderKL; say where its encoder and decoder are: "
-        "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> image"
+        "diffusers such as AutoencoderKL, an SCVI; say where its encoder and decoder are: "
+        "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> mean of x"
     )
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside a wrapper that spreads it over devices, or the module itself."""
+def unwrapped(model: Any) -> Any:
+    """The model inside a wrapper that spreads it over devices, or the model itself."""
     while isinstance(model, nn.DataParallel | DistributedDataParallel):
         model = model.module
     return model
+
+
+def module_of(model: Any) -> nn.Module:
+    """The module that a model is, or that one of scvi-tools has inside.
+
+    Raises:
+        VaelensError: neither.
+    """
+    module = model if isinstance(model, nn.Module) else scvi_module(model)
+    if module is None:
+        raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
+    return module
 
 
 def library(model: nn.Module) -> str | None:
     """The library of others that a model's class comes from, with its version; None for any other model."""
     for package in FAMILIES:
         if package != "vaelens" and lineage(model, package):
-            return f"{package} {version(package)}"
+            return f"{package} {version(DISTRIBUTION if package == PACKAGE else package)}"
     return None

@@ -25,7 +25,7 @@ _EXAMPLE_SIZE = 64
 _PATH = ("forward", "encode", "_encode", "decode", "_decode")
 
 
-def diffusers(model: nn.Module) -> Adapter | None:
+def diffusers(model: Any) -> Adapter | None:
     """The parts of an autoencoder of images, None for a model that is not of diffusers.
 
     Raises:

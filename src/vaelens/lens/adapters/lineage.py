@@ -5,7 +5,7 @@ from collections.abc import Collection
 from torch import nn
 
 
-def lineage(model: nn.Module, package: str) -> tuple[str, ...]:
+def lineage(model: object, package: str) -> tuple[str, ...]:
     """The names of the classes of a package that a model is an instance of, the nearest first; () where there are none.
 
     Example:

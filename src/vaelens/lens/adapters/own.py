@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.quantisation import Quantisation
@@ -12,12 +12,13 @@ from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
 
 
-def own(model: nn.Module) -> Adapter | None:
+def own(model: Any) -> Adapter | None:
     """The parts of a vaelens VAE, None for another model."""
     if not isinstance(model, VAE):
         return None
     vae = model
-    example = torch.zeros(1, *vae.image_shape, dtype=torch.float32)
+    observation = vae.observation
+    example = torch.full((1, *observation.shape), observation.low or 0.0, dtype=torch.float32)
 
     def encode(x: Any) -> Any:
         if vae.modules_from["encoder"] != STANDARD:
@@ -29,7 +30,7 @@ def own(model: nn.Module) -> Adapter | None:
         return vae.mean(vae.decoder(z))
 
     if vae.quantiser is None:
-        return Adapter(encode, decode, None, example)
+        return Adapter(encode, decode, None, example, observation=observation)
 
     def codebook() -> Tensor:
         quantiser = vae.quantiser
@@ -37,4 +38,4 @@ def own(model: nn.Module) -> Adapter | None:
         return quantiser.codebook
 
     # Not `vae.decode`, which would quantise again: a code beside its double would not be sure to stay itself.
-    return Adapter(encode, decode, Quantisation(codebook), example)
+    return Adapter(encode, decode, Quantisation(codebook), example, observation=observation)

@@ -31,7 +31,7 @@ _REFUSED = {
 _INSTEAD = "give encode= and decode= to look at the parts that you mean"
 
 
-def pythae(model: nn.Module) -> Adapter | None:
+def pythae(model: Any) -> Adapter | None:
     """The parts of a Pythae model, None for another.
 
     Raises:

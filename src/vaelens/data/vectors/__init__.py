@@ -1,0 +1,1 @@
+"""Datasets of vectors: the user's tables and annotated matrices, and synthetic cells."""

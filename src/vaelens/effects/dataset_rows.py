@@ -1,0 +1,24 @@
+"""Rows of a dataset as a lens takes them: with the context that the dataset carries, where the lens takes one."""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vaelens.data import FactorDataset
+from vaelens.lens import Batch, Lens
+
+
+def dataset_rows(lens: Lens, x: Tensor, context: Any) -> Batch:
+    """Observations of a dataset in their context, which is left out where the lens takes none.
+
+    Raises:
+        VaelensError: observations that the lens refuses; no context where it takes one.
+    """
+    return lens.batch(x, context if lens.takes_context else None)
+
+
+def rows_at(lens: Lens, ds: FactorDataset, indices: np.ndarray) -> Tensor | Batch:
+    """A dataset's observations at indices; with their context where the lens takes one."""
+    x = ds.images_at(indices)
+    return dataset_rows(lens, x, ds.context_at(indices)) if lens.takes_context else x

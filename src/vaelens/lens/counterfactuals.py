@@ -1,0 +1,26 @@
+"""Counterfactual rows that were run, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vaelens.lens.interchange import CounterfactualRows
+
+
+@dataclass(frozen=True, eq=False)
+class Counterfactuals:
+    """Some counterfactual rows.
+
+    Attributes:
+        rows: for each which groups' values were exchanged in which image of the chunk, (m,).
+        values: what was asked for, by target, (m, …).
+    """
+
+    rows: CounterfactualRows
+    values: Mapping[str, Tensor]
+
+    @property
+    def images(self) -> Tensor:
+        """For each row the image of the chunk, (m,), on the device of the values."""
+        return self.rows.rows

@@ -1,0 +1,96 @@
+"""The example of a lens: a few observations with which its sites are found, what they are, and their context."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.adapters import Adapter
+from vaelens.lens.batch import Batch
+from vaelens.lens.context import ContextForm
+from vaelens.lens.description import name_of
+from vaelens.observation import Observation
+
+# (n, *shape), images (n, C, H, W) in [0, 1] among them; a batch is checked already, and has its context with it.
+ImagesLike = Tensor | NDArray[Any] | Batch
+
+_ENOUGH = 3  # observations: batches of two and of three tell the batch axis
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A few observations that a model takes.
+
+    Attributes:
+        batch: the observations, and their context.
+        observation: what they are.
+        form: of the context; None where the model takes none.
+    """
+
+    batch: Batch
+    observation: Observation
+    form: ContextForm | None = None
+
+
+def example_for(
+    model: nn.Module,
+    adapter: Adapter,
+    example: Any,
+    like: Tensor,
+    observation: Observation | None = None,
+    context: Any = None,
+) -> Example:
+    """Return a few observations to find the sites with: those that are given, or the model's own.
+
+    Args:
+        model: the model.
+        adapter: to it.
+        example: observations; or with `context=True` a pair of them and their context.
+        like: a weight of the model.
+        observation: what they are; by default what their shape says.
+        context: of the example, one row for each; True where the example is a pair; None for none.
+
+    Raises:
+        VaelensError: none are given, and the model does not state their shape; they are not what the model takes, or
+            have another number of channels; a context without an example, or of another number of rows.
+    """
+    given = adapter.example if example is None else example
+    if given is None:
+        raise VaelensError(
+            f"a {type(model).__name__} does not state the shape of its images, and a lens finds its sites by running a "
+            "few: give example=images, one or more of shape (n, C, H, W) in [0, 1], or whatever else it takes"
+        )
+    if context is None and example is None:
+        context = adapter.context
+    if context is True:
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise VaelensError("context=True takes the example as a pair, example=(x, c); or give context=c beside it")
+        given, context = given
+    kind = observation or adapter.observation or _kind_of(given)
+    values = kind.checked(given)
+    if adapter.channels is not None:
+        check_channels(values, adapter.channels, name_of(model))
+    form = None if context is None else ContextForm.of(context)
+    packed = None if form is None else form.packed(context, len(values), like)
+    batch = Batch(values.to(like), packed)[:_ENOUGH]
+    return Example(batch, kind, form)
+
+
+def _kind_of(given: Any) -> Observation:
+    """What an example is taken for: by the number of its axes; whatever is no array is refused as images are."""
+    shape = tuple(getattr(given, "shape", ()))
+    return Observation.of_shape(shape[1:]) if len(shape) > 1 and min(shape) > 0 else Observation.image((1, 1, 1))
+
+
+def check_channels(images: Tensor, wanted: int, model: str) -> None:
+    """Refuse images, (n, C, H, W), of another number of channels than a model takes.
+
+    Raises:
+        VaelensError: see above.
+    """
+    channels = images.shape[1]
+    if channels != wanted:
+        way = f"grey ones go in as x.expand(-1, {wanted}, -1, -1)" if channels == 1 else f"give images of {wanted}"
+        raise VaelensError(f"images have {channels} channel{'s' * (channels > 1)}, this {model} takes {wanted}; {way}")

@@ -1,0 +1,97 @@
+"""What a lens says of its model: sites, observations, latents, codebook, device, precision, execution."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.lens.adapters import Adapter
+from vaelens.lens.description import describe, in_html, printed
+from vaelens.lens.engine import Engine
+from vaelens.lens.sites import LATENT, Sites
+from vaelens.observation import Observation
+
+
+class Facts:
+    """What there is to know of a model under a lens."""
+
+    module: nn.Module
+    _engine: Engine
+    _adapter: Adapter
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the model for effects; it checks nothing."""
+        return self._engine
+
+    @property
+    def sites(self) -> Sites:
+        """The sites in the order of the data: an ordered mapping from name to `Site`."""
+        return self._engine.sites
+
+    @property
+    def observation(self) -> Observation:
+        """What goes into the model and comes out: shape, axes, range, names of features."""
+        return self._engine.observation
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of one observation, (C, H, W) of an image."""
+        return self._engine.observation.shape
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether encoder and decoder are given a context besides."""
+        return self._engine.parts.form is not None
+
+    def target(self, x: Tensor) -> Tensor:
+        """What decoded values are compared with, (n, *shape): observations, in the units that they are decoded in."""
+        return x if self._adapter.target is None else self._adapter.target(x)
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether images may have another height and width than the example's."""
+        return self._adapter.any_size
+
+    @property
+    def latents(self) -> int:
+        """The number of latent units d."""
+        return self.sites[LATENT].units
+
+    @property
+    def quantised(self) -> bool:
+        """Whether codes are quantised before they are decoded."""
+        return self._engine.parts.quantisation is not None
+
+    @property
+    def codebook(self) -> Tensor | None:
+        """The codes of a quantised latent, (K, d); None for any other."""
+        return None if (quantisation := self._engine.parts.quantisation) is None else quantisation.codebook
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._engine.parts.like.device
+
+    @property
+    def precision(self) -> str:
+        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
+        return self._engine.precision
+
+    @property
+    def execution(self) -> dict[str, str]:
+        """How sweeps run each part: "torch.fx", "torch.export", or "forward hooks" with the reason."""
+        parts = self._engine.parts
+        return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
+
+    def describe(self) -> dict[str, Any]:
+        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
+
+        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
+        """
+        return describe(self.module, None if self.codebook is None else len(self.codebook))
+
+    def __repr__(self) -> str:
+        return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
+
+    _repr_html_ = in_html

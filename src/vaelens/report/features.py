@@ -1,0 +1,88 @@
+"""Which features each latent changes most, of an analysis of vectors, series or volumes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from vaelens.observation import AN_IMAGE, Observation
+from vaelens.observation_record import observation_from
+from vaelens.report.latents import Latents
+from vaelens.report.matrices import Matrix
+from vaelens.report.numerals import estimate
+
+_ROWS = 40  # of the heat map
+_TOP = 10  # features that are listed of each latent
+_HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL)
+
+
+def observation_of(provenance: Mapping[str, Any]) -> Observation:
+    """Reads what the observations of an analysis are; images where it does not say."""
+    return observation_from(provenance["observation"]) if "observation" in provenance else AN_IMAGE
+
+
+def feature_changes(latent: xr.Dataset, observation: Observation) -> Matrix:
+    """Makes the matrix of features and latents: E|Δ| of each feature, the mean over its positions.
+
+    Of many features it has those that are among the most changed ones of some latent.
+    """
+    values, names = _by_feature(latent["effect_map"]), _names(observation)
+    ends = None
+    if len(observation.shape) == 1 and latent["effect_map_low"].notnull().any():
+        ends = np.stack([_by_feature(latent[f"effect_map{end}"]) for end in ("_low", "_high")], axis=-1)
+    shown = np.arange(len(names))
+    if len(names) > _ROWS:
+        ranks = np.argsort(np.argsort(-np.nan_to_num(values), axis=1), axis=1)  # (latent, feature)
+        shown = np.sort(np.argsort(ranks.min(axis=0), kind="stable")[:_ROWS])
+    rows = [names[k] for k in shown]
+    title = f"Mean absolute change ({observation.unit})"
+    return Matrix(title, rows, values.T[shown], None if ends is None else ends.transpose(1, 0, 2)[shown])
+
+
+def top_features(latent: xr.Dataset, observation: Observation, latents: Latents) -> list[dict[str, Any]]:
+    """Lists the features that each latent changes most, with intervals where they were measured."""
+    values, names = _by_feature(latent["effect_map"]), _names(observation)
+    low, high = (
+        _by_feature(latent[f"effect_map{end}"]) if len(observation.shape) == 1 else np.full_like(values, np.nan)
+        for end in ("_low", "_high")
+    )
+    listed = []
+    for k in latents.order:
+        most = float(np.nan_to_num(values[k]).max()) or 1.0
+        rows = []
+        for feature in np.argsort(-np.nan_to_num(values[k]), kind="stable")[:_TOP]:
+            value, interval = estimate(values[k, feature], low[k, feature], high[k, feature])
+            share = 100 * float(values[k, feature]) / most
+            rows.append({"name": names[feature], "value": value, "interval": interval, "share": f"{share:.1f}"})
+        listed.append({"latent": k, "active": bool(latents.active[k]), "rows": rows})
+    return listed
+
+
+def in_words_of(observation: Observation, page: str) -> str:
+    """Says of other observations what a page says of images: in its text alone, not in marks, scripts or styles."""
+    if observation.is_image:
+        return page
+    pieces, start = [], 0
+    for hidden in _HIDDEN.finditer(page):
+        pieces += [_worded(observation, page[start : hidden.start()]), hidden.group(0)]
+        start = hidden.end()
+    return "".join([*pieces, _worded(observation, page[start:])])
+
+
+def _worded(observation: Observation, marked: str) -> str:
+    return "".join(
+        part if part.startswith("<") else observation.worded(part) for part in re.split(r"(<[^>]*>)", marked)
+    )
+
+
+def _by_feature(changes: xr.DataArray) -> np.ndarray:
+    """The mean over an array's positions, (latent, feature)."""
+    values = changes.values
+    return values.reshape(*values.shape[:2], -1).mean(axis=2)
+
+
+def _names(observation: Observation) -> list[str]:
+    axis = observation.axes[0]
+    return list(observation.features or (f"{axis} {k}" for k in range(observation.shape[0])))
