@@ -119,6 +119,7 @@ class Cells(FactorDataset):
 
     def _draw(self, cells: np.ndarray, levels: np.ndarray, other: np.ndarray, factor: str) -> PairDraw:
         first, second = (np.concatenate([values, cells[:, None]], axis=1) for values in (levels, other))
+        first, second = (rows.astype(np.min_scalar_type(self._length)) for rows in (first, second))
         return PairDraw(
             first,
             second,
