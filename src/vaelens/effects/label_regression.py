@@ -127,13 +127,18 @@ class _Fit:
 
 
 def _squares(factor: Factor, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "n m"]:
-    """Square distances in one label; a missing one is at no distance from any."""
-    difference = left[:, None] - right
+    """Square distances in one label; a missing one lies in the middle, or of a categorical one is a class by itself."""
+    if factor.kind == "categorical":
+        return (left[:, None] != right).astype(np.float64)
+    left_points, right_points = _points(factor, left), _points(factor, right)
+    return (np.abs(left_points[:, None] - right_points) ** 2).astype(np.float64)
+
+
+def _points(factor: Factor, values: np.ndarray) -> np.ndarray:
+    """Where the values of an ordinal or circular label lie, on a line or in the complex plane, a missing one amidst."""
     if factor.kind == "circular":
-        square = 4 * np.sin(np.pi * difference / factor.size) ** 2
-    else:
-        square = (difference != 0 if factor.kind == "categorical" else difference**2).astype(np.float64)
-    return np.where((left[:, None] < 0) | (right < 0), 0.0, square)
+        return np.where(values < 0, 0, np.exp(2j * np.pi * values / factor.size))
+    return np.where(values < 0, (factor.size - 1) / 2, values)
 
 
 def _fitted(
