@@ -87,8 +87,10 @@ class HalvesReader:
         return {"half": torch.stack([left, right], dim=1).softmax(dim=1)}
 
 
-def of_two_images(function, lens, base, source, **options):
-    return function(lens, base[:2], source[:2], **options)
+def of_two_images(function, lens, *images, **options):
+    if "context" in options:
+        options["context"] = options["context"][:2]
+    return function(lens, *(x[:2] for x in images), **options)
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def shortened(monkeypatch):
     monkeypatch.setattr(vl, "factor_reader", lambda ds: HalvesReader(ds.image_shape))
     planted, discover = vl.planted_model("aligned", depth=2), vl.discover_circuit
     monkeypatch.setattr(vl, "discover_circuit", lambda *_: discover(planted.lens, planted.dataset, "first", n=4))
-    monkeypatch.setattr(vl, "latent_effects", lambda lens, x, **options: latent(lens, x[:2], **options))
+    monkeypatch.setattr(vl, "latent_effects", functools.partial(of_two_images, latent))
     monkeypatch.setattr(vl, "input_effects", functools.partial(changed, n=2))
     for name, function in (("patching_effects", patched), ("mediation_effects", mediated)):
         monkeypatch.setattr(vl, name, functools.partial(of_two_images, function))

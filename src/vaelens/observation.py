@@ -193,8 +193,8 @@ class Observation:
         """Says of these observations what a text says of images.
 
         Example:
-            >>> Observation.vector(3, noun="cells").worded("mean change of the image over images, in pixel-L2")
-            'mean change of the cell over cells, in L2'
+            >>> Observation.vector(3, noun="cells").worded("mean change of an image over images, in pixel-L2")
+            'mean change of a cell over cells, in L2'
         """
         if self.is_image:
             return text
@@ -207,6 +207,7 @@ class Observation:
             "images": self.noun,
             "image": self.one,
         }
+        text = re.sub(r"\b([Aa])n (?=image\b)", lambda an: an[0] if self.one[0] in "aeiou" else f"{an[1]} ", text)
         return re.sub(r"\b(pixel-L2|pixel value|pixels|pixel|images|image)\b", lambda found: words[found[0]], text)
 
     def indices(self, features: Iterable[int | str] | int | str) -> tuple[int, ...]:
@@ -278,8 +279,7 @@ def _checked(x: Any, kind: Observation, shape: tuple[int, ...] | None) -> Tensor
     many = kind.noun
     several = kind.several
     ranged = kind.low is not None
-    expected = f"{several} in {kind.span}" if ranged else several
-    values = dense_tensor(x, many, expected, kind.span)
+    values = dense_tensor(x, many, f"{several} in {kind.span}" if ranged else several, kind.span)
     size = tuple(values.shape)
     axes = len(kind.shape)
     if values.ndim != axes + 1:

@@ -216,6 +216,9 @@ def test_features_are_named_in_a_manipulation_of_a_group(x):
         vl.manipulation_effects(lens, ds, {"off": vl.Manipulation("set", features="gene 9")}, progress=False)
     with pytest.raises(vl.VaelensError, match="unknown manipulation 'blur'; known: permute, set, shift, noise"):
         vl.manipulation_effects(lens, ds, "blur", progress=False)
+    for effects in (vl.manipulation_effects, vl.input_effects, vl.factor_effects):
+        with pytest.raises(vl.VaelensError, match="ds is a Tensor; expected a dataset, such as"):
+            effects(lens, x, progress=False)
 
 
 def test_series_are_masked_and_moved_by_hand():

@@ -12,7 +12,7 @@ from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.chunks import chunks
 from vaelens.effects.controls import controls
-from vaelens.effects.dataset_rows import dataset_rows
+from vaelens.effects.dataset_rows import check_dataset, dataset_rows
 from vaelens.effects.factor_levels import FactorLevels
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
@@ -106,6 +106,7 @@ def factor_effects(
         >>> effects.latent_shift.dims, effects.factor.values.tolist()
         (('factor', 'latent'), ['shape', 'scale'])
     """
+    check_dataset(ds)
     pairs = whole_number("n", n, low=1)
     if not len(ds.factors):
         raise VaelensError(f"{ds.name} has no factors, so none can be changed; leave factors out for manipulations")

@@ -7,6 +7,7 @@ import xarray as xr
 
 from vaelens.arguments import Progress, Seed
 from vaelens.data import FactorDataset
+from vaelens.effects.dataset_rows import check_dataset
 from vaelens.effects.factor_effects import factor_effects
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.manipulation_effects import Manipulations, manipulation_effects
@@ -54,6 +55,7 @@ def input_effects(
     """
     if factors is not None and manipulations is not None:
         raise VaelensError("factors and manipulations were both given; a call changes one or the other")
+    check_dataset(ds)
     options: dict[str, Any] = {"n": n, "seed": seed, "progress": progress, "reader": reader, "tolerance": tolerance}
     if manipulations is None and (len(ds.factors) or factors is not None):
         return factor_effects(lens, ds, factors, **options)

@@ -13,7 +13,7 @@ import xarray as xr
 from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.data import FactorDataset
 from vaelens.effects.chunks import chunks
-from vaelens.effects.dataset_rows import dataset_rows
+from vaelens.effects.dataset_rows import check_dataset, dataset_rows
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
 from vaelens.effects.manipulations import Manipulation, resolved, usual_manipulations
@@ -71,6 +71,7 @@ def manipulation_effects(
         >>> vl.manipulation_effects(lens, ds, {"blur": 1.0, "noise": None}, n=8).strength.values.tolist()
         [1.0, 0.2]
     """
+    check_dataset(ds)
     images = whole_number("n", n, low=1)
     lens.check_images(ds.images_at([0]))
     asked = _by_name(usual_manipulations(lens.observation) if manipulations is None else manipulations)

@@ -22,7 +22,10 @@ def checked_images(images: np.ndarray) -> tuple[np.ndarray, bool]:
         VaelensError: If they have another shape, type or range.
     """
     if images.ndim == 3:
-        raise VaelensError(f"images must have shape (N, C, H, W), got {images.shape}; add a channel: images[:, None]")
+        raise VaelensError(
+            f"images must have shape (N, C, H, W), got {images.shape}; add a channel: images[:, None]; of series "
+            f"(N, channels, time) give observation=vl.Observation.series({images.shape[1:]})"
+        )
     if images.ndim != 4:
         raise VaelensError(f"images must have shape (N, C, H, W), got {images.shape}")
     if images.size == 0:

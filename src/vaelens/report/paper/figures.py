@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError, unknown
+from vaelens.report.features import observation_of
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.matrices import associations, label_associations
 from vaelens.report.paper.names import check_analysis, check_parts
@@ -102,6 +103,12 @@ def _traversals(analysis: Analysis, latents: Latents, width: float) -> "PaperFig
 
 
 def _maps(analysis: Analysis, latents: Latents, width: float) -> "PaperFigure":
+    observation = observation_of(analysis.provenance)
+    if not observation.is_image:
+        raise VaelensError(
+            f"maps are of images, and the observations are {observation.noun}; what each latent changes in them is "
+            "analysis.effects['latent'].effect_map, and in the report"
+        )
     from vaelens.report.paper.images import maps
 
     return maps(analysis.effects["latent"], latents, width)
