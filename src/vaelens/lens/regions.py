@@ -203,7 +203,8 @@ def checked_unit(unit: Any) -> Any:
     if isinstance(unit, tuple | list) and unit and all(_whole(n) and n > 0 for n in unit):
         return tuple(int(n) for n in unit)
     raise VaelensError(
-        f"unit is {unit!r}; expected 'channel', 'position', 'site' or the size of a box such as (2, 2), or (4,) of series"
+        f"unit is {unit!r}; expected 'channel', 'position', 'site' or the size of a box such as (2, 2), "
+        "or (4,) of series"
     )
 
 

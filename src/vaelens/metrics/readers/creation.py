@@ -77,7 +77,8 @@ def factor_reader(
         raise VaelensError(f"ds is a {type(ds).__name__}; expected a dataset, such as vl.load_dataset('sprites')")
     if not ds.observation.is_image:
         raise VaelensError(
-            f"the observations of {ds.name} are {ds.observation.noun}; a factor reader reads images only, so leave reader out"
+            f"the observations of {ds.name} are {ds.observation.noun}, and a factor reader reads images only; leave "
+            "reader out"
         )
     columns = tuple(k for k, size in enumerate(ds.factors.sizes) if size > 1)
     if not columns:
