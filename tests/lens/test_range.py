@@ -69,3 +69,11 @@ def test_a_label_for_each_image_baked_into_the_functions_is_one_sentence():
             lambda z: torch.sigmoid(model["d"](torch.cat([z, labels], 1))).view(-1, 1, 4, 4),
             torch.rand(8, 1, 4, 4),
         )
+
+
+def test_weights_that_are_no_numbers_are_warned_of_at_once():
+    model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=2)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.warns(vl.VaelensWarning, match="decode gives NaN or infinite values.*look whether the weights are"):
+        vl.Lens(model)

@@ -1,5 +1,6 @@
 """The search for a model's sites: two small batches are traced, and both parts told where their sites are."""
 
+import math
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -147,11 +148,21 @@ def _explained(batch: Tensor, observation: Observation) -> Iterator[None]:
 
 
 def _warn_of_range(image: Tensor, observation: Observation) -> None:
-    """Warns of decoded values that are out of the range, which effects would be measured in."""
+    """Warns of decoded values that are no numbers, or out of the range, which effects would be measured in."""
     least, most = observation.low, observation.high
-    if isinstance(image, FakeTensor) or least is None or most is None:
+    if isinstance(image, FakeTensor):
         return
     low, high = (float(end) for end in torch.aminmax(image))
+    if not math.isfinite(low + high):
+        warnings.warn(
+            "decode gives NaN or infinite values on the example, and so would effects be: look whether the weights are "
+            "numbers, such as those of a training that diverged are not; else give an example= that the model knows",
+            VaelensWarning,
+            stacklevel=6,  # where the lens is made
+        )
+        return
+    if least is None or most is None:
+        return
     slack = _OVERSHOOT * (most - least)
     if low >= least - slack and high <= most + slack:
         return
