@@ -58,7 +58,7 @@ def test_both_matrices_are_factor_by_latent_with_the_level_of_random_images_belo
     changed, importance = heat_maps(analysis_of().effects).data
     assert np.asarray(changed.z).tolist() == [[1.0, 1.5, 0.5], [2.5, 3.0, 2.0], [4.0, 4.0, 4.0]]
     assert np.asarray(importance.z).tolist() == [[0.2, 0.4, 0.0], [0.3, 0.5, 0.1]]
-    assert list(changed.y) == ["shape", "scale", "two random images"]
+    assert list(changed.y) == ["shape", "scale", "a random pair"]
     assert list(importance.y) == ["shape", "scale"]
     assert np.asarray(changed.customdata)[0, 0].tolist() == pytest.approx([0.9, 1.1])
     assert (changed.zmin, changed.zmax, importance.zmax) == (0, 4.0, 0.5)
@@ -66,7 +66,7 @@ def test_both_matrices_are_factor_by_latent_with_the_level_of_random_images_belo
 
 def test_manipulations_are_one_matrix(analysis_of):
     (changed,) = heat_maps(analysis_of(factors=None).effects).data
-    assert list(changed.y) == ["blur", "shift", "two random images"]
+    assert list(changed.y) == ["blur", "shift", "a random pair"]
 
 
 def test_without_a_variance_changes_are_in_standard_deviations_of_the_code(analysis_of):

@@ -51,7 +51,7 @@ def test_matrices_have_their_numbers_in_their_cells(analysis_of):
     changed, importance = analysis_of().figure("associations").axes
     assert [text.get_text() for text in changed.texts[:3]] == ["1", "1.5", "0.5"]
     assert [text.get_text() for text in importance.texts[:3]] == ["0.20", "0.40", "0.00"]
-    assert [label.get_text() for label in changed.get_yticklabels()] == ["shape", "scale", "two random images"]
+    assert [label.get_text() for label in changed.get_yticklabels()] == ["shape", "scale", "a random pair"]
 
 
 def test_swaps_stand_on_the_grid_of_positions(analysis_of):

@@ -52,7 +52,7 @@ def test_changes_name_the_active_latents_that_move_most_by_d_prime(analysis_of):
     assert (first["latent"], first["change"], first["tied"]) == ("1", "1.10 [1.00, 1.20]", "0")
     assert (second["latent"], second["tied"]) == ("0", "—")
     assert (first["name"], first["output"], first["aside"]) == ("shape", "3.0 [2.5, 3.5]", "31")
-    assert (random["name"], random["output"]) == ("two random images", "9.00 [8.90, 9.10]")
+    assert (random["name"], random["output"]) == ("a random pair", "9.00 [8.90, 9.10]")
     assert {first["adjusted"], random["latent"], random["aside"]} == {"—"}
 
 

@@ -71,6 +71,15 @@ def in_words_of(observation: Observation, page: str) -> str:
     return "".join([*pieces, _worded(observation, page[start:])])
 
 
+def in_words_of_plot(observation: Observation, plot: Any) -> None:
+    """Says of other observations what the titles of a plotly figure say of images."""
+    if observation.is_image:
+        return
+    plot.for_each_annotation(lambda title: title.update(text=observation.worded(title.text or "")))
+    for each_axis in (plot.for_each_xaxis, plot.for_each_yaxis):
+        each_axis(lambda axis: axis.update(title_text=observation.worded(axis.title.text)) if axis.title.text else None)
+
+
 def _worded(observation: Observation, marked: str) -> str:
     return "".join(
         part if part.startswith("<") else observation.worded(part) for part in re.split(r"(<[^>]*>)", marked)

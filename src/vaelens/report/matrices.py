@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaelens.report.changes import axis_of
 
-RANDOM = "two random images"
+RANDOM = "a random pair"
 MEASURES = {  # as they are spoken of
     "spearman": "rank correlation ρ",
     "eta_squared": "share of variance between classes η²",

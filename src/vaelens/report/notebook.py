@@ -2,6 +2,7 @@
 
 from vaelens.analysis import Analysis
 from vaelens.markup import table, text
+from vaelens.report.features import in_words_of, observation_of
 from vaelens.report.sentences import headlines
 from vaelens.report.tables import score_rows
 from vaelens.report.titles import title
@@ -14,4 +15,5 @@ def in_html(analysis: Analysis) -> str:
     found = "".join(f"<li>{text(sentence)}</li>" for sentence in headlines(analysis))
     rows = [[row[column] for column in _COLUMNS] for row in score_rows(analysis.scores)]
     heading = f"<p><strong>{text(title(analysis.provenance))}</strong>, {analysis.provenance['images']:,} images</p>"
-    return f"{heading}<ul>{found}</ul>{table(['score', 'value', '95 % interval', 'chance', 'untrained'], rows)}"
+    scores = table(["score", "value", "95 % interval", "chance", "untrained"], rows)
+    return in_words_of(observation_of(analysis.provenance), f"{heading}<ul>{found}</ul>{scores}")

@@ -18,7 +18,7 @@ from vaelens.report.circuit_curves import faithfulness_curves
 from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.downloads import csv_uri
-from vaelens.report.features import feature_changes, in_words_of, observation_of, top_features
+from vaelens.report.features import feature_changes, in_words_of, in_words_of_plot, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
@@ -139,6 +139,8 @@ def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
         plotted["circuit_curves"] = faithfulness_curves(circuits)
     if "swap" in effects:
         plotted["positions"] = figures.position_maps(effects["swap"])
+    for figure in plotted.values():
+        in_words_of_plot(observation, figure.plot)
     plots = {
         name: {
             "html": Markup(figure.html(f"plot-{name}")),

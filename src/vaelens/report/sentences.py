@@ -11,6 +11,7 @@ from vaelens.errors import VaelensError
 from vaelens.report.changes import changes_sentence
 from vaelens.report.circuits import circuits_sentence
 from vaelens.report.codebook import code_use, codebook_sentence, swap_sentence
+from vaelens.report.features import observation_of
 from vaelens.report.mediation import mediation_sentence
 from vaelens.report.overview import check_sentence, latents_sentence, reconstruction_sentence
 from vaelens.report.reading import reading_sentence
@@ -81,7 +82,8 @@ def _most_important(analysis: Analysis, most: int) -> list[str]:
 def _said(analysis: Analysis) -> dict[Sentence, str]:
     middle = QUANTISED if "codes_used" in code_use(analysis) else CONTINUOUS
     said = {sentence: sentence(analysis) for sentence in (*FIRST, *middle, *LAST)}
-    return {sentence: text for sentence, text in said.items() if text is not None}
+    observation = observation_of(analysis.provenance)
+    return {sentence: observation.worded(text) for sentence, text in said.items() if text is not None}
 
 
 def conditions(analysis: Analysis) -> str:

@@ -42,6 +42,11 @@ def figure(analysis: Any, name: Any, width: Any = 6.5) -> "PaperFigure":
         mpl.rcdefaults()  # whatever the user's own settings are, the same analysis makes the same figure
         mpl.rcParams.update(STYLE)
         drawn = draw(analysis, latents_of(analysis.effects), float(width))
+        observation = observation_of(analysis.provenance)
+        labels: list[Any] = drawn.findobj(lambda artist: hasattr(artist, "set_text"))
+        for label in labels:
+            if (worded := observation.worded(label.get_text())) != label.get_text():
+                label.set_text(worded)
         drawn.draw_without_rendering()  # a first pass of the layout, which takes two to settle
         return drawn
 
