@@ -41,7 +41,7 @@ def test_what_no_label_says_is_taken_off(lens):
 
 def test_a_label_without_meaning_has_an_interval_about_zero(lens):
     held = []
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         x = rng.random((300, 1, 2, 2)).astype(np.float32)
         effects = vl.factor_effects(
@@ -49,7 +49,7 @@ def test_a_label_without_meaning_has_an_interval_about_zero(lens):
         )
         held.append(float(effects.output_effect_adjusted_low[0]) <= 0 <= float(effects.output_effect_adjusted_high[0]))
         assert float(effects.output_effect[0]) > 0.5  # by which it seems to move the image
-    assert np.mean(held) >= 0.875  # of 95 %, less two standard deviations
+    assert np.mean(held) >= 0.85  # of 95 %, less two standard deviations
 
 
 def test_a_grid_needs_no_controls(lens):

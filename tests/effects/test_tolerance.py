@@ -97,7 +97,7 @@ def test_too_few_images_are_all_used_and_give_the_usual_numbers(lens, mode):
     usual = vl.latent_effects(lens, x, mode=mode, progress=False)
     assert (asked.attrs["images"], asked.attrs["images_given"], asked.attrs["tolerance_reached"]) == (150, 150, 0)
     for name in usual.variables:
-        if not name.endswith(("_low", "_high")):
+        if not name.endswith(("_low", "_high", "_resampled")):  # images in another order have other resamples
             np.testing.assert_allclose(asked[name], usual[name], rtol=1e-4, atol=1e-6, err_msg=name)
     assert (asked.ces_low < usual.ces).all()
     assert (asked.ces_high > usual.ces).all()

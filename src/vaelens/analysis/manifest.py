@@ -14,6 +14,7 @@ from vaelens.errors import VaelensError
 from vaelens.writing import write_whole
 
 FORMAT = 3
+_IMAGES = "images_sha256"
 _FILE = re.compile(r"effects/\w+-[0-9a-f]{12}\.nc")  # no name that leaves the folder
 
 
@@ -99,7 +100,7 @@ def differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     told = []
     for name in dict.fromkeys((*kept, *asked)):
         before, now = kept.get(name), asked.get(name)
-        if before == now:
+        if before == now or name == _IMAGES:
             continue
         if isinstance(before, dict) and isinstance(now, dict):
             inner = [key for key in dict.fromkeys((*before, *now)) if before.get(key) != now.get(key)]
@@ -110,7 +111,8 @@ def differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
             )
         else:
             told.append(f"{name} {_said(before)}, not {_said(now)}")
-    return told
+    # That the images are others follows from most of the above.
+    return told or (["other images"] if kept.get(_IMAGES) != asked.get(_IMAGES) else [])
 
 
 def _said(value: Any) -> str:
