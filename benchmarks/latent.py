@@ -29,7 +29,7 @@ def contests(subject: Subject) -> Iterator[Contest]:
 
     def alone() -> Tensor:
         codes = codes_of(lens, images, "all", 0)
-        totals = effect_sizes(lens, codes.z, replacements("range", codes, None, 0), 0, lambda _: None)
+        totals = effect_sizes(lens, codes.batch, replacements("range", codes, None, 0), 0, lambda _: None)
         return torch.stack([torch.as_tensor(total.mean) for total in totals])
 
     loop = Way("loop over latents and values", lambda: looped(subject.model, images)[0])

@@ -226,7 +226,10 @@ def test_a_named_model_is_in_the_record(provenance):
     ("arguments", "message"),
     [
         ({"mode": "ranges"}, r"unknown mode 'ranges'; known: range, shift, posterior, prior.*; did you mean 'range'\?"),
-        ({"over": "pixel"}, r"unknown output of the specificity 'pixel'; known: pixels, latents, factors; .*'pixels'"),
+        (
+            {"over": "pixel"},
+            r"unknown output of the specificity 'pixel'; known: pixels, values, groups, latents, factors; .*'pixels'",
+        ),
         ({"values": []}, r"values of mode 'range' are \[\]; expected a list of finite numbers"),
         ({"values": 3.0}, r"values of mode 'range' are 3\.0; expected a list"),
         ({"values": [[1.0]]}, "values of mode 'range' are .*; expected a list of finite numbers"),

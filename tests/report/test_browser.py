@@ -19,7 +19,7 @@ def test_a_browser_shows_every_figure_and_asks_for_nothing(chromium, written, ki
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     try:
-        tab.goto(written(kind).as_uri())
+        tab.goto(written(kind).as_uri(), timeout=120_000)  # a busy machine takes its time over megabytes
         tab.wait_for_function("n => document.querySelectorAll('.plotly-graph-div .main-svg').length >= n", arg=FIGURES)
         drawn = tab.evaluate(
             "[...document.querySelectorAll('.plotly-graph-div')].map(div => {"
