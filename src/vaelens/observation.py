@@ -119,8 +119,7 @@ class Observation:
     ) -> "Observation":
         """A series (channels, time); the arguments as of `vector`."""
         channel_count, time = shape
-        names = None if channels is None else tuple(map(str, channels))
-        return cls((channel_count, time), ("channel", "time"), low, high, noun, names, unit=unit)
+        return cls((channel_count, time), ("channel", "time"), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
     def volume(
@@ -135,8 +134,7 @@ class Observation:
     ) -> "Observation":
         """A volume (channels, depth, height, width), or a video with `axes=("frame", "height", "width")`."""
         channel_count, *sides = shape
-        names = None if channels is None else tuple(map(str, channels))
-        return cls((channel_count, *sides), ("channel", *axes), low, high, noun, names, unit=unit)
+        return cls((channel_count, *sides), ("channel", *axes), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
     def of_shape(cls, shape: Sequence[int]) -> "Observation":
@@ -256,6 +254,10 @@ class Observation:
             hint = hint or ("; for -1..1 use (x + 1) / 2" if low >= -1 - tolerance and high <= 1 + tolerance else "")
             hint = hint if (self.low, self.high) == (0, 1) else ""
             raise VaelensError(f"{self.noun} range from {low:.4g} to {high:.4g}, expected {self.span}{hint}")
+
+
+def _names(channels: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if channels is None else tuple(map(str, channels))
 
 
 AN_IMAGE = Observation.image((1, 1, 1))  # of whatever size

@@ -1,7 +1,8 @@
 """Level 1: what a change of one factor of the image, do(x := x'), does to every latent, every unit and the output.
 
-Costs two forwards of the model and an encoder pass more for each factor and pair. Memory does not grow with the number
-of pairs: their images are made in chunks.
+Costs two forwards of the model and an encoder pass more for each factor and pair; on data without a grid twice as much,
+for the control pairs, and up to twelve encoder passes for each pair, for the regression on the labels. Memory does not
+grow with the number of pairs: their images are made in chunks.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -127,8 +128,9 @@ def factor_effects(
                 yield ChangedImages(rows.start, dataset_rows(lens, block.x, block.context), {change: block.x2})
 
     shared = controls(ds, draws, options.seed)
-    by_index = any(each is not None for each in shared) and all(draw.second.ndim == 1 for draw in draws)
-    regression = LabelRegression(lens, ds, pairs, options.seed) if by_index else None
+    everything = [*draws, *(each.draw for each in shared if each is not None)]
+    is_apart = bool(shared) and any(draw.distance.any() for draw in everything)
+    regression = LabelRegression(lens, ds, pairs, options.seed) if is_apart else None
     levels = FactorLevels(lens, draws, shared, regression, options.seed)
     changes = InputChanges("factor", names, pairs, pairs_of, levels)
     swept = input_sweep(lens, ds, changes, options)

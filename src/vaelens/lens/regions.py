@@ -60,12 +60,14 @@ class Region:
 
     def copy(self, source: Tensor, into: Tensor) -> None:
         """Write its values in one activation over those in another, in place."""
-        if self.positions is not None or into.requires_grad or len(self.units) < _MANY * into.shape[1]:
+        few = isinstance(self.index, slice) or len(self.units) < _MANY * into.shape[1]
+        if few or self.positions is not None or into.requires_grad:
             self.put(into, self.take(source))
         else:  # one pass over memory as it lies, whatever the units
             mask = torch.zeros(into.shape[1], dtype=torch.bool)
             mask[list(self.units)] = True
-            torch.where(mask.to(into.device).view(-1, *[1] * (into.ndim - 2)), source, into, out=into)
+            mask = mask.to(into.device, non_blocking=True).view(-1, *[1] * (into.ndim - 2))
+            torch.where(mask, source, into, out=into)
 
     def _index(self) -> tuple[Any, ...]:
         return (slice(None), self.index, *(self.positions or ()))
