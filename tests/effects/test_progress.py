@@ -30,8 +30,7 @@ SWEEPS = {
     "analysis": lambda m, **o: vl.analyse(m.lens, m.ds, n=8, **o),
 }
 TOTALS = {
-    # As many control pairs, for the labels are no grid, and all images, of which the codes by the labels are learned.
-    "input": IMAGES * 2 * 2 + 24,
+    "input": IMAGES * 2 * 2,  # and as many control pairs, for the labels are no grid
     "manipulations": IMAGES * 2,
     "latent": IMAGES * 3 * (7 + 1),
     "modes": IMAGES * 3 * (7 + 4 + 1 + 1 + 1),
