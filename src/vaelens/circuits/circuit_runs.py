@@ -32,6 +32,7 @@ class _Chunk:
         rows: which pairs.
         base: of the base images, which can be run again from every site.
         source: of the source images, likewise.
+        without: with every unit held, likewise; that of the base images where these are what units are held at.
         held: by site what units outside a circuit are held at, (c, units, *positions).
         empty: the image when all units are held, (c, cells).
         total: what the source's image has more than that, (c, cells).
@@ -40,6 +41,7 @@ class _Chunk:
     rows: slice
     base: CachedRun
     source: CachedRun
+    without: CachedRun
     held: dict[str, Tensor]
     empty: Tensor
     total: Tensor
@@ -72,17 +74,14 @@ class CircuitRuns:
         ablated = None if hold == SOURCE else ablation(hold, lens, base, sites, seed)
 
         def chunk(rows: slice) -> _Chunk:
-            without, under = (
-                run_cached(lens, images[rows], rows.start, sites, rerun=True, outcomes=[IMAGE])
-                for images in (base, source)
-            )
-            held = {site: without.activation(site) for site in sites}
-            empty = cells(without.image)
+            unchanged, changed = (self._cached(images, rows) for images in (base, source))
+            held, without = {site: unchanged.activation(site) for site in sites}, unchanged
             if ablated is not None:
                 values = ablated.activations(rows, sites)
                 held = {site: values[site].to(present).expand_as(present) for site, present in held.items()}
-                empty = self._all_held(under, held)
-            return _Chunk(rows, without, under, held, empty, cells(under.image) - empty)
+                without = self._cached(source, rows, [Patch(site, "all", held[site]) for site in sites])
+            empty = cells(without.image)
+            return _Chunk(rows, unchanged, changed, without, held, empty, cells(changed.image) - empty)
 
         self._chunks = [built for _, built in in_chunks(len(base), lens.engine.rows, chunk)]
         self.totals = np.concatenate([_host(products(each.total, each.total)) for each in self._chunks])
@@ -101,13 +100,11 @@ class CircuitRuns:
         """Computes what the circuit run of each set carries of each pair."""
         carried = np.empty((len(masks), self.pairs))
         for chunk in self._chunks:
-            patches = [SitePatch(site, chunk.held[site], self.table.regions(~masks, site)) for site in self.table.sites]
-            whole = products(chunk.total, chunk.total)
-            values = whole[:, None].repeat(1, len(masks))  # where nothing that is held differs, all is carried
-            for rows in chunk.source.interchange(patches, IMAGE):
-                moved = changes(rows, IMAGE, chunk.empty)
-                values[rows.images, rows.rows.groups] = products(moved, chunk.total.index_select(0, rows.images))
-            carried[:, chunk.rows] = _host(values).T
+            values = chunk.total.new_zeros(len(masks), len(chunk.total))
+            for place, images, rows in self._images(chunk, masks):
+                moved = cells(images) - chunk.empty.index_select(0, rows)
+                values[place, rows] = products(moved, chunk.total.index_select(0, rows))
+            carried[:, chunk.rows] = _host(values)
         self.runs += len(masks) * self.pairs
         return carried
 
@@ -115,12 +112,10 @@ class CircuitRuns:
         """Returns the images of the circuit run of a set, (n, C, H, W)."""
         outcomes = []
         for chunk in self._chunks:
-            images = chunk.source.image.clone()
-            regions = {site: self.table.regions(~mask[None], site) for site in self.table.sites}
-            patches = [SitePatch(site, chunk.held[site], region) for site, region in regions.items()]
-            for rows in chunk.source.interchange(patches, IMAGE):
-                images[rows.images] = rows.values[IMAGE]
-            outcomes.append(images)
+            outcome = chunk.without.image.clone()
+            for _, images, rows in self._images(chunk, mask[None]):
+                outcome[rows] = images
+            outcomes.append(outcome)
         return torch.cat(outcomes)
 
     def without_each(self, mask: Mask) -> Carried:
@@ -216,30 +211,52 @@ class CircuitRuns:
 
     # Inside
 
+    def _cached(self, images: Tensor, rows: slice, treatment: Sequence[Patch] = ()) -> CachedRun:
+        """A chunk of images, which can be run again from every site."""
+        return run_cached(
+            self.lens, images[rows], rows.start, self.table.sites, treatment, rerun=True, outcomes=[IMAGE]
+        )
+
+    def _images(self, chunk: _Chunk, masks: Masks) -> Iterator[tuple[int | Tensor, Tensor, Tensor]]:
+        """The images of circuit runs, where they differ from those of nothing but held units.
+
+        Yields:
+            Of some rows which sets they are of, the images, and which of the chunk's images went in.
+        """
+        first, image = self.table.sites[0], chunk.source.image
+        every = torch.arange(len(image), device=image.device)
+        for place, mask in enumerate(masks):
+            if mask.all():
+                yield place, image, every
+                continue
+            run = chunk.without.confined(self.table.units(mask), often=False)
+            if run is None:
+                break
+            yield place, run.with_values(first, chunk.source.activation(first)), every
+        else:
+            return
+        # Something passes by a site: the source goes in, and what is outside of a set is held.
+        for place in range(len(masks)):
+            yield place, image, every
+        patches = [SitePatch(site, chunk.held[site], self.table.regions(~masks, site)) for site in self.table.sites]
+        for rows in chunk.source.interchange(patches, IMAGE):
+            yield rows.rows.groups, rows.values[IMAGE], rows.images
+
     def _chunk_without_each(self, chunk: _Chunk, mask: Mask) -> np.ndarray:
-        sites = [site for site, count in self.table.counts(mask).items() if count]
-        outside = self.table.units(~mask)
+        members, outside = self.table.units(mask), self.table.units(~mask)
         treatment = [Patch(site, units, chunk.held[site]) for site, units in outside.items() if units]
-        images, first_row = self._source[chunk.rows], chunk.rows.start
-        circuit = run_cached(self.lens, images, first_row, sites, treatment, rerun=True, outcomes=[IMAGE])
+        circuit = self._cached(self._source, chunk.rows, treatment)
+        confined = circuit.confined(members)
         present = products(cells(circuit.image) - chunk.empty, chunk.total)
-        columns = []
-        for site in sites:
-            members = np.flatnonzero(mask[self.table.span(site)]).tolist()
-            patch = SitePatch(site, chunk.held[site], [Region((unit,)) for unit in members])
-            values = present[:, None].repeat(1, len(members))
-            for rows in circuit.interchange(patch, IMAGE):
+        columns = [present.new_empty(len(present), 0)]
+        for site, units in members.items():
+            patch = SitePatch(site, chunk.held[site], [Region((unit,)) for unit in units])
+            values = present[:, None].repeat(1, len(units))
+            for rows in circuit.interchange(patch, IMAGE) if confined is None else confined.interchange(patch):
                 moved = changes(rows, IMAGE, chunk.empty)
                 values[rows.images, rows.rows.groups] = products(moved, chunk.total.index_select(0, rows.images))
             columns.append(values)
-        return _host(torch.cat(columns, dim=1)) if columns else np.empty((len(images), 0))
-
-    def _all_held(self, source: CachedRun, held: dict[str, Tensor]) -> Tensor:
-        images = source.image.clone()
-        whole_sites = {site: Region(tuple(range(size))) for site, size in self.table.sizes.items()}
-        for rows in source.interchange([SitePatch(site, held[site], [whole_sites[site]]) for site in held], IMAGE):
-            images[rows.images] = rows.values[IMAGE]
-        return cells(images)
+        return _host(torch.cat(columns, dim=1))
 
 
 def fractions(carried: Carried, totals: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ _FORESEEN = 16  # units tried by themselves before every one is
 _ROUNDS = 3  # of exchange as long as it leads to a smaller set, and of what gradients say
 _KEPT = 4  # sets
 _AT_ONCE = 8  # sets whose runs share a batch
-_ROUNDING = 1e-6  # of a fraction
+_ROUNDING = 1e-5  # of a fraction
 
 BY_SCORE, FROM_IMAGE, FROM_FACTOR, BY_EXCHANGE = "score", "image", "factor", "exchange"
 

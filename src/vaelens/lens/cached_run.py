@@ -11,18 +11,18 @@ from torch import Tensor
 from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.cached_part import CachedPart, clamp, first_result
-from vaelens.lens.counterfactuals import Counterfactuals
+from vaelens.lens.confined_run import ConfinedRun
+from vaelens.lens.counterfactuals import CODE, IMAGE, Counterfactuals
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
 from vaelens.lens.memory import halving
 from vaelens.lens.model_part import RESULT, ModelPart
 from vaelens.lens.model_parts import ModelParts, posterior_in
 from vaelens.lens.quantisation import rows_that_differ
 from vaelens.lens.regions import Region
-from vaelens.lens.settings import SweepSettings
+from vaelens.lens.settings import FP32, SweepSettings
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.lens.source_change import INPUT, Sources
-
-CODE, IMAGE = "code", "image"
+from vaelens.lens.stretches import stretches
 
 
 class CachedRun:
@@ -121,6 +121,17 @@ class CachedRun:
             return
         for batch in rows.batches(len(self.images) if coupled else self._rows_together(pairs, targets)):
             yield Counterfactuals(batch, self._values(pairs, batch, targets))
+
+    def confined(self, units: Mapping[str, Sequence[int]], often: bool = True) -> ConfinedRun | None:
+        """Return this run with only some units free to change, by site; it was cached for all sites but the output.
+
+        None where a change can pass a site by: hold the others by exchanging them for this run's own activation.
+        """
+        halves = {"encoder": self._encoder, "decoder": self._decoder}
+        found = None
+        if self._settings.precision == FP32:
+            found = stretches(self._parts, self._sites, halves, self.code, units, often)
+        return None if found is None else ConfinedRun(self._parts, found, self._settings.rows)
 
     # Inside
 

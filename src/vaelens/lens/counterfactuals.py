@@ -7,6 +7,8 @@ from torch import Tensor
 
 from vaelens.lens.interchange import CounterfactualRows
 
+CODE, IMAGE = "code", "image"  # what can be wanted of them besides activations at sites
+
 
 @dataclass(frozen=True, eq=False)
 class Counterfactuals:

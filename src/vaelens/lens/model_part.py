@@ -146,7 +146,7 @@ class ModelPart:
             precision: "fp32" or "bf16".
             seed: of whatever the part draws on this chunk.
         """
-        edits, clamped, traced = edits or {}, clamped or {}, self._as_steps()
+        edits, clamped, traced = edits or {}, clamped or {}, self.as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
         with isolated(self.model, seed), in_precision(precision, inputs):
             if traced is None:
@@ -177,7 +177,7 @@ class ModelPart:
             sources: the changes, by site or INPUT.
             targets: RESULT (the first of several results), and sites that were captured.
         """
-        traced = self._as_steps()
+        traced = self.as_steps()
         with isolated(self.model, cached.seed), in_precision(cached.precision, cached.inputs):
             if traced is None or not cached.values:
                 return self._rerun_by_hooks(cached, rows, sources, targets)
@@ -188,7 +188,7 @@ class ModelPart:
             plan = self._plan(tuple(sources), tuple(targets), partial)
             changes: dict[Step, StepChange] = {}
             for site, source in sources.items():
-                step = self._step(traced, site)
+                step = self.step(traced, site)
                 kind, value = traced.known.kinds[step], cached.values.get(step)
                 changes[step] = SourceChange(source, self.points.get(site), rows, value, kind)
             clamps = self._at_steps(cached.clamps(rows)) if cached.clamped else {}
@@ -222,7 +222,7 @@ class ModelPart:
     def _layers(self) -> Mapping[Step, Layer]:
         return {} if self._traced is None else self._traced.layers
 
-    def _as_steps(self) -> TracedPart | None:
+    def as_steps(self) -> TracedPart | None:
         """The steps, where they still are what the model does."""
         if self._traced is None or self._modules.interception() is not None:
             return None
@@ -254,14 +254,14 @@ class ModelPart:
         ended = time.monotonic()
         self._trusted_until = ended + max(_TRUST, _SHARE * (ended - began))
 
-    def _step(self, traced: TracedPart, name: str) -> Step:
+    def step(self, traced: TracedPart, name: str) -> Step:
         """The step of a site, of INPUT or of RESULT."""
         if name == INPUT:
             return traced.program.input
         return references(traced.program.result)[0] if name == RESULT else traced.places[name]
 
     def _target_value(self, traced: TracedPart, target: str, values: Mapping[Step, Any]) -> Tensor:
-        value = values[self._step(traced, target)]
+        value = values[self.step(traced, target)]
         return first_result(value) if target == RESULT else presented(value, self.points[target])
 
     def _plan(self, sources: tuple[str, ...], targets: tuple[str, ...], partial: bool) -> Downstream:
@@ -269,8 +269,8 @@ class ModelPart:
         assert traced is not None, "plans are of steps"
         key = sources, targets, bool(partial)
         if key not in self._plans:
-            steps = [self._step(traced, source) for source in sources]
-            wanted = list(dict.fromkeys(self._step(traced, target) for target in targets))
+            steps = [self.step(traced, source) for source in sources]
+            wanted = list(dict.fromkeys(self.step(traced, target) for target in targets))
             # Columns are counted with the units first.
             updated = partial and all(source == INPUT or self.points[source].axis != LAST for source in sources)
             self._plans[key] = downstream(traced.known, steps, wanted, traced.layers if updated else {})

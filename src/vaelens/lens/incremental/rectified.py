@@ -23,13 +23,18 @@ def rectified(steps: Collection[Step], wanted: Collection[Step] = ()) -> frozens
     return frozenset(step for step in steps if _of_a_layer(step, steps, wanted))
 
 
+def is_relu(step: Step) -> bool:
+    """Say whether a step is a ReLU."""
+    return type(step.module) is nn.ReLU or step.call in _RELUS
+
+
 def rectify(step: Step, values: Mapping[Step, Any]) -> Tensor:
     """The value of one of them, in the place of what it is of."""
     return torch.relu_(values[step.inputs[0]])
 
 
 def _of_a_layer(step: Step, steps: Collection[Step], wanted: Collection[Step]) -> bool:
-    if type(step.module) is not nn.ReLU and step.call not in _RELUS:
+    if not is_relu(step):
         return False
     given = step.inputs[0]
     return (

@@ -1,5 +1,6 @@
-"""Rows of values, selected in the memory layout that the values have."""
+"""Rows and units of values, selected in the memory layout that the values have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,12 @@ def select_rows(value: Any, rows: Tensor | None) -> Any:
     if memory_layout(value) is torch.channels_last:
         return value.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
     return value.index_select(0, rows)
+
+
+def select_units(value: Tensor, units: Sequence[int] | Tensor) -> Tensor:
+    """Select units, the second axis of a tensor, in its memory layout."""
+    indices = torch.as_tensor(units, dtype=torch.int64, device=value.device)
+    return value[:, indices].contiguous(memory_format=memory_layout(value))
 
 
 def memory_layout(value: Tensor) -> torch.memory_format:
