@@ -10,7 +10,9 @@ from scipy import stats
 import vaelens as vl
 from vaelens.circuits.circuit_runs import CircuitRuns, fractions
 from vaelens.circuits.curve import SHARES, faithfulness_curves
+from vaelens.circuits.discovery import unseen
 from vaelens.circuits.estimate import Estimate, PairResamples
+from vaelens.circuits.notes import held_out_notes
 from vaelens.planted import KINDS
 
 
@@ -217,3 +219,32 @@ def test_something_else_than_a_lens_and_a_dataset_is_refused():
         vl.discover_circuit(planted.model, planted.dataset, "first", progress=False)
     with pytest.raises(vl.VaelensError, match="needs a dataset with factors, got a Tensor; use"):
         vl.discover_circuit(planted.lens, planted.images, "first", progress=False)
+
+
+def test_what_was_searched_is_not_held_out():
+    base, source = torch.arange(4.0).view(4, 1, 1, 1), torch.arange(1.0, 5).view(4, 1, 1, 1)
+    drawn = torch.cat([base[1:2], base[:1]]), torch.cat([source[1:2], source[3:]])
+    kept = unseen((base, source), drawn)
+    assert [float(x) for x in kept] == [0, 4]  # the second: its base was searched with another source
+
+
+def test_where_every_pair_is_searched_none_is_held_out():
+    images = torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(-1, 1, 16, 16)
+    ds = vl.ArrayDataset(images, torch.arange(3)[:, None], ["brightness"])
+    planted = vl.planted_model("aligned", 2)
+    circuit = vl.discover_circuit(planted.lens, ds, "brightness", n=64, progress=False)
+    assert np.isnan(circuit.held_out)
+    assert any("there is none to hold out" in note for note in circuit.notes)
+
+
+@pytest.mark.parametrize(("high", "notes"), [(0.89, 1), (0.91, 0)])
+def test_it_is_said_where_a_circuit_does_not_hold_on_other_pairs(high, notes):
+    said = held_out_notes(Estimate(0.9, 0.88, 0.92), Estimate(0.85, 0.8, high), 0.9, 64)
+    assert len(said) == notes
+    assert all("fitted to the 64 pairs" in note and "n=256" in note for note in said)
+
+
+def test_sites_that_something_passes_by(pairs):
+    lens, base, source = pairs
+    skips = {"encoder.1", "decoder.1"} & set(lens.sites) if "Bypass" in type(lens.module).__name__ else set()
+    assert set(CircuitRuns(lens, base, source).passed_by()) == skips

@@ -161,3 +161,39 @@ def test_attribution_leaves_the_weights_without_gradients():
     pairs = planted.dataset.pairs("first", 8)
     SCORERS["attribution"](CircuitRuns(planted.lens, pairs.x, pairs.x2), 0)
     assert all(weight.grad is None for weight in planted.model.parameters())
+
+
+class Few(torch.nn.Module):
+    """A VAE of ten units with weights as they are drawn."""
+
+    def __init__(self, seed):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            layers = (torch.nn.Linear(*sizes) for sizes in ((4, 4), (4, 2), (2, 4), (4, 4)))
+            self.e, self.mean, self.d, self.out = layers
+
+    def encode(self, x):
+        return self.mean(torch.relu(self.e(x.flatten(1))))
+
+    def decode(self, z):
+        return 0.5 + 0.1 * self.out(torch.relu(self.d(z))).view(-1, 1, 2, 2)
+
+
+@pytest.mark.parametrize(("seed", "row"), [(1, 1), (3, 0), (4, 0)])
+def test_of_ten_units_all_smallest_sets_are_found(seed, row):
+    """Of these three, adding, pruning and exchange alone end at a larger set."""
+    grid = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    images = (grid / 2)[:, None, :, None].expand(-1, 1, 2, 2)
+    base, other = (torch.as_tensor(k) for k in np.random.default_rng(seed).integers(0, [[9], [3]], (2, 16)))
+    changed = grid[base].clone()
+    changed[:, row] = (changed[:, row] + 1 + other % 2) % 3
+    model = Few(seed).eval()
+    lens = vl.Lens(model, model.encode, model.decode, example=images[:3])
+    runs = CircuitRuns(lens, images[base], images[changed[:, 0] * 3 + changed[:, 1]])
+    found = Search(runs, SCORERS["exact"](runs, 0), 0.9).minimal_sets()
+    every = (np.arange(2**10)[:, None] >> np.arange(10) & 1).astype(bool)
+    enough = every[fractions(runs.carried(every), runs.totals) >= 0.9]
+    smallest = enough[enough.sum(axis=1) == enough.sum(axis=1).min()]
+    found_smallest = {mask.tobytes() for mask in found if mask.sum() == smallest[0].sum()}
+    assert found_smallest == {mask.tobytes() for mask in smallest}

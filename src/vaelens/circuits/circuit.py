@@ -51,7 +51,7 @@ class Circuit:
         factor: the factor's name.
         units: by site, in ascending order; an empty tuple where the site has none.
         faithfulness: the fraction of the effect that the circuit run carries, on the pairs that were searched.
-        held_out: the same on pairs that were not.
+        held_out: the same on pairs that were not, of which there are at most as many; NaN where the data has none.
         edge_faithfulness: the fraction that the edges of `graph` carry, on the pairs that were searched: each unit sees
             the circuit only through its edges, and is given the base's values for the rest. What it falls short of
             `faithfulness` passes by edges too weak for the graph, or past a site.

@@ -21,6 +21,8 @@ from vaelens.lens import IMAGE, CachedRun, Lens, Patch, Region, SitePatch, in_ch
 SOURCE = "source"  # units outside a circuit keep their values on the base image, the source of what is held
 HOLDS = (SOURCE, "zero", "mean", "resample")
 
+_SAME = 1e-5  # of the largest value of an image: less is rounding
+
 Carried = Float[np.ndarray, "sets pairs"]
 
 
@@ -203,6 +205,23 @@ class CircuitRuns:
             for chunk in self._chunks
         ]  # fmt: skip
         return torch.stack(moved).any(dim=0).cpu().numpy()
+
+    def passed_by(self) -> tuple[str, ...]:
+        """Lists the sites that something passes by on its way to the image, by a skip connection or another branch.
+
+        With such a site held as a whole, what goes in still changes the image.
+        """
+        chunk, passed = self._chunks[0], []
+        if chunk.base.confined(self.table.units(np.ones(len(self.table), dtype=bool))) is not None:
+            return ()
+        for site, size in self.table.sizes.items():
+            patch = SitePatch(site, chunk.base.activation(site), [Region(tuple(range(size)))])
+            image = chunk.source.image.clone()
+            for rows in chunk.source.interchange(patch, IMAGE):
+                image[rows.images] = rows.values[IMAGE]
+            if float((image - chunk.base.image).abs().max()) > _SAME * float(chunk.base.image.abs().max()):
+                passed.append(site)
+        return tuple(passed)
 
     def activations(self) -> Iterator[tuple[slice, CachedRun, CachedRun]]:
         """Yields chunks of pairs with the runs of base and source images."""

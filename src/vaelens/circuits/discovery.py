@@ -13,11 +13,12 @@ from vaelens.circuits.circuit import Alternative, Circuit
 from vaelens.circuits.circuit_runs import Carried, CircuitRuns, batches, fractions
 from vaelens.circuits.curve import faithfulness_curves
 from vaelens.circuits.edge_runs import edges_carried
-from vaelens.circuits.estimate import PairResamples
+from vaelens.circuits.estimate import Estimate, PairResamples
+from vaelens.circuits.notes import edge_notes, held_out_notes, search_notes
 from vaelens.circuits.scorers import SCORERS, Scores
-from vaelens.circuits.search import BY_SCORE, THOROUGH, Search
+from vaelens.circuits.search import Search
 from vaelens.circuits.shown_units import effect_maps, shown_units
-from vaelens.circuits.unit_graph import LEAST_WEIGHT, unit_graph
+from vaelens.circuits.unit_graph import unit_graph
 from vaelens.circuits.unit_sets import Mask, UnitTable
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError, unknown
@@ -25,8 +26,6 @@ from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
 
 RANDOM_SETS = 100
-_CLOSE = 1.05  # times the units, up to which two large sets are of a size
-_MISSED = 0.1  # of the effect, that edges may carry less than units before it is said
 _NO_EFFECT = 1e-10  # of the images' own size, squared: less is rounding
 
 if TYPE_CHECKING:
@@ -107,9 +106,7 @@ def discover_circuit(
         chance = runs_of_random_sets(runs, sets[0], RANDOM_SETS, checked_seed)
         curve = faithfulness_curves(runs, scores, seed=checked_seed)
         report.advance(1)
-        fresh = CircuitRuns(lens, *fresh_pairs)
-        check_effect(fresh, fresh_pairs, ds, factor)
-        held_out = PairResamples(fresh.totals, checked_seed).fraction(fresh.carried(sets[0][None])[0])
+        held_out = _held_out(lens, unseen(pairs, fresh_pairs), sets[0], checked_seed)
         graph = unit_graph(runs, sets[0], factor)
         maps = _effect_maps(runs, sets[0], measured["losses"])
         edges = PairResamples(runs.totals, checked_seed).fraction(edges_carried(runs, graph))
@@ -124,7 +121,11 @@ def discover_circuit(
         roles=_roles(runs, sets),
         scores=_score_array(runs.table, scores),
         effect_maps=maps,
-        notes=(*_notes(search, sets, runs, least), *_edge_note(measured["faithfulness"], edges)),
+        notes=(
+            *search_notes(search, sets, runs, least),
+            *held_out_notes(measured["faithfulness"], held_out, least, count),
+            *edge_notes(measured["faithfulness"], edges, runs.passed_by()),
+        ),
         how={
             "threshold": least,
             "scorer": scorer_name,
@@ -136,6 +137,26 @@ def discover_circuit(
         },
         **measured,
     )
+
+
+def unseen(searched: tuple[Tensor, Tensor], drawn: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Returns of some pairs of images those that are not among others, which small datasets repeat."""
+    keys = {
+        base.tobytes() + source.tobytes() for base, source in zip(*(x.cpu().numpy() for x in searched), strict=True)
+    }
+    pairs = zip(*(x.cpu().numpy() for x in drawn), strict=True)
+    kept = [place for place, (base, source) in enumerate(pairs) if base.tobytes() + source.tobytes() not in keys]
+    return drawn[0][kept], drawn[1][kept]
+
+
+def _held_out(lens: Lens, pairs: tuple[Tensor, Tensor], mask: Mask, seed: int) -> Estimate:
+    """The fraction that a set carries on pairs that were not searched; NaN where these are none or show no effect."""
+    if not len(pairs[0]):
+        return Estimate(np.nan, np.nan, np.nan)
+    runs = CircuitRuns(lens, *pairs)
+    if not runs.totals.sum() > 0:
+        return Estimate(np.nan, np.nan, np.nan)
+    return PairResamples(runs.totals, seed).fraction(runs.carried(mask[None])[0])
 
 
 def runs_of_random_sets(runs: CircuitRuns, mask: Mask, sets: int, seed: int) -> np.ndarray:
@@ -177,39 +198,6 @@ def _roles(runs: CircuitRuns, sets: Sequence[Mask]) -> dict[tuple[str, int], str
     stacked, moves = batches(sets), runs.moves()
     contested = np.flatnonzero(stacked.any(axis=0) & ~stacked.all(axis=0))
     return {runs.table.node(unit): "redundant" if moves[unit] else "backup" for unit in contested.tolist()}
-
-
-def _notes(search: Search, sets: Sequence[Mask], runs: CircuitRuns, threshold: float) -> tuple[str, ...]:
-    notes = []
-    size = int(sets[0].sum())
-    by_score = next(units for way, units in search.ways if way == BY_SCORE)
-    if by_score > max(size + 1, _CLOSE * size) or (by_score > size and len(runs.table) <= THOROUGH):
-        notes.append(
-            f"adding units by score and leaving out what can be spared ends at {by_score} units; another order, or an "
-            f"exchange, ends at {size}: scores of single units mislead here"
-        )
-    if len(sets) > 1:
-        least, most = int(min(mask.sum() for mask in sets)), int(max(mask.sum() for mask in sets))
-        sizes = f"{least}" if least == most else f"{least} to {most}"
-        notes.append(
-            f"{len(sets)} different sets of {sizes} units carry {threshold:.0%} each, and none of them can spare a "
-            "unit: what they do not share is redundant, or stands in for what is held"
-        )
-    if len(runs.table) > THOROUGH:
-        notes.append(
-            f"of the {len(runs.table)} units of this model sets were searched by score and by exchange only; there may "
-            "be smaller ones"
-        )
-    return tuple(notes)
-
-
-def _edge_note(faithfulness: float, edges: float) -> list[str]:
-    if edges >= faithfulness - _MISSED:
-        return []
-    return [
-        f"the edges of the graph, those of weight {LEAST_WEIGHT:g} or more, carry {edges:.2f} where the units carry "
-        f"{faithfulness:.2f}: the rest passes by weaker edges, or past a site"
-    ]
 
 
 def _effect_maps(runs: CircuitRuns, mask: Mask, losses: pd.DataFrame) -> xr.DataArray:

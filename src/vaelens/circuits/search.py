@@ -2,10 +2,12 @@
 
 Adding units by score can be misled where units act together, and what pruning finds depends on the order in which units
 are tried. So several orders are tried where a model is small, and every unit of a circuit is exchanged for the rest of
-its site; all minimal sets that are come upon are returned. Whether there are further ones is not known.
+its site; all minimal sets that are come upon are returned. Of at most 12 units every set is tried; of more it is not
+known whether there are further ones, or smaller ones.
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from vaelens.circuits.scorers import Scores
 from vaelens.circuits.unit_sets import Mask
 
 THOROUGH = 256  # units up to which pruning starts from all of them too, in two more orders
+EXHAUSTIVE = 12  # units up to which every set is tried, the smallest first
 MOST_ALTERNATIVES = 4  # sought by exchange; one in larger models
 MOST_EXCHANGED = 32  # units tried in larger models, those of least loss
 _FORESEEN = 16  # units tried by themselves before every one is
@@ -22,7 +25,7 @@ _KEPT = 4  # sets
 _AT_ONCE = 8  # sets whose runs share a batch
 _ROUNDING = 1e-5  # of a fraction
 
-BY_SCORE, FROM_IMAGE, FROM_FACTOR, BY_EXCHANGE = "score", "image", "factor", "exchange"
+BY_SCORE, FROM_IMAGE, FROM_FACTOR, BY_EXCHANGE, ONE_OF_ALL = "score", "image", "factor", "exchange", "all sets"
 
 
 class Search:
@@ -63,6 +66,9 @@ class Search:
             whole = np.ones_like(first)
             for way in (FROM_IMAGE, FROM_FACTOR):
                 yield self._noted(way, self.pruned(whole, way))
+        if len(self._scores) <= EXHAUSTIVE:
+            for mask in self._smallest():
+                yield self._noted(ONE_OF_ALL, mask)
 
     def first_by_score(self) -> Mask:
         """Returns the units of highest score, in absolute value, as few as carry enough."""
@@ -117,6 +123,16 @@ class Search:
     def _foresees(self) -> bool:
         """Whether gradients say which unit is worth trying, before every one is."""
         return len(self._scores) > THOROUGH and not self._runs.lens.quantised
+
+    def _smallest(self) -> list[Mask]:
+        """All sets that carry enough of those with the fewest units."""
+        units = len(self._scores)
+        for size in range(units):
+            sets = [_chosen(units, np.array(members, dtype=int)) for members in combinations(range(units), size)]
+            enough = np.flatnonzero(self._carried(sets) >= self._least).tolist()
+            if enough:
+                return [sets[place] for place in enough]
+        return []
 
     def _thinned(self, mask: Mask) -> Mask:
         """Leaves out most of what can be left out, in the order of losses that gradients estimate.

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from markupsafe import Markup
 
@@ -27,7 +28,8 @@ def circuits_sentence(analysis: Analysis) -> str | None:
     order = sizes.argsort().values[:_FACTORS].tolist()
     names = circuits["factor"].values.astype(str)
     items = [
-        f"{names[k]} {int(sizes[k])} (on pairs not searched they carry {_interval(circuits, k, 'held_out')})"
+        f"{names[k]} {int(sizes[k])} (on pairs searched they carry {_interval(circuits, k, 'faithfulness')}, on others "
+        f"{_interval(circuits, k, 'held_out')})"
         for k in order
     ]
     best = float(circuits["random_faithfulness"].max())
@@ -85,7 +87,8 @@ def circuit_section(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
 
 
 def _interval(circuits: xr.Dataset, row: int, name: str) -> str:
-    return spoken(*(float(circuits[f"{name}{end}"].values[row]) for end in ("", "_low", "_high")))
+    ends = [float(circuits[f"{name}{end}"].values[row]) for end in ("", "_low", "_high")]
+    return spoken(*ends) if np.isfinite(ends[0]) else "none"
 
 
 def _fraction(circuits: xr.Dataset, row: int, name: str) -> str:
