@@ -38,7 +38,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -79,6 +79,7 @@ __all__ = [
     "Comparison",
     "CosineDecay",
     "Cyclical",
+    "Direction",
     "FactorDataset",
     "FactorReader",
     "FactorScore",
