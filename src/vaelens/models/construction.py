@@ -29,7 +29,8 @@ def build_model(
         name: what it is trained by, a name of the catalogue (`vaelens models` lists them): `vae`, `beta-vae`,
             `annealed-vae`, `factor-vae`, `beta-tc-vae`, `dip-vae-i`, `dip-vae-ii`, `vq-vae`.
         image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
-            vectors; with encoder and decoder of your own, any.
+            vectors, (channels, time) of series, (channels, depth, height, width) of volumes, of any size; with encoder
+            and decoder of your own, any.
         latent_dim: number of latents d, 1 to 256: 10 unless said otherwise; 64 for `vq-vae`, the dimensions of a
             code.
         likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one

@@ -67,12 +67,11 @@ class LearnedScale(nn.Module):
 
     Args:
         features: how many there are on the first axis of an observation.
-        axes: how many axes it has.
     """
 
-    def __init__(self, features: int, axes: int) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(features, *[1] * (axes - 1)))
+        self.log_scale = nn.Parameter(torch.zeros(features))
 
     def forward(self, output: Tensor) -> Tensor:
         """Returns the output as it is."""
@@ -80,7 +79,7 @@ class LearnedScale(nn.Module):
 
 
 def learned_gaussian_negative_log_likelihood(
-    logits: Observations, x: Observations, log_scale: Float[Tensor, "..."]
+    logits: Observations, x: Observations, log_scale: Float[Tensor, " features"]
 ) -> Float[Tensor, " n"]:
     """Computes the negative log-density of each observation under a Gaussian whose scale is learned, in nats.
 
@@ -90,7 +89,7 @@ def learned_gaussian_negative_log_likelihood(
     Args:
         logits: the decoder's output `m`, any real number.
         x: the observations.
-        log_scale: log s, which broadcasts to one observation; at least −6 counts.
+        log_scale: log s of each feature on the first axis; at least −6 counts.
 
     Returns:
         One value an observation; lower is better.
@@ -103,7 +102,7 @@ def learned_gaussian_negative_log_likelihood(
         >>> learned_gaussian_negative_log_likelihood(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(2))  # log 2π
         tensor([1.8379])
     """
-    log_scale = log_scale.clamp(min=LEAST_LOG_SCALE)
+    log_scale = log_scale.clamp(min=LEAST_LOG_SCALE).reshape(-1, *[1] * (x.ndim - 2))
     values = 0.5 * ((x - logits) * (-log_scale).exp()).square() + log_scale + 0.5 * math.log(2 * math.pi)
     return values.flatten(1).sum(1)
 
@@ -130,7 +129,7 @@ LIKELIHOODS = MappingProxyType(
             Likelihood(
                 "gaussian-learned",
                 learned_gaussian_negative_log_likelihood,
-                lambda shape: LearnedScale(shape[0], len(shape)),
+                lambda shape: LearnedScale(shape[0]),
                 learned=True,
             ),
         )

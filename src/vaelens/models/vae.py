@@ -45,7 +45,7 @@ class VAE(
     library_name="vaelens",
     tags=["variational-autoencoder"],
 ):
-    """A variational autoencoder of images, or of vectors.
+    """A variational autoencoder of images, vectors, series or volumes.
 
     `save_pretrained(folder)` writes `config.json` and `model.safetensors`, `push_to_hub(name)` sends them to the
     Hugging Face Hub. The weights a new model starts from are drawn as by `build_model(seed=0)`; neither draws from
@@ -54,7 +54,7 @@ class VAE(
     Args:
         objective: what it is trained by, a name of the catalogue.
         image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
-            vectors; with encoder and decoder of your own, any.
+            vectors, (channels, time) of series, (channels, depth, height, width) of volumes; any with your own modules.
         latent_dim: number of latents d, 1 to 256; for `vq-vae` the dimensions of a code. None: the objective's own.
         likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one
             for each feature, learned); by default `bernoulli` of images, `gaussian-learned` of all else.
