@@ -26,6 +26,7 @@ from .data import (
 )
 from .effects import (
     Manipulation,
+    code_effects,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -115,6 +116,7 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "code_effects",
     "compare",
     "dci",
     "decoder_responses",

@@ -41,6 +41,7 @@ RESULTS = {
         lens, X, over="factors" if "reader" in o else "latents", units=along(lens, "latent"), **o
     ),
     "swap_effects": lambda lens, **o: vl.swap_effects(lens, X, over="factors" if "reader" in o else "latents", **o),
+    "code_effects": lambda lens, **o: vl.code_effects(lens, X, **o),
     "patching_effects": lambda lens, **o: vl.patching_effects(lens, X, Y, **o),
     "path_effects": lambda lens, **o: vl.path_effects(lens, X, Y, "encoder.0", "encoder.1", **o),
     "mediation_effects": lambda lens, **o: vl.mediation_effects(
@@ -49,7 +50,8 @@ RESULTS = {
     "decoder_responses": lambda lens, **o: vl.decoder_responses(lens, X, **o),
     "ces_by_mode": lambda lens, **o: ces_by_mode(lens, X, **o),
 }
-WITHOUT_READER = ("decoder_responses", "ces_by_mode")
+WITHOUT_READER = ("decoder_responses", "ces_by_mode", "code_effects")
+OF_CODES = ("swap_effects", "code_effects")
 
 
 @pytest.fixture(scope="module", params=["vae", "vq-vae"])
@@ -70,7 +72,7 @@ def test_every_effect_has_a_schema():
 @pytest.mark.parametrize("reader", [None, READER])
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_hold_what_their_schema_says(lens, name, reader):
-    if name == "swap_effects" and not lens.quantised:
+    if name in OF_CODES and not lens.quantised:
         pytest.skip("only the codes of a codebook are swapped")
     options = {"progress": False} | ({"reader": reader} if reader and name not in WITHOUT_READER else {})
     assert SCHEMAS[name].faults(RESULTS[name](lens, **options)) == []

@@ -86,6 +86,47 @@ SWAP_EFFECTS = Schema(
     Variable("codes_used", ("position",), "codes", POSITIVE, "different codes taken at the position", False),
     Variable("code_entropy", ("position",), NATS, POSITIVE, "entropy of the code taken at the position", False),
 )
+_NEAREST, _IMAGES = "L2 of the embedding", "images"
+CODE_EFFECTS = Schema(
+    Variable("effect", ("code",), L2, POSITIVE, "mean change of the image when the code is swapped wherever it is"),
+    Variable("effect_once", ("code",), L2, POSITIVE, "the same at one of its positions"),
+    Variable("effect_placed", ("code",), L2, POSITIVE, "mean change of the image when the code is put at a position"),
+    Variable(
+        "effect_map",
+        ("code", "channel", "height", "width"),
+        "pixel value",
+        POSITIVE,
+        "mean absolute change of each pixel when the code is swapped wherever it is",
+        False,
+    ),
+    Variable(
+        "reach",
+        ("code",),
+        "values along an axis",
+        POSITIVE,
+        "distance from a swapped position's cell within which 95 % of the squared change lie",
+        True,
+        "positions have the axes of the observation",
+    ),
+    Variable("count", ("code",), "positions", POSITIVE, "positions of all images that take the code", False),
+    Variable("share", ("code",), NUMBER, SHARE, "share of all positions of all images", False),
+    Variable("images", ("code",), _IMAGES, POSITIVE, "images that take the code", False),
+    Variable("occurrence", ("code", "position"), NUMBER, SHARE, "share of images with the code at a position", False),
+    Variable("exemplar_image", ("code", "exemplar"), _IMAGES, ANY, "image of a typical position, −1 for none", False),
+    Variable("exemplar_position", ("code", "exemplar"), "positions", ANY, "a typical position, −1 for none", False),
+    Variable("exemplar_distance", ("code", "exemplar"), _NEAREST, POSITIVE, "how far it is from the code", False),
+    Variable(
+        "exemplar_patch",
+        ("code", "exemplar", "channel", "patch_height", "patch_width"),
+        "pixel value",
+        ANY,
+        "what the image shows there, three cells on each axis",
+        False,
+        "observations are images",
+    ),
+    Variable("nearest_code", ("code",), "codes", POSITIVE, "the nearest other code in use", False),
+    Variable("nearest_distance", ("code",), _NEAREST, POSITIVE, "how far it is", False),
+)
 CES_BY_MODE = Schema(
     Variable("ces", ("mode", "latent"), L2, POSITIVE, "causal effect strength"),
     Variable(
@@ -160,6 +201,7 @@ SCHEMAS = MappingProxyType(
         "latent_effects": LATENT_EFFECTS,
         "direction_effects": DIRECTION_EFFECTS,
         "swap_effects": SWAP_EFFECTS,
+        "code_effects": CODE_EFFECTS,
         "ces_by_mode": CES_BY_MODE,
         "decoder_responses": DECODER_RESPONSES,
         "patching_effects": PATCHING_EFFECTS,
