@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.adapters.lineage import lineage
+from vaelens.models.counts import NORMALISED, NORMALISED_TO, as_counts, check_not_negative, log_normalised
 from vaelens.observation import Observation
 
 PACKAGE, DISTRIBUTION = "scvi", "scvi-tools"
-NORMALISED_TO = 10_000  # counts a cell
 _KNOWN = {"SCVI", "LinearSCVI", "SCANVI"}
 
 
@@ -80,7 +80,7 @@ def scvi(model: Any) -> Adapter | None:
         return torch.log1p(NORMALISED_TO * share)
 
     genes = [str(gene) for gene in model.adata.var_names]
-    observation = Observation.vector(genes, unit="log-normalised expression", noun="cells")
+    observation = Observation.vector(genes, unit=NORMALISED, noun="cells")
     return Adapter(
         encode,
         decode,
@@ -89,12 +89,9 @@ def scvi(model: Any) -> Adapter | None:
         observation=observation,
         context=_context(model),
         target=log_normalised,
+        observed=as_counts,
+        check=check_not_negative,
     )
-
-
-def log_normalised(counts: Tensor) -> Tensor:
-    """What counts are in the decoder's units, log(1 + 10,000 · counts / their sum), (n, genes)."""
-    return torch.log1p(NORMALISED_TO * counts / counts.sum(dim=1, keepdim=True).clamp(min=1))
 
 
 def _context(model: Any) -> dict[str, Tensor]:
