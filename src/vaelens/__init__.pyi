@@ -1,4 +1,4 @@
-from .analysis import Analysis, analyse
+from .analysis import Analysis, Verification, analyse, verify
 from .circuits import (
     Circuit,
     SemanticGraph,
@@ -104,6 +104,7 @@ __all__ = [
     "VaelensError",
     "VaelensWarning",
     "Variable",
+    "Verification",
     "WarmUp",
     "__version__",
     "analyse",
@@ -141,4 +142,5 @@ __all__ = [
     "swap_effects",
     "train",
     "unit_selectivity",
+    "verify",
 ]
