@@ -1,4 +1,4 @@
-from .analysis import Analysis, analyse
+from .analysis import Analysis, Verification, analyse, verify
 from .circuits import (
     Circuit,
     SemanticGraph,
@@ -38,7 +38,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
+from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -104,6 +104,7 @@ __all__ = [
     "VaelensError",
     "VaelensWarning",
     "Variable",
+    "Verification",
     "WarmUp",
     "__version__",
     "analyse",
@@ -117,6 +118,7 @@ __all__ = [
     "dci",
     "decoder_responses",
     "discover_circuit",
+    "encoder_kept",
     "explicitness",
     "factor_effects",
     "factor_reader",
@@ -141,4 +143,5 @@ __all__ = [
     "swap_effects",
     "train",
     "unit_selectivity",
+    "verify",
 ]

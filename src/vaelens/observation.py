@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vaelens.dense_arrays import dense_tensor, extremes
 from vaelens.errors import VaelensError, unknown
+from vaelens.feature_sets import check_features
 
 _TOLERANCE = 1e-4  # interpolation and float conversion overshoot a range by this much, a wrong scale by far more
 
@@ -32,6 +33,8 @@ class Observation:
         features: the name of each feature on the first axis, where they have names.
         groups: named groups of features, by their indices.
         unit: what values are in, such as "pixel", "log-normalised expression" or "z-score".
+        one_hot: the features, by their indices, of each categorical column, of which one is 1 and the others 0; one
+            feature alone is a yes or no.
 
     Raises:
         VaelensError: axes, names or groups that do not fit the shape; one end of a range without the other.
@@ -52,6 +55,7 @@ class Observation:
     features: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unit: str = "value"
+    one_hot: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -61,16 +65,7 @@ class Observation:
         ends = [end for end in (self.low, self.high) if end is not None]
         if len(ends) == 1 or ends != sorted(set(ends)):
             raise VaelensError(f"a range from {self.low} to {self.high}; give low below high, or neither")
-        names = self.features
-        if names is not None and not len(names) == len(set(names)) == self.shape[0]:
-            raise VaelensError(
-                f"{len(names)} features are named, {len(set(names))} names differ; give each of {self.shape[0]} its own"
-            )
-        for name, members in self.groups.items():
-            if not members or not all(0 <= feature < self.shape[0] for feature in members):
-                raise VaelensError(
-                    f"group {name!r} is {list(members)}; expected indices of features, from 0 to {self.shape[0] - 1}"
-                )
+        check_features(self.shape[0], self.features, self.groups, self.one_hot)
 
     @classmethod
     def image(cls, shape: Sequence[int]) -> "Observation":
@@ -87,6 +82,7 @@ class Observation:
         groups: Mapping[str, Iterable[int | str]] | None = None,
         unit: str = "value",
         noun: str = "vectors",
+        one_hot: Iterable[Iterable[int | str]] = (),
     ) -> "Observation":
         """A vector of features.
 
@@ -97,15 +93,16 @@ class Observation:
             groups: named groups of features, by index or name.
             unit: what values are in.
             noun: what several vectors are called, such as "cells".
+            one_hot: the features of each categorical column, by index or name; one alone is a yes or no.
 
         Raises:
-            VaelensError: as of the record; a group with an unknown feature.
+            VaelensError: as of the record; a group or column with an unknown feature.
         """
         names = None if isinstance(features, int | np.integer) else tuple(map(str, features))
         count = int(features) if names is None else len(names)  # pyright: ignore[reportArgumentType]
         plain = cls((count,), ("feature",), low, high, noun, names, unit=unit)
         members = {name: plain.indices(group) for name, group in (groups or {}).items()}
-        return replace(plain, groups=members)
+        return replace(plain, groups=members, one_hot=tuple(plain.indices(column) for column in one_hot))
 
     @classmethod
     def series(

@@ -27,19 +27,20 @@ class DecodedChunk:
 
     def __init__(self, lens: Lens, codes: Batch, rows: Rows, first_row: int):
         self.rows, self._engine, self._first_row, self._codes = rows, lens.engine, first_row, codes
+        self._observed = lens.observed
         self.images = self._engine.decode(codes, first_row)
         self._indices = self._engine.quantise(codes.values).indices if lens.quantised else None
 
     def encoded(self, images: Tensor) -> Tensor:
         """The codes of the chunk's images, changed or not, (c, d, *positions)."""
-        return self._engine.encode(self._codes.with_values(images), self._first_row)
+        return self._engine.encode(self._codes.with_values(self._observed(images)), self._first_row)
 
     def picked(self, images: Tensor, local: Tensor) -> Batch:
         """What `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
 
         The images themselves; where rows are what they are in their chunk only, their codes.
         """
-        return self._codes.with_values(self.encoded(images) if self._engine.coupled else images)[local]
+        return self._codes.with_values(self.encoded(images) if self._engine.coupled else self._observed(images))[local]
 
     def codes_of_picked(self, batches: list[Batch]) -> list[Tensor]:
         """The codes of the images picked, a batch (k, d, *positions) for each batch."""
