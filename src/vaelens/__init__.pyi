@@ -39,7 +39,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
-from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -121,6 +121,7 @@ __all__ = [
     "dci",
     "decoder_responses",
     "discover_circuit",
+    "encoder_kept",
     "explicitness",
     "factor_effects",
     "factor_reader",

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelens.effects.code_swaps import other_codes
 from vaelens.effects.codes import Codebook
 from vaelens.effects.decoded_chunk import DecodedChunk
-from vaelens.effects.outcomes import cells
+from vaelens.effects.outcomes import sizes
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.lens import Batch, Lens
 from vaelens.statistics import BootstrapMean
@@ -134,18 +134,18 @@ class CodeChanges:
             variants = [torch.where(inside, others, indices), _put(indices, once, others)]
             before, (everywhere, at_one) = self._decoded(rows, variants)
             change = everywhere - before
-            sums.swapped.update(cells(change).norm(dim=1))
+            sums.swapped.update(sizes(change, self._lens.observation))
             total = change.abs().sum(dim=0)
             sums.map = total if sums.map is None else sums.map + total
             change = at_one - before
-            sums.swapped_once.update(cells(change).norm(dim=1))
+            sums.swapped_once.update(sizes(change, self._lens.observation))
             if self._grid.fits:
                 sums.reach.update(self._reaches(change, once))
         for rows in self._drawn((~takes).any(dim=1), generator):
             indices = self._flat[rows]
             once = _one_of_each(~takes[rows], generator)
             before, (after,) = self._decoded(rows, [_put(indices, once, torch.full_like(indices, code))])
-            sums.placed.update(cells(after - before).norm(dim=1))
+            sums.placed.update(sizes(after - before, self._lens.observation))
         return sums
 
     def nearest(self, codes: Sequence[int]) -> tuple[Array, Array]:

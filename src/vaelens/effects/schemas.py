@@ -180,7 +180,7 @@ MEDIATION_EFFECTS = Schema(
     Variable("indirect", ("unit",), NUMBER, ANY, "natural indirect effect as a fraction of the total"),
     best_of("indirect", ("unit",), "all mediators"),
     Variable("interaction", ("unit",), NUMBER, ANY, "what is neither direct nor indirect, as a fraction of the total"),
-    Variable("total_norm", (), "L2 of the outcome", POSITIVE, "mean size of the treatment's total effect"),
+    Variable("total_norm", (), "L2 of what comes out", POSITIVE, "mean size of the treatment's total effect"),
     Variable(
         "indirect_chance",
         ("unit",),
