@@ -1,9 +1,11 @@
 import hashlib
 import itertools
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import vaelens as vl
 from vaelens.cli import main
 from vaelens.data import DATASETS
 from vaelens.data.files.source import Need, Source, SourceFile
@@ -156,3 +158,23 @@ def test_paths_that_no_file_can_have_are_one_sentence(capsys, path):
         assert said.startswith("vaelens: ")
         assert said.count("\n") == 1
         assert "fault of vaelens" not in said
+
+
+@pytest.mark.parametrize(("shape", "options"), [((16, 2, 9), ["series=true"]), ((16, 1, 3, 5, 4), [])])
+def test_arrays_that_are_no_images_are_trained_on_and_analysed(shape, options, tmp_path, capsys):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    np.savez(tmp_path / "own.npz", images=values, label=np.arange(16) % 2)
+    common = ["--dataset", "array", "--root", tmp_path / "own.npz"]
+    common += [part for option in options for part in ("--dataset-option", option)]
+    out = tmp_path / "model"
+    assert run("train", *common, "--steps", 2, "--batch-size", 4, "--latent-dim", 2, "--out", out) == 0
+    assert vl.VAE.from_pretrained(out).image_shape == shape[1:]
+    assert run("analyse", out, *common, "--only", "latent", "--images", 8) == 0
+    assert capsys.readouterr().err.count("Traceback") == 0
+
+
+def test_an_array_of_other_axes_is_no_series(tmp_path, capsys):
+    np.save(tmp_path / "own.npy", np.zeros((6, 1, 8, 8)))
+    arguments = ["--dataset", "array", "--root", tmp_path / "own.npy", "--dataset-option", "series=true"]
+    assert run("train", *arguments, "--out", tmp_path / "model") != 0
+    assert "own.npy has images of shape (6, 1, 8, 8); expected 3 axes" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-from .analysis import Analysis, analyse
+from .analysis import Analysis, Verification, analyse, verify
 from .circuits import (
     Circuit,
     SemanticGraph,
@@ -26,6 +26,7 @@ from .data import (
 )
 from .effects import (
     Manipulation,
+    code_effects,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -38,7 +39,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -79,6 +80,7 @@ __all__ = [
     "Comparison",
     "CosineDecay",
     "Cyclical",
+    "Direction",
     "FactorDataset",
     "FactorReader",
     "FactorScore",
@@ -104,6 +106,7 @@ __all__ = [
     "VaelensError",
     "VaelensWarning",
     "Variable",
+    "Verification",
     "WarmUp",
     "__version__",
     "analyse",
@@ -113,10 +116,12 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "code_effects",
     "compare",
     "dci",
     "decoder_responses",
     "discover_circuit",
+    "encoder_kept",
     "explicitness",
     "factor_effects",
     "factor_reader",
@@ -141,4 +146,5 @@ __all__ = [
     "swap_effects",
     "train",
     "unit_selectivity",
+    "verify",
 ]

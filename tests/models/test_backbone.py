@@ -97,7 +97,7 @@ def test_28_is_the_middle_of_32():
     assert torch.equal(small(z), large(z)[:, :, 2:30, 2:30])
 
 
-@pytest.mark.parametrize("shape", [(1, 30, 30), (2, 64, 64), (1, 32, 64), (64, 64), "1x64x64", 64, (1, 64.0, 64.0)])
+@pytest.mark.parametrize("shape", [(1, 30, 30), (2, 64, 64), (1, 32, 64), (64, 0), "1x64x64", 64, (1, 64.0, 64.0)])
 def test_other_shapes_are_refused_with_what_is_supported(shape):
     with pytest.raises(VaelensError, match=r"unsupported image shape .*1 or 3 channels, square, with side 8, 16, 28"):
         backbone.check_image_shape(shape)

@@ -79,8 +79,7 @@ class AnalysisFolder:
         Raises:
             VaelensError: it can't be written.
         """
-        with _without_scheduler():
-            content = bytes(dataset.to_netcdf(engine="h5netcdf"))
+        content = _content(dataset)
         checksum = hashlib.sha256(content).hexdigest()
         file = f"{_EFFECTS}/{name}-{checksum[:12]}.nc"
         write_whole(self.path / file, content)
@@ -160,6 +159,12 @@ class AnalysisFolder:
                 path.unlink(missing_ok=True)
 
 
+def round_trip(dataset: xr.Dataset) -> xr.Dataset:
+    """Returns a part as it would be read back from its file."""
+    with xr.open_dataset(io.BytesIO(_content(dataset)), engine="h5netcdf") as opened:
+        return opened.load()
+
+
 def score_records(scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Turns the table of an `Analysis` into records by key."""
     return {str(key): {str(name): score[name] for name in score.index} for key, score in scores.iterrows()}
@@ -170,6 +175,11 @@ def score_frame(scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(dict(scores), orient="index", columns=list(COLUMNS))
     numbers = dict.fromkeys(NUMBERS, np.float64)
     return table.astype(numbers).rename_axis(index="score")
+
+
+def _content(dataset: xr.Dataset) -> bytes:
+    with _without_scheduler():
+        return bytes(dataset.to_netcdf(engine="h5netcdf"))
 
 
 def _csv(scores: Mapping[str, Mapping[str, Any]]) -> bytes:

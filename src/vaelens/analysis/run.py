@@ -125,13 +125,7 @@ def analyse(
     begin = perf_counter()
     path = None if folder is None else Path(folder).expanduser()
     with nullcontext() if path is None else sole_writer(path):
-        apart = held_out(lens.module, ds)
-        pool = ImagePool(ds, apart.rows)
-        indices = pool.draw(min(int(n), pool.count()), seed)
-        x, labels = rows_at(lens, ds, indices), torch.from_numpy(ds.factor_values(indices).astype(np.int64))
-        lens.encode(x[slice(1)])  # a lens on a foreign module knows its latents from here on
-        factor_predictions(reader, lens)  # one that does not fit is refused before the work
-        subject = Subject(lens, ds, x, labels, reader, seed, dci_estimator, apart)
+        subject = subject_of(lens, ds, int(n), seed, reader, dci_estimator)
         asked = {"minutes": minutes, "parts": names, "dci_estimator": dci_estimator}
         configuration = plain(subject.describe() | {"asked": asked})
         done = Done(configuration, None if path is None else AnalysisFolder(path))
@@ -142,6 +136,23 @@ def analyse(
             work = Work(subject, names, done, Told(progress), perf_counter)
             work.run(minutes, begin, progress)
             return work.finish()
+
+
+def subject_of(
+    lens: Lens, ds: FactorDataset, n: int, seed: int, reader: ReadsFactors | None, dci_estimator: DciEstimator
+) -> Subject:
+    """Takes the images of an analysis from its dataset, n at most.
+
+    Raises:
+        VaelensError: images that do not fit the model, a reader that does not fit.
+    """
+    apart = held_out(lens.module, ds)
+    pool = ImagePool(ds, apart.rows)
+    indices = pool.draw(min(n, pool.count()), seed)
+    x, labels = rows_at(lens, ds, indices), torch.from_numpy(ds.factor_values(indices).astype(np.int64))
+    lens.encode(x[slice(1)])  # a lens on a foreign module knows its latents from here on
+    factor_predictions(reader, lens)  # one that does not fit is refused before the work
+    return Subject(lens, ds, x, labels, reader, seed, dci_estimator, apart)
 
 
 def selected_parts(

@@ -16,6 +16,7 @@ from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
 from vaelens.cli.study import study
 from vaelens.cli.training import train
+from vaelens.cli.verification import verify
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.version import __version__
 
@@ -63,7 +64,7 @@ def _options(
     """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
-for command in (quickstart, train, analyse, compare, circuits, models):
+for command in (quickstart, train, analyse, verify, compare, circuits, models):
     app.command()(command)
 app.add_typer(data)
 app.add_typer(study)

@@ -45,5 +45,8 @@ DATASETS: dict[str, Entry] = {
     "smallnorb": Entry(SmallNORB, "photographs of 50 toys by elevation, azimuth and lighting, from the official files"),
     "celeba": Entry(CelebA, "photographs of faces with 40 attributes, from the official files"),
     "folder": Entry(FolderDataset, "your own pictures in a folder, with a table of labels if you have one"),
-    "array": Entry(ArrayFile, "your own images in an .npy or .npz file, with factor values if you have them"),
+    "array": Entry(
+        ArrayFile,
+        "your own images, vectors, series or volumes in an .npy or .npz file, with factor values if you have them",
+    ),
 }

@@ -98,4 +98,5 @@ TEXTS: dict[str, Callable[[Any], Any]] = {
     "crop": _sides,
     "links": _flag,
     "channels_last": _flag,
+    "series": _flag,
 }

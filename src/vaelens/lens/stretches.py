@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vaelens.lens.batch import Batch
 from vaelens.lens.cached_part import CachedPart, first_result
-from vaelens.lens.calls import LAST
 from vaelens.lens.counterfactuals import IMAGE
+from vaelens.lens.hook_points import counts_units
 from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.rows import select_units
 from vaelens.lens.incremental.ways import Way, find_way, passes_by
@@ -149,7 +149,12 @@ def stretches(
     """
     inside = {name: [site for site in sites.of(name) if site != sites.output] for name in ("encoder", "decoder")}
     whole = {part: [INPUT, *inside[name], RESULT] for name, part in _halves(parts)}
-    if parts.coupled or parts.form is not None or not all(_is_chain(part, names) for part, names in whole.items()):
+    if (
+        parts.coupled
+        or parts.form is not None
+        or parts.basis is not None
+        or not all(_is_chain(part, names) for part, names in whole.items())
+    ):
         return None
     runs = {name: replace(run, clamped={}) for name, run in runs.items()}  # free units are free of a treatment
     activations = {**runs["encoder"].activations, LATENT: code, **runs["decoder"].activations}
@@ -192,7 +197,7 @@ def _way(part: ModelPart, start: str, end: str) -> Way | None:
     """The way from a site, or INPUT, to the next, or RESULT; None where it is more than a layer."""
     traced = part.as_steps()
     points = [part.points[name] for name in (start, end) if name in part.points]
-    if traced is None or any(point.axis == LAST or point.element is not None for point in points):
+    if traced is None or any(not counts_units(point) or point.element is not None for point in points):
         return None
     return find_way(traced.known, traced.layers, part.step(traced, start), part.step(traced, end))
 

@@ -111,9 +111,10 @@ def check_parts(encoder: nn.Module, decoder: nn.Module, image_shape: Any, latent
         decoder.eval()
         output = _call(encoder, torch.zeros(2, *image_shape).to(like), "encoder")
         if quantised:
-            if not isinstance(output, Tensor) or output.ndim != 4 or output.shape[1] != latent_dim:
+            if not isinstance(output, Tensor) or output.ndim < 3 or output.shape[1] != latent_dim:
                 raise VaelensError(
-                    f"the encoder gives {_shapes(output)}; a codebook expects (n, {latent_dim}, height, width)"
+                    f"the encoder gives {_shapes(output)}; a codebook expects (n, {latent_dim}, height, width), or "
+                    "as many axes of positions as the data has"
                 )
             code = output
         else:

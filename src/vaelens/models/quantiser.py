@@ -64,7 +64,7 @@ class Quantiser(nn.Module):
         """Returns the codes."""
         return self.nearest.codebook
 
-    def forward(self, z: Float[Tensor, "n d h w"], generator: torch.Generator | None = None) -> Quantised:
+    def forward(self, z: Float[Tensor, "n d *positions"], generator: torch.Generator | None = None) -> Quantised:
         """Finds the nearest code at each position.
 
         Args:
@@ -72,11 +72,14 @@ class Quantiser(nn.Module):
             generator: draws what dead codes are replaced by, in training.
         """
         codebook = self.codebook.clone() if self.training else self.codebook  # training moves it
+        positions = z.shape[2:]
+        grid = z.detach() if len(positions) == 2 else z.detach().flatten(2)[..., None]  # the library knows two axes
         if generator is None:
-            _, indices, _ = self.nearest(z.detach())
+            _, indices, _ = self.nearest(grid)
         else:
             with own_randomness(next_seed(generator), z.device):
-                _, indices, _ = self.nearest(z.detach())
+                _, indices, _ = self.nearest(grid)
+        indices = indices.reshape(len(z), *positions)
         # The library finds codes and moves them. What comes out is taken from the codebook itself, since the library
         # rounds it to float32, and gradients pass straight through, as published, where the library rotates them.
         chosen = F.embedding(indices, codebook).movedim(-1, 1).to(z)

@@ -1,8 +1,9 @@
-"""The sources that `vaelens analyse` takes a model from, folders of several libraries and functions of the user's.
+"""The sources that commands take a model from: folders of several libraries, runs, and functions of the user's.
 
 A kind of folder is a file of its own and a line in `choice.FOLDERS`. Nothing that a folder holds is unpickled or run.
 """
 
 from vaelens.cli.sources.choice import load_lens, name_of_source
+from vaelens.cli.sources.run import analysis_in, model_beside
 
-__all__ = ["load_lens", "name_of_source"]
+__all__ = ["analysis_in", "load_lens", "model_beside", "name_of_source"]

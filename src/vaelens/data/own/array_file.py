@@ -1,4 +1,4 @@
-"""Images and factor values in a NumPy file of the user's, .npy or .npz, without pickle."""
+"""Observations and factor values in a NumPy file of the user's, .npy or .npz, without pickle."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vaelens.data.limits import MOST_BYTES, as_bytes
 from vaelens.data.own.arrays import ArrayDataset
 from vaelens.data.own.npz_contents import npz_contents
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
 
 FACTOR_NAMES = ("factors", "labels", "label", "targets")
 
@@ -23,7 +24,8 @@ class ArrayFile(ArrayDataset):
 
     Args:
         root: The file.
-        images: The name of the images' array in an .npz: (N, C, H, W) as for `ArrayDataset`.
+        images: The name of the images' array in an .npz: (N, C, H, W), or vectors (N, features) or volumes (N,
+            channels, depth, height, width), as for `ArrayDataset`.
         factors: The name of the factor values' array in an .npz, (N, K) or (N,): integers, or fractions and texts as in
             a table; by default the first of factors, labels, label and targets that the file has.
         names: The factors' names; by default the .npz's array `names` of K texts if it has one, the array's own name
@@ -32,6 +34,7 @@ class ArrayFile(ArrayDataset):
         channels_last: Whether the images are (N, H, W, C), or (N, H, W) for one channel.
         levels: The number of bins of a continuous factor.
         leave_out: The names of factors that are none, such as an index.
+        series: Whether the array holds series (N, channels, time); with channels_last (N, time, channels).
         most_bytes: How many bytes the arrays of a small .npz may unpack to.
 
     Raises:
@@ -50,6 +53,7 @@ class ArrayFile(ArrayDataset):
         channels_last: Flag = False,
         levels: Count = 10,
         leave_out: Names | None = None,
+        series: Flag = False,
         most_bytes: Count = MOST_BYTES,
     ) -> None:
         path = _checked_file(root)
@@ -62,12 +66,16 @@ class ArrayFile(ArrayDataset):
         arrays = stored.read(wanted, whole_number("most_bytes", most_bytes, low=1))
         self._unused = [name for name in stored.names if name not in wanted]
         pixels = arrays[images]
-        if checked_flag("channels_last", channels_last) and pixels.ndim in (3, 4):
-            pixels = np.moveaxis(pixels[..., None] if pixels.ndim == 3 else pixels, -1, 1)
+        are_series = checked_flag("series", series)
+        if are_series and pixels.ndim != 3:
+            raise VaelensError(f"series is true, and {path.name} has {images} of shape {pixels.shape}; expected 3 axes")
+        if checked_flag("channels_last", channels_last) and pixels.ndim in (3, 4, 5):
+            pixels = np.moveaxis(pixels[..., None] if pixels.ndim == 3 and not are_series else pixels, -1, 1)
+        observation = Observation.series(pixels.shape[1:]) if are_series else None
         values = arrays[labels] if labels else None
         if names is None and values is not None:
             names = _default_names(values, labels, arrays.get("names"))
-        super().__init__(pixels, _table(values, path), names, kinds, levels, leave_out)
+        super().__init__(pixels, _table(values, path), names, kinds, levels, leave_out, observation=observation)
 
     @property
     def options(self) -> dict[str, object]:

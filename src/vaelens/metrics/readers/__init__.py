@@ -1,7 +1,7 @@
 """Readers of factors: networks trained on a dataset that say which attributes an image has, and how surely."""
 
-from vaelens.metrics.readers.creation import factor_reader
+from vaelens.metrics.readers.creation import factor_reader, kept_reader
 from vaelens.metrics.readers.reader import FactorReader
 from vaelens.metrics.readers.score import FactorScore
 
-__all__ = ["FactorReader", "FactorScore", "factor_reader"]
+__all__ = ["FactorReader", "FactorScore", "factor_reader", "kept_reader"]

@@ -1,7 +1,9 @@
 """How a factor reader comes about: trained once for a dataset, tested on images kept apart, and kept in the cache."""
 
 import hashlib
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +75,46 @@ def factor_reader(
         >>> sorted(reader.accuracy), reader.scores[0].images
         (['label'], 359)
     """
+    columns = _readable(ds)
+    for name in () if factors is None else (factors,) if isinstance(factors, str) else tuple(factors):
+        ds.factors.index(name)  # a mistyped name is refused before anything is trained
+    steps, batch_size = whole_number("steps", steps, low=1), whole_number("batch_size", batch_size, low=1)
+    seed, where = check_seed(seed), find_device(device)
+    check_progress(progress)
+    recipe = _recipe(ds, columns, steps, batch_size, seed, where)
+    identity, network = identity_of(recipe), _network(ds, columns, seed)
+    scores = load(identity, network)
+    if scores is None:
+        source = examples(ds, columns, seed)
+        with reporting(progress, steps, "factor reader") as report:
+            from vaelens.metrics.readers.training import train_network  # Lightning is slow to import
+
+            train_network(network, Batches(source, batch_size, seed, steps), _LR, where, report.advance)
+        scores = _scores(network, source, [ds.factors.items[k] for k in columns])
+        save(identity, recipe, network, scores)
+    reader = _reader(ds, scores, network, identity)
+    return reader if factors is None else reader.only(factors)
+
+
+def kept_reader(ds: FactorDataset, device: str = "auto") -> FactorReader | None:
+    """Returns the reader that `factor_reader(ds)` has trained and kept, None where there is none; trains nothing.
+
+    Raises:
+        VaelensError: a dataset without factors of several values, a device that is not there.
+    """
+    columns, where = _readable(ds), find_device(device)
+    defaults = {name: inspect.signature(factor_reader).parameters[name].default for name in ("steps", "batch_size")}
+    identity, network = identity_of(_recipe(ds, columns, seed=0, where=where, **defaults)), _network(ds, columns, 0)
+    scores = load(identity, network)
+    return None if scores is None else _reader(ds, scores, network, identity)
+
+
+def _readable(ds: Any) -> tuple[int, ...]:
+    """Finds the columns of the factors that can be read.
+
+    Raises:
+        VaelensError: there are none.
+    """
     if not isinstance(ds, FactorDataset):
         raise VaelensError(f"ds is a {type(ds).__name__}; expected a dataset, such as vl.load_dataset('sprites')")
     if not ds.observation.is_image:
@@ -83,16 +125,17 @@ def factor_reader(
     columns = tuple(k for k, size in enumerate(ds.factors.sizes) if size > 1)
     if not columns:
         raise VaelensError(f"{ds.name} has no factor of two values or more, so there is nothing to read off its images")
-    for name in () if factors is None else (factors,) if isinstance(factors, str) else tuple(factors):
-        ds.factors.index(name)  # a mistyped name is refused before anything is trained
-    steps, batch_size = whole_number("steps", steps, low=1), whole_number("batch_size", batch_size, low=1)
-    seed, where = check_seed(seed), find_device(device)
-    check_progress(progress)
-    read = [ds.factors.items[k] for k in columns]
-    recipe = {
+    return columns
+
+
+def _recipe(
+    ds: FactorDataset, columns: Sequence[int], steps: int, batch_size: int, seed: int, where: torch.device
+) -> dict[str, Any]:
+    """Records all that a reader depends on."""
+    return {
         "dataset": ds.describe(),
         "labels": _label_hash(ds),
-        "kinds": [factor.kind for factor in read],
+        "kinds": [ds.factors.items[k].kind for k in columns],
         "steps": steps,
         "batch_size": batch_size,
         "lr": _LR,
@@ -100,23 +143,18 @@ def factor_reader(
         "device": where.type,
         "versions": {"vaelens": __version__, "torch": torch.__version__},
     }
-    identity = identity_of(recipe)
-    with own_randomness(seed):
-        network = ReaderNetwork(ds.image_shape, {factor.name: factor.size for factor in read})
-    network.eval()
-    scores = load(identity, network)
-    if scores is None:
-        source = examples(ds, columns, seed)
-        with reporting(progress, steps, "factor reader") as report:
-            from vaelens.metrics.readers.training import train_network  # Lightning is slow to import
 
-            train_network(network, Batches(source, batch_size, seed, steps), _LR, where, report.advance)
-        scores = _scores(network, source, read)
-        save(identity, recipe, network, scores)
-    reader = FactorReader(
-        ds.name, ds.image_shape, scores, network, identity, tuple(score.name for score in scores if score.trusted)
-    )
-    return reader if factors is None else reader.only(factors)
+
+def _network(ds: FactorDataset, columns: Sequence[int], seed: int) -> ReaderNetwork:
+    factors = [ds.factors.items[k] for k in columns]
+    with own_randomness(seed):
+        network = ReaderNetwork(ds.image_shape, {factor.name: factor.size for factor in factors})
+    return network.eval()
+
+
+def _reader(ds: FactorDataset, scores: tuple[FactorScore, ...], network: ReaderNetwork, identity: str) -> FactorReader:
+    trusted = tuple(score.name for score in scores if score.trusted)
+    return FactorReader(ds.name, ds.image_shape, scores, network, identity, trusted)
 
 
 def _scores(network: ReaderNetwork, source: Examples, factors: Sequence[Factor]) -> tuple[FactorScore, ...]:

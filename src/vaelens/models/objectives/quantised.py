@@ -7,9 +7,9 @@ from torch import Tensor
 
 def vq_vae(
     reconstruction: Float[Tensor, " n"],
-    encoded: Float[Tensor, "n d h w"],
-    quantised: Float[Tensor, "n d h w"],
-    indices: Int[Tensor, "n h w"],
+    encoded: Float[Tensor, "n d *positions"],
+    quantised: Float[Tensor, "n d *positions"],
+    indices: Int[Tensor, "n *positions"],
     codes: int,
     *,
     commitment: float,

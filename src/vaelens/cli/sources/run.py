@@ -1,0 +1,36 @@
+"""The analysis in the folder of a run, and the model beside an analysis."""
+
+from pathlib import Path
+
+from vaelens.errors import VaelensError
+
+_MANIFESTS = ("manifest.json", "unfinished.json")  # of which the second is refused with what to do
+_CONFIGURATIONS = ("config.json", "model_config.json")  # of vaelens and diffusers, of Pythae
+
+
+def analysis_in(folder: Path) -> Path:
+    """Finds the folder of the analysis of a run: the folder itself, or `analysis` in it.
+
+    Raises:
+        VaelensError: there is none.
+    """
+    for candidate in (folder, folder / "analysis"):
+        if any((candidate / name).is_file() for name in _MANIFESTS):
+            return candidate
+    what = f"{str(folder)!r} holds no analysis" if folder.is_dir() else f"there is no folder {str(folder)!r}"
+    raise VaelensError(f"{what}; RUN is a folder that vaelens analyse wrote, or that of a model with one inside")
+
+
+def model_beside(analysis: Path) -> str:
+    """Finds the folder of the model that an analysis lies in or beside, as in a run or a cell of a study.
+
+    Raises:
+        VaelensError: there is none.
+    """
+    around = analysis.resolve().parent
+    for candidate in (around, around / "model"):
+        if any((candidate / name).is_file() for name in _CONFIGURATIONS):
+            return str(candidate)
+    raise VaelensError(
+        f"no model lies beside the analysis in {str(analysis)!r}; give it as --model, as vaelens analyse takes it"
+    )
