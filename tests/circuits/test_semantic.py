@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 import vaelens as vl
 from vaelens.circuits.graph_distance import edge_auroc, permuted_aurocs, structural_hamming_distance
+from vaelens.data.factors import Factors
 
 
 class Exact:
@@ -138,3 +139,46 @@ def test_bad_input_is_refused():
         vl.semantic_graph(vl.Lens(constant), planted.dataset, Exact(planted), n=8, progress=False)
     with pytest.raises(vl.VaelensError, match="needs two factors of planted-chain"):
         vl.semantic_graph(planted.lens, planted.dataset, One(planted), n=8)
+
+
+class Mechanisms(torch.nn.Module):
+    """A VAE of rows of brightness whose latents have no cause: b = ¾ a + its own, c = ¾ (b + d) + its own."""
+
+    def __init__(self):
+        super().__init__()
+        causes = torch.tensor([[0, 0, 0, 0], [0.75, 0, 0, 0], [0, 0.75, 0, 0.75], [0, 0, 0, 0]])
+        self.own, self.whole = torch.nn.Linear(4, 4, bias=False), torch.nn.Linear(4, 4, bias=False)
+        self.own.weight.data, self.whole.weight.data = torch.eye(4) - causes, torch.linalg.inv(torch.eye(4) - causes)
+
+    def encode(self, x):
+        return self.own(x[:, 0, :, 0])
+
+    def decode(self, z):
+        return self.whole(z)[:, None, :, None].expand(-1, 1, 4, 4)
+
+
+class Rows:
+    """Reads each factor off its row: the level that is nearest."""
+
+    image_shape, factors, accuracy = (1, 4, 4), ("a", "b", "c", "d"), dict.fromkeys("abcd", 1.0)
+
+    def read(self, images):
+        levels = (2 * images[:, 0, :, 0]).round().clamp(0, 2).long()
+        return {name: torch.nn.functional.one_hot(levels[:, row], 3).float() for row, name in enumerate(self.factors)}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_graph_of_a_model_that_has_the_mechanisms_is_the_true_one(seed):
+    values = torch.cartesian_prod(*[torch.arange(3)] * 4)
+    ds = vl.ArrayDataset((values / 2)[:, None, :, None].expand(-1, 1, 4, 4), values, list("abcd"))
+    edges = (("a", "b"), ("a", "c"), ("b", "c"), ("d", "c"))
+    ds.factors = Factors(ds.factors.items, edges)
+    model = Mechanisms().eval()
+    lens = vl.Lens(model, model.encode, model.decode, example=ds.sample(3)[0])
+    result = vl.semantic_graph(lens, ds, Rows(), n=300, seed=seed, progress=False)
+    assert result.aligned == {name: (latent,) for latent, name in enumerate("abcd")}
+    assert set(result.graph.edges) == set(edges)
+    assert result.distance == 0
+    assert result.auroc == 1
+    assert result.p == pytest.approx(1 / 24)  # of the orders of four nodes no other leaves all edges true
+    assert result.auroc_chance == pytest.approx(0.5)

@@ -53,8 +53,9 @@ def discover_circuit(
     outside S, at every site, is held at its value on the base image x. With TE = Y(x') − Y(x), Y the image that comes
     out, F(S) = Σ<Y(S) − Y(x), TE> / Σ‖TE‖² over pairs that differ in the factor alone. Units are added by score until
     F(S) ≥ threshold, and left out again until none can be. In models of at most 256 units the search begins at all
-    units too, from either end; and of the smallest set each unit is exchanged for the rest of its site. Several minimal
-    sets are the rule: what is returned is a circuit, with the others that were come upon as `alternatives`.
+    units too, from either end; and of the smallest set each unit is exchanged for the rest of its site. Of at most 12
+    units every set is tried; of more, a smaller set may exist. Several minimal sets are the rule: what is returned is a
+    circuit, with the others that were come upon as `alternatives`.
 
     Memory grows with the number of pairs, by the activations of two images each. The time is mostly that of running
     single units: for every pair two runs for each unit of the model, and several for each unit of the circuit.
@@ -66,7 +67,7 @@ def discover_circuit(
         threshold: the fraction of the effect that is to be carried, above 0 and at most 1.
         scorer: what units are ordered by: "exact" (patching every unit), "attribution" (gradient × difference, one
             backward pass), "attribution-ig" (the same with integrated gradients) or "random".
-        n: the number of pairs; as many others serve for `held_out`.
+        n: the number of pairs; as many others serve for `held_out`, which more pairs bring nearer to `faithfulness`.
         seed: of the pairs, random sets and bootstrap resamples.
         progress: whether to show a bar on standard error, or a function of (parts done, parts in all).
 
