@@ -26,6 +26,7 @@ from .data import (
 )
 from .effects import (
     Manipulation,
+    code_effects,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -38,7 +39,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -79,6 +80,7 @@ __all__ = [
     "Comparison",
     "CosineDecay",
     "Cyclical",
+    "Direction",
     "FactorDataset",
     "FactorReader",
     "FactorScore",
@@ -114,6 +116,7 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "code_effects",
     "compare",
     "dci",
     "decoder_responses",

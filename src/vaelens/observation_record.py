@@ -22,6 +22,7 @@ def recorded(observation: Observation) -> dict[str, Any]:
         "features": None if observation.features is None else list(observation.features),
         "groups": {name: list(members) for name, members in observation.groups.items()},
         "unit": observation.unit,
+        **({"weights": list(observation.weights)} if observation.weights else {}),
         **({"one_hot": [list(column) for column in observation.one_hot]} if observation.one_hot else {}),
     }
 
@@ -39,4 +40,5 @@ def observation_from(record: Mapping[str, Any]) -> Observation:
         {name: tuple(members) for name, members in record["groups"].items()},
         record["unit"],
         tuple(tuple(column) for column in record.get("one_hot", ())),
+        tuple(record.get("weights", ())),
     )

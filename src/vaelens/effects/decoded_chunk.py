@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.chunks import chunks
-from vaelens.effects.outcomes import cells
+from vaelens.effects.outcomes import sizes
 from vaelens.effects.replacements import Replacements, Rows
 from vaelens.lens import Batch, Lens, joined
 
@@ -60,6 +60,10 @@ class DecodedChunk:
             codes = [self._codes.with_values(codes_of(k)) for k in range(span.start, span.stop)]
             yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
 
+    def sizes(self, change: Tensor) -> Tensor:
+        """How large changes of the images are, in the distance of these observations, (c,)."""
+        return sizes(change, self._engine.observation)
+
     def distances(self, plan: Replacements, unit: int) -> Tensor:
         """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
-        return torch.stack([cells(image - self.images).norm(dim=1) for image in self.changed(plan, unit)], dim=1)
+        return torch.stack([self.sizes(image - self.images) for image in self.changed(plan, unit)], dim=1)

@@ -7,11 +7,12 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.along import UnseenSums, direction_groups, unseen_variables
 from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FactorPredictions
 from vaelens.effects.natural_range import NaturalRange
 from vaelens.effects.options import SweepOptions
-from vaelens.effects.outcomes import add_rows, cells, changes, products
+from vaelens.effects.outcomes import add_rows, cells, changes, products, sizes
 from vaelens.effects.record import Array, Interval, Variables, record, typical_unit, unit_coords, with_interval
 from vaelens.effects.schemas import PATCHING_EFFECTS
 from vaelens.lens import CODE, IMAGE, CachedRun, Lens, SitePatch, regions
@@ -30,7 +31,13 @@ class _SiteSums:
     """
 
     def __init__(self, lens: Lens, site: str, outcome: str | None, unit: Any, seed: int, factors: int):
-        self.units, self.places = regions(lens.sites[site], unit)
+        self.unseen: UnseenSums | None = None
+        if site in lens.directions:
+            self.units, names = direction_groups(lens.directions[site])
+            self.places: dict[str, list[Any]] = {"index": list(range(len(names))), "direction": names}
+            self.unseen = UnseenSums(lens, site, self.units, seed)
+        else:
+            self.units, self.places = regions(lens.sites[site], unit)
         self.outcome = outcome or (CODE if lens.sites[site].part == "encoder" else IMAGE)
         self.targets = (self.outcome, IMAGE) if factors and self.outcome == CODE else (self.outcome,)
         count = len(self.units)
@@ -112,6 +119,7 @@ class UnitScores:
             advance: told how many images were run, or need not, each once for each unit.
         """
         self._natural.cover(sources, base)
+        observation = self._lens.observation
         targets = {self._sums[site].outcome for site in sources}
         starts = {target: cells(base.value(target)) for target in targets}  # (c, cells)
         totals = {target: cells(source_run.value(target)) - starts[target] for target in targets if source_run}
@@ -130,7 +138,7 @@ class UnitScores:
                     # The outcome: how far it moves, and how far towards the source's.
                     if target == sums.outcome:
                         change = changes(rows, target, start)  # (m, cells)
-                        add_rows(effect, rows, change.norm(dim=1))
+                        add_rows(effect, rows, sizes(change, observation) if target == IMAGE else change.norm(dim=1))
                         if totals:
                             add_rows(shared, rows, products(change, totals[target].index_select(0, rows.images)))
                     # What a reader predicts.
@@ -146,6 +154,8 @@ class UnitScores:
                 sums.whole.update(squares[sums.outcome])
             sums.shared.update(shared)
             sums.factors.update(factors)
+            if sums.unseen is not None:
+                sums.unseen.add(source - base.activation(site))
             sums.outside.update(self._natural.share_outside(site, source, sums.units))
             advance(effect.numel() * len(sums.targets) - rows_run)
         return effects
@@ -164,6 +174,9 @@ class UnitScores:
             variables[f"{name}_chance"] = ("unit",), typical_unit(mean, counts)
         outside = _joined([(sums.outside.mean, sums.outside.interval()) for sums in sites])
         variables |= with_interval("outside_range", ("unit",), *outside)
+        along = [sums.unseen for sums in sites if sums.unseen is not None]
+        if len(along) == len(sites):
+            variables |= unseen_variables(along)
         coords: dict[str, Any] = dict(unit_coords(list(self._sums), counts))
         # Sites of different numbers of axes have some coordinates each: 0 where a site lacks one.
         for name in dict.fromkeys(name for sums in sites for name in sums.places):
