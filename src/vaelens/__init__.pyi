@@ -38,6 +38,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
+from .explorer import Explorer, explore
 from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
@@ -79,6 +80,7 @@ __all__ = [
     "Comparison",
     "CosineDecay",
     "Cyclical",
+    "Explorer",
     "FactorDataset",
     "FactorReader",
     "FactorScore",
@@ -119,6 +121,7 @@ __all__ = [
     "decoder_responses",
     "discover_circuit",
     "explicitness",
+    "explore",
     "factor_effects",
     "factor_reader",
     "factor_vae_score",
