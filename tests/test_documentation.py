@@ -106,7 +106,7 @@ def shortened(monkeypatch):
         return load(name, **(options | {"size": 16} if name == "sprites" else options))
 
     def small_model(name, image_shape=(1, 64, 64), **options):
-        return build(name, image_shape=(3, 16, 16) if tuple(image_shape) == (3, 64, 64) else image_shape, **options)
+        return build(name, image_shape=(3, 16, 16) if image_shape == (3, 64, 64) else image_shape, **options)
 
     def short_analysis(lens, ds, **options):
         return analyse(lens, ds, n=8, progress=False, only=["latent", "pictures"], folder=options.get("folder"))

@@ -39,7 +39,7 @@ from .effects import (
 )
 from .errors import VaelensError, VaelensWarning
 from .explorer import Explorer, explore
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site
+from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -120,6 +120,7 @@ __all__ = [
     "dci",
     "decoder_responses",
     "discover_circuit",
+    "encoder_kept",
     "explicitness",
     "explore",
     "factor_effects",

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from vaelens.dense_arrays import dense_tensor, extremes
+from vaelens.checked_arrays import checked_array
 from vaelens.errors import VaelensError, unknown
-
-_TOLERANCE = 1e-4  # interpolation and float conversion overshoot a range by this much, a wrong scale by far more
+from vaelens.feature_sets import check_features, gower_weights
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,9 @@ class Observation:
         features: the name of each feature on the first axis, where they have names.
         groups: named groups of features, by their indices.
         unit: what values are in, such as "pixel", "log-normalised expression" or "z-score".
+        one_hot: the features, by their indices, of each categorical column, of which one is 1 and the others 0; one
+            feature alone is a yes or no.
+        weights: of a Gower distance, how much a change of each feature by 1 counts; none of L2.
 
     Raises:
         VaelensError: axes, names or groups that do not fit the shape; one end of a range without the other.
@@ -52,6 +54,8 @@ class Observation:
     features: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unit: str = "value"
+    one_hot: tuple[tuple[int, ...], ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -61,16 +65,7 @@ class Observation:
         ends = [end for end in (self.low, self.high) if end is not None]
         if len(ends) == 1 or ends != sorted(set(ends)):
             raise VaelensError(f"a range from {self.low} to {self.high}; give low below high, or neither")
-        names = self.features
-        if names is not None and not len(names) == len(set(names)) == self.shape[0]:
-            raise VaelensError(
-                f"{len(names)} features are named, {len(set(names))} names differ; give each of {self.shape[0]} its own"
-            )
-        for name, members in self.groups.items():
-            if not members or not all(0 <= feature < self.shape[0] for feature in members):
-                raise VaelensError(
-                    f"group {name!r} is {list(members)}; expected indices of features, from 0 to {self.shape[0] - 1}"
-                )
+        check_features(self.shape, self.features, self.groups, self.one_hot, self.weights)
 
     @classmethod
     def image(cls, shape: Sequence[int]) -> "Observation":
@@ -87,6 +82,7 @@ class Observation:
         groups: Mapping[str, Iterable[int | str]] | None = None,
         unit: str = "value",
         noun: str = "vectors",
+        one_hot: Iterable[Iterable[int | str]] = (),
     ) -> "Observation":
         """A vector of features.
 
@@ -97,15 +93,16 @@ class Observation:
             groups: named groups of features, by index or name.
             unit: what values are in.
             noun: what several vectors are called, such as "cells".
+            one_hot: the features of each categorical column, by index or name; one alone is a yes or no.
 
         Raises:
-            VaelensError: as of the record; a group with an unknown feature.
+            VaelensError: as of the record; a group or column with an unknown feature.
         """
         names = None if isinstance(features, int | np.integer) else tuple(map(str, features))
         count = int(features) if names is None else len(names)  # pyright: ignore[reportArgumentType]
         plain = cls((count,), ("feature",), low, high, noun, names, unit=unit)
         members = {name: plain.indices(group) for name, group in (groups or {}).items()}
-        return replace(plain, groups=members)
+        return replace(plain, groups=members, one_hot=tuple(plain.indices(column) for column in one_hot))
 
     @classmethod
     def series(
@@ -180,12 +177,36 @@ class Observation:
     @property
     def distance(self) -> str:
         """What the distance of two observations is in, such as "pixel-L2"."""
+        if self.weights:
+            return "Gower"
         return {"pixel": "pixel-L2", "value": "L2"}.get(self.unit, f"L2 in {self.unit}")
 
     @property
     def farthest(self) -> float | None:
         """The largest distance that two can have, ‖high − low‖₂; None where there is no range."""
-        return None if self.low is None or self.high is None else (self.high - self.low) * math.sqrt(self.size)
+        unbounded = self.low is None or self.high is None or self.weights
+        return None if unbounded else (self.high - self.low) * math.sqrt(self.size)  # pyright: ignore
+
+    def with_gower(self, x: Any) -> "Observation":
+        """These vectors, whose distance is Gower's: the mean over columns of how far two are apart in each.
+
+        A number counts |Δ| over its range in x, a categorical column half of Σ |Δp|, a yes or no |Δp|: 1 at most between
+        rows of x. Effects on the output and CES are then in it; fractions are projections, and stay those of L2.
+
+        Args:
+            x: observations, (n, features); a number that is the same in all of them counts nothing.
+
+        Raises:
+            VaelensError: as of `checked`; what is no vector.
+
+        References:
+            Gower: A General Coefficient of Similarity and Some of Its Properties (1971).
+        """
+        if len(self.shape) != 1:
+            raise VaelensError(f"Gower's distance is of vectors, and {self.noun} have shape {self.shape}")
+        values = self.checked(x)
+        spans = (values.amax(dim=0) - values.amin(dim=0)).double().tolist()
+        return replace(self, weights=gower_weights(spans, self.one_hot))
 
     def worded(self, text: str) -> str:
         """Says of these observations what a text says of images.
@@ -198,6 +219,7 @@ class Observation:
             return text
         value = "value" if len(self.shape) > 1 else "feature"
         words = {
+            "L2 of the outcome": "L2 of a code, Gower of a row" if self.weights else "L2 of the outcome",
             "pixel-L2": self.distance,
             "pixel value": self.unit,
             "pixels": f"{value}s",
@@ -206,7 +228,11 @@ class Observation:
             "image": self.one,
         }
         text = re.sub(r"\b([Aa])n (?=image\b)", lambda an: an[0] if self.one[0] in "aeiou" else f"{an[1]} ", text)
-        return re.sub(r"\b(pixel-L2|pixel value|pixels|pixel|images|image)\b", lambda found: words[found[0]], text)
+        return re.sub(
+            r"\b(L2 of the outcome|pixel-L2|pixel value|pixels|pixel|images|image)\b",
+            lambda found: words[found[0]],
+            text,
+        )
 
     def indices(self, features: Iterable[int | str] | int | str) -> tuple[int, ...]:
         """The indices of features on the first axis, given by name, by index, or as the name of a group.
@@ -236,7 +262,7 @@ class Observation:
         Raises:
             VaelensError: not an array, another shape, none, NaN, values outside the range.
         """
-        return _checked(x, self, self.shape)
+        return checked_array(x, self, self.shape)
 
     def check_range(self, low: float, high: float, tolerance: float = 0.0) -> None:
         """Refuse values from `low` to `high` that are no numbers, or reach outside the range.
@@ -269,34 +295,4 @@ def checked_images(x: Any) -> Tensor:
     Raises:
         VaelensError: as of `Observation.checked`.
     """
-    return _checked(x, AN_IMAGE, None)
-
-
-def _checked(x: Any, kind: Observation, shape: tuple[int, ...] | None) -> Tensor:
-    """Observations of a kind as a float tensor, each of a shape, or of any that the kind has.
-
-    Raises:
-        VaelensError: see above.
-    """
-    many = kind.noun
-    several = kind.several
-    ranged = kind.low is not None
-    values = dense_tensor(x, many, f"{several} in {kind.span}" if ranged else several, kind.span)
-    size = tuple(values.shape)
-    axes = len(kind.shape)
-    if values.ndim != axes + 1:
-        hint = "; add a batch axis with x[None]" if values.ndim == axes else ""
-        raise VaelensError(f"{many} have shape {size}, expected {several}{hint}")
-    if shape is not None and size[1:] != shape:
-        turned = axes == 3 and (size[3], *size[1:3]) == shape
-        hint = "; move the channel axis with x.permute(0, 3, 1, 2)" if turned else ""
-        raise VaelensError(f"{many} have shape {size[1:]} each, this model takes {shape}{hint}")
-    if size[0] == 0:
-        raise VaelensError(f"no {many} given (n = 0); give at least one")
-    if not values.is_floating_point():
-        if ranged or values.is_complex():
-            hint = "; for 0..255 use x / 255" if (kind.low, kind.high) == (0, 1) else ""
-            raise VaelensError(f"{many} have type {values.dtype}, expected floats in {kind.span}{hint}")
-        values = values.double()
-    kind.check_range(*extremes(values), _TOLERANCE * (kind.high - kind.low if ranged else 1))  # pyright: ignore
-    return values
+    return checked_array(x, AN_IMAGE, None)

@@ -22,6 +22,8 @@ def recorded(observation: Observation) -> dict[str, Any]:
         "features": None if observation.features is None else list(observation.features),
         "groups": {name: list(members) for name, members in observation.groups.items()},
         "unit": observation.unit,
+        **({"weights": list(observation.weights)} if observation.weights else {}),
+        **({"one_hot": [list(column) for column in observation.one_hot]} if observation.one_hot else {}),
     }
 
 
@@ -37,4 +39,6 @@ def observation_from(record: Mapping[str, Any]) -> Observation:
         None if features is None else tuple(features),
         {name: tuple(members) for name, members in record["groups"].items()},
         record["unit"],
+        tuple(tuple(column) for column in record.get("one_hot", ())),
+        tuple(record.get("weights", ())),
     )

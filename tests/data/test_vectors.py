@@ -116,7 +116,9 @@ def annotated(matrix):
         index=["c0", "c1", "c2"],
     )
     var = pd.DataFrame({"mt": [False, True, True]}, index=["g0", "mt1", "mt2"])
-    return SimpleNamespace(X=matrix, layers={"counts": matrix * 2}, obs=obs, var=var, var_names=var.index)
+    obsm = {"proteins": sparse.csr_matrix(np.eye(3)), "texts": np.array(["a", "b", "c"]), "gaps": np.full(3, np.nan)}
+    layers = {"counts": matrix * 2}
+    return SimpleNamespace(X=matrix, layers=layers, obs=obs, obsm=obsm, var=var, var_names=var.index)
 
 
 @pytest.mark.parametrize("made", [np.asarray, sparse.csr_matrix, sparse.csr_array], ids=["dense", "matrix", "array"])
@@ -136,6 +138,11 @@ def test_an_annotated_matrix_is_rows_of_named_genes(made):
         vl.AnnDataset(adata, layer="count")
     with pytest.raises(vl.VaelensError, match=r"unknown column of obs in context 'batches'; .*did you mean 'batch'"):
         vl.AnnDataset(adata, context=["batches"])
+    proteins = vl.AnnDataset(adata, context={"p": "proteins", "batch": "batch"}).context_at(np.array([2]))
+    assert (proteins["p"].tolist(), proteins["batch"].tolist()) == ([[0.0, 0.0, 1.0]], [0])
+    for name, message in (("texts", "holds no numbers; leave it out"), ("gaps", "holds NaN or infinity; fill them")):
+        with pytest.raises(vl.VaelensError, match=rf"obsm\['{name}'\] {message}"):
+            vl.AnnDataset(adata, context=[name])
     with pytest.raises(vl.VaelensError, match=r"a list has no X; expected an anndata\.AnnData"):
         vl.AnnDataset([1])
 

@@ -129,7 +129,7 @@ def test_swaps_and_positions_stop_too():
 def test_the_mean_over_all_images_is_covered(lens):
     x = images(4000)
     truth = changes(lens, x).mean(axis=0)
-    for seed in range(8):
+    for seed in range(4):
         effects = vl.latent_effects(lens, x, tolerance=0.3, seed=seed, progress=False)
         assert (effects.ces_low.values <= truth).all()
         assert (truth <= effects.ces_high.values).all()

@@ -32,7 +32,9 @@ def by_modules(w):
     encoder = nn.Sequential(
         w["c1"], w["silu"], w["c2"], w["norm"], w["relu"], nn.MaxPool2d(2), nn.Flatten(), w["l1"], w["tanh"]
     )
-    decoder = nn.Sequential(w["l2"], nn.ReLU(), nn.Unflatten(1, (4, 4, 4)), w["t1"], w["leaky"], w["t2"], nn.Sigmoid())
+    decoder = nn.Sequential(
+        w["l2"], nn.ReLU(), nn.Dropout(0.3), nn.Unflatten(1, (4, 4, 4)), w["t1"], w["leaky"], w["t2"], nn.Sigmoid()
+    )
     model = nn.ModuleDict({"encoder": encoder, "decoder": decoder, "weights": w})
 
     def encode(x):
@@ -50,7 +52,8 @@ def by_functions(w):
         return w["m"](h), w["v"](h)
 
     def decode(z):
-        h = torch.reshape(functional.relu(w["l2"](z)), (-1, 4, 4, 4))
+        h = functional.dropout(functional.relu(w["l2"](z)), 0.3, training=False)
+        h = torch.reshape(h, (-1, 4, 4, 4))
         return torch.sigmoid(w["t2"](functional.leaky_relu(w["t1"](h), 0.2)))
 
     return w, encode, decode

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from vaelens.data import FactorDataset
     from vaelens.models import VAE, TrainingResult
 
+LIKELIHOOD_HELP = (
+    "A value's distribution: bernoulli, gaussian, gaussian-learned; of counts negative-binomial, "
+    "zero-inflated-negative-binomial; of tables categorical. By the data if left out."
+)
 _MOST_SHOWN = 16  # latents whose KL is printed
 
 
@@ -37,7 +41,7 @@ def train(
     latent_dim: Annotated[int | None, typer.Option(help=f"{LATENT_DIM_HELP}.")] = None,
     likelihood: Annotated[
         str | None,
-        typer.Option(help="A value's distribution: bernoulli, gaussian, gaussian-learned. By the data if left out."),
+        typer.Option(help=LIKELIHOOD_HELP),
     ] = None,
     batch_size: Annotated[
         int, typer.Option(help="Images a step, at least 1; factor-vae trains the model on half of them.")
@@ -70,7 +74,7 @@ def train(
         schedules = parse_schedules(warm_up, cyclical, cosine_decay)
         ds = vl.load_dataset(dataset, root=given_root(root), **parse_options(dataset_option))
         print_notes(ds)
-        vae = vl.build_model(model, ds.image_shape, latent_dim, likelihood, seed=seed, **values)
+        vae = vl.build_model(model, ds.observation, latent_dim, likelihood, seed=seed, **values)
         result = fit(
             vae,
             ds,

@@ -71,7 +71,7 @@ class ChangeSums:
         """Take in the same images after a change, and return their run and how far they move, on the device."""
         after = self._run(images, first_row)
         sums = self._open.setdefault(change, self._empty_sums())
-        sizes = PairSizes.of(Reconstructed.of(before), Reconstructed.of(after))
+        sizes = PairSizes.of(Reconstructed.of(before), Reconstructed.of(after), self._lens.observation)
 
         # Every unit, the latents and the image.
         differences = [by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.chunks import chunks
-from vaelens.effects.outcomes import cells
+from vaelens.effects.outcomes import sizes
 from vaelens.effects.replacements import Replacements, Rows
 from vaelens.lens import Batch, Lens, joined
 
@@ -27,19 +27,20 @@ class DecodedChunk:
 
     def __init__(self, lens: Lens, codes: Batch, rows: Rows, first_row: int):
         self.rows, self._engine, self._first_row, self._codes = rows, lens.engine, first_row, codes
+        self._observed = lens.observed
         self.images = self._engine.decode(codes, first_row)
         self._indices = self._engine.quantise(codes.values).indices if lens.quantised else None
 
     def encoded(self, images: Tensor) -> Tensor:
         """The codes of the chunk's images, changed or not, (c, d, *positions)."""
-        return self._engine.encode(self._codes.with_values(images), self._first_row)
+        return self._engine.encode(self._codes.with_values(self._observed(images)), self._first_row)
 
     def picked(self, images: Tensor, local: Tensor) -> Batch:
         """What `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
 
         The images themselves; where rows are what they are in their chunk only, their codes.
         """
-        return self._codes.with_values(self.encoded(images) if self._engine.coupled else images)[local]
+        return self._codes.with_values(self.encoded(images) if self._engine.coupled else self._observed(images))[local]
 
     def codes_of_picked(self, batches: list[Batch]) -> list[Tensor]:
         """The codes of the images picked, a batch (k, d, *positions) for each batch."""
@@ -59,6 +60,10 @@ class DecodedChunk:
             codes = [self._codes.with_values(codes_of(k)) for k in range(span.start, span.stop)]
             yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
 
+    def sizes(self, change: Tensor) -> Tensor:
+        """How large changes of the images are, in the distance of these observations, (c,)."""
+        return sizes(change, self._engine.observation)
+
     def distances(self, plan: Replacements, unit: int) -> Tensor:
         """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
-        return torch.stack([cells(image - self.images).norm(dim=1) for image in self.changed(plan, unit)], dim=1)
+        return torch.stack([self.sizes(image - self.images) for image in self.changed(plan, unit)], dim=1)

@@ -43,7 +43,7 @@ class FactorLevels:
         seed: int,
     ):
         self._lens, self._draws, self._controls, self._regression = lens, draws, controls, regression
-        self._random = RandomPairs(lens.latents, seed)
+        self._random = RandomPairs(lens.latents, lens.observation, seed)
         self._adjusted = [None if each is None else Adjustment(each, lens.latents, seed) for each in controls]
         self._shifts = True  # latents move in posterior standard deviations
 
@@ -85,7 +85,8 @@ class FactorLevels:
                     Reconstructed.of(run_cached(self._lens, images, rows.start, ()))
                     for images in (first, first.with_values(block.x2))
                 )
-                sizes = self._matched(draw, rows, before, after, first.context) or PairSizes.of(before, after)
+                matched = self._matched(draw, rows, before, after, first.context)
+                sizes = matched or PairSizes.of(before, after, self._lens.observation)
                 adjustment.add_controls(block.distance, sizes)
                 advance(len(block.x))
             advance(len(draw) - count)
@@ -99,7 +100,7 @@ class FactorLevels:
             return None
         code = after.code + correction.to(after.code)
         images = self._lens.engine.decode(Batch(code, context), rows.start)
-        return PairSizes.of(before, Reconstructed(images, code, after.logvar))
+        return PairSizes.of(before, Reconstructed(images, code, after.logvar), self._lens.observation)
 
     def variables(self, latent_scale: Array) -> Variables:
         """The variables of the result.

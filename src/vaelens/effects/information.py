@@ -4,7 +4,9 @@ Information costs points · images · latents exponentials; removal a decoder ro
 measured on.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from vaelens.effects.record import RESAMPLES
 from vaelens.float64 import to_float64
 from vaelens.lens import Batch, Lens
 from vaelens.models import VAE
-from vaelens.models.likelihoods import find_likelihood
+from vaelens.models.likelihoods import LIKELIHOODS
 from vaelens.statistics import BootstrapMean, Information, posterior_information
 
 _POINTS = 2048  # of which densities are computed
@@ -41,31 +43,38 @@ class Likelihood:
 
     Attributes:
         name: of a vaelens VAE its own, such as "bernoulli"; "squared error / 2" of any other model.
-        log_scale: of a Gaussian whose scale is learned, which broadcasts to one observation; else None.
+        parameters: what it has learned, such as the scale of a Gaussian, in float64.
     """
 
     name: str
-    log_scale: Tensor | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of counts, which are then compared as they are, not as they are decoded."""
+        return self.name in LIKELIHOODS and LIKELIHOODS[self.name].counts
 
     def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
         """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
-        precision = torch.finfo(decoded.dtype)
-        p, x = to_float64(decoded), to_float64(images)
-        if self.log_scale is not None:
-            return find_likelihood(self.name).negative_log_likelihood(p, x, to_float64(self.log_scale))
-        if self.name != "bernoulli":
-            return 0.5 * (p - x).square().flatten(1).sum(dim=1)
-        # A sigmoid that has come to 0 or 1 is taken as the least number of its type, or half of its last digit, away.
-        logits = p.clamp(min=precision.tiny).log() - (1 - p).clamp(min=precision.eps / 2).log()
-        return find_likelihood(self.name).negative_log_likelihood(logits, x)
+        mean, x = to_float64(decoded), to_float64(images)
+        if self.name not in LIKELIHOODS or self.name == "gaussian":
+            return 0.5 * (mean - x).square().flatten(1).sum(dim=1)
+        likelihood = LIKELIHOODS[self.name]
+        parameters = {
+            name: to_float64(value).to(mean.device) if isinstance(value, Tensor) else value
+            for name, value in self.parameters.items()
+        }
+        output = likelihood.output(mean, torch.finfo(decoded.dtype), **parameters)
+        return likelihood.negative_log_likelihood(output, x, **parameters)
 
 
 def likelihood_of(lens: Lens) -> Likelihood:
     """The likelihood that the model under a lens was trained with."""
     if not isinstance(lens.module, VAE):
         return Likelihood("squared error / 2")
-    scale = getattr(lens.module.mean, "log_scale", None)
-    return Likelihood(lens.module.likelihood, None if scale is None else scale.detach())
+    parameters = LIKELIHOODS[lens.module.likelihood].parameters(lens.module.mean)
+    held = {name: value.detach() if isinstance(value, Tensor) else value for name, value in parameters.items()}
+    return Likelihood(lens.module.likelihood, held)
 
 
 def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
@@ -84,7 +93,8 @@ def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: T
     first_row = 0
     for block in rows.split(lens.engine.rows_uncached):
         chunk = DecodedChunk(lens, codes.batch[block], block, first_row)
-        x = lens.target(images.values[block]).to(chunk.images, non_blocking=True)
+        given = images.values[block]
+        x = (given if likelihood.counts else lens.target(given)).to(chunk.images, non_blocking=True)
         first_row, loss = first_row + len(x), likelihood.loss(chunk.images, x)
 
         def without(latent: int, z: Tensor = codes.z[block]) -> Tensor:

@@ -86,7 +86,7 @@ def mediation_effects(
     Returns:
         A Dataset over `unit` (one row for each mediator; coordinates `site` and `index`, `members` for groups, `row`
         and `column` of the first corner for single positions and boxes): `direct`, `indirect`, `interaction`, fractions
-        of the total, and `total_norm`, E‖TE‖₂ in L2 of the outcome, each with `_low` and `_high`, a 95 % interval over
+        of the total, and `total_norm`, E‖TE‖₂ in L2 of what comes out, each with `_low` and `_high`, an interval over
         images. `indirect_best` marks the mediators that may have the largest indirect fraction, at 95 % for all of them
         at once, by the paired differences of their resamples. Fractions are NaN where the treatment has no effect, and
         no mediator is then marked. Where every unit of the site is a mediator by itself, `indirect_chance` is the

@@ -8,6 +8,7 @@ from torch import Tensor
 from vaelens.effects.record import Array
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import CODE, IMAGE, BatchLike, CachedRun, Counterfactuals, Intervention, Lens
+from vaelens.observation import Observation
 
 OUTCOMES = (CODE, IMAGE)
 
@@ -89,6 +90,14 @@ def add_rows(total: Tensor, counterfactuals: Counterfactuals, values: Tensor) ->
     """
     at = counterfactuals.images, counterfactuals.rows.groups
     total[at] = total[at] + values
+
+
+def sizes(change: Tensor, observation: Observation) -> Tensor:
+    """How large changes of observations, (n, *shape), are in these observations' distance, L2 or Gower's, (n,)."""
+    rows = cells(change)
+    if not observation.weights:
+        return rows.norm(dim=1)
+    return rows.abs() @ torch.tensor(observation.weights, dtype=rows.dtype, device=rows.device)
 
 
 def cells(outcomes: Tensor) -> Tensor:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vaelens.effects.outcomes import sizes as image_sizes
 from vaelens.effects.posterior_changes import posterior_shift
 from vaelens.effects.spread import by_unit
 from vaelens.float64 import to_float64
 from vaelens.lens import CachedRun
+from vaelens.observation import Observation
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +58,12 @@ class PairSizes:
     shifts: Tensor | None
 
     @classmethod
-    def of(cls, before: Reconstructed, after: Reconstructed) -> "PairSizes":
-        """The sizes of pairs, row by row."""
+    def of(cls, before: Reconstructed, after: Reconstructed, observation: Observation) -> "PairSizes":
+        """The sizes of pairs, row by row, that of the output in the distance of these observations."""
         shifts = None
         if before.logvar is not None and after.logvar is not None:
             shifts = posterior_shift(before.code, before.logvar, after.code, after.logvar)
-        output = to_float64(after.image - before.image).flatten(1).norm(dim=1)
+        output = image_sizes(to_float64(after.image - before.image), observation)
         return cls(output, by_unit(after.code - before.code).norm(dim=2), shifts)
 
     @property

@@ -8,6 +8,7 @@ import torch
 
 from vaelens.effects.pair_sizes import PairSizes, Reconstructed
 from vaelens.effects.record import Array
+from vaelens.observation import Observation
 from vaelens.statistics import BootstrapMean
 
 
@@ -16,10 +17,12 @@ class RandomPairs:
 
     Args:
         latents: how many latents there are.
+        observation: what the images are.
         seed: of the bootstrap resamples.
     """
 
-    def __init__(self, latents: int, seed: int):
+    def __init__(self, latents: int, observation: Observation, seed: int):
+        self._observation = observation
         self.sizes = BootstrapMean((1 + latents,), seed=seed)  # the output's and then each latent's
         self._waiting: tuple[Reconstructed, Array] | None = None  # the last image, where it has no partner yet
 
@@ -41,4 +44,4 @@ class RandomPairs:
         apart = differ.reshape(pairs, -1).any(axis=1) if pairs else np.zeros(0, dtype=bool)
         first, second = (torch.from_numpy(rows[apart]) for rows in (first, second))
         if len(first):
-            self.sizes.update(PairSizes.of(images.take(first), images.take(second)).columns)
+            self.sizes.update(PairSizes.of(images.take(first), images.take(second), self._observation).columns)

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from vaelens.effects.chunks import chunks
-from vaelens.effects.outcomes import cells
+from vaelens.effects.outcomes import cells, sizes
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.float64 import to_float64
 from vaelens.lens import Batch, BatchLike, Lens, as_batch
+from vaelens.observation import Observation
 from vaelens.statistics import poisson_weights
 
 _ALL_PAIRS = 512
@@ -20,6 +21,8 @@ _PIXELS = 4096  # that are compared at once
 
 def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
     """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
+
+    Of observations with a distance of their own it is in that.
 
     All pairs of up to 512 images; above that 50,000 seeded pairs among at most 1,024 of them, also drawn by seed. Where
     their reconstructions take more than 256 MB, they are decoded anew, block against block.
@@ -69,16 +72,19 @@ def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> Tensor:
             if wanted[rows, columns].any():
                 same = columns == rows
                 column_images = row_images if same else cells(lens.engine.decode_some(codes, drawn[columns]))
-                apart[rows, columns] = _distances(row_images, column_images, origin) * wanted[rows, columns]
+                between = _distances(row_images, column_images, origin, lens.observation)
+                apart[rows, columns] = between * wanted[rows, columns]
     return apart
 
 
-def _distances(images: Tensor, partners: Tensor, origin: Tensor) -> Tensor:
+def _distances(images: Tensor, partners: Tensor, origin: Tensor, observation: Observation) -> Tensor:
     """The distances of two blocks' pictures, float64 on the host, (m, k).
 
     By products of matrices, many times as fast as picture by picture, in double precision and of differences to one
     picture: where all are equal they lie exactly 0 apart.
     """
+    if observation.weights:
+        return torch.stack([sizes(to_float64(partners) - to_float64(image), observation) for image in images]).cpu()
     squared = torch.zeros(len(images), len(partners), dtype=torch.float64)
     for pixels in chunks(len(origin), _PIXELS):
         left, right = (to_float64(pictures[:, pixels] - origin[pixels]) for pictures in (images, partners))

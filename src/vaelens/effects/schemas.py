@@ -227,7 +227,7 @@ MEDIATION_EFFECTS = Schema(
     Variable("indirect", ("unit",), _NUMBER, ANY, "natural indirect effect as a fraction of the total"),
     _best_of("indirect", ("unit",), "all mediators"),
     Variable("interaction", ("unit",), _NUMBER, ANY, "what is neither direct nor indirect, as a fraction of the total"),
-    Variable("total_norm", (), "L2 of the outcome", POSITIVE, "mean size of the treatment's total effect"),
+    Variable("total_norm", (), "L2 of what comes out", POSITIVE, "mean size of the treatment's total effect"),
     Variable(
         "indirect_chance",
         ("unit",),

@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelens.effects.chunks import chunks
 from vaelens.effects.decoded_chunk import DecodedChunk
 from vaelens.effects.entropy import entropies, row_specificities
-from vaelens.effects.outcomes import cells, numbers
+from vaelens.effects.outcomes import numbers
 from vaelens.effects.outputs import Outputs, PixelOutputs
 from vaelens.effects.record import RESAMPLES, Array, Interval
 from vaelens.effects.replacements import Replacements
@@ -191,7 +191,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
         pixels, elsewhere = torch.zeros_like(base), base.new_zeros(len(base), outputs.count)
         for image in chunk.changed(interventions, unit):
             change = image - base
-            distances.append(cells(change).norm(dim=1))
+            distances.append(chunk.sizes(change))
             pixels += change.abs_()
             if not over_pixels:
                 elsewhere = elsewhere + outputs.change(chunk, image, start)

@@ -11,7 +11,7 @@ from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FactorPredictions
 from vaelens.effects.natural_range import NaturalRange
 from vaelens.effects.options import SweepOptions
-from vaelens.effects.outcomes import add_rows, cells, changes, products
+from vaelens.effects.outcomes import add_rows, cells, changes, products, sizes
 from vaelens.effects.record import Array, Interval, Variables, record, typical_unit, unit_coords, with_interval
 from vaelens.effects.schemas import PATCHING_EFFECTS
 from vaelens.lens import CODE, IMAGE, CachedRun, Lens, SitePatch, regions
@@ -112,6 +112,7 @@ class UnitScores:
             advance: told how many images were run, or need not, each once for each unit.
         """
         self._natural.cover(sources, base)
+        observation = self._lens.observation
         targets = {self._sums[site].outcome for site in sources}
         starts = {target: cells(base.value(target)) for target in targets}  # (c, cells)
         totals = {target: cells(source_run.value(target)) - starts[target] for target in targets if source_run}
@@ -130,7 +131,7 @@ class UnitScores:
                     # The outcome: how far it moves, and how far towards the source's.
                     if target == sums.outcome:
                         change = changes(rows, target, start)  # (m, cells)
-                        add_rows(effect, rows, change.norm(dim=1))
+                        add_rows(effect, rows, sizes(change, observation) if target == IMAGE else change.norm(dim=1))
                         if totals:
                             add_rows(shared, rows, products(change, totals[target].index_select(0, rows.images)))
                     # What a reader predicts.

@@ -3,6 +3,7 @@
 The rooms above import from here alone. Nothing in it knows a dataset or a metric.
 """
 
+from vaelens.lens.adapters import encoder_kept
 from vaelens.lens.batch import Batch, BatchLike, as_batch, joined
 from vaelens.lens.cached_run import CODE, IMAGE, CachedRun
 from vaelens.lens.context import ContextLike
@@ -61,6 +62,7 @@ __all__ = [
     "as_batch",
     "axis_names",
     "checked_unit",
+    "encoder_kept",
     "halving",
     "has_units",
     "in_chunks",

@@ -1,6 +1,6 @@
 """The example of a lens: a few observations with which its sites are found, what they are, and their context."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -69,7 +69,11 @@ def example_for(
             raise VaelensError("context=True takes the example as a pair, example=(x, c); or give context=c beside it")
         given, context = given
     kind = observation or adapter.observation or _kind_of(given)
+    if adapter.target is not None and adapter.observation is not None:  # results are in what is decoded
+        kind = replace(kind, unit=adapter.observation.unit)
     values = kind.checked(given)
+    if adapter.check is not None:
+        adapter.check(values)
     if adapter.channels is not None:
         check_channels(values, adapter.channels, name_of(model))
     form = None if context is None else ContextForm.of(context)

@@ -74,6 +74,8 @@ def trace(
     def record(child: nn.Module, arguments: tuple, output: object) -> None:
         leaf = child in leaves
         recorder.inside -= leaf
+        if leaf and recorder.inside == 0 and isinstance(output, Tensor) and any(output is given for given in arguments):
+            recorder.returned(output)
         number = counts.get(child, 0)
         counts[child] = number + 1
         returned_tensor = activation_in(output)

@@ -48,6 +48,10 @@ class Facts:
         """What decoded values are compared with, (n, *shape): observations, in the units that they are decoded in."""
         return x if self._adapter.target is None else self._adapter.target(x)
 
+    def observed(self, decoded: Tensor) -> Tensor:
+        """Decoded values as observations, (n, *shape), which can be encoded again: of counts 10,000 each."""
+        return decoded if self._adapter.observed is None else self._adapter.observed(decoded)
+
     @property
     def takes_any_size(self) -> bool:
         """Whether images may have another height and width than the example's."""

@@ -60,7 +60,7 @@ class FunctionRecorder(TorchFunctionMode):
     """Records the calls of functions that may belong to a stage, and how often each tensor is used.
 
     Attributes:
-        uses: how many calls were given a tensor, by the tensor's id.
+        uses: how many calls were given a tensor, by the tensor's id; those that return it itself are none.
         parameters: the parameters that calls were given, by id.
         inside: how many leaf modules are running, whose own calls are not recorded.
     """
@@ -78,7 +78,8 @@ class FunctionRecorder(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if self.inside == 0 and _holds_tensor(result):
             for argument in _tensors(args, kwargs):
-                self.use(argument)
+                if argument is not result:  # as of dropout in eval mode, which reads nothing
+                    self.use(argument)
                 if isinstance(argument, nn.Parameter):
                     self.parameters[id(argument)] = argument
             name = function_name(func)
@@ -91,6 +92,10 @@ class FunctionRecorder(TorchFunctionMode):
     def use(self, tensor: Tensor) -> None:
         """Count one more call that was given a tensor."""
         self.uses[id(tensor)] = self.uses.get(id(tensor), 0) + 1
+
+    def returned(self, tensor: Tensor) -> None:
+        """Take a call back that returned the very tensor it was given."""
+        self.uses[id(tensor)] -= 1
 
 
 class FunctionWatcher(TorchFunctionMode):

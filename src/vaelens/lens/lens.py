@@ -258,10 +258,13 @@ class Lens(Facts):
         """Return observations as a tensor (n, *shape), in their range, that the model takes.
 
         Raises:
-            VaelensError: they are none, are of another shape than the model takes, or out of range.
+            VaelensError: they are none, are of another shape than the model takes, out of range, or no counts.
         """
         if not self.takes_any_size:
-            return self.observation.checked(x)
+            values = self.observation.checked(x)
+            if self._adapter.check is not None:
+                self._adapter.check(values)
+            return values
         images = checked_images(x)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
             engine = self._engine

@@ -2,7 +2,7 @@
 
 Noted are the attributes of every module, the buffers and parameters it holds, and whatever lies inside lists,
 dictionaries, sets and plain objects of the model's own package. Of tensors only those that are known to be written in
-place are copied; whether another one was written is told by its version counter.
+place are copied; whether another one was written is told by its version counter, in a model's first runs by its values.
 """
 
 from collections import deque
@@ -11,14 +11,16 @@ from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _INTERNAL = frozenset(vars(nn.Module())) - {"training"}
 _PLAIN = frozenset([type(None), bool, int, float, str])
 _TORCH = "torch.nn.modules."
-_MUTABLE = frozenset([list, dict, set, deque, Tensor])
+_MUTABLE = frozenset([list, dict, set, deque, np.ndarray, Tensor])
 _DEPTH = 4  # of containers inside containers
 
 # Tensors that a forward of a model was seen to write in place, which are copied before each run.
@@ -30,8 +32,9 @@ class ModuleState:
 
     Args:
         model: the model.
-        copies: whether to copy every buffer and tensor attribute, so that one that is written in place can be
-            restored although nothing is known of it yet; a model's first run needs it.
+        copies: whether to copy every parameter, buffer and tensor attribute, so that one that is written in place can
+            be restored although nothing is known of it yet; a model's first runs need it. Values are compared then:
+            batch normalisation, and whatever writes to `.data`, leaves the version as it was.
     """
 
     def __init__(self, model: nn.Module, copies: bool = False):
@@ -43,6 +46,7 @@ class ModuleState:
         ]
         self._packages = {type(module).__module__.partition(".")[0] for module, *_ in self._modules}
         self._containers: list[tuple[Any, Any]] = []  # each with a shallow copy of what is in it
+        self._arrays: list[tuple[np.ndarray, np.ndarray]] = []  # each with a copy, as they count no versions
         self._generators: list[tuple[torch.Generator, Tensor]] = []
         self._versions: list[tuple[Tensor, int]] = []
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}
@@ -59,7 +63,7 @@ class ModuleState:
                     self._note(value, seen, _DEPTH)
         if copies:
             for tensor, _ in self._versions:
-                if not isinstance(tensor, nn.Parameter):
+                if not is_lazy(tensor):
                     self._copy(tensor)
         for tensor in () if written is None else list(written.keys()):
             self._copy(tensor)
@@ -74,18 +78,26 @@ class ModuleState:
             _restore_container(container, content)
         for generator, state in self._generators:
             generator.set_state(state)
+        for array, content in self._arrays:
+            if not np.array_equal(array, content):
+                array[...] = content
         for tensor, version in self._versions:
-            if tensor._version != version:
+            if self._is_written(tensor, version):
                 self._restore_values(tensor)
 
     def changed_names(self) -> list[str]:
-        """The dotted names of attributes and buffers that hold another object than they did."""
+        """The dotted names of attributes and buffers that hold another object than they did, or other values."""
+        written = {id(tensor) for tensor, version in self._versions if self._is_written(tensor, version)}
         paths = {module: path for path, module in self._model.named_modules()}
         names = []
         for module, attributes, _, buffers in self._modules:
             prefix = f"{paths[module]}." if paths.get(module) else ""
             for now, before in ((vars(module), attributes), (module._buffers, buffers)):
-                changed = [name for name, value in now.items() if name not in before or before[name] is not value]
+                changed = [
+                    name
+                    for name, value in now.items()
+                    if name not in before or before[name] is not value or id(value) in written
+                ]
                 names += [f"{prefix}{name}" for name in changed if name != "training"]
         changed_inside = [
             next((k for k, value in attributes.items() if value is container), "")
@@ -100,6 +112,8 @@ class ModuleState:
             return
         if isinstance(value, Tensor):
             self._note_tensor(value)
+        elif isinstance(value, np.ndarray):
+            self._arrays.append((value, value.copy()))
         elif isinstance(value, torch.Generator):
             self._generators.append((value, value.get_state()))
         elif depth and (content := _content(value, self._packages)) is not None:
@@ -112,6 +126,10 @@ class ModuleState:
         if isinstance(tensor, Tensor) and not tensor.is_inference():
             self._versions.append((tensor, tensor._version))
 
+    def _is_written(self, tensor: Tensor, version: int) -> bool:
+        copied = self._copies.get(id(tensor))
+        return tensor._version != version or (copied is not None and not _same_values(tensor, copied[1]))
+
     def _copy(self, tensor: Tensor) -> None:
         with torch.no_grad():
             self._copies[id(tensor)] = tensor, tensor.detach().clone()
@@ -121,7 +139,27 @@ class ModuleState:
         _written.setdefault(self._model, WeakTensorKeyDictionary())[tensor] = True
         if id(tensor) in self._copies:
             with torch.no_grad():
-                tensor.copy_(self._copies[id(tensor)][1])
+                values = self._copies[id(tensor)][1]
+                if _same_kind(tensor, values):
+                    tensor.copy_(values)
+                else:  # whoever writes to `.data` may have put any other tensor there
+                    tensor.data = values.clone()
+
+
+def _same_kind(tensor: Tensor, copied: Tensor) -> bool:
+    return (tensor.shape, tensor.device, tensor.dtype) == (copied.shape, copied.device, copied.dtype)
+
+
+def _same_values(tensor: Tensor, copied: Tensor) -> bool:
+    """Whether the values are the same, where a tensor has any: on the meta device it has not."""
+    if not _same_kind(tensor, copied):
+        return False
+    try:
+        if torch.equal(tensor, copied):
+            return True
+        return tensor.is_floating_point() and torch.allclose(tensor, copied, rtol=0, atol=0, equal_nan=True)
+    except (RuntimeError, NotImplementedError):
+        return True
 
 
 def _content(value: Any, packages: set[str]) -> Any:

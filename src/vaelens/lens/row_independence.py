@@ -1,4 +1,4 @@
-"""Whether the rows of a part are independent: no random draw, and no row that influences another.
+"""Whether the rows of a part are independent: no random draw, and no row that influences or decides for another.
 
 Rows that are not are run in the chunks in which `lens.run` runs them, every row of a chunk at once.
 """
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.cached_part import first_result
 from vaelens.lens.isolation import isolated, random_states
+from vaelens.lens.value_reads import reads_values
 
 _CLOSE = 1e-4  # of the largest value: kernels for one row round otherwise than those for two
 
@@ -62,6 +63,10 @@ def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor
         )
     if draws:
         return Rows("it draws random numbers", reuses_memory)
+    with isolated(model):
+        reads = reads_values(function, example.clone())
+    if reads:
+        return Rows("its code reads values of its input, so that one row may decide for all of a batch", reuses_memory)
     for row in range(len(example)):
         try:
             with isolated(model):

@@ -12,7 +12,6 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from vaelens.arguments import Progress
 from vaelens.errors import VaelensError, VaelensWarning
-from vaelens.lens.cached_part import first_result
 from vaelens.lens.calls import Shapes, Trace
 from vaelens.lens.execution import trace
 from vaelens.lens.hook_points import HookPoint, hook_point
@@ -193,29 +192,40 @@ def _run_traced(
 
 
 def _check_hidden_state(parts: ModelParts, batch: Tensor, observation: Observation) -> None:
-    """Refuse a decoder that reads what the encoder left on the model: each part is run by itself.
+    """Refuse a decoder that reads what the encoder left, on the model or elsewhere: each part is run by itself.
+
+    The same codes are decoded right after they were encoded, and after other images were.
 
     Raises:
-        VaelensError: what it reads is named.
+        VaelensError: what it reads is named, where it is on the model.
     """
+
+    def decoded(codes: Tensor) -> Tensor:
+        with isolated(parts.module, copies=True):
+            return images_in(parts.decoder.function(codes.clone()), len(batch), observation).clone()
+
     with isolated(parts.module, copies=True) as state:
         mean, _ = posterior_in(parts.encoder.function(batch.clone()), len(batch))
         names = state.changed_names()
         codes = parts.after_encoder(mean, batch).clone()
-        together = images_in(parts.decoder.function(codes.clone()), len(batch), observation) if names else None
-    if together is None:
-        return
+        together = decoded(codes)
     try:
         with isolated(parts.module):
-            alone = first_result(parts.decoder.function(codes.clone()))
-        same = together.shape == alone.shape and torch.allclose(alone, together, rtol=1e-4, atol=1e-4, equal_nan=True)
+            parts.encoder.function(_two_rows(batch, observation))
+        alone = decoded(codes)
+        same = _near(alone, together) or not _near(decoded(codes), alone)  # one that never repeats is told elsewhere
     except Exception:  # what it reads is not there
         same = False
     if not same:
+        where = f"on the {type(parts.module).__name__} ({', '.join(names)})" if names else "outside of the model"
         raise VaelensError(
-            f"decode reads what encode left on the {type(parts.module).__name__} ({', '.join(names)}), and a lens runs "
-            "each by itself: give encode= and decode= that hand it over in the code"
+            f"decode reads what encode left {where}, and a lens runs each by itself: give encode= and decode= that "
+            "hand it over in the code"
         )
+
+
+def _near(values: Tensor, expected: Tensor) -> bool:
+    return values.shape == expected.shape and torch.allclose(values, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
 
 
 def _two_rows(example: Tensor, observation: Observation) -> Tensor:

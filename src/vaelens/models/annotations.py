@@ -18,15 +18,26 @@ if TYPE_CHECKING:
     from vaelens.models.batches import ImageSource
     from vaelens.models.hyperparameters import Value
     from vaelens.models.vae import VAE
+    from vaelens.observation import Observation
 
     # The names stand in it for an editor to offer; any text is taken, and checked.
     ObjectiveName = (
         Literal["vae", "beta-vae", "annealed-vae", "factor-vae", "beta-tc-vae", "dip-vae-i", "dip-vae-ii", "vq-vae"]
         | str
     )
-    LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"] | str
+    LikelihoodName = (
+        Literal[
+            "bernoulli",
+            "gaussian",
+            "gaussian-learned",
+            "negative-binomial",
+            "zero-inflated-negative-binomial",
+            "categorical",
+        ]
+        | str
+    )
     DeviceName = Literal["auto", "cpu", "cuda", "mps"] | str | device
-    ImageShape = Sequence[int]
+    ImageShape = Sequence[int] | Observation
     Batch = Tensor
     Count = int
     Rate = float

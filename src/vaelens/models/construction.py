@@ -11,6 +11,7 @@ from vaelens.models.annotations import (
     Seed,
 )
 from vaelens.models.vae import VAE
+from vaelens.observation import Observation  # noqa: F401, of the example
 
 
 def build_model(
@@ -30,11 +31,15 @@ def build_model(
             `annealed-vae`, `factor-vae`, `beta-tc-vae`, `dip-vae-i`, `dip-vae-ii`, `vq-vae`.
         image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
             vectors, (channels, time) of series, (channels, depth, height, width) of volumes, of any size; with encoder
-            and decoder of your own, any.
+            and decoder of your own, any. Or an `Observation`, such as a dataset's: the model then keeps its names,
+            groups and unit, and a `Lens` on it knows them.
         latent_dim: number of latents d, 1 to 256: 10 unless said otherwise; 64 for `vq-vae`, the dimensions of a
             code.
-        likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one
-            for each feature, learned); by default `bernoulli` of images, `gaussian-learned` of all else.
+        likelihood: a value's distribution: `bernoulli`; `gaussian` (standard deviation 1); `gaussian-learned` (one for
+            each feature, learned); of counts `negative-binomial` or `zero-inflated-negative-binomial`, about each
+            feature's share of an observation's total; of a table `categorical`: one-hot columns are, and numbers are
+            Gaussian with learned standard deviations. By default `bernoulli` of images; of an `Observation`
+            with one-hot columns `categorical`, of one in "counts" `negative-binomial`; `gaussian-learned` of all else.
         seed: draws the first weights, at least 0; the global random state is not touched.
         encoder: a module of your own in place of ours; see `VAE`. It keeps its weights.
         decoder: likewise.
@@ -46,6 +51,9 @@ def build_model(
     Example:
         >>> build_model("beta-vae", image_shape=(1, 64, 64), beta=4.0).hyperparameters
         {'beta': 4.0}
+        >>> flowers = Observation.vector(["length", "blue", "red"], one_hot=[["blue", "red"]])
+        >>> build_model("vae", flowers, latent_dim=2).likelihood
+        'categorical'
     """
     model = VAE(name, image_shape, latent_dim, likelihood, hyperparameters, encoder, decoder)
     model.initialise(check_seed(seed))

@@ -4,21 +4,34 @@ A new likelihood is a function and a line in `LIKELIHOODS`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaelens.errors import unknown
+from vaelens.errors import VaelensError, unknown
 from vaelens.models.annotations import LikelihoodName
+from vaelens.models.columns import (
+    LEAST_LOG_SCALE,
+    ColumnMeans,
+    columns_negative_log_likelihood,
+    log_odds,
+    output_of_columns,
+)
+from vaelens.models.counts import (
+    NegativeBinomial,
+    inflated_negative_log_likelihood,
+    log_normalised,
+    negative_binomial_negative_log_likelihood,
+    output_of_expression,
+)
 from vaelens.observation import Observation
 from vaelens.shapes import Observations
-
-LEAST_LOG_SCALE = -6.0  # of a learned Gaussian: a standard deviation of 0.0025
 
 
 def bernoulli_negative_log_likelihood(logits: Observations, x: Observations) -> Float[Tensor, " n"]:
@@ -113,24 +126,66 @@ class Likelihood:
 
     name: str
     negative_log_likelihood: Callable[..., Tensor]
-    """Decoder output `(n, *shape)` and observations, and a learned log scale, to one value each `(n,)`, in nats."""
-    mean: Callable[[Sequence[int]], nn.Module]
-    """Makes, for a shape, the module that turns the decoder's output into the mean observation."""
-    learned: bool = False
-    """Whether that module holds a log scale."""
+    """Decoder output `(n, *shape)` and observations, and its parameters by name, to one value each `(n,)`, in nats."""
+    mean: Callable[[Observation], nn.Module]
+    """Makes, for what is observed, the module that turns the decoder's output into the mean observation."""
+    output: Callable[..., Tensor]
+    """The mean observation, its floating-point type's limits, and the parameters, to the decoder's output, but for what
+    changes no likelihood."""
+    counts: bool = False
+    """Whether observations are counts, and the mean log-normalised expression."""
+
+    def parameters(self, mean: nn.Module) -> dict[str, Any]:
+        """Returns, by name, what the module of the mean holds: what is learned, and which columns are one-hot."""
+        columns = {"one_hot": mean.one_hot} if isinstance(mean, ColumnMeans) else {}
+        return {**dict(mean.named_parameters()), **columns}
+
+    def target(self, x: Tensor) -> Tensor:
+        """Returns what the mean is compared with: observations in the unit that they are decoded in."""
+        return log_normalised(x) if self.counts else x
 
 
 LIKELIHOODS = MappingProxyType(
     {
         likelihood.name: likelihood
         for likelihood in (
-            Likelihood("bernoulli", bernoulli_negative_log_likelihood, lambda shape: nn.Sigmoid()),
-            Likelihood("gaussian", gaussian_negative_log_likelihood, lambda shape: nn.Identity()),
+            Likelihood(
+                "bernoulli",
+                bernoulli_negative_log_likelihood,
+                lambda kind: nn.Sigmoid(),
+                log_odds,
+            ),
+            Likelihood(
+                "gaussian",
+                gaussian_negative_log_likelihood,
+                lambda kind: nn.Identity(),
+                lambda mean, precision: mean,
+            ),
             Likelihood(
                 "gaussian-learned",
                 learned_gaussian_negative_log_likelihood,
-                lambda shape: LearnedScale(shape[0]),
-                learned=True,
+                lambda kind: LearnedScale(kind.shape[0]),
+                lambda mean, precision, log_scale: mean,
+            ),
+            Likelihood(
+                "negative-binomial",
+                negative_binomial_negative_log_likelihood,
+                lambda kind: NegativeBinomial(_features(kind)),
+                lambda mean, precision, **parameters: output_of_expression(mean, precision),
+                counts=True,
+            ),
+            Likelihood(
+                "zero-inflated-negative-binomial",
+                inflated_negative_log_likelihood,
+                lambda kind: NegativeBinomial(_features(kind), inflated=True),
+                lambda mean, precision, **parameters: output_of_expression(mean, precision),
+                counts=True,
+            ),
+            Likelihood(
+                "categorical",
+                columns_negative_log_likelihood,
+                lambda kind: ColumnMeans(_features(kind), _one_hot(kind)),
+                lambda mean, precision, log_scale, one_hot: output_of_columns(mean, precision, one_hot),
             ),
         )
     }
@@ -144,7 +199,7 @@ def find_likelihood(name: LikelihoodName) -> Likelihood:
         VaelensError: if there is none.
 
     Example:
-        >>> find_likelihood("bernoulli").mean((1, 64, 64))
+        >>> find_likelihood("bernoulli").mean(Observation.image((1, 64, 64)))
         Sigmoid()
     """
     if not isinstance(name, str) or name not in LIKELIHOODS:
@@ -152,12 +207,61 @@ def find_likelihood(name: LikelihoodName) -> Likelihood:
     return LIKELIHOODS[name]
 
 
-def usual_likelihood(shape: Sequence[int]) -> str:
-    """Names the likelihood where none is asked for: Bernoulli of images, else a Gaussian whose scale is learned."""
-    return "bernoulli" if Observation.of_shape(shape).is_image else "gaussian-learned"
+def usual_likelihood(kind: Observation) -> str:
+    """Names the likelihood where none is asked for.
+
+    Bernoulli of images, negative binomial of vectors in "counts", categorical where columns are one-hot, and of all
+    else a Gaussian whose scale is learned.
+    """
+    if kind.is_image:
+        return "bernoulli"
+    if kind.one_hot:
+        return "categorical"
+    return "negative-binomial" if kind.unit == "counts" and len(kind.shape) == 1 else "gaussian-learned"
 
 
-def observation_of(shape: Sequence[int], likelihood: str) -> Observation:
-    """Describes what a model of a shape takes: of a Bernoulli likelihood values in [0, 1], as images always are."""
-    kind = Observation.of_shape(shape)
+def described(image_shape: Any, check: Callable[[Any], tuple[int, ...]]) -> tuple[Observation, bool]:
+    """Describes what a model takes, and says whether that is more than its shape tells.
+
+    Args:
+        image_shape: a shape, or an `Observation`.
+        check: returns a shape as integers, or refuses it.
+
+    Raises:
+        VaelensError: as `check`.
+    """
+    usual = Observation.of_shape(check(getattr(image_shape, "shape", image_shape)))
+    stated = isinstance(image_shape, Observation) and image_shape != usual
+    return (image_shape, True) if stated else (usual, False)
+
+
+def observation_of(kind: Observation, likelihood: str) -> Observation:
+    """Describes what a model takes: of a Bernoulli likelihood values in [0, 1], as images are; of counts, counts."""
+    if LIKELIHOODS[likelihood].counts:
+        return replace(kind, unit="counts")
     return replace(kind, low=0.0, high=1.0) if likelihood == "bernoulli" else kind
+
+
+def _features(kind: Observation) -> int:
+    """Returns how many features vectors have.
+
+    Raises:
+        VaelensError: if it is no vector.
+    """
+    if len(kind.shape) != 1:
+        raise VaelensError(f"a likelihood of vectors, and the shape is {kind.shape}; expected (features,)")
+    return kind.shape[0]
+
+
+def _one_hot(kind: Observation) -> tuple[tuple[int, ...], ...]:
+    """Returns which features are one-hot.
+
+    Raises:
+        VaelensError: if that is not known.
+    """
+    if not kind.one_hot:
+        raise VaelensError(
+            "a categorical likelihood needs to know which features are one-hot; give image_shape=ds.observation of a "
+            "vl.TableDataset, or vl.Observation.vector(features, one_hot=[[…], …])"
+        )
+    return kind.one_hot

@@ -16,6 +16,7 @@ from torch import Tensor
 from vaelens.errors import VaelensError
 from vaelens.models.json_file import read_json
 from vaelens.models.tensor_file import read_tensors, write_tensors
+from vaelens.observation_record import observation_from
 from vaelens.paths import user_path
 
 HUB_PREFIX = "hf://"
@@ -76,8 +77,8 @@ def _download(repo_id: str, **hub_options: Any) -> Path:
         ) from error
 
 
-def read_config(folder: Path, keys: Iterable[str]) -> dict[str, Any]:
-    """Reads the values of those keys in the folder's `config.json`.
+def read_config(folder: Path, keys: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    """Reads the values of those keys in the folder's `config.json`, and of the optional ones that are there.
 
     Raises:
         VaelensError: if the file or one of the keys is missing, or the file is no JSON object.
@@ -91,7 +92,24 @@ def read_config(folder: Path, keys: Iterable[str]) -> dict[str, Any]:
         raise VaelensError(f"{str(folder)!r} holds a planted model; open it with vl.PlantedVAE.from_pretrained")
     if missing := [key for key in wanted if key not in config]:
         raise VaelensError(f"{str(path)!r} lacks {', '.join(missing)}; it is not the config of a vaelens model")
-    return {key: config[key] for key in wanted}
+    return {key: config[key] for key in [*wanted, *(key for key in optional if key in config)]}
+
+
+def arguments_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the constructor's arguments in a config; what an observation is stands there beside its shape.
+
+    Raises:
+        VaelensError: if that is no record of an observation.
+    """
+    arguments = {name: value for name, value in config.items() if name != "observation"}
+    if "observation" in config:
+        try:
+            arguments["image_shape"] = observation_from(config["observation"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VaelensError(
+                f"the config's observation is {config['observation']!r}; save the model again"
+            ) from error
+    return arguments
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], Any]:

@@ -1,5 +1,6 @@
 """The parts that a model is made of where the user gives none, and the check of what goes into a part."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.models import backbone
 from vaelens.models.catalogue import Objective
+from vaelens.models.counts import Log1p
 from vaelens.models.hyperparameters import Value
 from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
@@ -20,12 +22,19 @@ def standard_parts(
     latent_dim: int,
     hyperparameters: Mapping[str, Value],
     modules_from: Mapping[str, str],
+    counts: bool = False,
 ) -> dict[str, nn.Module]:
-    """Makes those parts of a model that are ours, with weights from the global random state."""
+    """Makes those parts of a model that are ours, with weights from the global random state.
+
+    An encoder of counts begins with log(1 + x).
+    """
     parts: dict[str, nn.Module] = {}
     if modules_from["encoder"] == STANDARD:
         outputs = latent_dim if objective.quantised else 2 * latent_dim
-        parts["encoder"] = backbone.encoder(image_shape, outputs, spatial=objective.quantised)
+        encoder = backbone.encoder(image_shape, outputs, spatial=objective.quantised)
+        if counts:
+            encoder = nn.Sequential(OrderedDict(log=Log1p(), **dict(encoder.named_children())))
+        parts["encoder"] = encoder
     if objective.quantised:
         codes, decay, revival = (hyperparameters[name] for name in ("codes", "decay", "revival"))
         parts["quantiser"] = Quantiser(int(codes), latent_dim, float(decay), float(revival))

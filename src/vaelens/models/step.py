@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.models import objectives, posterior
 from vaelens.models.catalogue import find_objective
+from vaelens.models.likelihoods import find_likelihood
 from vaelens.models.objectives.factor import Discriminator, discriminator_loss, permute_latents
 from vaelens.models.randomness import next_seed, own_randomness
 from vaelens.models.vae import VAE
@@ -82,6 +83,7 @@ class TrainingStep(nn.Module):
         if objective.adversarial:
             with own_randomness(seed):
                 self.discriminator = Discriminator(model.latent_dim).to(trained[0])
+        self._likelihood = find_likelihood(model.likelihood)
         self._dtype = trained[0].dtype  # data comes as float32
         self._objective = getattr(objectives, objective.function)
         self._takes = list(inspect.signature(self._objective).parameters)
@@ -128,7 +130,7 @@ class TrainingStep(nn.Module):
         tensors |= self.hyperparameters
         terms = self._objective(**{name: tensors[name] for name in self._takes})
         with torch.no_grad():
-            terms["squared_error"] = (self.model.mean(logits) - images).square().mean()
+            terms["squared_error"] = (self.model.mean(logits) - self._likelihood.target(images)).square().mean()
             if discriminator is not None:
                 terms["discriminator"] = discriminator.detach()
             kl = None if logvar is None else posterior.kl_per_latent(mu, logvar).mean(0)

@@ -24,13 +24,14 @@ from vaelens.models.annotations import (
     Values,
 )
 from vaelens.models.catalogue import find_objective
-from vaelens.models.likelihoods import find_likelihood, observation_of, usual_likelihood
+from vaelens.models.likelihoods import described, find_likelihood, observation_of, usual_likelihood
 from vaelens.models.model_folder import MODEL_CARD
 from vaelens.models.own_modules import STANDARD
 from vaelens.models.parts import check_tensor, standard_parts
 from vaelens.models.quantiser import Quantised
 from vaelens.models.randomness import own_randomness
 from vaelens.models.training_record import TrainingRecord
+from vaelens.observation_record import recorded
 from vaelens.paths import user_path
 from vaelens.version import __version__
 from vaelens.writing import sole_writer, written_whole
@@ -47,17 +48,15 @@ class VAE(
 ):
     """A variational autoencoder of images, vectors, series or volumes.
 
-    `save_pretrained(folder)` writes `config.json` and `model.safetensors`, `push_to_hub(name)` sends them to the
-    Hugging Face Hub. The weights a new model starts from are drawn as by `build_model(seed=0)`; neither draws from
-    the global random state.
+    Its first weights are drawn as by `build_model(seed=0)`; neither draws from the global random state.
 
     Args:
         objective: what it is trained by, a name of the catalogue.
         image_shape: (channels, height, width): 1 or 3 channels, square, side 8, 16, 28, 32, 64 or 128; (features,) of
             vectors, (channels, time) of series, (channels, depth, height, width) of volumes; any with your own modules.
+            Or an `Observation`, such as a dataset's, whose names and unit the model then keeps.
         latent_dim: number of latents d, 1 to 256; for `vq-vae` the dimensions of a code. None: the objective's own.
-        likelihood: a value's distribution, `bernoulli`, `gaussian` (standard deviation 1) or `gaussian-learned` (one
-            for each feature, learned); by default `bernoulli` of images, `gaussian-learned` of all else.
+        likelihood: a value's distribution, see `build_model`; None for the usual one of such data.
         hyperparameters: the objective's, by name; the defaults for those left out.
         encoder: a module of your own, images `(n, c, h, w)` to posterior means and log-variances: `(n, 2 d)`, or a
             pair of `(n, d)`; for `vq-vae` to embeddings `(n, d, height, width)`.
@@ -94,29 +93,30 @@ class VAE(
         self.hyperparameters = line.resolve(hyperparameters)
         own_modules.check_modules(encoder, decoder)
         own = encoder is not None and decoder is not None
-        shape = own_modules.check_any_image_shape(image_shape) if own else backbone.check_image_shape(image_shape)
-        if line.quantised and len(shape) == 1:
+        check = own_modules.check_any_image_shape if own else backbone.check_image_shape
+        kind, self._stated = described(image_shape, check)
+        if line.quantised and len(kind.shape) == 1:
             raise VaelensError(f"a {line.name} has a grid of codes, which vectors have not; give an image's shape")
         latent_dim = line.latent_dim if latent_dim is None else latent_dim
         self.latent_dim = whole_number("latent_dim", latent_dim, 1, MAX_LATENT_DIM)
-        self.likelihood: str = find_likelihood(usual_likelihood(shape) if likelihood is None else likelihood).name
-        self.observation = observation_of(shape, self.likelihood)
+        self.likelihood: str = find_likelihood(usual_likelihood(kind) if likelihood is None else likelihood).name
+        self.observation = observation_of(kind, self.likelihood)
         self.modules_from = {"encoder": own_modules.name_of(encoder), "decoder": own_modules.name_of(decoder)}
         parts = self._new_parts(seed=0)
         self.encoder: nn.Module = parts["encoder"] if encoder is None else encoder
         self.quantiser: nn.Module | None = parts.get("quantiser")
         self.decoder: nn.Module = parts["decoder"] if decoder is None else decoder
-        self.mean = find_likelihood(self.likelihood).mean(shape)
+        self.mean = find_likelihood(self.likelihood).mean(self.observation)
         self.code_shape: tuple[int, ...] = own_modules.check_parts(
             self.encoder, self.decoder, self.image_shape, self.latent_dim, line.quantised
         )
         self.training_records: tuple[TrainingRecord | None, ...] = ()
-        # what the mixin writes to config.json: with the defaults filled in, so that it says all
+        # what the mixin writes to config.json
         self._hub_mixin_config = {**self.config, "vaelens_version": __version__}
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Returns the shape of one observation: channels, height and width of an image."""
+        """Returns the shape of one observation."""
         return self.observation.shape
 
     @property
@@ -129,11 +129,12 @@ class VAE(
             "likelihood": self.likelihood,
             "hyperparameters": dict(self.hyperparameters),
             **self.modules_from,
+            **({"observation": recorded(self.observation)} if self._stated else {}),
         }
 
     def extra_repr(self) -> str:
         """Puts the config at the head of `print(model)`."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        return ", ".join(f"{name}={value!r}" for name, value in self.config.items() if name != "observation")
 
     def encode(self, x: Batch) -> tuple[Tensor, Tensor | None]:
         """Encodes images `(n, c, h, w)` as the posterior's parameters, or as embeddings before quantisation.
@@ -177,10 +178,10 @@ class VAE(
     def negative_log_likelihood(self, logits: Tensor, x: Tensor) -> Tensor:
         """Computes −log p(x|z) of each observation `(n,)` in nats, from what `logits` returns."""
         likelihood = find_likelihood(self.likelihood)
-        return likelihood.negative_log_likelihood(logits, x, *([self.mean.log_scale] if likelihood.learned else []))
+        return likelihood.negative_log_likelihood(logits, x, **likelihood.parameters(self.mean))
 
     def decode(self, z: Batch) -> Tensor:
-        """Decodes to the mean image D(z), `(n, c, h, w)`, for a Bernoulli likelihood in [0, 1].
+        """Decodes to the mean D(z), `(n, *shape)`, for a Bernoulli likelihood in [0, 1], of counts log-normalised.
 
         Raises:
             VaelensError: as `logits`, which takes the same codes.
@@ -201,15 +202,13 @@ class VAE(
         return self.decode(posterior.sample(mu, logvar, generator))
 
     def _new_parts(self, seed: int) -> dict[str, nn.Module]:
-        settings = self.image_shape, self.latent_dim, self.hyperparameters, self.modules_from
+        line, counts = find_objective(self.objective), find_likelihood(self.likelihood).counts
         with own_randomness(seed):
-            return standard_parts(find_objective(self.objective), *settings)
+            settings = self.image_shape, self.latent_dim, self.hyperparameters, self.modules_from, counts
+            return standard_parts(line, *settings)
 
     def initialise(self, seed: int) -> None:
-        """Samples new weights from PyTorch's default distribution for each layer, without the global random state.
-
-        Modules of your own keep theirs.
-        """
+        """Samples new weights from PyTorch's default distribution for each layer; modules of your own keep theirs."""
         for name, part in self._new_parts(seed).items():
             self.get_submodule(name).load_state_dict(part.state_dict())
 
@@ -280,11 +279,11 @@ class VAE(
             revision=revision,
         )
         keys = ["objective", "image_shape", "latent_dim", "likelihood", "hyperparameters", "encoder", "decoder"]
-        config = model_folder.read_config(folder, keys)
+        config = model_folder.read_config(folder, keys, optional=["observation"])
         modules = own_modules.match_modules(config, {"encoder": encoder, "decoder": decoder}, folder)
         weights, saved_with = model_folder.read_weights(folder)
         try:
-            model = cls(**(config | modules))
+            model = cls(**(model_folder.arguments_of(config) | modules))
         except VaelensError as error:
             raise VaelensError(f"the model in {str(folder)!r} cannot be built: {error}") from error
         if encoder is None and decoder is None:

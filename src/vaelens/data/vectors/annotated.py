@@ -26,9 +26,9 @@ class AnnDataset(RankedDataset):
     Args:
         adata: The object; anything with `X`, `layers`, `obs`, `var` and `var_names`.
         layer: The name of a layer, in place of `X`.
-        context: The names of columns of `obs` that encoder and decoder are given besides, such as a batch or a library
-            size: numbers as they are, classes as whole numbers, in the order of the categories. Or a mapping to them
-            from the names that the model knows them by: {"batch": "_scvi_batch"} for scvi-tools.
+        context: The names of columns of `obs`, or of arrays in `obsm`, that encoder and decoder are given besides, such
+            as a batch or a library size: numbers as they are, classes as whole numbers, in the order of the categories.
+            Or a mapping to them from the names that the model knows them by: {"batch": "_scvi_batch"} for scvi-tools.
         factors: The names of columns of `obs` that label cells: see `read_labels`.
         groups: The names of columns of `var` that are true of the genes of a group.
         kinds: What labels are, by name.
@@ -71,9 +71,10 @@ class AnnDataset(RankedDataset):
             role: list(checked_names(role, list(names.values()) if isinstance(names, Mapping) else names) or ())
             for role, names in (("context", context), ("factors", factors))
         }
+        arrays = dict(getattr(adata, "obsm", {}))
         for role, names in listed.items():
             for name in names:
-                if name not in obs.columns:
+                if name not in obs.columns and not (role == "context" and name in arrays):
                     raise unknown(f"column of obs in {role}", name, map(str, obs.columns))
         for name in groups:
             if name not in adata.var.columns:
@@ -81,7 +82,10 @@ class AnnDataset(RankedDataset):
         columns = read_labels(obs[listed["factors"]], kinds, whole_number("levels", levels, low=2))
         super().__init__(len(obs), columns)
         called = context if isinstance(context, Mapping) else {name: name for name in listed["context"]}
-        self._context = {name: as_context(obs[column]) for name, column in called.items()} or None
+        self._context = {
+            name: as_context(obs[column]) if column in obs.columns else _numbers(arrays[column], column)
+            for name, column in called.items()
+        } or None
         members = {name: np.flatnonzero(adata.var[name].to_numpy(dtype=bool)).tolist() for name in groups}
         self.observation = Observation.vector(
             adata.var_names,
@@ -108,5 +112,23 @@ class AnnDataset(RankedDataset):
         return rows_of_context(self._context, indices)
 
     def _rows(self, indices: np.ndarray) -> np.ndarray:
-        rows = self._matrix[indices]
-        return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32)
+        return _dense(self._matrix[indices])
+
+
+def _dense(rows: Any) -> np.ndarray:
+    return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32)
+
+
+def _numbers(rows: Any, name: str) -> np.ndarray:
+    """Makes an array of obsm dense, float32 (n, …).
+
+    Raises:
+        VaelensError: If it holds what are no finite numbers.
+    """
+    try:
+        values = _dense(rows)
+    except (TypeError, ValueError) as error:
+        raise VaelensError(f"obsm[{name!r}] holds no numbers; leave it out of the context") from error
+    if not np.isfinite(values).all():
+        raise VaelensError(f"obsm[{name!r}] holds NaN or infinity; fill them, or leave the cells out")
+    return values

@@ -40,6 +40,12 @@ class Column:
     spread: float = 1.0
     one_hot: bool = False
 
+    @property
+    def one_hot_features(self) -> tuple[tuple[str, ...], ...]:
+        """Returns the features of which one is 1: the classes and the gap, or of a number the gap alone."""
+        features = self.features if self.one_hot else self.features[1:]
+        return (features,) if features else ()
+
 
 class TableDataset(RankedDataset):
     """A table as vectors, one row each, with labels where columns are named as such.
@@ -105,7 +111,14 @@ class TableDataset(RankedDataset):
         self._values = np.concatenate([values for _, values in encoded], axis=1).astype(np.float32)
         names = [feature for column in self.columns for feature in column.features]
         groups = {column.name: column.features for column in self.columns}
-        self.observation = Observation.vector(names, groups=groups, unit="standard deviations", noun="rows")
+        one_hot = [column.one_hot_features for column in self.columns]
+        self.observation = Observation.vector(
+            names,
+            groups=groups,
+            unit="standard deviations",
+            noun="rows",
+            one_hot=[features for columns in one_hot for features in columns],
+        )
         given = {name: as_context(table[name]) for name in besides}
         self._context = checked_context(given or None, len(table))
 

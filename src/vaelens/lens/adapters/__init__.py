@@ -6,5 +6,6 @@ so that nothing is imported that its owner has not imported already.
 
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.adapters.choice import adapted, library, module_of, unwrapped
+from vaelens.lens.adapters.tvae import encoder_kept
 
-__all__ = ["Adapter", "adapted", "library", "module_of", "unwrapped"]
+__all__ = ["Adapter", "adapted", "encoder_kept", "library", "module_of", "unwrapped"]

@@ -26,6 +26,8 @@ class Adapter:
         observation: what an observation is, where the model says so.
         context: that of the example, where the model takes one.
         target: turns observations into what decoded values are compared with; None where these are of the same kind.
+        observed: turns decoded values into observations, which the encoder takes; None where they are such.
+        check: refuses observations that the model does not take, for what their shape and range do not tell.
     """
 
     encode: Callable[..., Any]
@@ -38,3 +40,5 @@ class Adapter:
     observation: Observation | None = None
     context: Any = None
     target: Callable[[Tensor], Tensor] | None = None
+    observed: Callable[[Tensor], Tensor] | None = None
+    check: Callable[[Tensor], None] | None = None

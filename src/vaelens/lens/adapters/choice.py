@@ -13,6 +13,7 @@ from vaelens.lens.adapters.lineage import lineage
 from vaelens.lens.adapters.own import own
 from vaelens.lens.adapters.pythae import pythae
 from vaelens.lens.adapters.scvi import DISTRIBUTION, PACKAGE, scvi, scvi_module
+from vaelens.lens.adapters.tvae import TVAE, tvae, tvae_module
 from vaelens.lens.quantisation import Quantisation
 
 FAMILIES = {
@@ -20,6 +21,7 @@ FAMILIES = {
     "pythae": pythae,
     "diffusers": diffusers,
     "scvi": scvi,
+    "ctgan": tvae,
 }  # by the package that a model comes from
 
 
@@ -48,7 +50,7 @@ def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise
         return known
     raise VaelensError(
         f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, an autoencoder of "
-        "diffusers such as AutoencoderKL, an SCVI; say where its encoder and decoder are: "
+        "diffusers such as AutoencoderKL, an SCVI, a TVAE; say where its encoder and decoder are: "
         "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> mean of x"
     )
 
@@ -61,12 +63,12 @@ def unwrapped(model: Any) -> Any:
 
 
 def module_of(model: Any) -> nn.Module:
-    """The module that a model is, or that one of scvi-tools has inside.
+    """The module that a model is, or that one of scvi-tools or ctgan has inside.
 
     Raises:
         VaelensError: neither.
     """
-    module = model if isinstance(model, nn.Module) else scvi_module(model)
+    module = model if isinstance(model, nn.Module) else scvi_module(model) or tvae_module(model)
     if module is None:
         raise VaelensError(f"a Lens looks at a torch.nn.Module; got a {type(model).__name__}")
     return module
@@ -75,6 +77,6 @@ def module_of(model: Any) -> nn.Module:
 def library(model: nn.Module) -> str | None:
     """The library of others that a model's class comes from, with its version; None for any other model."""
     for package in FAMILIES:
-        if package != "vaelens" and lineage(model, package):
+        if package != "vaelens" and lineage(model.encoder if isinstance(model, TVAE) else model, package):
             return f"{package} {version(DISTRIBUTION if package == PACKAGE else package)}"
     return None

@@ -1,5 +1,6 @@
 """The parts of a vaelens VAE."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.quantisation import Quantisation
 from vaelens.models import VAE
+from vaelens.models.counts import NORMALISED, as_counts, check_counts, log_normalised
+from vaelens.models.likelihoods import find_likelihood
 from vaelens.models.own_modules import STANDARD
 from vaelens.models.quantiser import Quantiser
 
@@ -17,7 +20,7 @@ def own(model: Any) -> Adapter | None:
     if not isinstance(model, VAE):
         return None
     vae = model
-    observation = vae.observation
+    observation, likelihood = vae.observation, find_likelihood(vae.likelihood)
     example = torch.full((1, *observation.shape), observation.low or 0.0, dtype=torch.float32)
 
     def encode(x: Any) -> Any:
@@ -29,6 +32,17 @@ def own(model: Any) -> Adapter | None:
     def decode(z: Any) -> Any:
         return vae.mean(vae.decoder(z))
 
+    if likelihood.counts:
+        return Adapter(
+            encode,
+            decode,
+            None,
+            example,
+            observation=replace(observation, unit=NORMALISED),
+            target=log_normalised,
+            observed=as_counts,
+            check=check_counts,
+        )
     if vae.quantiser is None:
         return Adapter(encode, decode, None, example, observation=observation)
 

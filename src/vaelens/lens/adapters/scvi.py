@@ -1,4 +1,4 @@
-"""The parts of scvi-tools' models of RNA counts: SCVI, LinearSCVI and SCANVI.
+"""The parts of scvi-tools' models of RNA counts: SCVI, LinearSCVI, SCANVI, and the RNA part of TOTALVI.
 
 A lens on one takes counts (n, genes) and a context, the batch of each cell, and decodes to log-normalised expression,
 log(1 + 10,000 · px_scale): scvi's mean share of each gene, which no library size changes.
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.adapters.lineage import lineage
+from vaelens.lens.adapters.totalvi import PROTEINS, totalvi_parts
+from vaelens.models.counts import NORMALISED, NORMALISED_TO, as_counts, check_not_negative, log_normalised
 from vaelens.observation import Observation
 
 PACKAGE, DISTRIBUTION = "scvi", "scvi-tools"
-NORMALISED_TO = 10_000  # counts a cell
-_KNOWN = {"SCVI", "LinearSCVI", "SCANVI"}
+_KNOWN = {"SCVI", "LinearSCVI", "SCANVI", "TOTALVI"}
 
 
 def scvi_module(model: Any) -> nn.Module | None:
@@ -79,8 +80,10 @@ def scvi(model: Any) -> Adapter | None:
             share = module.decoder("gene", z, codes[:, :1] * 0, *inputs)[0]
         return torch.log1p(NORMALISED_TO * share)
 
-    genes = [str(gene) for gene in model.adata.var_names]
-    observation = Observation.vector(genes, unit="log-normalised expression", noun="cells")
+    if "TOTALVI" in lineage(model, PACKAGE):
+        encode, decode = totalvi_parts(module, given)
+    genes = [str(gene) for gene in model.adata_manager.get_state_registry("X")["column_names"]]
+    observation = Observation.vector(genes, unit=NORMALISED, noun="cells")
     return Adapter(
         encode,
         decode,
@@ -89,12 +92,9 @@ def scvi(model: Any) -> Adapter | None:
         observation=observation,
         context=_context(model),
         target=log_normalised,
+        observed=as_counts,
+        check=check_not_negative,
     )
-
-
-def log_normalised(counts: Tensor) -> Tensor:
-    """What counts are in the decoder's units, log(1 + 10,000 · counts / their sum), (n, genes)."""
-    return torch.log1p(NORMALISED_TO * counts / counts.sum(dim=1, keepdim=True).clamp(min=1))
 
 
 def _context(model: Any) -> dict[str, Tensor]:
@@ -106,4 +106,6 @@ def _context(model: Any) -> dict[str, Tensor]:
             width = model.adata_manager.get_from_registry(key).shape[1]
             kind = torch.int64 if name == "cat_covs" else torch.float32
             context[name] = torch.zeros(1, width, dtype=kind)
+    if "proteins" in registry:
+        context[PROTEINS] = torch.ones(1, model.adata_manager.get_from_registry("proteins").shape[1])
     return context
