@@ -1,5 +1,6 @@
 """The page in a real browser: every control does what it says, and nothing is asked of another machine."""
 
+import base64
 import io
 import re
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 import vaelens as vl
 from vaelens.explorer.scene import Scene
+from vaelens.explorer.view import View
 from vaelens.explorer.walk import walks_of
 
 pytest.importorskip("gradio", reason="the explorer is served by Gradio")
@@ -86,8 +88,6 @@ def assert_on_screen(page, planted):
     names = {"lens": planted.lens, "ds": planted.dataset}
     exec(page.evaluate("navigator.clipboard.readText()"), names)
     address = page.get_attribute('[data-picture="image"] img', "src")
-    import base64
-
     pixels = np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))[..., 0]
     expected = np.rint(names["image"][0, 0].numpy().clip(0, 1) * 255).astype(np.uint8)
     np.testing.assert_array_equal(pixels, expected)
@@ -146,8 +146,6 @@ def test_units_are_patched_ablated_and_scaled_with_what_each_costs(opened, plant
     page = opened("?base=0&source=9&site=decoder.1")
     page.click("#vx-tab-units")
     page.wait_for_selector(".vx-unit[data-unit]")
-    from vaelens.explorer.view import View
-
     costs = scene.unit_costs(View("0", "9", site="decoder.1"))
     largest = int(costs.change.argmax())
     assert page.get_attribute(".vx-unit[data-unit]", "data-unit") == str(largest)
@@ -192,8 +190,7 @@ def test_an_odd_address_is_a_sentence_on_the_page(opened):
     assert "base=99" not in query_of(page)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_it_fits_the_width_and_has_no_serious_violation(opened, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core checks accessibility")
     page = opened("?z0=1&edit=patch:1@decoder.1", width, scheme)

@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,7 +22,8 @@ def asked(path="/", method="GET", names=("localhost", "127.0.0.1", "[::1]"), **h
     given = {"host": "localhost:7860"} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {"type": "http", "path": path, "method": method}
     scope["headers"] = [(name.encode(), str(value).encode()) for name, value in given.items()]
-    asyncio.run(Guard(server, names)(scope, None, send))
+    with ThreadPoolExecutor(1) as worker:  # a browser of other tests may have a loop in this thread
+        worker.submit(lambda: asyncio.run(Guard(server, names)(scope, None, send))).result()
     return answered[0]["status"], dict(answered[0]["headers"])
 
 
