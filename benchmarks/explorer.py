@@ -76,7 +76,7 @@ def _dragged(url: str, picture: Path | None) -> list[float]:
 
 def _print(what: str, milliseconds: list[float]) -> None:
     middle, most = np.quantile(milliseconds, [0.5, 0.95])
-    print(f"{what}: {middle:.0f} ms, 95 % under {most:.0f} ms, of {len(milliseconds)} drags")
+    print(f"{what}: {middle:.0f} ms, 95 % under {most:.0f} ms, of {len(milliseconds)} drags", flush=True)
 
 
 if __name__ == "__main__":
