@@ -14,7 +14,7 @@ _PUBLIC = {
     for node in ast.parse(_STUB.read_text()).body
     if isinstance(node, ast.ImportFrom)
     for alias in node.names
-}
+} | {"Coding", "Facts"}  # of which Lens is made
 _CONF = BeartypeConf(is_pep484_tower=True)
 
 

@@ -26,6 +26,7 @@ from .data import (
 )
 from .effects import (
     Manipulation,
+    code_effects,
     decoder_responses,
     factor_effects,
     input_effects,
@@ -39,7 +40,7 @@ from .effects import (
 )
 from .errors import VaelensError, VaelensWarning
 from .explorer import Explorer, explore
-from .lens import Ablate, Add, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -80,6 +81,7 @@ __all__ = [
     "Comparison",
     "CosineDecay",
     "Cyclical",
+    "Direction",
     "Explorer",
     "FactorDataset",
     "FactorReader",
@@ -116,6 +118,7 @@ __all__ = [
     "circuit_modularity",
     "circuit_stability",
     "circuit_transfer",
+    "code_effects",
     "compare",
     "dci",
     "decoder_responses",

@@ -190,7 +190,7 @@ class Observation:
     def with_gower(self, x: Any) -> "Observation":
         """These vectors, whose distance is Gower's: the mean over columns of how far two are apart in each.
 
-        A number counts |Δ| over its range in x, a categorical column half of Σ |Δp|, a yes or no |Δp|: 1 at most between
+        A number counts |Δ| over its range in x, a categorical column half of Σ |Δp|, a yes or no |Δp|: 1 at most for
         rows of x. Effects on the output and CES are then in it; fractions are projections, and stay those of L2.
 
         Args:

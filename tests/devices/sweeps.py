@@ -15,7 +15,7 @@ from elsewhere import ELSEWHERE, ElsewhereTensor, reachable, waits
 
 import vaelens as vl
 from vaelens import float64
-from vaelens.lens import model_part
+from vaelens.lens import trust
 
 X, Y = torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 LABELS = np.stack(np.unravel_index(np.arange(48) % 12, (3, 4)), axis=1)
@@ -72,7 +72,7 @@ def main():
     if "--without-doubles" in sys.argv:
         ElsewhereTensor.without_doubles = True
         float64.WITHOUT.add("elsewhere")
-    model_part._TRUST = float("inf")  # seconds until the steps are held against the model again, which waits
+    trust._SECONDS = float("inf")  # seconds until the steps are held against the model again, which waits
     found = {}
     for name in ("vae", "vq-vae"):
         here = vl.Lens(model(name), execution="torch.fx")

@@ -25,11 +25,23 @@ class HalvesReader:
 
 
 READER = HalvesReader()
+
+
+def along(lens, site):
+    """Two directions of a site, neither a unit's nor at right angles."""
+    rows = torch.eye(lens.sites[site].units)[:2] + 0.25
+    return vl.Direction(site, rows * torch.tensor([[1.0], [-2.0]]))
+
+
 RESULTS = {
     "factor_effects": lambda lens, **o: vl.factor_effects(lens, DATASET, n=8, **o),
     "manipulation_effects": lambda lens, **o: vl.manipulation_effects(lens, DATASET, n=8, **o),
     "latent_effects": lambda lens, **o: vl.latent_effects(lens, X, over="factors" if "reader" in o else "pixels", **o),
+    "direction_effects": lambda lens, **o: vl.latent_effects(
+        lens, X, over="factors" if "reader" in o else "latents", units=along(lens, "latent"), **o
+    ),
     "swap_effects": lambda lens, **o: vl.swap_effects(lens, X, over="factors" if "reader" in o else "latents", **o),
+    "code_effects": lambda lens, **o: vl.code_effects(lens, X, **o),
     "patching_effects": lambda lens, **o: vl.patching_effects(lens, X, Y, **o),
     "path_effects": lambda lens, **o: vl.path_effects(lens, X, Y, "encoder.0", "encoder.1", **o),
     "mediation_effects": lambda lens, **o: vl.mediation_effects(
@@ -38,7 +50,8 @@ RESULTS = {
     "decoder_responses": lambda lens, **o: vl.decoder_responses(lens, X, **o),
     "ces_by_mode": lambda lens, **o: ces_by_mode(lens, X, **o),
 }
-WITHOUT_READER = ("decoder_responses", "ces_by_mode")
+WITHOUT_READER = ("decoder_responses", "ces_by_mode", "code_effects")
+OF_CODES = ("swap_effects", "code_effects")
 
 
 @pytest.fixture(scope="module", params=["vae", "vq-vae"])
@@ -59,10 +72,23 @@ def test_every_effect_has_a_schema():
 @pytest.mark.parametrize("reader", [None, READER])
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_hold_what_their_schema_says(lens, name, reader):
-    if name == "swap_effects" and not lens.quantised:
+    if name in OF_CODES and not lens.quantised:
         pytest.skip("only the codes of a codebook are swapped")
     options = {"progress": False} | ({"reader": reader} if reader and name not in WITHOUT_READER else {})
     assert SCHEMAS[name].faults(RESULTS[name](lens, **options)) == []
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_results_along_directions_hold_it_too(lens, together):
+    direction = vl.Direction(along(lens, "decoder.1").vectors, together=together)
+    results = {
+        "patching_effects": vl.patching_effects(lens, X, Y, ["decoder.1"], units=direction, progress=False),
+        "mediation_effects": vl.mediation_effects(lens, X, Y, "decoder.1", direction, progress=False),
+    }
+    for name, effects in results.items():
+        assert SCHEMAS[name].faults(effects) == []
+        assert effects.sizes["unit"] == (1 if together else 2)
+        assert {"unseen_share", "unseen_change_low"} <= set(effects.data_vars)
 
 
 @pytest.mark.parametrize("name", ["latent_effects", "patching_effects", "factor_effects"])

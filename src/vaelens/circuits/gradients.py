@@ -63,7 +63,7 @@ def gradients(
 
     with torch.enable_grad():
         encoded, _ = parts.encoder.run(images.to(parts.like), edits("encoder"), (), first_row, gradients=True)
-        code = watched(LATENT, first_result(encoded))
+        code = parts.in_latents(watched(LATENT, parts.codes_in(encoded, images.to(parts.like))))
         decoded, _ = parts.decoder.run(code, edits("decoder"), (), first_row, gradients=True)
         outcome = (first_result(decoded) * direction.to(code)).sum()
         by_site = torch.autograd.grad(outcome, list(zeros.values()), materialize_grads=True)

@@ -4,6 +4,7 @@ An effect is a file here and a schema in `schemas.py`, the table of what its res
 """
 
 from vaelens.effects.ces_by_mode import ces_by_mode
+from vaelens.effects.code_effects import code_effects
 from vaelens.effects.factor_effects import factor_effects
 from vaelens.effects.factor_predictions import FACTORS, ReadsFactors, factor_predictions
 from vaelens.effects.input import input_effects
@@ -23,6 +24,7 @@ __all__ = [
     "Manipulation",
     "ReadsFactors",
     "ces_by_mode",
+    "code_effects",
     "decoder_responses",
     "factor_effects",
     "factor_predictions",

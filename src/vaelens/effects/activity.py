@@ -72,21 +72,31 @@ class RunningActivity:
         return self._nats.cpu().numpy() / self._images > ACTIVE_NATS
 
 
-def activity(mean: Tensor, logvar: Tensor | None) -> Activity:
+def activity(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None = None) -> Activity:
     """Measure each latent's activity from the posteriors of some images.
 
     Args:
         mean: posterior means, (n, d, *positions).
         logvar: posterior log-variances, same shape, or None.
+        prior_scale: the prior's standard deviation of each latent, (d,); None where it is 1.
     """
     # One latent after the other: in double precision there is then a d-th of the codes at a time.
     latents = range(mean.shape[1])
     scale = torch.stack([_scale(to_float64(mean[:, latent])) for latent in latents]).cpu().numpy()
     if logvar is None:
         return Activity(scale, None, spread_out(scale))
-    kl = np.sum([block.sum(axis=0) for block in divergences(mean, logvar)], axis=0) / len(mean)
+    own = standardised(mean, logvar, prior_scale)
+    kl = np.sum([block.sum(axis=0) for block in divergences(own[0], own[1])], axis=0) / len(mean)  # pyright: ignore
     variance = torch.stack([to_float64(logvar[:, latent]).exp().mean() for latent in latents]).cpu().numpy()
     return Activity(scale, kl, kl > ACTIVE_NATS, np.sqrt(variance))
+
+
+def standardised(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Posterior means and log-variances in standard deviations of the prior, (n, d, *positions) each."""
+    if prior_scale is None:
+        return mean, logvar
+    scale = prior_scale.reshape(1, -1, *[1] * (mean.ndim - 2))
+    return mean / scale, None if logvar is None else logvar - 2 * scale.log()
 
 
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
@@ -102,13 +112,14 @@ def divergence(mean: Tensor, logvar: Tensor) -> Tensor:
     return nats.reshape(*nats.shape[:2], -1).sum(dim=2)
 
 
-def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Interval:
+def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int, units: int | None = None) -> Interval:
     """The 95 % bootstrap interval over images of how many latents are active, whole numbers.
 
     Args:
         mean: posterior means, (n, d, *positions).
         logvar: posterior log-variances, same shape, or None.
         seed: of the bootstrap resamples.
+        units: how many of the latents, the first, are counted; None for all.
     """
     latents = (mean.shape[1],)
     if logvar is not None:
@@ -125,7 +136,7 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int) -> Int
             second.update(values.square().mean(dim=2))
         variance = np.maximum(second.replicates - first.replicates**2, 0)
         active = spread_out(np.sqrt(variance))
-    low, high = percentile_interval(active.sum(axis=1), images=len(mean))
+    low, high = percentile_interval(active[:, :units].sum(axis=1), images=len(mean))
     return np.asarray(np.floor(low)), np.asarray(np.ceil(high))
 
 

@@ -1,16 +1,16 @@
 """The codes of some images, with what an intervention on them needs to know: spread, positions, codebook."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vaelens.effects.activity import Activity, activity
+from vaelens.effects.activity import Activity, activity, standardised
 from vaelens.effects.code_use import CodeUse, code_use, codes_used_high, perplexity_interval
 from vaelens.effects.positions import Positions, find_positions
-from vaelens.lens import Batch, ImagesLike, Lens, axis_names
+from vaelens.lens import LATENT, Batch, ImagesLike, Lens, axis_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,8 @@ class Codes:
         codebook: of a quantised latent, else None.
         logvar: log-variances of the posteriors, like z; None where the encoder returns none.
         context: of the images, one line each, where the model takes one.
+        directions: of codes along directions the names of these, which come first; None where codes are latents.
+        prior_scale: the prior's standard deviation of each latent, (d,); None where it is 1.
     """
 
     z: Tensor
@@ -58,6 +60,18 @@ class Codes:
     codebook: Codebook | None = None
     logvar: Tensor | None = None
     context: Tensor | None = None
+    directions: tuple[str, ...] | None = None
+    prior_scale: Tensor | None = None
+
+    @property
+    def units(self) -> int:
+        """How many latents, or directions, are intervened on."""
+        return self.z.shape[1] if self.directions is None else len(self.directions)
+
+    @property
+    def standardised(self) -> tuple[Tensor, Tensor | None]:
+        """Means and log-variances of the posteriors in standard deviations of the prior."""
+        return standardised(self.z, self.logvar, self.prior_scale)
 
     @property
     def batch(self) -> Batch:
@@ -71,7 +85,15 @@ class Codes:
         if book is not None:
             indices = book.indices[images]
             book = Codebook(book.codes, indices, code_use(indices, len(book.codes)))
-        return Codes(z, activity(z, logvar), self.positions.take(images), book, logvar, self.batch[images].context)
+        return replace(
+            self,
+            z=z,
+            activity=activity(z, logvar, self.prior_scale),
+            positions=self.positions.take(images),
+            codebook=book,
+            logvar=logvar,
+            context=self.batch[images].context,
+        )
 
 
 def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int = 0) -> Codes:
@@ -90,18 +112,20 @@ def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int =
     z, logvar = lens.posterior(batch)
     context = None if batch.context is None else batch.context.to(z)
     places = find_positions(positions, z, seed)
-    book = lens.codebook
-    if book is None:
-        return Codes(z, activity(z, logvar), places, None, logvar, context)
-    indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
-    use = code_use(indices, len(book))
-    return Codes(z, activity(z, logvar), places, Codebook(book.to(z), indices, use), logvar, context)
+    book, direction, basis = lens.codebook, lens.directions.get(LATENT), lens.engine.parts.basis
+    prior = None if basis is None else basis.scale.to(z)
+    named = None if direction is None else direction.names
+    codebook = None
+    if book is not None:
+        indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
+        codebook = Codebook(book.to(z), indices, code_use(indices, len(book)))
+    return Codes(z, activity(z, logvar, prior), places, codebook, logvar, context, named, prior)
 
 
 def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
     """The row and column of each position, or `axis_<k>` where there are not two axes, as coordinates."""
     shape = codes.z.shape[2:]
-    if unit == "latent" or not shape:
+    if unit != "position" or not shape:
         return {}
     names = axis_names(len(shape)) if len(shape) > 1 else ("axis_0",)
     indices = np.unravel_index(np.arange(np.prod(shape)), shape)

@@ -32,7 +32,7 @@ def information(codes: Codes, seed: int) -> Information | None:
     """
     if codes.logvar is None:
         return None
-    mean, logvar = (values.cpu().double().numpy() for values in (codes.z, codes.logvar))
+    mean, logvar = (values[:, : codes.units].cpu().double().numpy() for values in (codes.z, codes.logvar))
     points = int(np.clip(_DENSITIES // (mean.size), 64, _POINTS))
     return posterior_information(mean, logvar, points, seed)
 
@@ -84,12 +84,12 @@ def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: T
         lens: the lens.
         images: x, of the codes.
         codes: of these images.
-        means: what each latent is set to, (d, *positions).
+        means: what each latent is set to, (d, *positions); of directions the first are.
         rows: the images that it is measured on, (m,).
         seed: of the bootstrap weights.
     """
     likelihood = likelihood_of(lens)
-    total = BootstrapMean((lens.latents,), RESAMPLES, seed)
+    total = BootstrapMean((codes.units,), RESAMPLES, seed)
     first_row = 0
     for block in rows.split(lens.engine.rows_uncached):
         chunk = DecodedChunk(lens, codes.batch[block], block, first_row)
@@ -103,7 +103,7 @@ def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: T
             return removed
 
         costs = []
-        for decoded in chunk.decoded(without, lens.latents):
+        for decoded in chunk.decoded(without, codes.units):
             costs.append(likelihood.loss(decoded, x) - loss)
         total.update(torch.stack(costs, dim=1))
     return total

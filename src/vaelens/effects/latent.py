@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vaelens.arguments import Progress, Seed
 from vaelens.effects.activity import active_count_interval, checked_active, divergences
+from vaelens.effects.along import along_latents
 from vaelens.effects.codes import Codes, codes_of
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.information import information, likelihood_of
@@ -23,10 +24,10 @@ from vaelens.effects.options import checked_options
 from vaelens.effects.outputs import Over, checked_over
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import RESAMPLES, Variables, record, with_interval
-from vaelens.effects.schemas import LATENT_EFFECTS
+from vaelens.effects.schemas import DIRECTION_EFFECTS, LATENT_EFFECTS
 from vaelens.effects.swap import swap_effects
 from vaelens.errors import VaelensError
-from vaelens.lens import ContextLike, ImagesLike, Lens
+from vaelens.lens import LATENT, ContextLike, Direction, ImagesLike, Lens
 from vaelens.statistics import BootstrapMean
 
 PositionsLike = Literal["all", "one"] | Sequence[int]
@@ -45,6 +46,7 @@ def latent_effects(
     reader: ReadsFactors | None = None,
     active: Sequence[bool] | NDArray[np.bool_] | None = None,
     context: ContextLike | None = None,
+    units: Direction | None = None,
 ) -> xr.Dataset:
     """Intervenes on one latent at a time, do(z_i := v), and measures what changes in the image.
 
@@ -98,6 +100,10 @@ def latent_effects(
             images has them; by default those that are active on these images. Mode "swap" has no latents.
         context: what encoder and decoder are given besides, one row for each observation, where the lens takes one;
             held fixed between base and intervened runs.
+        units: directions of the latent that are intervened on in place of latents, one at a time: a `Direction`, such
+            as `vl.Direction.principal(lens, x)`. Everything said of z_i is then of the coordinate along the direction,
+            with N(0, 1) as prior of what points nowhere but along it, and the dimension `direction` takes the place
+            of `latent`.
 
     Returns:
         A Dataset of the variables below; `effects.schemas` has the table of all, with units and ranges.
@@ -128,6 +134,9 @@ def latent_effects(
           held-out accuracies of the factors that it predicts (`reader_accuracy`) and of those that are not predicted
           well enough (`reader_left_out`), as JSON.
 
+        - Of directions besides `unseen_share` (direction), as `Lens.unseen_share` says it; and no `kl_total`, which is
+          not the sum over directions.
+
         Every mean has `_low` and `_high`, a 95 % interval over images (for the specificities of the mean picture
         reflected about the estimate, because resampling roughens a picture and so lowers its entropy, and wide enough
         to hold it). Specificities of a latent without effect are NaN. Of a quantised latent the attributes say how many
@@ -145,7 +154,7 @@ def latent_effects(
         VaelensError: images out of range, an unknown mode or output, values that do not fit the mode, positions that
             the latent does not have, a swap of codes where there are none or the images use one only, a tolerance that
             is not positive; factors without a reader, or a reader without them, or one that predicts none well enough
-            or takes images of another shape.
+            or takes images of another shape; directions that are not of the latent, or that are taken together.
 
     Warns:
         VaelensWarning: the images do not suffice for the tolerance.
@@ -166,8 +175,11 @@ def latent_effects(
             raise VaelensError(
                 f"mode 'swap' goes over the positions one by one, and positions is {positions!r}; leave it out"
             )
+        if units is not None:
+            raise VaelensError("mode 'swap' swaps codes at positions, which have no directions; leave units out")
         return swap_effects(lens, x, values, seed, over, progress, tolerance, reader, context)  # pyright: ignore[reportArgumentType]
-    return _latent_effects(lens, x, mode, values, seed, over, positions, progress, tolerance, reader, active, context)
+    along = lens if units is None else along_latents(lens, units)
+    return _latent_effects(along, x, mode, values, seed, over, positions, progress, tolerance, reader, active, context)
 
 
 @with_precision("effect", images=("x", "context"))
@@ -178,41 +190,49 @@ def _latent_effects(
     over = checked_over(over, lens.observation)
     images = lens.batch(x, context)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
-    averaged = checked_active(active, lens.latents)
     codes = codes_of(lens, images, positions, options.seed)
+    averaged = checked_active(active, codes.units)
     plan = replacements(mode, codes, values, options.seed)
     # One image alone has no other to take a value from.
     calibrated = POSTERIOR["latent"](codes, None, options.seed) if len(codes.z) > 1 else None
     swept = latent_sweep(lens, images, codes, plan, calibrated, over, options)
-    averaged = swept.codes.activity.active if averaged is None else averaged
+    unit = plan.over
+    averaged = swept.codes.activity.active[: codes.units] if averaged is None else averaged
     variables = swept.variables(averaged, lens.observation.axes) | _measured_codes(swept, options.seed)
     if swept.cycle is not None:
-        variables |= with_interval("cycle_error", ("latent", "value"), *swept.cycle)
+        variables |= with_interval("cycle_error", (unit, "value"), *swept.cycle)
     if swept.support is not None:
-        variables |= with_interval("support", ("latent", "value"), *stacked(swept.support))
+        variables |= with_interval("support", (unit, "value"), *stacked(swept.support))
     if swept.removal is not None:
-        variables |= with_interval("removal_cost", ("latent",), swept.removal.mean, swept.removal.interval())
+        variables |= with_interval("removal_cost", (unit,), swept.removal.mean, swept.removal.interval())
     how = {"mode": mode, "likelihood": likelihood_of(lens).name, **swept.attributes(), **plan.attributes}
     told = information(swept.codes, options.seed)
     if told is not None:
-        variables |= with_interval("information", ("latent",), told.nats, (told.low, told.high))
+        variables |= with_interval("information", (unit,), told.nats, (told.low, told.high))
         how["information_limit"] = told.limit
-    return record(lens, LATENT_EFFECTS, variables, swept.coords(), **how)
+    if codes.directions is None:
+        return record(lens, LATENT_EFFECTS, variables, swept.coords(), **how)
+    unseen = lens.unseen_share(lens.directions[LATENT])
+    variables["unseen_share"] = ("direction",), np.broadcast_to(unseen, codes.units)
+    return record(lens, DIRECTION_EFFECTS, variables, swept.coords(), **how)
 
 
 def _measured_codes(swept: LatentSweep, seed: int) -> Variables:
     """What the codes say of each latent before anything is changed."""
     codes: Codes = swept.codes
-    activity = codes.activity
-    variables: Variables = {"active": (("latent",), activity.active), "scale": (("latent",), activity.scale)}
-    count = active_count_interval(codes.z, codes.logvar, seed)
-    variables |= with_interval("active_count", (), int(activity.active.sum()), count)
-    if codes.logvar is None:
+    activity, unit, units = codes.activity, (swept.plan.over,), slice(codes.units)
+    active, (means, logvars) = activity.active[units], codes.standardised
+    variables: Variables = {"active": (unit, active), "scale": (unit, activity.scale[units])}
+    count = active_count_interval(means, logvars, seed, codes.units)
+    variables |= with_interval("active_count", (), int(active.sum()), count)
+    if logvars is None or activity.kl is None:
         return variables
-    kl, total = BootstrapMean((len(activity.scale),), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
-    for block in divergences(codes.z, codes.logvar):
-        kl.update(block)
+    kl, total = BootstrapMean((codes.units,), RESAMPLES, seed), BootstrapMean((), RESAMPLES, seed)
+    for block in divergences(means, logvars):
+        kl.update(block[:, units])
         total.update(block.sum(axis=1))
-    variables |= with_interval("kl", ("latent",), activity.kl, kl.interval())
+    variables |= with_interval("kl", unit, activity.kl[units], kl.interval())
+    if codes.directions is not None:  # which are not independent: what they add up to is no divergence
+        return variables
     variables["kl_total_resampled"] = ("resample",), total.replicates
     return variables | with_interval("kl_total", (), total.mean, total.interval())

@@ -1,4 +1,4 @@
-"""The scores of level 2, of latents or of positions: from a sweep's sums to the variables of a result."""
+"""The scores of level 2, of latents, directions or positions: from a sweep's sums to the variables of a result."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,13 @@ from vaelens.statistics import BootstrapMean, percentile_interval
 
 EPSILON = 1e-8
 # The scores by which latents, or positions, are ranked.
-BEST_OF = {"latent": ("ces", "ces_posterior", "specificity_normalised"), "position": ("ces",)}
+BEST_OF = {
+    **dict.fromkeys(("latent", "direction"), ("ces", "ces_posterior", "specificity_normalised")),
+    "position": ("ces",),
+}
 # The means whose resamples are kept, so that models can be compared on the same images.
 RESAMPLED = {
-    "latent": ("ces_mean", "ces_relative_active_mean", "ces_posterior_active_mean"),
+    **dict.fromkeys(("latent", "direction"), ("ces_mean", "ces_relative_active_mean", "ces_posterior_active_mean")),
     "position": (),
 }
 

@@ -14,7 +14,7 @@ from vaelens.effects.options import SweepOptions
 from vaelens.effects.outputs import OUTPUTS, Outputs
 from vaelens.effects.record import Array, Interval, Variables, with_interval
 from vaelens.effects.reference_distance import reference_distance
-from vaelens.effects.replacements import Replacements
+from vaelens.effects.replacements import POSITION, Replacements
 from vaelens.effects.specificity_at_once import specificity_at_once
 from vaelens.effects.stopping import Stopping, random_order
 from vaelens.effects.support import support
@@ -61,7 +61,7 @@ class LatentSweep:
         """How far re-encoded latents are from the values set, in the posteriors' standard deviations."""
         if self.plan.cells is None or not self.recoded:
             return None
-        unit = self.codes.activity.resolution[:, None]
+        unit = self.codes.activity.resolution[: self.plan.units, None]
         unit = np.where(unit > 0, unit, np.nan)
         mean, (low, high) = stacked(self.swept.cycle)
         return mean / unit, (low / unit, high / unit)
@@ -85,7 +85,8 @@ class LatentSweep:
     def coords(self) -> dict[str, Any]:
         """The coordinates of units, values and factors."""
         unit, predictions = self.plan.over, self.options.predictions
-        coords = {unit: np.arange(self.plan.units), "value": self.plan.labels, **position_coords(self.codes, unit)}
+        names = np.arange(self.plan.units) if self.codes.directions is None else list(self.codes.directions)
+        coords = {unit: names, "value": self.plan.labels, **position_coords(self.codes, unit)}
         return coords if predictions is None else {**coords, "factor": list(predictions.factors)}
 
     def attributes(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def latent_sweep(
         swept = sweep(lens, SweepPlan(codes.batch, plan, calibrated, outputs, recoded, seed, stopping), report.advance)
         used = torch.arange(len(z)) if stopping is None else stopping.used
         removal = within = None
-        if plan.over == "latent":
+        if plan.over != POSITION:
             chosen = used.sort().values[::step]
             removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed)
             within = support(codes, plan, used, seed)

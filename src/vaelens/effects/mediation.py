@@ -13,6 +13,7 @@ import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed
+from vaelens.effects.along import UnseenSums, along_sites, unseen_variables
 from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FACTORS, ReadsFactors
 from vaelens.effects.mediators import Mediators, mediators
@@ -24,10 +25,12 @@ from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Array, Variables, record, typical_unit, with_interval
 from vaelens.effects.schemas import MEDIATION_EFFECTS
 from vaelens.effects.treatments import ChunkedTreatment
+from vaelens.errors import VaelensError
 from vaelens.lens import (
     IMAGE,
     CachedRun,
     ContextLike,
+    Direction,
     Group,
     ImagesLike,
     Intervention,
@@ -70,7 +73,8 @@ def mediation_effects(
             `vl.Set("latent", 3, 2.0)`, on the base images.
         site: where the mediators are; after the sites of a treatment by interventions.
         units: None: every unit by itself. A list of indices: each by itself. A list of lists: each group as one
-            mediator. "all": the whole site as one.
+            mediator. "all": the whole site as one. A `Direction`: each of its directions by itself, or with `together`
+            the subspace as one.
         outcome: "image", "code" for encoder sites, or "factors": the probabilities of each factor's values that
             `reader` predicts from the image, side by side.
         seed: of the bootstrap resamples.
@@ -90,12 +94,15 @@ def mediation_effects(
         images. `indirect_best` marks the mediators that may have the largest indirect fraction, at 95 % for all of them
         at once, by the paired differences of their resamples. Fractions are NaN where the treatment has no effect, and
         no mediator is then marked. Where every unit of the site is a mediator by itself, `indirect_chance` is the
-        baseline: that of a typical one of them. The attributes say how well a reader predicts each factor.
+        baseline: that of a typical one of them. Of directions the coordinate `direction` has their names, and
+        `unseen_share` and `unseen_change` say, as in `patching_effects`, which part of each the next layer cannot see;
+        a change is here what the treatment makes of the mediator. The attributes say how well a reader predicts each
+        factor.
         `effects.schemas` has the table of all variables.
 
     Raises:
         VaelensError: images out of range or not paired, unknown site or units, a mediator before the treatment, factors
-            without a reader, or a reader without them.
+            without a reader, or a reader without them; directions that do not fit the site.
 
     References:
         Direct and indirect effects (Pearl, 2001). Investigating gender bias in language models using causal mediation
@@ -110,9 +117,13 @@ def mediation_effects(
         (1.0, 0.0)
     """
     base_images, site = lens.batch(base, context), lens.sites[site].name
+    if isinstance(units, Direction):
+        if unit != "channel":
+            raise VaelensError(f"units are directions, and unit is {unit!r}; leave unit out")
+        lens, _ = along_sites(lens, units, site)
     checked_outcome(outcome, lens, [site], (*OUTCOMES, FACTORS))
     options = checked_options(lens, seed, progress, reader=reader, outputs=("outcome", outcome))
-    groups, coords = mediators(units, lens.sites[site], unit)
+    groups, coords = mediators(units, lens.sites[site], unit, lens.directions.get(site))
     interventions = [treated] if isinstance(treated, Intervention) else treated
     if isinstance(interventions, list | tuple):
         treatment, treated_images = ChunkedTreatment(lens, interventions, base_images, before=site), base_images
@@ -122,6 +133,7 @@ def mediation_effects(
     predictions = options.predictions
     outputs = _Outputs(outcome, cells) if predictions is None else _Outputs(IMAGE, predictions.probabilities)
     sums = _Sums.of(len(groups), options.seed)
+    unseen = UnseenSums(lens, site, groups, options.seed) if site in lens.directions else None  # pyright: ignore
 
     def runs(rows: slice) -> tuple[CachedRun, CachedRun]:
         """The chunk without and with the treatment."""
@@ -134,10 +146,14 @@ def mediation_effects(
     with options.reporting(len(base_images) * len(groups), "mediation") as report:
         for _, (untreated, under) in in_chunks(len(base_images), lens.engine.rows_for([site]), runs):
             _add_chunk(sums, untreated, under, site, groups, outputs)
+            if unseen is not None:
+                unseen.add(under.activation(site) - untreated.activation(site))
             report.advance(len(groups) * len(untreated.images))
 
     variables = sums.variables(len(base_images))
-    if units is None:
+    if unseen is not None:
+        variables |= unseen_variables([unseen])
+    if units is None and unseen is None:
         variables["indirect_chance"] = ("unit",), typical_unit(sums.indirect_fraction, [len(groups)])
     how = {"outcome": lens.observation.worded(outcome), "unit": unit_name(unit), "images": len(base_images)}
     return record(lens, MEDIATION_EFFECTS, variables, coords, **how, **options.attributes())

@@ -4,23 +4,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from vaelens.effects.along import direction_groups
 from vaelens.errors import VaelensError
-from vaelens.lens import Group, Region, Regions, Site, regions, resolve_units
+from vaelens.lens import Direction, Group, Region, Regions, Site, regions, resolve_units
 
-Mediators = int | Sequence[int] | Sequence[Sequence[int]] | Literal["all"] | None
+Mediators = int | Sequence[int] | Sequence[Sequence[int]] | Literal["all"] | Direction | None
 
 
-def mediators(units: Any, site: Site, unit: Any) -> tuple[Sequence[Group], dict[str, Any]]:
+def mediators(
+    units: Any, site: Site, unit: Any, direction: Direction | None = None
+) -> tuple[Sequence[Group], dict[str, Any]]:
     """What mediates, each a unit, a group or the whole site, and its coordinates.
 
     Args:
         units: None for every unit by itself; indices, each by itself; lists of indices, each a group; "all".
         site: where they are.
         unit: what counts as one unit.
+        direction: the directions that the site's units are along; their mediators are they, or they together.
 
     Raises:
         VaelensError: unknown units, or indices and groups at once.
     """
+    if direction is not None:
+        groups, names = direction_groups(direction)
+        return groups, {
+            "site": ("unit", [site.name] * len(groups)),
+            "index": ("unit", list(range(len(groups)))),
+            "direction": ("unit", names),
+        }
     site_units, places = regions(site, unit)
     counted = replace(site, units=len(site_units))  # by which indices of units are checked
     members = None

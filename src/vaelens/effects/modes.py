@@ -14,7 +14,7 @@ from vaelens.effects.code_swaps import posterior_codes, swap_codes
 from vaelens.effects.codes import Codes
 from vaelens.effects.natural_codes import NaturalCodes
 from vaelens.effects.record import Array
-from vaelens.effects.replacements import Mode, Replacements, Rows, draw_count, partners
+from vaelens.effects.replacements import DIRECTIONS, LATENTS, Mode, Replacements, Rows, draw_count, partners
 from vaelens.errors import VaelensError, unknown
 
 RANGE = tuple(float(v) for v in np.linspace(-3, 3, 7))
@@ -62,10 +62,12 @@ def posterior_values(codes: Codes, values: Any, seed: int) -> Replacements:
 
 
 def prior_values(codes: Codes, values: Any, seed: int) -> Replacements:
-    """Sets v drawn from the prior N(0, 1), anew for each image and position."""
+    """Sets v drawn from the prior, N(0, 1) of a latent, anew for each image and position."""
     count = draw_count(values, "prior", 1)
     generator = torch.Generator().manual_seed(seed)
     noise = [torch.randn(codes.z.shape, generator=generator).to(codes.z) for _ in range(count)]
+    if codes.prior_scale is not None:
+        noise = [draw * codes.prior_scale.reshape(1, -1, *[1] * (draw.ndim - 2)) for draw in noise]
     return _over_latents(codes, np.arange(count), lambda rows, latent, k: noise[k][rows, latent])
 
 
@@ -121,7 +123,8 @@ def _over_latents(
     def changed(rows: Rows, latent: int, k: int) -> Tensor:
         return codes.positions.set(codes.z[rows], rows, latent, new_values(rows, latent, k))
 
-    return Replacements("latent", codes.z.shape[1], labels, changed, codes.positions.cells, attributes or {})
+    over = LATENTS if codes.directions is None else DIRECTIONS
+    return Replacements(over, codes.units, labels, changed, codes.positions.cells, attributes or {})
 
 
 def _samples(codes: Codes, seed: int, k: int) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vaelens.arguments import Progress, Seed
 from vaelens.effects.ablations import ABLATIONS, Ablation, ablation
+from vaelens.effects.along import along_sites
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.natural_range import NaturalRange
 from vaelens.effects.options import checked_options
@@ -28,6 +29,7 @@ from vaelens.lens import (
     Batch,
     CachedRun,
     ContextLike,
+    Direction,
     ImagesLike,
     Lens,
     checked_unit,
@@ -56,6 +58,7 @@ def patching_effects(
     reader: ReadsFactors | None = None,
     tolerance: float | None = None,
     context: ContextLike | None = None,
+    units: Direction | Sequence[Direction] | None = None,
 ) -> xr.Dataset:
     """Replaces one unit at a time, do(a[u] := a[u](source)), and measures what changes downstream.
 
@@ -90,6 +93,8 @@ def patching_effects(
             It needs outcomes that are images: those of encoder sites are by default codes.
         context: what encoder and decoder are given besides, one row for each base observation, where the lens takes
             one. The other observations are run in it too: what changes comes of them alone.
+        units: directions that are patched in place of units: a `Direction`, or several of different sites. Each is a
+            unit by itself, or with `together` all of one `Direction` are, as a subspace. Their sites are the sites.
 
     Returns:
         A Dataset over `unit`, with coordinates `site` and `index`, and for positions and boxes `row` and `column` of
@@ -104,6 +109,14 @@ def patching_effects(
         `effect_chance` and `recovered_chance`: those of a typical unit of the same site, the mean over its units.
         `effects.schemas` has the table of all variables.
 
+        Of directions the coordinate `direction` has their names, and beside every effect stands which part of it lies
+        in what the next linear layers cannot see. With P the projector on their null space, Δ = a(source) − a(base)
+        and Q Δ = Σ y_i(Δ) w_i what the patch moves the site by: `unseen_share`, ‖P w‖² / ‖w‖² of a direction and
+        tr(P P_W) / k of a subspace (`Lens.unseen_share`), and `unseen_change`, Σ <Q P Δ, Q Δ> / Σ ‖Q Δ‖² over images
+        and positions. Where that is near 1 the patch takes what differs in activity that nothing sees, and writes it
+        where something does: a large effect is then the known illusion, since the model has no such path. Where the
+        site is read by something else than linear layers both are NaN.
+
         With a `tolerance`, `effect_low` and `effect_high` are a 95 % confidence sequence instead, which holds for all
         units of all sites at once and at whatever number of images each site stops, if the images are a random sample
         and the model decodes to images in [0, 1]; `images_used` (unit) says after how many that was, and everything
@@ -113,13 +126,16 @@ def patching_effects(
     Raises:
         VaelensError: images out of range or not paired, an unknown site or method, an outcome before the site, a site
             that has no units of the kind asked for, a reader without factors or of images of another shape, a tolerance
-            that is not positive or of effects on a code.
+            that is not positive or of effects on a code; directions that do not fit their site, or a `unit` or other
+            sites beside them.
 
     Warns:
         VaelensWarning: the images do not suffice for the tolerance.
 
     References:
-        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance.
+        Estimating means of bounded random variables by betting (Waudby-Smith, Ramdas, 2024), for the tolerance. Is this
+        the subspace you are looking for? An interpretability illusion for subspace activation patching (Makelov, Lange,
+        Nanda, 2023), for what stands beside directions.
 
     Example:
         >>> import torch, vaelens as vl
@@ -136,7 +152,12 @@ def patching_effects(
     source_images = None if source is None else paired(base_images, source, lens)
     if method == "patch" and source_images is None:
         raise VaelensError("method 'patch' takes values from source images, and none were given; give source=")
-    names = _chosen_sites(lens, sites, unit)
+    if units is None:
+        names = _chosen_sites(lens, sites, unit)
+    else:
+        if unit != "channel":
+            raise VaelensError(f"units are directions, and unit is {unit!r}; leave unit out")
+        lens, names = along_sites(lens, units, sites)
     if outcome is not None:
         checked_outcome(outcome, lens, names)
 

@@ -18,7 +18,7 @@ from vaelens.effects.pairing import paired
 from vaelens.effects.precision import with_precision
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError
-from vaelens.lens import CachedRun, ContextLike, ImagesLike, Lens, Patch, in_chunks, resolve_units
+from vaelens.lens import CachedRun, ContextLike, Direction, ImagesLike, Lens, Patch, in_chunks, resolve_units
 
 
 @with_precision("effect", images=("base", "source", "context"))
@@ -28,7 +28,7 @@ def path_effects(
     source: ImagesLike,
     sender: str,
     receiver: str,
-    units: int | Sequence[int] | str = "all",
+    units: int | Sequence[int] | str | Direction = "all",
     seed: Seed = 0,
     progress: Progress = True,
     reader: ReadsFactors | None = None,
@@ -46,7 +46,7 @@ def path_effects(
         source: the images that values come from, (n, C, H, W).
         sender: the site that is patched.
         receiver: a later site, whose units see the patch one at a time.
-        units: the sender's units, patched together.
+        units: the sender's units, or directions, patched together.
         seed: of the bootstrap resamples.
         progress: as in `patching_effects`.
         reader: as in `patching_effects`.
@@ -67,7 +67,7 @@ def path_effects(
     options = checked_options(lens, seed, progress, reader=reader)
     source_images = paired(base_images, source, lens)
     order, (sender, receiver) = list(lens.sites), (lens.sites[name].name for name in (sender, receiver))
-    members = resolve_units(units, lens.sites[sender])
+    members = units if isinstance(units, Direction) else resolve_units(units, lens.sites[sender])
     if order.index(receiver) <= order.index(sender):
         raise VaelensError(f"the receiver {receiver} does not come after the sender {sender}; give a later site")
     scores = UnitScores(lens, [receiver], None, options, "channel", NaturalRange(lens, base_images))
@@ -84,4 +84,5 @@ def path_effects(
         at_once = lens.engine.rows_for([receiver])
         for _, (base_run, source_run, arriving) in in_chunks(len(base_images), at_once, runs):
             scores.add(base_run, source_run, {receiver: arriving}, report.advance)
-    return scores.dataset(method="path", images=len(base_images), sender=sender, sender_units=list(members))
+    sent = list(members.names if isinstance(members, Direction) else members)
+    return scores.dataset(method="path", images=len(base_images), sender=sender, sender_units=sent)

@@ -45,6 +45,7 @@ def record(
         **{name: model[name] for name in ("library", "codes") if name in model},
         "weights_sha256": model["weights_sha256"],
         "version": __version__,
+        **_along(lens),
         "interval": f"{LEVEL:.0%} percentile, Poisson bootstrap over {lens.observation.noun}",
         **attributes,
     }
@@ -53,6 +54,14 @@ def record(
     if observation.features is not None and any(observation.axes[0] in dims for dims, _ in variables.values()):
         columns[observation.axes[0]] = list(observation.features)
     return schema.of(observation).dataset(variables, columns).assign_attrs(provenance)
+
+
+def _along(lens: Lens) -> dict[str, str]:
+    """The directions that a lens counts units along, by their names and a hash of their vectors."""
+    return {
+        f"directions_{site}": f"{', '.join(direction.names)} ({direction.fingerprint})"
+        for site, direction in lens.directions.items()
+    }
 
 
 def with_interval(name: str, dims: Sequence[str], mean: Any, interval: Interval) -> Variables:

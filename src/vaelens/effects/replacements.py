@@ -13,6 +13,7 @@ from vaelens.effects.record import Array
 from vaelens.errors import VaelensError
 from vaelens.lens import other_images
 
+LATENTS, DIRECTIONS, POSITION = "latent", "direction", "position"
 Rows = slice | Tensor  # which of all images, one after the other or by their indices
 
 
@@ -21,7 +22,8 @@ class Replacements:
     """The interventions that a mode makes.
 
     Attributes:
-        over: what is intervened on one at a time, and so the dimension of the results: "latent" or "position".
+        over: what is intervened on one at a time, and so the dimension of the results: "latent", "direction" or
+            "position".
         units: how many latents or positions there are.
         labels: one label for each value, (values,): the value, the shift in standard deviations, or the draw.
         changed: (rows, unit, value index) to the codes of those images after the intervention, (rows, d, *positions).
@@ -39,8 +41,11 @@ class Replacements:
     def changed_at_once(self, rows: Rows, k: int) -> Tensor:
         """The codes of some images after the interventions on all units at once, (rows, d, *positions)."""
         by_unit = [self.changed(rows, unit, k) for unit in range(self.units)]
-        if self.over == "latent":
-            return torch.stack([codes[:, unit] for unit, codes in enumerate(by_unit)], dim=1)
+        if self.over != POSITION:
+            whole = by_unit[0].clone()
+            for unit, codes in enumerate(by_unit):
+                whole[:, unit] = codes[:, unit]
+            return whole
         shape = by_unit[0].shape
         flat = [codes.reshape(*shape[:2], -1) for codes in by_unit]  # one position where the latent has none
         return torch.stack([codes[:, :, unit] for unit, codes in enumerate(flat)], dim=2).reshape(shape)

@@ -6,132 +6,44 @@ Every variable of a result carries its `long_name` and `units` from here, and a 
 from types import MappingProxyType
 
 from vaelens.effects.schema import ANY, POSITIVE, SHARE, Schema, Variable
-
-_L2, _SD, _NATS, _NUMBER = "pixel-L2", "standard deviations", "nats", "1"
-_POSTERIOR_SD = "standard deviations of the posterior"
-_READER, _STOPPED, _VARIANCE = "a reader is given", "a tolerance is given", "the encoder returns a variance"
-
-
-def _best_of(score: str, dims: tuple[str, ...], which: str, when: str = "") -> Variable:
-    """Which units may have the largest of a score."""
-    meaning = f"whether, of {which}, this one may have the largest {score}, at 95 % for all at once"
-    return Variable(f"{score}_best", dims, _NUMBER, SHARE, meaning, False, when)
-
-
-def _of_changes(axis: str) -> tuple[Variable, ...]:
-    """What changes of the input, by factor or by manipulation, do."""
-    return (
-        Variable("latent_effect", (axis, "latent"), _SD, POSITIVE, "mean change of a latent's code, over its spread"),
-        Variable(
-            "latent_shift",
-            (axis, "latent"),
-            _POSTERIOR_SD,
-            POSITIVE,
-            "mean change of a latent's code, over the standard deviation of both posteriors",
-            True,
-            _VARIANCE,
-        ),
-        Variable(
-            "latent_divergence",
-            (axis, "latent"),
-            _NATS,
-            POSITIVE,
-            "median symmetric divergence of a latent's posteriors",
-            True,
-            _VARIANCE,
-        ),
-        Variable("latent_effect_chance", (axis, "latent"), _SD, POSITIVE, "the same of a typical latent", False),
-        Variable("active", ("latent",), _NUMBER, SHARE, "whether the latent's code varies over the pairs", False),
-        _best_of("latent_effect", (axis, "latent"), "the active latents"),
-        _best_of("latent_shift", (axis, "latent"), "the active latents", _VARIANCE),
-        Variable("unit_effect", (axis, "unit"), _SD, POSITIVE, "mean change of a unit's activation, over its spread"),
-        Variable("unit_effect_chance", (axis, "unit"), _SD, POSITIVE, "the same of a typical unit of its site", False),
-        Variable("output_effect", (axis,), _L2, POSITIVE, "mean change of the reconstruction"),
-        Variable(
-            "codes_changed", (axis,), _NUMBER, SHARE, "share of positions that take another code", True, "quantised"
-        ),
-        Variable(
-            "factor_read",
-            (axis, "read_factor"),
-            _NUMBER,
-            SHARE,
-            "mean total-variation distance of what the reader predicts from both reconstructions",
-            True,
-            _READER,
-        ),
-        Variable("pairs_used", (axis,), "pairs", POSITIVE, "pairs after which it was known", False, _STOPPED),
-    )
-
-
-def _of_interventions(unit: str) -> tuple[Variable, ...]:
-    """What interventions on one latent, or on one position, at a time do."""
-    scores = (
-        ("ces", _L2, POSITIVE, "causal effect strength: mean change of the image over values"),
-        ("ces_relative", _NUMBER, POSITIVE, "causal effect strength over the mean distance of two reconstructions"),
-        ("ces_posterior", _L2, POSITIVE, "causal effect strength of mode 'posterior'"),
-        ("specificity", "1/nats", POSITIVE, "intervention specificity: one over the entropy of where outputs change"),
-        ("specificity_normalised", _NUMBER, SHARE, "one less that entropy over its largest value"),
-    )
-    return (
-        Variable("effect", (unit, "value"), _L2, POSITIVE, "mean change of the image under an intervention"),
-        *(Variable(name, (unit,), units, bounds, meaning) for name, units, bounds, meaning in scores),
-        *(
-            Variable(f"{name}_{label}", (), units, bounds, f"{meaning}, mean over {which} {unit}s")
-            for name, units, bounds, meaning in scores
-            for label, which in (("mean", "all"), ("active_mean", "active"))
-        ),
-        Variable(
-            "specificity_per_image",
-            (unit,),
-            _NUMBER,
-            SHARE,
-            "one less the normalised entropy of where an image changes, mean over images",
-        ),
-        Variable("specificity_baseline", (unit,), _NUMBER, SHARE, f"the same with all {unit}s replaced at once"),
-        Variable("active", (unit,), _NUMBER, SHARE, f"whether the {unit}'s code varies", False),
-        _best_of("ces", (unit,), f"the active {unit}s"),
-        Variable(
-            "effect_map",
-            (unit, "channel", "height", "width"),
-            "pixel value",
-            POSITIVE,
-            "mean absolute change of each pixel over images and values",
-            False,
-        ),
-        Variable(
-            "factor_effect",
-            (unit, "factor"),
-            _NUMBER,
-            SHARE,
-            "mean total-variation distance of what the reader predicts from changed and unchanged images",
-            True,
-            _READER,
-        ),
-    )
-
+from vaelens.effects.shared_variables import (
+    L2,
+    NATS,
+    NUMBER,
+    POSTERIOR_SD,
+    READER,
+    SD,
+    STOPPED,
+    UNSEEN,
+    VARIANCE,
+    best_of,
+    of_changes,
+    of_interventions,
+    of_latents,
+)
 
 _NO_VARIANCE, _NO_GRID = "the encoder returns no variance", "the data is no full grid of factors"
 _ADJUSTED = "the same less that of pairs that share the label, at equal distance in the other labels"
 _RANDOM = "the same between two random images"
 FACTOR_EFFECTS = Schema(
-    *_of_changes("factor"),
-    Variable("output_effect_random", (), _L2, POSITIVE, f"output effect: {_RANDOM}"),
-    Variable("latent_shift_random", ("latent",), _POSTERIOR_SD, POSITIVE, f"latent shift: {_RANDOM}", True, _VARIANCE),
-    Variable("latent_effect_random", ("latent",), _SD, POSITIVE, f"latent effect: {_RANDOM}", True, _NO_VARIANCE),
-    Variable("output_effect_adjusted", ("factor",), _L2, ANY, f"output effect: {_ADJUSTED}", True, _NO_GRID),
+    *of_changes("factor"),
+    Variable("output_effect_random", (), L2, POSITIVE, f"output effect: {_RANDOM}"),
+    Variable("latent_shift_random", ("latent",), POSTERIOR_SD, POSITIVE, f"latent shift: {_RANDOM}", True, VARIANCE),
+    Variable("latent_effect_random", ("latent",), SD, POSITIVE, f"latent effect: {_RANDOM}", True, _NO_VARIANCE),
+    Variable("output_effect_adjusted", ("factor",), L2, ANY, f"output effect: {_ADJUSTED}", True, _NO_GRID),
     Variable(
         "latent_shift_adjusted",
         ("factor", "latent"),
-        _POSTERIOR_SD,
+        POSTERIOR_SD,
         ANY,
         f"latent shift: {_ADJUSTED}",
         True,
-        f"{_VARIANCE}, and {_NO_GRID}",
+        f"{VARIANCE}, and {_NO_GRID}",
     ),
     Variable(
         "latent_effect_adjusted",
         ("factor", "latent"),
-        _SD,
+        SD,
         ANY,
         f"latent effect: {_ADJUSTED}",
         True,
@@ -139,56 +51,96 @@ FACTOR_EFFECTS = Schema(
     ),
     Variable("matched", ("factor",), "pairs", POSITIVE, "pairs that agree on all other factors exactly", False),
 )
-MANIPULATION_EFFECTS = Schema(*_of_changes("manipulation"))
+MANIPULATION_EFFECTS = Schema(*of_changes("manipulation"))
+
+
 LATENT_EFFECTS = Schema(
-    *_of_interventions("latent"),
-    _best_of("ces_posterior", ("latent",), "the active latents"),
-    _best_of("specificity_normalised", ("latent",), "the active latents"),
-    Variable("scale", ("latent",), "code", POSITIVE, "standard deviation of the code over images", False),
-    Variable("active_count", (), "latents", POSITIVE, "how many latents are active"),
-    *(
-        Variable(f"{mean}_resampled", ("resample",), units, bounds, f"{of}, of each bootstrap resample", False, when)
-        for mean, units, bounds, of, when in (
-            ("ces_mean", _L2, POSITIVE, "causal effect strength, mean over all latents", ""),
-            ("ces_relative_active_mean", _NUMBER, POSITIVE, "relative strength, mean over active latents", ""),
-            ("ces_posterior_active_mean", _L2, POSITIVE, "strength of mode 'posterior', mean over active latents", ""),
-            ("kl_total", _NATS, POSITIVE, "divergence of the posterior from the prior", _VARIANCE),
-        )
-    ),
-    Variable("kl", ("latent",), _NATS, POSITIVE, "mean divergence of the posterior from the prior", True, _VARIANCE),
-    Variable("kl_total", (), _NATS, POSITIVE, "the same, summed over latents", True, _VARIANCE),
+    *of_latents("latent"),
     Variable(
-        "support", ("latent", "value"), _NUMBER, SHARE, "share of intervened codes that are as natural as codes are"
-    ),
-    Variable(
-        "cycle_error",
-        ("latent", "value"),
-        _POSTERIOR_SD,
+        "kl_total_resampled",
+        ("resample",),
+        NATS,
         POSITIVE,
-        "how far the re-encoded latent is from the value set",
+        "divergence of the posterior from the prior, of each bootstrap resample",
+        False,
+        VARIANCE,
     ),
-    Variable("information", ("latent",), _NATS, POSITIVE, "mutual information of latent and image", True, _VARIANCE),
-    Variable("removal_cost", ("latent",), _NATS, ANY, "what the ELBO loses when the latent is set to its mean"),
+    Variable(
+        "kl_total",
+        (),
+        NATS,
+        POSITIVE,
+        "divergence of the posterior from the prior, summed over latents",
+        True,
+        VARIANCE,
+    ),
+)
+DIRECTION_EFFECTS = Schema(
+    *of_latents("direction"),
+    Variable(
+        "unseen_share", ("direction",), NUMBER, SHARE, "share of the direction that the next layer cannot see", False
+    ),
 )
 SWAP_EFFECTS = Schema(
-    *_of_interventions("position"),
+    *of_interventions("position"),
     Variable("codes_used", ("position",), "codes", POSITIVE, "different codes taken at the position", False),
-    Variable("code_entropy", ("position",), _NATS, POSITIVE, "entropy of the code taken at the position", False),
+    Variable("code_entropy", ("position",), NATS, POSITIVE, "entropy of the code taken at the position", False),
+)
+_NEAREST, _IMAGES = "L2 of the embedding", "images"
+CODE_EFFECTS = Schema(
+    Variable("effect", ("code",), L2, POSITIVE, "mean change of the image when the code is swapped wherever it is"),
+    Variable("effect_once", ("code",), L2, POSITIVE, "the same at one of its positions"),
+    Variable("effect_placed", ("code",), L2, POSITIVE, "mean change of the image when the code is put at a position"),
+    Variable(
+        "effect_map",
+        ("code", "channel", "height", "width"),
+        "pixel value",
+        POSITIVE,
+        "mean absolute change of each pixel when the code is swapped wherever it is",
+        False,
+    ),
+    Variable(
+        "reach",
+        ("code",),
+        "values along an axis",
+        POSITIVE,
+        "distance from a swapped position's cell within which 95 % of the squared change lie",
+        True,
+        "positions have the axes of the observation",
+    ),
+    Variable("count", ("code",), "positions", POSITIVE, "positions of all images that take the code", False),
+    Variable("share", ("code",), NUMBER, SHARE, "share of all positions of all images", False),
+    Variable("images", ("code",), _IMAGES, POSITIVE, "images that take the code", False),
+    Variable("occurrence", ("code", "position"), NUMBER, SHARE, "share of images with the code at a position", False),
+    Variable("exemplar_image", ("code", "exemplar"), _IMAGES, ANY, "image of a typical position, −1 for none", False),
+    Variable("exemplar_position", ("code", "exemplar"), "positions", ANY, "a typical position, −1 for none", False),
+    Variable("exemplar_distance", ("code", "exemplar"), _NEAREST, POSITIVE, "how far it is from the code", False),
+    Variable(
+        "exemplar_patch",
+        ("code", "exemplar", "channel", "patch_height", "patch_width"),
+        "pixel value",
+        ANY,
+        "what the image shows there, three cells on each axis",
+        False,
+        "observations are images",
+    ),
+    Variable("nearest_code", ("code",), "codes", POSITIVE, "the nearest other code in use", False),
+    Variable("nearest_distance", ("code",), _NEAREST, POSITIVE, "how far it is", False),
 )
 CES_BY_MODE = Schema(
-    Variable("ces", ("mode", "latent"), _L2, POSITIVE, "causal effect strength"),
+    Variable("ces", ("mode", "latent"), L2, POSITIVE, "causal effect strength"),
     Variable(
-        "ces_relative", ("mode", "latent"), _NUMBER, POSITIVE, "the same over the mean distance of reconstructions"
+        "ces_relative", ("mode", "latent"), NUMBER, POSITIVE, "the same over the mean distance of reconstructions"
     ),
-    Variable("ces_active_mean", ("mode",), _L2, POSITIVE, "causal effect strength, mean over active latents"),
-    Variable("ces_relative_active_mean", ("mode",), _NUMBER, POSITIVE, "relative strength, mean over active latents"),
+    Variable("ces_active_mean", ("mode",), L2, POSITIVE, "causal effect strength, mean over active latents"),
+    Variable("ces_relative_active_mean", ("mode",), NUMBER, POSITIVE, "relative strength, mean over active latents"),
 )
 DECODER_RESPONSES = Schema(
     Variable("response", ("latent", "unit"), "activation", POSITIVE, "mean absolute change of a unit's activation"),
     Variable(
         "response_part", ("part", "latent", "unit"), "activation", POSITIVE, "the same of every 16th image", False
     ),
-    Variable("active", ("latent",), _NUMBER, SHARE, "whether the latent's code varies", False),
+    Variable("active", ("latent",), NUMBER, SHARE, "whether the latent's code varies", False),
 )
 PATCHING_EFFECTS = Schema(
     Variable("effect", ("unit",), "L2 of the outcome", POSITIVE, "mean change of the outcome when the unit is patched"),
@@ -198,45 +150,47 @@ PATCHING_EFFECTS = Schema(
     Variable(
         "recovered",
         ("unit",),
-        _NUMBER,
+        NUMBER,
         ANY,
         "fraction of the difference between source and base that the unit carries",
         True,
         "source images are given",
     ),
-    _best_of("recovered", ("unit",), "the units of the site", "source images are given"),
+    best_of("recovered", ("unit",), "the units of the site", "source images are given"),
     Variable(
-        "recovered_chance", ("unit",), _NUMBER, ANY, "the same of a typical unit of its site", False, "source images"
+        "recovered_chance", ("unit",), NUMBER, ANY, "the same of a typical unit of its site", False, "source images"
     ),
     Variable(
         "factor_effect",
         ("unit", "factor"),
-        _NUMBER,
+        NUMBER,
         SHARE,
         "mean total-variation distance of what the reader predicts from patched and base image",
         True,
-        _READER,
+        READER,
     ),
     Variable(
-        "outside_range", ("unit",), _NUMBER, SHARE, "share of patched values outside the unit's range over base images"
+        "outside_range", ("unit",), NUMBER, SHARE, "share of patched values outside the unit's range over base images"
     ),
-    Variable("images_used", ("unit",), "images", POSITIVE, "images after which it was known", False, _STOPPED),
+    Variable("images_used", ("unit",), "images", POSITIVE, "images after which it was known", False, STOPPED),
+    *UNSEEN,
 )
 MEDIATION_EFFECTS = Schema(
-    Variable("direct", ("unit",), _NUMBER, ANY, "natural direct effect as a fraction of the total"),
-    Variable("indirect", ("unit",), _NUMBER, ANY, "natural indirect effect as a fraction of the total"),
-    _best_of("indirect", ("unit",), "all mediators"),
-    Variable("interaction", ("unit",), _NUMBER, ANY, "what is neither direct nor indirect, as a fraction of the total"),
+    Variable("direct", ("unit",), NUMBER, ANY, "natural direct effect as a fraction of the total"),
+    Variable("indirect", ("unit",), NUMBER, ANY, "natural indirect effect as a fraction of the total"),
+    best_of("indirect", ("unit",), "all mediators"),
+    Variable("interaction", ("unit",), NUMBER, ANY, "what is neither direct nor indirect, as a fraction of the total"),
     Variable("total_norm", (), "L2 of what comes out", POSITIVE, "mean size of the treatment's total effect"),
     Variable(
         "indirect_chance",
         ("unit",),
-        _NUMBER,
+        NUMBER,
         ANY,
         "indirect effect of a typical unit of the site",
         False,
         "every unit of the site is a mediator by itself",
     ),
+    *UNSEEN,
 )
 
 # By the name of the function that returns them; `path_effects` returns what `patching_effects` does.
@@ -245,7 +199,9 @@ SCHEMAS = MappingProxyType(
         "factor_effects": FACTOR_EFFECTS,
         "manipulation_effects": MANIPULATION_EFFECTS,
         "latent_effects": LATENT_EFFECTS,
+        "direction_effects": DIRECTION_EFFECTS,
         "swap_effects": SWAP_EFFECTS,
+        "code_effects": CODE_EFFECTS,
         "ces_by_mode": CES_BY_MODE,
         "decoder_responses": DECODER_RESPONSES,
         "patching_effects": PATCHING_EFFECTS,

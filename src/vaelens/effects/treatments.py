@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelens.effects.ablations import Ablation, ablation
 from vaelens.errors import VaelensError
-from vaelens.lens import Ablate, BatchLike, Intervention, Lens, Site
+from vaelens.lens import Ablate, BatchLike, Intervention, Lens, Site, Subspace
 
 
 class ChunkedTreatment:
@@ -60,7 +60,7 @@ class ChunkedTreatment:
         site = self._lens.sites[intervention.site]
         if isinstance(intervention, Ablate):
             ablated = self._ablations[_kind(intervention)].activations(rows, [site.name])[site.name]
-            return intervention.region(site).take(ablated)
+            return intervention.region(site).source(ablated)
         values = intervention.gather(site, None)
         return values[rows] if values is not None and len(values) > 1 else values
 
@@ -82,3 +82,6 @@ class _Gathered(Intervention):
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
         return self.intervention.apply(current, values)
+
+    def change_along(self, subspace: Subspace, activation: Tensor, values: Tensor | None) -> Tensor:
+        return self.intervention.change_along(subspace, activation, values)

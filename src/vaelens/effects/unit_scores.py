@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.along import UnseenSums, direction_groups, unseen_variables
 from vaelens.effects.best import best
 from vaelens.effects.factor_predictions import FactorPredictions
 from vaelens.effects.natural_range import NaturalRange
@@ -30,7 +31,13 @@ class _SiteSums:
     """
 
     def __init__(self, lens: Lens, site: str, outcome: str | None, unit: Any, seed: int, factors: int):
-        self.units, self.places = regions(lens.sites[site], unit)
+        self.unseen: UnseenSums | None = None
+        if site in lens.directions:
+            self.units, names = direction_groups(lens.directions[site])
+            self.places: dict[str, list[Any]] = {"index": list(range(len(names))), "direction": names}
+            self.unseen = UnseenSums(lens, site, self.units, seed)
+        else:
+            self.units, self.places = regions(lens.sites[site], unit)
         self.outcome = outcome or (CODE if lens.sites[site].part == "encoder" else IMAGE)
         self.targets = (self.outcome, IMAGE) if factors and self.outcome == CODE else (self.outcome,)
         count = len(self.units)
@@ -147,6 +154,8 @@ class UnitScores:
                 sums.whole.update(squares[sums.outcome])
             sums.shared.update(shared)
             sums.factors.update(factors)
+            if sums.unseen is not None:
+                sums.unseen.add(source - base.activation(site))
             sums.outside.update(self._natural.share_outside(site, source, sums.units))
             advance(effect.numel() * len(sums.targets) - rows_run)
         return effects
@@ -165,6 +174,9 @@ class UnitScores:
             variables[f"{name}_chance"] = ("unit",), typical_unit(mean, counts)
         outside = _joined([(sums.outside.mean, sums.outside.interval()) for sums in sites])
         variables |= with_interval("outside_range", ("unit",), *outside)
+        along = [sums.unseen for sums in sites if sums.unseen is not None]
+        if len(along) == len(sites):
+            variables |= unseen_variables(along)
         coords: dict[str, Any] = dict(unit_coords(list(self._sums), counts))
         # Sites of different numbers of axes have some coordinates each: 0 where a site lacks one.
         for name in dict.fromkeys(name for sums in sites for name in sums.places):

@@ -8,6 +8,7 @@ from vaelens.lens.batch import Batch, BatchLike, as_batch, joined
 from vaelens.lens.cached_run import CODE, IMAGE, CachedRun
 from vaelens.lens.context import ContextLike
 from vaelens.lens.counterfactuals import Counterfactuals
+from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
 from vaelens.lens.example import ImagesLike
 from vaelens.lens.interchange import NOTHING, SitePatch
@@ -28,6 +29,8 @@ from vaelens.lens.regions import (
 from vaelens.lens.run import Hit, Run
 from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT, Site, Sites
+from vaelens.lens.subspace import Subspace
+from vaelens.lens.unseen import unseen_share
 
 __all__ = [
     "ABLATIONS",
@@ -43,6 +46,7 @@ __all__ = [
     "CachedRun",
     "ContextLike",
     "Counterfactuals",
+    "Direction",
     "Engine",
     "Group",
     "Hit",
@@ -58,10 +62,12 @@ __all__ = [
     "Site",
     "SitePatch",
     "Sites",
+    "Subspace",
     "Whole",
     "as_batch",
     "axis_names",
     "checked_unit",
+    "direction_at",
     "encoder_kept",
     "halving",
     "has_units",
@@ -71,4 +77,5 @@ __all__ = [
     "regions",
     "resolve_units",
     "unit_name",
+    "unseen_share",
 ]

@@ -13,6 +13,7 @@ from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.run import Hit
 from vaelens.lens.sites import Site, Sites
+from vaelens.lens.subspace import Subspace
 
 
 class BoundIntervention:
@@ -29,15 +30,20 @@ class BoundIntervention:
 
     def __call__(self, activation: Tensor, rows: slice) -> Tensor:
         """The edited activation of the images `rows`."""
-        current = self.region.take(activation)
         values = self._values
         if values is not None:
             values = (values if len(values) == 1 else values[rows]).to(activation)
-        new = self._intervention.apply(current, values)
-        self._hits[rows.start] += 1
-        self._squares += float(to_float64(new - current).square().sum())
         edited = activation.clone()
-        self.region.put(edited, new)
+        if isinstance(self.region, Subspace):
+            self.region.move(edited, self._intervention.change_along(self.region, activation, values))
+            change = edited - activation
+        else:
+            current = self.region.take(activation)
+            new = self._intervention.apply(current, values)
+            change = new - current
+            self.region.put(edited, new)
+        self._hits[rows.start] += 1
+        self._squares += float(to_float64(change).square().sum())
         return edited
 
     def report(self) -> Hit:

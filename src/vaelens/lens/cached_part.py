@@ -11,6 +11,9 @@ from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.incremental.rows import select_rows
 from vaelens.lens.incremental.steps import Step
 from vaelens.lens.regions import Region
+from vaelens.lens.subspace import Subspace
+
+Clamp = Region | Subspace  # what a treatment has set
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class CachedPart:
     inputs: Tensor
     result: Any
     activations: Mapping[str, Tensor]
-    clamped: Mapping[str, Sequence[Region]]
+    clamped: Mapping[str, Sequence[Clamp]]
     values: Mapping[Step, Any]
     precision: str
     seed: int
@@ -43,7 +46,7 @@ class CachedPart:
         }
 
 
-def clamp(values: Tensor, regions: Sequence[Region], activation: Tensor) -> Tensor:
+def clamp(values: Tensor, regions: Sequence[Clamp], activation: Tensor) -> Tensor:
     """Return an activation in which some regions have other values, those of a tensor of the same shape."""
     edited, values = activation.clone(), values.to(activation)
     for region in regions:

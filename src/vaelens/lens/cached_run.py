@@ -10,14 +10,13 @@ from torch import Tensor
 
 from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
-from vaelens.lens.cached_part import CachedPart, clamp, first_result
+from vaelens.lens.cached_part import CachedPart, Clamp, clamp, first_result
 from vaelens.lens.counterfactuals import Counterfactuals
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
 from vaelens.lens.memory import halving
 from vaelens.lens.model_part import RESULT, ModelPart
-from vaelens.lens.model_parts import ModelParts, posterior_in
+from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.quantisation import rows_that_differ
-from vaelens.lens.regions import Region
 from vaelens.lens.settings import SweepSettings
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.lens.source_change import INPUT, Sources
@@ -55,7 +54,7 @@ class CachedRun:
         code: Tensor,
         decode: Callable[[Tensor], CachedPart],
         settings: SweepSettings,
-        clamped: Sequence[Region] = (),
+        clamped: Sequence[Clamp] = (),
     ):
         self.images, self.code, self.context = batch.values, code, batch.context
         self._parts, self._sites, self._settings = parts, sites, settings
@@ -73,8 +72,7 @@ class CachedRun:
     @cached_property
     def logvar(self) -> Tensor | None:
         """The posteriors' log-variances, like the code; None where the encoder returns none."""
-        logvar = posterior_in(self._encoder.result, len(self.images))[1]
-        return None if logvar is None else logvar.to(self.images)
+        return self._parts.posterior_in(self._encoder.result, self.images)[1]
 
     def activation(self, site: str) -> Tensor:
         """The activation at a site that was captured, (c, units, *positions)."""
@@ -169,7 +167,7 @@ class CachedRun:
             names = self._of_part(targets, "encoder")
             after = self._parts.encoder.rerun(self._encoder, rows, interchange.selection, sources, [*names, RESULT])
             values |= {name: after[name] for name in names}
-            code = after[RESULT].to(self.code)
+            code = self._parts.codes_in(after[RESULT], self.code)
             if self._clamped:
                 code = clamp(self.code.index_select(0, rows), self._clamped, code)
 
@@ -177,7 +175,7 @@ class CachedRun:
         changed: Sources = {}
         if by_part[LATENT]:
             at_latent = interchange.at(LATENT)
-            if code is None and self._parts.quantisation is None and self._parts.form is None:
+            if code is None and self._parts.decodes_latents:
                 changed = {INPUT: at_latent}
             code = at_latent.activation() if code is None else at_latent.edit(code)
 
@@ -254,7 +252,7 @@ def cached_run(
         VaelensError: an intervention that never took place.
     """
     edits = edits_for(slice(0, len(images)), treatment)
-    clamped: dict[str, list[Region]] = {}
+    clamped: dict[str, list[Clamp]] = {}
     for bound in treatment:
         clamped.setdefault(bound.site, []).append(bound.region)
 
@@ -271,7 +269,7 @@ def cached_run(
         )
 
     encoder = cache(parts.encoder, "encoder", parts.encodable(images), ())
-    code = first_result(encoder.result).to(images.values)
+    code = parts.codes_in(encoder.result, images.values)
     if LATENT in edits:
         code = edits[LATENT](code)
     from_code = [INPUT] if any(sites[name].part != "decoder" for name in again) else []

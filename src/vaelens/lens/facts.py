@@ -1,14 +1,19 @@
 """What a lens says of its model: sites, observations, latents, codebook, device, precision, execution."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vaelens.lens.adapters import Adapter
 from vaelens.lens.description import describe, in_html, printed
+from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
 from vaelens.lens.sites import LATENT, Sites
+from vaelens.lens.unseen import unseen_share
 from vaelens.observation import Observation
 
 
@@ -18,6 +23,7 @@ class Facts:
     module: nn.Module
     _engine: Engine
     _adapter: Adapter
+    _directions: Mapping[str, Direction]
 
     @property
     def engine(self) -> Engine:
@@ -70,7 +76,44 @@ class Facts:
     @property
     def codebook(self) -> Tensor | None:
         """The codes of a quantised latent, (K, d); None for any other."""
-        return None if (quantisation := self._engine.parts.quantisation) is None else quantisation.codebook
+        return self._engine.parts.codebook
+
+    @property
+    def directions(self) -> dict[str, Direction]:
+        """By site the directions that its units are counted along; of a lens made by `along`."""
+        return dict(self._directions)
+
+    def unseen_share(self, direction: Direction, site: str | None = None) -> NDArray[np.float64]:
+        """Says how much of each direction lies in what nothing behind its site sees.
+
+            unseen_share_i = ‖P w_i‖² / ‖w_i‖²,
+
+        P the orthogonal projector on the null space of the linear layers that read the site (of a convolution: what
+        no place of its kernel sees). A patch along a direction moves its unseen part in vain, and moves the seen part
+        by what the unseen one tells of the source: a large effect of a direction that is mostly unseen is made by the
+        patch, and no path of the model's own (`unseen_change` of `patching_effects` says whether it is so on data).
+
+        Args:
+            direction: the directions.
+            site: their site, where they name none.
+
+        Returns:
+            Shares in [0, 1], (k,), or (1,) of directions taken together, tr(P P_W) / k. NaN where the site is read by
+            something else than linear layers, or the part runs under hooks.
+
+        Raises:
+            VaelensError: an unknown site, or directions that do not fit it.
+
+        References:
+            Is this the subspace you are looking for? An interpretability illusion for subspace activation patching
+            (Makelov, Lange, Nanda, 2023).
+        """
+        place, basis = direction_at(self.sites, direction, site)
+        projector = self._engine.parts.unseen(place.name)
+        groups = [basis.vectors] if direction.together else basis.vectors.split(1)
+        if projector is None:
+            return np.full(len(groups), np.nan)
+        return np.array([unseen_share(projector, vectors) for vectors in groups])
 
     @property
     def device(self) -> torch.device:

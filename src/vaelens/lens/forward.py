@@ -48,9 +48,9 @@ def forward(
         encoded = parts.encode(images[chunk], *_inside(sites.of("encoder"), edits, capture), seed=seed + start)
         code = encoded.mean
         if noise is not None:
-            if encoded.logvar is None:
+            if encoded.deviation is None:
                 raise VaelensError("this encoder gives no variance, so codes can't be sampled; use sample=False")
-            code = code + torch.exp(0.5 * encoded.logvar) * noise[chunk].to(code)
+            code = code + encoded.deviation(noise[chunk].to(code))
         if LATENT in edits:
             code = edits[LATENT](code)
         decoded = parts.decode(

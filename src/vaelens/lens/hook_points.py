@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vaelens.lens.basis import Basis
 from vaelens.lens.calls import LAST, Call, units_second
 
 
@@ -21,6 +22,7 @@ class HookPoint:
         batch: on which axis of what the module returns the images lie.
         functions: names of functions that follow the module's call and belong to its stage, in order: the activation
             is what the last of them returns.
+        basis: in which the activation is presented; None for its own units.
     """
 
     module: nn.Module
@@ -30,6 +32,7 @@ class HookPoint:
     element: int | None = None
     functions: tuple[str, ...] = ()
     batch: int = 0
+    basis: Basis | None = None
 
 
 def hook_point(call: Call) -> HookPoint:
@@ -38,22 +41,31 @@ def hook_point(call: Call) -> HookPoint:
 
 
 def presented(output: Any, point: HookPoint) -> Tensor:
-    """The activation in what a hook point returned, as (n, units, *positions): a view of it."""
-    activation = output if _alone(point) else output[point.element]
-    return units_second(activation.movedim(point.batch, 0), point.axis)
+    """The activation in what a hook point returned, as (n, units, *positions): a view of it, or its coordinates."""
+    activation = _in_units(output, point)
+    return activation if point.basis is None else point.basis.coordinates(activation).to(activation)
 
 
 def returned(activation: Tensor, output: Any, point: HookPoint) -> Any:
     """What flows on in place of a hook point's `output`, of the same type and layout, with the activation in it."""
+    if point.basis is not None:  # what is orthogonal to all that changes stays as it is, to the bit
+        present = _in_units(output, point)
+        activation = present + point.basis.along(activation - point.basis.coordinates(present)).to(present)
     if point.axis == LAST:
         activation = activation.movedim(1, -1)
-        if presented(output, point).movedim(1, -1).is_contiguous():
+        if _in_units(output, point).movedim(1, -1).is_contiguous():
             activation = activation.contiguous()  # kernels round by the layout in memory
     activation = activation.movedim(0, point.batch)
     if _alone(point):
         return activation
     items = [activation if k == point.element else item for k, item in enumerate(output)]
     return type(output)._make(items) if hasattr(output, "_make") else type(output)(items)
+
+
+def _in_units(output: Any, point: HookPoint) -> Tensor:
+    """The activation in its own units."""
+    activation = output if _alone(point) else output[point.element]
+    return units_second(activation.movedim(point.batch, 0), point.axis)
 
 
 def _alone(point: HookPoint) -> bool:

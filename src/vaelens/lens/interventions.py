@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError, unknown
+from vaelens.lens.direction import Direction
 from vaelens.lens.regions import Region, resolve_positions, resolve_units
 from vaelens.lens.run import Run
 from vaelens.lens.sites import Site
+from vaelens.lens.subspace import Subspace
 
 ABLATIONS = ("zero", "mean", "resample")
 
@@ -26,7 +28,7 @@ class Intervention(ABC):
 
     Attributes:
         site: a site's name, or the path of a module in it.
-        units: an index, several, or "all" (also None): every unit.
+        units: an index, several, or "all" (also None): every unit. A `Direction` has its coordinates in their place.
         positions: where the units are acted on: "all"; a position, an index for each axis (row, column); or a box, for
             each axis a slice or a pair (start, stop), the stop left out.
     """
@@ -48,12 +50,15 @@ class Intervention(ABC):
         """
         return resolve_units(self.units, site)
 
-    def region(self, site: Site) -> Region:
-        """The units and positions at a site.
+    def region(self, site: Site) -> Region | Subspace:
+        """The units, or the coordinates along directions, and positions at a site.
 
         Raises:
-            VaelensError: units as above; positions that the site has not, or no position at all.
+            VaelensError: units as above; directions that do not fit; positions that the site has not, or no position
+                at all.
         """
+        if isinstance(self.units, Direction):
+            return Subspace(self.units.basis_of(site), resolve_positions(self.positions, site))
         return Region(self.resolve_units(site), resolve_positions(self.positions, site))
 
     def check(self, site: Site, images: int) -> None:
@@ -71,6 +76,17 @@ class Intervention(ABC):
             current: the units' present values at the positions, (n, units, *positions).
             values: the rows of `gather` for these images, or None.
         """
+
+    def change_along(self, subspace: Subspace, activation: Tensor, values: Tensor | None) -> Tensor:
+        """By how much the coordinates along directions become more, (n, directions, *positions).
+
+        Args:
+            subspace: the directions and positions.
+            activation: (n, units, *positions of the site).
+            values: the rows of `gather` for these images, or None.
+        """
+        current = subspace.take(activation)
+        return self.apply(current, values) - current
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,13 +189,16 @@ class Ablate(Intervention):
     def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
         if base is None or self.method == "zero":  # of which the base may be there for another ablation's sake
             return None
-        values = self.region(site).take(base)
+        values = self.region(site).source(base)
         if self.method == "mean":
             return values.mean(dim=0, keepdim=True)
         return values[other_images(len(base), self.seed)]
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
         return torch.zeros_like(current) if values is None else values.expand_as(current)
+
+    def change_along(self, subspace: Subspace, activation: Tensor, values: Tensor | None) -> Tensor:
+        return -subspace.take(activation) if values is None else subspace.change(values, activation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +224,15 @@ class Patch(Intervention):
             )
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor:
-        return self.region(site).take(self._activation())
+        return self.region(site).source(self._activation())
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
         assert values is not None, "a patch gathers its source"
         return values.expand_as(current)
+
+    def change_along(self, subspace: Subspace, activation: Tensor, values: Tensor | None) -> Tensor:
+        assert values is not None, "a patch gathers its source"
+        return subspace.change(values, activation)
 
     def _activation(self) -> Tensor:
         if isinstance(self.source, Tensor):
@@ -227,7 +250,7 @@ class Patch(Intervention):
         return self.source.activations[self.site]
 
 
-def spread(value: Any, region: Region, images: int | None, site: Site) -> Tensor:
+def spread(value: Any, region: Region | Subspace, images: int | None, site: Site) -> Tensor:
     """A value as a tensor that broadcasts to a region of a site, (images, its units, *its positions)."""
     try:
         tensor = torch.as_tensor(value)

@@ -5,19 +5,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, module_of, unwrapped
-from vaelens.lens.batch import Batch
-from vaelens.lens.codes import checked_codes, has_no_codes
+from vaelens.lens.coding import Coding
 from vaelens.lens.context import ContextLike
-from vaelens.lens.description import name_of
+from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
 from vaelens.lens.example import Example, ImagesLike, example_for
-from vaelens.lens.facts import Facts
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts, weight_of
@@ -25,13 +22,12 @@ from vaelens.lens.naming import Name, SiteNames, checked_names
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
-from vaelens.lens.sites import LATENT, Sites
-from vaelens.models.quantiser import Quantised
+from vaelens.lens.sites import Sites
 from vaelens.observation import Observation, checked_images
 from vaelens.progress import check_progress
 
 
-class Lens(Facts):
+class Lens(Coding):
     """Reads and replaces what happens inside a VAE, without changing it.
 
     Whatever runs, the model and the global random state are afterwards what they were before, also after an exception.
@@ -113,6 +109,7 @@ class Lens(Facts):
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()
+        self._directions, self._own = {}, self
         self._ways, self._progress = checked_ways(execution), progress
         model = unwrapped(model)
         self.module = module_of(model)
@@ -131,7 +128,13 @@ class Lens(Facts):
         )
 
     def name_sites(self, sites: SiteNames) -> None:
-        """Name sites, as the argument `sites` does; after an error the sites are as they were."""
+        """Name sites, as the argument `sites` does; after an error the sites are as they were.
+
+        Raises:
+            VaelensError: as of the argument; a lens along directions, which takes its sites from the one it is made of.
+        """
+        if self._directions:
+            raise VaelensError("this lens is along directions; name sites of the lens that it was made from")
         names = [*self._names, *checked_names(sites)]
         self._engine = replace(self._engine, sites=self._search(self._engine.parts, self._example, names))
         self._names = names
@@ -142,52 +145,32 @@ class Lens(Facts):
         other._engine = self._engine.with_precision(precision)
         return other
 
-    def posterior(self, x: ImagesLike, context: ContextLike | None = None) -> tuple[Tensor, Tensor | None]:
-        """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
-        return self._engine.posterior(self.batch(x, context))
+    def along(self, *directions: Direction) -> "Lens":
+        """Returns a lens on the same model that counts some sites' units along directions.
 
-    def encode(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """The code z = mu(x), (n, d, *positions), of observations such as images in [0, 1]."""
-        return self.posterior(x, context)[0]
+        The first units of such a site are the coordinates along its directions, the others those along an orthonormal
+        basis of what is orthogonal to them. Whatever takes a lens then intervenes on, patches, searches and scores
+        directions as it does units: `vl.discover_circuit(lens.along(direction), ds, factor)`. Along directions of the
+        latent, `encode` returns coordinates and `decode` takes them.
 
-    def decode(self, z: ArrayLike | Tensor | Batch, context: ContextLike | None = None) -> Tensor:
-        """The mean observations D(z), (n, *shape), of codes (n, d, *positions)."""
-        codes = self._codes(z.values if isinstance(z, Batch) else z)
-        packed = z.context if isinstance(z, Batch) else self._packed(context, len(codes))
-        return self._engine.decode_by_hooks(Batch(codes, packed))
-
-    def reconstruct(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """D(mu(x)), (n, *shape)."""
-        batch = self.batch(x, context)
-        return self.decode(batch.with_values(self.encode(batch)))
-
-    def representation(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
-        code = self.encode(x, context)
-        if not self.quantised:
-            return code
-        embedding = self.quantise(code).embedding
-        return embedding.flatten(2).mean(dim=2) if embedding.ndim > 2 else embedding
-
-    def quantise(self, z: ArrayLike | Tensor) -> Quantised:
-        """The codes that embeddings (n, d, *positions) take: `embedding`, of the same shape, and `indices`.
+        Args:
+            directions: each of a site of its own.
 
         Raises:
-            VaelensError: a latent that is not quantised, embeddings that do not fit it.
+            VaelensError: directions without a site, two of one site, or of another width than its units are many.
         """
-        if not self.quantised:
-            raise has_no_codes(self.module)
-        return self._engine.quantise_in_chunks(self._codes(z))
-
-    def code_indices(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """Which code each position takes, int64 (n, *positions), 0 to K − 1.
-
-        Raises:
-            VaelensError: a latent that is not quantised, images out of range.
-        """
-        if not self.quantised:
-            raise has_no_codes(self.module)
-        return self.quantise(self.encode(x, context)).indices
+        places = [direction_at(self.sites, direction) for direction in directions]
+        names = [*self._directions, *(place.name for place, _ in places)]
+        if not names or len(set(names)) < len(names):
+            raise VaelensError(
+                f"directions at {', '.join(names) or 'no site'}; give one Direction for a site, with all its vectors, "
+                "to a lens that has none there"
+            )
+        other = copy.copy(self)
+        bases = {place.name: basis.completed for place, basis in places}
+        other._engine = replace(self._engine, parts=self._engine.parts.along(bases))
+        other._directions = {**self._directions, **dict(zip(bases, directions, strict=True))}
+        return other
 
     def run(
         self,
@@ -227,33 +210,6 @@ class Lens(Facts):
         rows, kind = parts.encodable(example.batch), example.observation
         return find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
 
-    def batch(self, x: ImagesLike, context: ContextLike | None = None) -> Batch:
-        """Return observations that the model takes, and the context of each, checked.
-
-        Raises:
-            VaelensError: as `check_images`; a context of another form or number of rows, or none where there must be.
-        """
-        if isinstance(x, Batch):
-            return x
-        values = self.check_images(x)
-        return Batch(values, self._packed(context, len(values)))
-
-    def _packed(self, context: ContextLike | None, rows: int) -> Tensor | None:
-        """The context of some rows, as parts take it.
-
-        Raises:
-            VaelensError: see `batch`.
-        """
-        form = self._engine.parts.form
-        if form is not None:
-            return form.packed(context, rows, self._engine.parts.like)
-        if context is not None:
-            raise VaelensError(
-                f"this {name_of(self.module)} takes no context; leave context out, or make the lens with "
-                "context=, encode(x, c) and decode(z, c)"
-            )
-        return None
-
     def check_images(self, x: ImagesLike) -> Tensor:
         """Return observations as a tensor (n, *shape), in their range, that the model takes.
 
@@ -268,11 +224,12 @@ class Lens(Facts):
         images = checked_images(x)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
             engine = self._engine
+            if self._directions:
+                self._own.check_images(images)
+                again = self._own.along(*self._directions.values())
+                self._engine, self._example = again._engine, self._own._example
+                return images
             example = example_for(self.module, self._adapter, images, engine.parts.like)
             sites = self._search(engine.parts, example, self._names)
             self._example, self._engine = example, replace(engine, sites=sites, observation=example.observation)
         return images
-
-    def _codes(self, z: ArrayLike | Tensor) -> Tensor:
-        shape = None if self.takes_any_size else self.sites[LATENT].shape
-        return checked_codes(z, shape).to(self._engine.parts.like)

@@ -3,9 +3,9 @@
 Traced into steps, only what lies after the sites runs again, in faster forms; under hooks, all of the part does.
 """
 
-import math
-import time
+import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -13,29 +13,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelens.errors import VaelensError
-from vaelens.lens.cached_part import CachedPart, first_result, in_own_memory
+from vaelens.lens.basis import Basis
+from vaelens.lens.cached_part import CachedPart, Clamp, first_result, in_own_memory
 from vaelens.lens.calls import LAST
 from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
 from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
 from vaelens.lens.incremental.layers import Layer
+from vaelens.lens.incremental.readers import readers
 from vaelens.lens.incremental.steps import Step, ValueEdit, references
 from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, keep_sample, trace_part
 from vaelens.lens.interchange import SiteInterchange
 from vaelens.lens.isolation import isolated
 from vaelens.lens.known_modules import KnownModules
-from vaelens.lens.regions import Region
 from vaelens.lens.row_independence import Rows, rows_of
 from vaelens.lens.settings import FP32, HOOKS, in_precision
 from vaelens.lens.source_change import INPUT, SourceChange, Sources, at_point, edits_at, new_values
+from vaelens.lens.trust import Trust
 from vaelens.progress import Advance
 
 # Numbers of the largest value computed at once: caches are the limit of a CPU; a GPU wants to be filled.
 _CELLS_CPU = 2**21
 _CELLS_ACCELERATOR = 2**27
-_TRUST, _SHARE = 2.0, 20  # seconds for which a comparison of steps with the model is trusted; times what it took
 RESULT = "the part's result"
 
 
@@ -56,7 +56,7 @@ class ModelPart:
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...], bool], Downstream] = {}
         self._forms: dict[Any, list[str]] = {}
         self._modules = KnownModules(model, ())
-        self._trusted_until = -math.inf
+        self._trust = Trust(model)
 
     def prepare(
         self,
@@ -74,7 +74,7 @@ class ModelPart:
             advance: is told when a third, and when two thirds, of it are done.
         """
         self.points, self._traced, self._plans, self._forms = points, None, {}, {}
-        self._trusted_until = -math.inf
+        self._trust = Trust(self.model)
         samples: dict[str, Sample] = {}
         edits = {name: partial(keep_sample, samples, name) for name in points}
         with isolated(self.model, copies=True):
@@ -95,6 +95,20 @@ class ModelPart:
             self._traced, self.reason = traced, ""
             self._modules = KnownModules(self.model, traced.program.paths)
         return result
+
+    def along(self, bases: Mapping[str, Basis]) -> "ModelPart":
+        """This part, with the activations of some sites presented along directions."""
+        other = copy.copy(self)
+        points = {name: replace(point, basis=bases.get(name, point.basis)) for name, point in self.points.items()}
+        other.points, other._plans = points, {}
+        return other
+
+    def readers(self, site: str) -> list[Tensor] | None:
+        """What reads a site, or INPUT, each as a matrix (outputs, units); None where not known or not linear."""
+        if self._traced is None:
+            return None
+        places, known = self._traced.places, self._traced.known
+        return readers(known, known.program.input if site == INPUT else places[site], self._traced.layers)
 
     @property
     def described(self) -> str:
@@ -131,7 +145,7 @@ class ModelPart:
         sites: Collection[str],
         capture: Collection[str] = (),
         edits: Mapping[str, ActivationEdit] | None = None,
-        clamped: Mapping[str, Sequence[Region]] | None = None,
+        clamped: Mapping[str, Sequence[Clamp]] | None = None,
         precision: str = FP32,
         seed: int = 0,
     ) -> CachedPart:
@@ -152,7 +166,7 @@ class ModelPart:
             if traced is None:
                 result, captured = self._by_hooks(inputs.clone(), edits, names)
                 return CachedPart(inputs, result, captured, clamped, {}, precision, seed)
-            self._compare(traced, inputs)
+            self._trust.check(traced, self.function, inputs)
             self._choose_forms(traced, inputs, precision)
             targets = (RESULT, *capture)
             ways = product(sites, targets, (True, False))
@@ -237,23 +251,6 @@ class ModelPart:
             captured = {name: activation.clone() for name, activation in captured.items()}
         return in_own_memory(result, self.rows.reuses_memory), captured
 
-    def _compare(self, traced: TracedPart, inputs: Tensor) -> None:
-        """Compare the steps with the model now and then: Python may take another path than when they were traced.
-
-        Raises:
-            VaelensError: it does.
-        """
-        began = time.monotonic()
-        if began < self._trusted_until:
-            return
-        if traced.differs_from(self.function, inputs[:1]):
-            raise VaelensError(
-                f"{type(self.model).__name__} gives other values than when its sites were found: its forward takes "
-                "another path now; make a new Lens"
-            )
-        ended = time.monotonic()
-        self._trusted_until = ended + max(_TRUST, _SHARE * (ended - began))
-
     def _step(self, traced: TracedPart, name: str) -> Step:
         """The step of a site, of INPUT or of RESULT."""
         if name == INPUT:
@@ -271,8 +268,8 @@ class ModelPart:
         if key not in self._plans:
             steps = [self._step(traced, source) for source in sources]
             wanted = list(dict.fromkeys(self._step(traced, target) for target in targets))
-            # Columns are counted with the units first.
-            updated = partial and all(source == INPUT or self.points[source].axis != LAST for source in sources)
+            # Columns are counted with the units first, and are units.
+            updated = partial and all(source == INPUT or _counts_units(self.points[source]) for source in sources)
             self._plans[key] = downstream(traced.known, steps, wanted, traced.layers if updated else {})
         return self._plans[key]
 
@@ -298,3 +295,7 @@ class ModelPart:
         capture = [target for target in targets if target != RESULT]
         result, captured = self._by_hooks(inputs, edits, capture)
         return {target: first_result(result) if target == RESULT else captured[target] for target in targets}
+
+
+def _counts_units(point: HookPoint) -> bool:
+    return point.axis != LAST and point.basis is None

@@ -1,5 +1,6 @@
 """A VAE as its parts, encoder, codebook and decoder, each run a chunk at a time."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.basis import Basis
 from vaelens.lens.batch import Batch
 from vaelens.lens.cached_part import first_result
 from vaelens.lens.context import ContextForm, in_context
@@ -17,17 +19,24 @@ from vaelens.lens.isolation import isolated
 from vaelens.lens.model_part import ModelPart
 from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
+from vaelens.lens.sites import LATENT
+from vaelens.lens.source_change import INPUT
+from vaelens.lens.unseen import unseen_projector
 from vaelens.models.quantiser import Quantised
 from vaelens.observation import AN_IMAGE, Observation
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A chunk through the encoder: posterior mean (n, d, *positions), log-variance or None, captured activations."""
+    """A chunk through the encoder: posterior mean (n, d, *positions), log-variance or None, captured activations.
+
+    `deviation` takes a standard normal draw for each latent to what a sample of the posterior differs by from its mean.
+    """
 
     mean: Tensor
     logvar: Tensor | None
     activations: Mapping[str, Tensor]
+    deviation: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +73,20 @@ class ModelParts:
         observation: Observation = AN_IMAGE,
     ):
         self.module, self.quantisation, self.form = module, quantisation, form
-        self._observation, self._code_shape = observation, ()
+        self._observation = observation
+        self._code_shape: list[tuple[int, ...]] = [()]  # shared with the same parts along directions
+        self.basis: Basis | None = None  # that codes are counted in; None for latents
         if form is not None:
             encode = in_context(encode, form, lambda: observation.shape)
-            decode = in_context(decode, form, lambda: self._code_shape)
+            decode = in_context(decode, form, lambda: self._code_shape[0])
         self.encoder, self.decoder = ModelPart(module, encode), ModelPart(module, decode)
+
+    def along(self, bases: Mapping[str, Basis]) -> "ModelParts":
+        """These parts, with the activations of some sites, and codes, in coordinates along directions."""
+        other = copy.copy(self)
+        other.encoder, other.decoder = self.encoder.along(bases), self.decoder.along(bases)
+        other.basis = bases.get(LATENT, self.basis)
+        return other
 
     @property
     def like(self) -> Tensor:
@@ -80,6 +98,11 @@ class ModelParts:
         """Whether rows of a part draw random numbers or influence one another."""
         return self.encoder.rows.coupled or self.decoder.rows.coupled
 
+    @property
+    def decodes_latents(self) -> bool:
+        """Whether the decoder is given the code as it is."""
+        return self.quantisation is None and self.form is None and self.basis is None
+
     def forget_weights(self) -> None:
         """Have the weights read anew."""
         self.encoder.forget_weights()
@@ -88,9 +111,14 @@ class ModelParts:
     def encode(self, batch: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Encoded:
         """One chunk through the encoder, under hooks; `seed` fixes whatever it draws by itself."""
         result, captured = self.encoder.run(self.encodable(batch), edits, capture, seed)
-        mean, logvar = posterior_in(result, len(batch))
-        x = batch.values
-        return Encoded(mean.to(x), None if logvar is None else logvar.to(x), captured)
+        mean, logvar = self.posterior_in(result, batch.values)
+        return Encoded(mean, logvar, captured, None if logvar is None else self._deviation(result, batch.values))
+
+    def _deviation(self, result: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """What a sample differs by from its mean, of a standard normal draw for each latent."""
+        scale = torch.exp(0.5 * posterior_in(result, len(like))[1].to(like))  # pyright: ignore[reportOptionalMemberAccess]
+        basis = self.basis
+        return lambda noise: scale * noise if basis is None else basis.coordinates(scale * noise).to(like)
 
     def decode(self, codes: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Decoded:
         """One chunk through the decoder, under hooks."""
@@ -110,7 +138,44 @@ class ModelParts:
 
     def evaluate_encoder(self, batch: Batch, precision: str = FP32, seed: int = 0) -> Tensor:
         """The codes of one chunk of images, as sweeps compute them."""
-        return first_result(self.encoder.evaluate(self.encodable(batch), precision, seed)).to(batch.values)
+        return self.codes_in(self.encoder.evaluate(self.encodable(batch), precision, seed), batch.values)
+
+    def codes_in(self, result: Any, like: Tensor) -> Tensor:
+        """The codes in what the encoder returned, where the model is."""
+        mean = first_result(result).to(like)
+        return mean if self.basis is None else self.basis.coordinates(mean).to(like)
+
+    def posterior_in(self, result: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance (or None) in what the encoder returned for some images.
+
+        Raises:
+            VaelensError: it is neither a code nor a pair of such.
+        """
+        mean, logvar = posterior_in(result, len(images))
+        logvar = None if logvar is None else logvar.to(images)
+        if self.basis is None:
+            return mean.to(images), logvar
+        return self.codes_in(mean, images), None if logvar is None else self.basis.log_variance(logvar).to(images)
+
+    def in_latents(self, codes: Tensor) -> Tensor:
+        """Codes in the model's own latents."""
+        return codes if self.basis is None else self.basis.along(codes).to(codes)
+
+    def unseen(self, site: str) -> Tensor | None:
+        """The projector on what no linear layer that reads a site sees, float64 (units, units); None if not known."""
+        if site == LATENT:
+            matrices = self.decoder.readers(INPUT) if self.quantisation is None and self.form is None else None
+        else:
+            matrices = (self.encoder if site in self.encoder.points else self.decoder).readers(site)
+        return None if matrices is None else unseen_projector(matrices, torch.finfo(self.like.dtype).eps)
+
+    @property
+    def codebook(self) -> Tensor | None:
+        """The codes of a quantised latent, (K, d); None for any other."""
+        if self.quantisation is None or self.basis is None:
+            return None if self.quantisation is None else self.quantisation.codebook
+        codes = self.quantisation.codebook
+        return self.basis.coordinates(codes).to(codes)
 
     def row_floats(self, parts: Mapping[str, str]) -> tuple[int, int]:
         """Numbers kept of one image for running it again from some sites, and those of the largest value on the way.
@@ -128,7 +193,10 @@ class ModelParts:
         """The codes of the codebook that one chunk takes."""
         assert self.quantisation is not None, "a lens asks only where there is a codebook"
         with isolated(self.module):
-            return self.quantisation(codes)
+            chosen = self.quantisation(self.in_latents(codes))
+        if self.basis is None:
+            return chosen
+        return Quantised(self.basis.coordinates(chosen.embedding).to(codes), chosen.indices)
 
     def encodable(self, batch: Batch) -> Tensor:
         """What the encoder is given for some observations: themselves, or with their context in one line each."""
@@ -140,14 +208,18 @@ class ModelParts:
         Raises:
             VaelensError: the model takes a context, and the codes have none.
         """
-        values = codes.values if self.quantisation is None else self.quantise(codes.values).embedding
+        values = self.in_latents(codes.values)
+        if self.quantisation is not None:
+            with isolated(self.module):
+                values = self.quantisation(values).embedding
         if codes.context is None:
             return values
-        self._code_shape = tuple(values.shape[1:])
+        self._code_shape[0] = tuple(values.shape[1:])
         return _in_lines(values, codes.context)
 
     def after_encoder(self, mean: Tensor, encoded: Tensor) -> Tensor:
         """What the decoder is given for the posterior means of what the encoder was given."""
+        assert self.basis is None, "sites are found before directions are taken"
         context = None if self.form is None else encoded[:, self._observation.size :]
         return self.decodable(Batch(mean.to(encoded), context))
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vaelens.errors import VaelensError
+from vaelens.lens.direction import Direction
 from vaelens.lens.sites import Site
 
 _FORMS = "expected 'all', an index for each axis, or a (start, stop) or slice for each axis"
@@ -53,6 +54,10 @@ class Region:
     def take(self, activation: Tensor) -> Tensor:
         """Its values, (n, its units, *its positions), in an activation (n, units, *positions)."""
         return activation[self._index()]
+
+    def source(self, activation: Tensor) -> Tensor:
+        """What its values are taken from in another activation: themselves."""
+        return self.take(activation)
 
     def put(self, activation: Tensor, values: Tensor) -> None:
         """Write values that broadcast to (n, its units, *its positions) over an activation, in place."""
@@ -96,6 +101,10 @@ def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
     """
     if units is None or (isinstance(units, str) and units == "all"):
         return tuple(range(site.units))
+    if isinstance(units, Direction):
+        raise VaelensError(
+            f"units at {site.name} are a Direction, which is taken by lens.along(direction); give indices"
+        )
     try:
         array = np.atleast_1d(np.asarray(units))
     except ValueError:

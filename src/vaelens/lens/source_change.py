@@ -36,7 +36,7 @@ class SourceChange:
         if self.point is None:
             return changed
         whole: Any = changed
-        if self.point.element is not None and not self.point.functions:
+        if self.point.basis is not None or (self.point.element is not None and not self.point.functions):
             # Of a value without rows nothing but the site is read.
             whole = select_rows(self.cached, self.rows) if self.kind is Kind.ROWS else self.cached
         return returned(changed, whole, self.point)

@@ -373,8 +373,8 @@ def test_another_path_of_python_is_noticed(small_lens, pictures, monkeypatch):
         h = first(self, x)
         return self.b(-h if self.turned else h)
 
-    monkeypatch.setattr("vaelens.lens.model_part._TRUST", 0.0)
-    monkeypatch.setattr("vaelens.lens.model_part._SHARE", 0)
+    monkeypatch.setattr("vaelens.lens.trust._SECONDS", 0.0)
+    monkeypatch.setattr("vaelens.lens.trust._SHARE", 0)
     lens = small_lens(encoder_of(switched, turned=lambda: False))
     lens.engine.cached_run(pictures[0])
     lens.module["e"].turned = True
@@ -390,8 +390,8 @@ def test_a_model_that_takes_long_is_looked_at_seldom(small_lens, pictures, monke
         ran.append(type(x))
         return self.b(first(self, x))
 
-    monkeypatch.setattr("vaelens.lens.model_part._TRUST", 0.0)
-    monkeypatch.setattr("vaelens.lens.model_part._SHARE", share)
+    monkeypatch.setattr("vaelens.lens.trust._SECONDS", 0.0)
+    monkeypatch.setattr("vaelens.lens.trust._SHARE", share)
     lens = small_lens(encoder_of(counted))
     assert lens.execution["encoder"] == "torch.fx"  # whose steps run none of this
     ran.clear()

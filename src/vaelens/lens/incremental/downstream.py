@@ -182,12 +182,12 @@ def _updated_from(
     if step in sources or not layer.updatable or len(known.shapes[layer.data]) != layer.axes:
         return None
     for source in sources:
-        if (layer.data is source or _reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
+        if (layer.data is source or reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
             return source
     return None
 
 
-def _reshapes(known: Observed, step: Step, source: Step) -> bool:
+def reshapes(known: Observed, step: Step, source: Step) -> bool:
     """Whether a step lays out each image's activation in one row, in the order of memory."""
     plain = step.function in _RESHAPES if step.module is None else type(step.module) is nn.Flatten
     return (

@@ -1,0 +1,76 @@
+"""A basis of a site's units: vectors first, then what is orthogonal to all of them, and coordinates by least squares.
+
+With rows w_i, an activation a = Σ y_i w_i + rest; the y_i are those that leave the least rest, and setting one of them
+moves the activation along its own vector alone.
+"""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+class Basis:
+    """Vectors of a site's units, and the coordinates of activations along them.
+
+    Args:
+        vectors: linearly independent rows, float64 (k, units).
+
+    Attributes:
+        vectors: as given.
+
+    Example:
+        >>> basis = Basis(torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]], dtype=torch.float64))
+        >>> basis.coordinates(torch.tensor([[2.0, 4.0, 7.0]])).round(decimals=5).tolist()
+        [[-1.0, 5.0]]
+        >>> basis.along(torch.tensor([[0.0, 1.0]])).round(decimals=5).tolist()
+        [[0.6, 0.8, 0.0]]
+    """
+
+    def __init__(self, vectors: Tensor):
+        self.vectors = vectors
+        self._prepared: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    @cached_property
+    def dual(self) -> Tensor:
+        """What reads the coordinates, (W Wᵀ)⁻¹ W, (k, units)."""
+        return torch.linalg.solve(self.vectors @ self.vectors.T, self.vectors)
+
+    @cached_property
+    def completed(self) -> "Basis":
+        """This basis with an orthonormal one of all that is orthogonal to it, (units, units)."""
+        count, units = self.vectors.shape
+        if count == units:
+            return self
+        whole, _ = torch.linalg.qr(self.vectors.T, mode="complete")  # (units, units)
+        return Basis(torch.cat([self.vectors, whole[:, count:].T]))
+
+    def coordinates(self, activation: Tensor) -> Tensor:
+        """The coordinates, (n, k, *positions), of activations, (n, units, *positions)."""
+        return self._mixed("dual", self.dual, activation)
+
+    def along(self, coordinates: Tensor) -> Tensor:
+        """What has some coordinates and nothing else, (n, units, *positions), Σ y_i w_i."""
+        return self._mixed("vectors", self.vectors.T, coordinates)
+
+    def log_variance(self, logvar: Tensor) -> Tensor:
+        """The log-variance of each coordinate, of units that vary by themselves, (n, units, *positions)."""
+        return self._mixed("squares", self.dual.square(), logvar.exp()).log()
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """The standard deviation of each coordinate where every unit's is 1, ‖row of the dual‖₂, (k,)."""
+        return self.dual.norm(dim=1)
+
+    def _mixed(self, name: str, matrix: Tensor, values: Tensor) -> Tensor:
+        """A matrix times values over their second axis, in at least single precision."""
+        wide = torch.promote_types(values.dtype, torch.float32)
+        key = (name, wide, values.device)
+        if key not in self._prepared:
+            self._prepared[key] = matrix.to(values.device, wide)
+        with torch.autocast(values.device.type, enabled=False):
+            values = values.to(wide)
+            if values.ndim == 2:
+                return values @ self._prepared[key].T
+            flat = values.reshape(*values.shape[:2], -1)
+            return (self._prepared[key] @ flat).reshape(len(values), -1, *values.shape[2:])
