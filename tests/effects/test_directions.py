@@ -286,7 +286,7 @@ def test_scores_of_a_lens_along_directions_are_theirs(lens):
     np.testing.assert_allclose(vl.causal_effect_strength(along, X), effects.ces, rtol=1e-9)
     np.testing.assert_allclose(vl.intervention_specificity(along, X), effects.specificity, rtol=1e-9)
     assert ces_by_mode(along, X, progress=False).ces.shape == (5, 2)
-    with pytest.raises(vl.VaelensError, match="along directions of latent, and an analysis is of a model's own units"):
+    with pytest.raises(vl.VaelensError, match="along directions of latent; an analysis is of a model's own units"):
         vl.analyse(along, vl.load_dataset("digits"), progress=False)
 
 

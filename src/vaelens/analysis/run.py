@@ -112,7 +112,7 @@ def analyse(
         raise VaelensError(f"analyse takes a Lens, got a {type(lens).__name__}; wrap the model with vl.Lens(model)")
     if lens.directions:
         raise VaelensError(
-            f"this lens is along directions of {', '.join(lens.directions)}, and an analysis is of a model's own units; "
+            f"this lens is along directions of {', '.join(lens.directions)}; an analysis is of a model's own units: "
             "give the lens that it was made from"
         )
     if not isinstance(ds, FactorDataset):
