@@ -92,6 +92,21 @@ def test_parts_are_chosen_and_each_line_is_there_as_it_ends(trained, tmp_path, c
     assert [line.split(":")[1].strip() for line in lines] == ["latent", "pictures"]
 
 
+@pytest.mark.parametrize("name", ["report.html", "scores.csv"])
+def test_files_of_these_names_that_are_no_analysis_are_not_replaced(name, trained, tmp_path, capsys):
+    (tmp_path / name).write_text("mine")
+    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", tmp_path) == 1
+    assert "and no analysis; give another" in capsys.readouterr().err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_no_command_and_a_mistyped_one_are_said_plainly(capsys):
+    assert run() == 2
+    assert capsys.readouterr().err.endswith("vaelens: no command given. See vaelens --help.\n")
+    assert run("analyze") == 2
+    assert "Did you mean 'analyse'? See vaelens --help." in capsys.readouterr().err
+
+
 def test_one_writer_at_a_time(trained, tmp_path, capsys):
     with sole_writer(tmp_path / "analysis"):
         thread = threading.Thread(

@@ -143,3 +143,12 @@ def test_from_the_command_line(models, tmp_path, capsys):
         "comparison.html", "differences.csv", "scores.csv",
     ]  # fmt: skip
     assert "differences are told at 5 %" in capsys.readouterr().out
+    (tmp_path / "out" / "differences.csv").unlink()
+    (tmp_path / "out" / "scores.csv").write_text("mine")
+    again = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out")]
+    for extra, status in (([], 1), (["--overwrite"], 0)):
+        with pytest.raises(SystemExit) as ended:
+            main([*again, *extra])
+        assert bool(ended.value.code) == bool(status)
+        assert ((tmp_path / "out" / "scores.csv").read_text() == "mine") == bool(status)
+    assert "holds scores.csv, comparison.html already; give another --out, or --overwrite" in capsys.readouterr().err

@@ -77,3 +77,12 @@ def test_weights_that_are_no_numbers_are_warned_of_at_once():
         next(model.parameters()).fill_(float("nan"))
     with pytest.warns(vl.VaelensWarning, match="decode gives NaN or infinite values.*look whether the weights are"):
         vl.Lens(model)
+
+
+def test_infinite_weights_are_warned_of_although_a_sigmoid_hides_them():
+    model = vl.build_model("vae", image_shape=(1, 8, 8), latent_dim=2)
+    name, last = list(model.named_parameters())[-1]
+    with torch.no_grad():
+        last.fill_(float("inf"))
+    with pytest.warns(vl.VaelensWarning, match=f"{name} of the VAE holds infinite weights"):
+        vl.Lens(model)

@@ -266,7 +266,8 @@ def test_wrong_images_are_refused_and_nothing_is_written(images, message, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"steps": 0}, "steps is 0; expected a whole number of at least 1"),
+        ({"steps": 0}, "steps is 0; expected a whole number from 1 to 1000000000000"),
+        ({"steps": 10**30}, "steps is 1000000000000000000000000000000; expected a whole number from 1"),
         ({"steps": 1.5}, "steps is 1.5; expected"),
         ({"batch_size": -3}, "batch_size is -3; expected"),
         ({"log_every": 0}, "log_every is 0; expected"),

@@ -46,6 +46,16 @@ def test_observed_pairs_are_not_called_changed_and_at_chance_name_no_winner(anal
     assert "images that differ in scale are not told" in confounded  # the image differs, but no latent is told to
 
 
+def test_labels_that_the_images_say_nothing_of_are_not_called_untold(analysis_of):
+    analysis = analysis_of(moved=TIE, observed=[3.0, np.nan])
+    assert changes_sentence(analysis).endswith(
+        " more than pairs that do not differ in it). Of scale nothing can be told from these images: the pairs that "
+        "differ in it all differ in other labels too, or share one image."
+    )
+    nothing = changes_sentence(analysis_of(observed=[np.nan, np.nan]))
+    assert nothing.startswith("Of shape and scale nothing can be told from these images: ")
+
+
 @pytest.mark.parametrize("word", ["hanging", "intervening", "moves"])
 def test_no_word_of_intervening_stands_in_what_is_said_of_observed_pairs(analysis_of, word):
     for kind in ({}, {"swaps": [[1.0, 2.0]]}):

@@ -27,9 +27,12 @@ def test_where_a_swap_moves_the_image_most(analysis_of):
         "8.00 [7.75, 8.25] pixel-L2, where two reconstructions are 10.0 apart."
     )
     tied = swap_sentence(analysis_of(swaps=[[7.8, 7.9, 3.0], [4.0, 5.0, 8.0]]))
-    assert tied.endswith(" Position (1, 2), position (0, 1) and position (0, 0) can't be told apart as the largest.")
+    assert tied.startswith(
+        "Swapping the code at one of position (1, 2), position (0, 1) and position (0, 0), which can't be told apart, "
+        "for another in use moves the image most: CES 8.00 [7.75, 8.25] pixel-L2 of position (1, 2), where two"
+    )
     all_alike = swap_sentence(analysis_of(swaps=np.full((4, 4), 2.0)))
-    assert all_alike.endswith(" 16 positions can't be told apart as the largest.")
+    assert all_alike.startswith("Swapping the code at one of 16 positions that can't be told apart for another in use")
 
 
 def test_of_one_position_nothing_is_the_most(analysis_of):

@@ -1,4 +1,4 @@
-from vaelens.report.phrases import any_of, not_told_apart, together
+from vaelens.report.phrases import any_of, of_the_best, the_largest, together
 from vaelens.report.ranking import Estimate, Front
 
 
@@ -17,5 +17,7 @@ def test_one_alone_is_named_a_few_are_one_of_them_and_many_are_counted():
     assert any_of(front_of("latent 3")) == "latent 3"
     assert any_of(front_of("latent 3", "latent 1")) == "one of latents 3 and 1"
     assert any_of(front_of(*(f"latent {k}" for k in range(9)))) == "one of 9 latents that can't be told apart"
-    assert not_told_apart(front_of("latent 3")) == ""
-    assert not_told_apart(front_of("latent 3", "latent 1")) == " Latents 3 and 1 can't be told apart as the largest."
+    assert the_largest(front_of("latent 3")) == "latent 3"
+    assert the_largest(front_of("latent 3", "latent 1")) == "one of latents 3 and 1, which can't be told apart,"
+    assert of_the_best(front_of("latent 3")) == ""
+    assert of_the_best(front_of("latent 3", "latent 1")) == " of latent 3"

@@ -27,7 +27,10 @@ def test_units_are_ranked_within_their_site_and_a_set_is_named(analysis_of):
     assert [member.name for member in by_site["decoder.0"].ranked.members] == ["1", "2"]
     assert by_site["decoder.0"].order == (4, 5, 3, 6)
     patching["recovered_best"] = ("unit", np.ones(10, dtype=bool))
-    assert units_sentence(analysis).endswith(", and units 0, 1 and 2 there can't be told apart as the largest.")
+    assert units_sentence(analysis).endswith(
+        "one of decoder.1's units 0, 1 and 2, which can't be told apart, recovers the largest fraction of another "
+        "image's reconstruction, 0.250 [0.250, 0.250] of unit 0 (a typical unit of decoder.1 0.0100)."
+    )
 
 
 def test_units_that_recover_nothing_are_not_named(analysis_of):

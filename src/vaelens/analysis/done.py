@@ -54,6 +54,8 @@ class Done:
         path = str(self._folder.path)
         if self._folder.is_of_before and not overwrite:
             raise VaelensError(f"{path!r} holds an analysis already, in the layout of an earlier version; {ELSEWHERE}")
+        if self._folder.foreign and not overwrite:
+            raise VaelensError(f"{path!r} holds {', '.join(self._folder.foreign)}, and no analysis; {ELSEWHERE}")
         begun = _unless(overwrite, lambda folder: folder.unfinished, self._folder)
         if begun is not None and not differences(begun.configuration, self.configuration):
             self._take_up(begun)

@@ -63,6 +63,11 @@ class AnalysisFolder:
         return self.is_of_before or any((self.path / name).exists() for name in (_FINISHED, _UNFINISHED))
 
     @property
+    def foreign(self) -> list[str]:
+        """Names what would be replaced although no analysis wrote it; no part's file is ever replaced."""
+        return [] if self.is_taken else [name for name in (_SCORES,) if (self.path / name).exists()]
+
+    @property
     def is_whole(self) -> bool:
         """Whether a finished analysis is there with all its files, and no other was begun."""
         with suppress(VaelensError):

@@ -43,7 +43,7 @@ class Part:
         name: as `PARTS` has it.
         full: how many images it takes where there is time for all.
         run: measures on so many images and so many of its pieces, and tells how far it is.
-        counted: what is counted, in the plural.
+        counted: what is counted, in the plural; "images" stands for whatever the observations are.
         pieces: what it can be divided into; sites in the order in which they are taken up, or one piece.
         cost: what each piece costs, from a trial of so many seconds; timed on a run by default.
         run_until: like `run`, piece by piece until what it tells how far it is raises `Late`; where there are pieces.

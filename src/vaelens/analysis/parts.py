@@ -1,6 +1,7 @@
 """The parts of an analysis: what each measures, on how many images where there is time for all, and what it costs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -138,8 +139,8 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
                     trial=max(2, varied[0] + 1),
                 )
             )
-    if not lens.observation.is_image:
-        missing["pictures"] = f"the observations are {lens.observation.noun}, no images"
+    if len(lens.observation.shape) == 1:
+        missing["pictures"] = "one number stands beside another, which makes no picture"
     else:
         parts.append(Part("pictures", 1, lambda _, __: pictures(lens, x, measured.get("swap"), seed), counted=""))
     if not len(ds.factors):
@@ -156,7 +157,9 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         missing["controls"] = reason
     else:
         parts.append(controls_part(subject, take, measured, latent_sets))
-    by_name = {part.name: part for part in parts}
+    worded = lens.observation.worded
+    by_name = {part.name: replace(part, counted=worded(part.counted)) for part in parts}
+    missing = {name: worded(reason) for name, reason in missing.items()}
     assert by_name.keys() | missing.keys() == PARTS.keys(), "a part is there or there is a reason why not"
     return {name: by_name[name] for name in PARTS if name in by_name}, missing
 

@@ -11,7 +11,6 @@ from vaelens.lens import ImagesLike, Lens
 
 _SHOWN = 16
 _POSITIONS = 8  # whose swaps are shown: those of largest effect
-_PIXELS = ("channel", "height", "width")
 
 
 def pictures(lens: Lens, x: ImagesLike, swap: xr.Dataset | None, seed: int) -> xr.Dataset:
@@ -25,8 +24,16 @@ def pictures(lens: Lens, x: ImagesLike, swap: xr.Dataset | None, seed: int) -> x
 
     Returns:
         `original` and `reconstruction` (image, …), `traversal` (latent, value, …) of the first image; with swaps
-        `swapped` (position, swap, …), that image with the position's code swapped: the first positions by CES.
+        `swapped` (position, swap, …), that image with the position's code swapped: the first positions by CES. Of
+        volumes the slice in the middle of their first axis, whose index is the attribute `slice`.
     """
+    pixels, middle = lens.observation.axes, None
+    if len(pixels) == 4:
+        pixels, middle = (pixels[0], *pixels[2:]), lens.observation.shape[1] // 2
+
+    def kept(values: Tensor) -> np.ndarray:
+        return _array(values if middle is None else values[..., middle, :, :])
+
     shown = lens.batch(x)[:_SHOWN]
     code = lens.encode(shown)
     rows = code[:1].repeat(lens.latents * len(RANGE), *[1] * (code.ndim - 1))
@@ -35,33 +42,30 @@ def pictures(lens: Lens, x: ImagesLike, swap: xr.Dataset | None, seed: int) -> x
     first = torch.zeros(len(rows), dtype=torch.int64)
     traversal = lens.decode(shown[first].with_values(rows)).reshape(lens.latents, len(RANGE), *lens.image_shape)
     variables = {
-        "original": (("image", *_PIXELS), _array(shown.values)),
-        "reconstruction": (("image", *_PIXELS), _array(lens.decode(shown.with_values(code)))),
-        "traversal": (("latent", "value", *_PIXELS), _array(traversal)),
+        "original": (("image", *pixels), kept(lens.target(shown.values))),
+        "reconstruction": (("image", *pixels), kept(lens.decode(shown.with_values(code)))),
+        "traversal": (("latent", "value", *pixels), kept(traversal)),
     }
     coords = {"latent": np.arange(lens.latents), "value": list(RANGE)}
     if swap is not None:
         positions = np.sort(np.argsort(-swap["ces"].values, kind="stable")[:_POSITIONS])
         variables["swapped"] = (
-            ("position", "swap", *_PIXELS),
-            _swapped(lens, x, positions, int(swap.attrs["images"]), seed),
+            ("position", "swap", *pixels),
+            kept(_swapped(lens, x, positions, int(swap.attrs["images"]), seed)),
         )
         coords["position"] = positions
-    return xr.Dataset(variables, coords)
+    return xr.Dataset(variables, coords, attrs={} if middle is None else {"slice": middle})
 
 
-def _swapped(lens: Lens, x: ImagesLike, positions: np.ndarray, images: int, seed: int) -> np.ndarray:
+def _swapped(lens: Lens, x: ImagesLike, positions: np.ndarray, images: int, seed: int) -> Tensor:
     """Decodes the first image under the very swaps whose effects were measured, which depend on all images."""
     batch = lens.batch(x)[:images]
     plan = replacements("swap", codes_of(lens, batch, seed=seed), None, seed)
     swaps = len(plan.labels)
-    return np.stack(
+    return torch.stack(
         [
-            np.concatenate(
-                [
-                    _array(lens.decode(batch[:1].with_values(plan.changed(slice(0, 1), position, k))))
-                    for k in range(swaps)
-                ]
+            torch.cat(
+                [lens.decode(batch[:1].with_values(plan.changed(slice(0, 1), position, k))) for k in range(swaps)]
             )
             for position in positions.tolist()
         ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import xarray as xr
 
-from vaelens.analysis.folder import AnalysisFolder, score_frame, score_records
+from vaelens.analysis.folder import ELSEWHERE, AnalysisFolder, score_frame, score_records
 from vaelens.analysis.manifest import Manifest
 from vaelens.errors import VaelensError
 from vaelens.writing import sole_writer
@@ -83,6 +83,8 @@ class Analysis:
             kept = AnalysisFolder(path)
             if kept.is_taken and not overwrite:
                 raise VaelensError(f"{str(path)!r} holds an analysis already; give another folder, or overwrite it")
+            if kept.foreign and not overwrite:
+                raise VaelensError(f"{str(path)!r} holds {', '.join(kept.foreign)}, and no analysis; {ELSEWHERE}")
             parts = {name: kept.keep(name, dataset) for name, dataset in self.effects.items()}
             scores = score_records(self.scores)
             kept.finish(Manifest(self.configuration, parts, provenance=self.provenance, scores=scores))

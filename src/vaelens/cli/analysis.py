@@ -137,6 +137,8 @@ def explain(
     from vaelens.report.pages import page
     from vaelens.writing import write_whole
 
+    if (target / "report.html").exists() and not AnalysisFolder(target).is_taken and not asked["overwrite"]:
+        raise VaelensError(f"{str(target)!r} holds a report.html, and no analysis; give another --out, or --overwrite")
     was_whole = not (asked["overwrite"] or may_be_there) and AnalysisFolder(target).is_whole
     analysis = vl.analyse(lens, ds, folder=target, **asked)
     content, report = page(analysis), target / "report.html"

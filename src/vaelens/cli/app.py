@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise
     except _UsageError as error:
         help_of = error.ctx.command_path if error.ctx else "vaelens"
-        _fail(f"{error.format_message().rstrip('.')}. See {help_of} --help.", 2)
+        said = error.format_message().rstrip(".") or "no command given"
+        _fail(f"{said}{'' if said.endswith('?') else '.'} See {help_of} --help.", 2)
     except (VaelensError, OSError) as error:
         if debug:
             raise

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelens.data.pair_draw import PairDraw
 from vaelens.effects.controls import Controls
 from vaelens.effects.pair_sizes import PairSizes
 from vaelens.effects.record import Array, Interval
+from vaelens.effects.shared_images import SharedImages, widening
 from vaelens.statistics import BootstrapMean, percentile_interval
 
 _FLAT = 1e-9  # of the mean square distance: a variance below it is rounding
@@ -25,41 +27,47 @@ class Adjustment:
 
     to pairs and controls together. The adjusted effect is ±√|β|, with the sign of β, times the mean over the root mean
     square of e over pairs, which makes it comparable with their mean: it is E e where controls do not differ and pairs
-    agree on all other labels. Resamples draw pairs and controls apart; weights of pairs are taken as given.
+    agree on all other labels. Resamples draw pairs and controls apart; weights of pairs are taken as given. Intervals
+    are wider where pairs share images (`SharedImages`), as those of a label that few images carry do.
 
     Args:
+        draw: the pairs.
         controls: of the factor, which say how much a pair counts.
         latents: how many there are.
         seed: of the bootstrap resamples.
     """
 
-    def __init__(self, controls: Controls, latents: int, seed: int):
+    def __init__(self, draw: PairDraw, controls: Controls, latents: int, seed: int):
         self._controls, self._sizes = controls, 1 + latents
         # Of pairs and of controls: weight · (1, d, d², e, e², d·e²), the last three for each size.
         shape, other_seed = (3 + 3 * self._sizes,), int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
         self._pairs, self._shared = BootstrapMean(shape, seed=seed), BootstrapMean(shape, seed=other_seed)
+        self._images = SharedImages(draw, self._sizes), SharedImages(controls.draw, self._sizes)
 
     def add_pairs(self, distance: Tensor, sizes: PairSizes) -> None:
         """Take in pairs that differ in the label."""
-        self._pairs.update(self._moments(distance, sizes))
+        self._pairs.update(self._moments(distance, sizes, self._images[0]))
 
     def add_controls(self, distance: Tensor, sizes: PairSizes) -> None:
         """Take in control pairs."""
-        self._shared.update(self._moments(distance, sizes))
+        self._shared.update(self._moments(distance, sizes, self._images[1]))
 
     def estimate(self) -> tuple[Array, Interval]:
         """The adjusted effects on the output and each latent, (1 + d,), with a 95 % interval.
 
-        NaN where pairs and controls lie at one distance each, and not at the same: nothing then says what it does.
+        NaN where pairs and controls lie at one distance each, and not at the same, or where one image is in more than
+        half of the pairs: nothing then says what the label does.
         """
         values = self._fit(self._pairs.mean[None], self._shared.mean[None])[0]
         replicates = self._fit(self._pairs.replicates, self._shared.replicates)
-        return values, percentile_interval(replicates, images=min(self._pairs.count, self._shared.count))
+        wider = widening(*self._images)
+        return np.where(np.isnan(wider), np.nan, values), percentile_interval(values + wider * (replicates - values))
 
-    def _moments(self, distance: Tensor, sizes: PairSizes) -> Tensor:
+    def _moments(self, distance: Tensor, sizes: PairSizes, images: SharedImages) -> Tensor:
         size = sizes.columns
         d = distance.to(size)[:, None]
         weight = self._controls.weights(d[:, 0])[:, None]
+        images.add(weight, size**2)
         return torch.cat([weight, weight * d, weight * d**2, *(weight * s for s in (size, size**2, d * size**2))], 1)
 
     def _fit(self, pairs: Array, controls: Array) -> Array:

@@ -44,7 +44,10 @@ class FactorLevels:
     ):
         self._lens, self._draws, self._controls, self._regression = lens, draws, controls, regression
         self._random = RandomPairs(lens.latents, lens.observation, seed)
-        self._adjusted = [None if each is None else Adjustment(each, lens.latents, seed) for each in controls]
+        self._adjusted = [
+            None if each is None else Adjustment(draw, each, lens.latents, seed)
+            for draw, each in zip(draws, controls, strict=False)  # on a grid there are none
+        ]
         self._shifts = True  # latents move in posterior standard deviations
 
     @property

@@ -85,6 +85,7 @@ def _resolved(
             f"{observation.shape}; expected the same"
         )
     _warn_of_range(image, observation)
+    _warn_of_weights(parts.module)
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
     before, handing_over = stages(encoder.calls, heads=heads)
@@ -178,6 +179,22 @@ def _warn_of_range(image: Tensor, observation: Observation) -> None:
         VaelensWarning,
         stacklevel=6,  # where the lens is made
     )
+
+
+def _warn_of_weights(module: nn.Module) -> None:
+    """Warns of infinite weights, which a sigmoid hides; those that are NaN are seen in what is decoded."""
+    infinite = [
+        name
+        for name, weights in module.named_parameters()
+        if weights.is_floating_point() and not weights.is_meta and weights.isinf().any()
+    ]
+    if infinite:
+        warnings.warn(
+            f"{infinite[0]} of the {type(module).__name__} holds infinite weights, as a training that diverged leaves "
+            "them: what the model gives is finite, but is no finding about a model that works",
+            VaelensWarning,
+            stacklevel=6,  # where the lens is made
+        )
 
 
 def _run_traced(

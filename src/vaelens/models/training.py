@@ -36,6 +36,8 @@ from vaelens.models.training_record import TrainingRecord
 from vaelens.models.vae import VAE
 from vaelens.paths import user_path
 
+_MOST_STEPS = 10**12  # a loop over more than a machine's integers can't be begun
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -138,7 +140,7 @@ def train(
     begun = time.perf_counter()
     if not isinstance(model, VAE):
         raise VaelensError(f"train expects a vaelens VAE, not {type(model).__name__}; make one with build_model")
-    steps, batch_size = whole_number("steps", steps, 1), check_batch_size(batch_size, model.observation)
+    steps, batch_size = whole_number("steps", steps, 1, _MOST_STEPS), check_batch_size(batch_size, model.observation)
     log_every = whole_number("log_every", log_every, 1)
     checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
     lr, seed, device = _check_lr(lr), check_seed(seed), find_device(device)

@@ -10,7 +10,7 @@ import xarray as xr
 from vaelens.analysis import Analysis
 from vaelens.report.latents import latents_of
 from vaelens.report.numerals import listed
-from vaelens.report.overview import are_alike
+from vaelens.report.overview import are_alike, carries_nothing
 from vaelens.report.phrases import active_latents, any_of
 from vaelens.report.ranking import Estimate, Front, estimates, front, told_from_zero
 
@@ -88,15 +88,15 @@ def axis_of(effects: xr.Dataset) -> str:
 def changes_sentence(analysis: Analysis) -> str | None:
     """Says which latents each factor or manipulation moves most, by d′, in one sentence over all.
 
-    Printed when changes of the input were measured and a latent is active, unless all reconstructions are alike; of
-    more than eight, those are named that change the image most. "Changing" is said of manipulations and of a full grid
-    of factors alone, else it is images that differ in a factor. A factor names a latent only where its effect on the
-    image, and the latent's d′, of observed pairs both adjusted for pairs that do not differ in it, have intervals above
-    0; the others are named as not told from chance. Without a variance the sentence is about the image alone. Rests on
-    `latent_shift`, `output_effect` and, of observed pairs, `latent_shift_adjusted` and `output_effect_adjusted`, of the
-    part "input".
+    Printed when changes of the input were measured and a latent is informative, unless all reconstructions are alike;
+    of more than eight, those are named that change the image most. "Changing" is said of manipulations and of a full
+    grid of factors alone, else it is images that differ in a factor. A factor names a latent only where its effect on
+    the image, and the latent's d′, of observed pairs both adjusted for pairs that do not differ in it, have intervals
+    above 0; the others are named as not told from chance, or as ones that the images say nothing of where the adjusted
+    effect is NaN. Without a variance the sentence is about the image alone. Rests on `latent_shift`, `output_effect`
+    and, of observed pairs, `latent_shift_adjusted` and `output_effect_adjusted`, of the part "input".
     """
-    told = [] if are_alike(analysis) else changes(analysis)
+    told = [] if are_alike(analysis) or carries_nothing(analysis) else changes(analysis)
     if not told or not latents_of(analysis.effects).active.any():
         return None
     effects, prefix = analysis.effects["input"], ""
@@ -105,12 +105,16 @@ def changes_sentence(analysis: Analysis) -> str | None:
         prefix = f"Of {len(told)} {axis}s, the {_FACTORS} that change the reconstruction most are named. "
         largest = sorted(range(len(told)), key=lambda k: -np.nan_to_num(told[k].output.value))[:_FACTORS]
         told = [told[k] for k in sorted(largest)]
+    unknown = _of_no_number(told)
+    told = [change for change in told if not np.isnan(change.output.value)]
+    if not told:
+        return unknown.strip()
     if "latent_shift" not in effects:
         said = _of_images(told, intervened)
     else:
         compared = len(active_latents(effects.isel({axis: 0}), "latent_shift", analysis)) > 1
         said = _of_latents(told, intervened, compared, axis)
-    return prefix + said
+    return prefix + said + unknown
 
 
 def _of_latents(told: Sequence[Change], intervened: bool, compared: bool, axis: str) -> str:
@@ -138,6 +142,15 @@ def _of_latents(told: Sequence[Change], intervened: bool, compared: bool, axis: 
         return f"{rest[0].upper()}{rest[1:]}."
     lead = "By d′, the distance in standard deviations of the posterior, "
     return f"{lead}{'; '.join([*items, rest] if still else items)}."
+
+
+def _of_no_number(told: Sequence[Change]) -> str:
+    """Says of which labels the data can't say what they do."""
+    unknown = [change.spoken for change in told if np.isnan(change.output.value)]
+    if not unknown:
+        return ""
+    together = "differ in other labels too, or share one image"
+    return f" Of {listed(unknown)} nothing can be told from these images: the pairs that differ in it all {together}."
 
 
 def _of_images(told: Sequence[Change], intervened: bool) -> str:

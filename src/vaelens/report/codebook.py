@@ -8,7 +8,7 @@ import numpy as np
 from vaelens.analysis import Analysis
 from vaelens.report.numerals import counted, number
 from vaelens.report.overview import are_alike
-from vaelens.report.phrases import not_told_apart
+from vaelens.report.phrases import of_the_best, the_largest
 from vaelens.report.ranking import estimates, front, position_names
 
 
@@ -57,15 +57,15 @@ def swap_sentence(analysis: Analysis) -> str | None:
     best, distance = ranked.best, float(swap.attrs["reference_distance"])
     if best.value == 0:
         return "Swapping a code for another in use changes the image at no position: CES is 0 at all of them."
-    where, moves = f"at {best.name}", "moves the image most"
+    where, moves = f"at {the_largest(ranked, 'position')}", "moves the image most"
     if swap.sizes["position"] == 1:  # nothing to compare it with
         where, moves = "of the latent's one position", "moves the image"
-    elif "row" in swap.coords:
+    elif "row" in swap.coords and not ranked.tied:
         where += ", by row and column from 0,"
-    said = f"Swapping the code {where} for another in use {moves}: CES {best} pixel-L2"
+    said = f"Swapping the code {where} for another in use {moves}: CES {best} pixel-L2{of_the_best(ranked)}"
     if np.isfinite(distance):
         said += f", where two reconstructions are {number(distance)} apart"
-    return f"{said}.{not_told_apart(ranked, 'position')}"
+    return f"{said}."
 
 
 def code_use(analysis: Analysis) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from vaelens.analysis import Analysis
 from vaelens.report.changes import changes, is_intervened
 from vaelens.report.numerals import listed
-from vaelens.report.overview import are_alike
+from vaelens.report.overview import are_alike, carries_nothing
 from vaelens.report.phrases import active_latents, any_of
 from vaelens.report.ranking import Front, front, told_from_zero
 
@@ -23,14 +23,15 @@ _FACTORS = 8  # of a longer list those of the largest total effect
 def mediation_sentence(analysis: Analysis) -> str | None:
     """Says through which latent the largest fraction of each factor's effect passes, and whether d′ names the same.
 
-    Printed when mediation was measured and at least two latents are active, unless all reconstructions are alike. Of a
+    Printed when mediation was measured, at least two latents are active and one is informative, unless all
+    reconstructions are alike. Of a
     dataset without factors the treatment is another image. A latent is named where the interval of its indirect
     fraction lies above 0, and of observed pairs only for factors that are told from chance; d′ names it too where
     the two sets of latents that can't be told apart have one in common. Rests on `indirect` of the part
     "mediation", and on what `changes_sentence` does.
     """
     effects = analysis.effects.get("mediation")
-    if effects is None or are_alike(analysis):
+    if effects is None or are_alike(analysis) or carries_nothing(analysis):
         return None
     ranked: dict[str, Front] = {}
     for k, name in enumerate(effects["treatment"].values.astype(str)):

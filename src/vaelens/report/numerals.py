@@ -37,7 +37,7 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     if not all(map(math.isfinite, (value, *ends))):
         return number(value), NOTHING
     width = ends[1] - ends[0]
-    if max(abs(value), width) < 1e-4:
+    if max(abs(value), width) < 1e-4 or abs(value) >= 1e7:
         return number(value), f"[{number(low)}, {number(high)}]"
     decimals = _decimals(value, _DIGITS) if value else 4
     if width > 0:

@@ -19,6 +19,7 @@ from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
 from vaelens.report.codes import code_cards
 from vaelens.report.downloads import csv_uri
+from vaelens.report.drawn import Drawn, colours, drawn_maps, slices
 from vaelens.report.features import feature_changes, in_words_of, in_words_of_plot, observation_of, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
@@ -81,41 +82,47 @@ def page(analysis: Any) -> bytes:
         only_these=tables.asked_parts(analysis.provenance),
         described=tables.described,
         observation=observation,
-        top_features=[] if observation.is_image else _features(effects, observation, latents),
+        top_features=_features(effects, observation, latents),
         **numbered(effects),
-        **_pictures(effects, latents),
+        **_pictures(effects, latents, observation),
         **_figures(analysis, latents),
         **_tables(analysis, latents),
-        **_codebook(effects),
+        **_codebook(effects, observation),
         code_cards=code_cards(effects.get("codes")),
         **circuit_section(effects),
     )
     return content if observation.is_image else in_words_of(observation, content.decode()).encode()
 
 
-def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents) -> dict[str, Any]:
+def _pictures(effects: Mapping[str, xr.Dataset], latents: Latents, observation: Observation) -> dict[str, Any]:
     shown: dict[str, Any] = {"unfolded": _UNFOLDED, "unfolded_maps": _UNFOLDED_MAPS}
     shown["named_every"] = latent_step(len(latents))
     shown["colour_bar"] = pictures.colour_bar()
+    axes = len(observation.shape)
+    shown["curves"] = colours(observation) if axes == 2 else ""
+    shown["slices"] = slices(observation) if axes == 4 else []
     if "pictures" in effects:
         seen = effects["pictures"]
-        both = [pictures.shown(seen[name].values) for name in ("original", "reconstruction")]
+        both = [seen[name].values for name in ("original", "reconstruction")]
+        traversals = seen["traversal"].values
+        drawn = Drawn.of(observation, *both, traversals)
         shown["pairs"] = [
-            pictures.data_uri(pictures.grid(np.stack([kind[start : start + _PICTURES_A_ROW] for kind in both])))
+            drawn.rows(np.stack([kind[start : start + _PICTURES_A_ROW] for kind in both]))
             for start in range(0, len(both[0]), _PICTURES_A_ROW)
         ]
-        traversals = pictures.shown(seen["traversal"].values)
-        shown["traversals"] = {k: pictures.data_uri(pictures.grid(traversals[k][None])) for k in latents.order}
-    if "latent" in effects and effects["latent"]["effect_map"].dims[1:] == ("channel", "height", "width"):
-        maps = effects["latent"]["effect_map"].mean("channel").values  # (latent, height, width)
-        most = float(np.nan_to_num(maps).max())
-        shown["maps"] = {k: pictures.data_uri(pictures.heat(maps[k], most)) for k in latents.order}
+        shown["traversals"] = {k: drawn.rows(traversals[k][None]) for k in latents.order}
+        shown["drawn_ends"] = [number(end) for end in (drawn.low, drawn.high)]
+    if "latent" in effects and axes > 1:
+        maps, most = drawn_maps(effects["latent"]["effect_map"].values, observation)
+        shown["maps"] = dict(enumerate(maps))
         shown["map_ends"] = [number(end) for end in (0, most / 2, most)]
     return shown
 
 
 def _features(effects: Mapping[str, xr.Dataset], observation: Observation, latents: Latents) -> list[dict[str, Any]]:
-    return top_features(effects["latent"], observation, latents) if "latent" in effects else []
+    """Lists the features of what is no image, where there are several."""
+    several = not observation.is_image and (len(observation.shape) == 1 or observation.shape[0] > 1)
+    return top_features(effects["latent"], observation, latents) if several and "latent" in effects else []
 
 
 def _figures(analysis: Analysis, latents: Latents) -> dict[str, Any]:
@@ -185,29 +192,28 @@ def _range_ends(latent: xr.Dataset | None) -> str:
     return f"from {ends}" + (" standard deviations of the latent's code about its mean" if scaled else "")
 
 
-def _codebook(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
+def _codebook(effects: Mapping[str, xr.Dataset], observation: Observation) -> dict[str, Any]:
     """Shows swaps of codes, where some were made."""
     if "swap" not in effects:
         return {}
     swap = effects["swap"]
     names = position_names(swap)
     ces = estimates(swap, "ces", names)
-    changes = swap["effect_map"].mean("channel").values  # (position, height, width)
-    most = float(changes.max())
+    drawings, most = drawn_maps(swap["effect_map"].values, observation)
     shape = grid_of(swap)
     laid_out = shape[1] <= _WIDEST_GRID
     maps = []
     for k in range(len(ces)) if laid_out else by_strength(swap, "ces")[:_STRONGEST_MAPS]:
         value, interval = estimate(ces[k].value, ces[k].low, ces[k].high)
-        image = pictures.data_uri(pictures.heat(changes[k], most))
-        maps.append({"name": names[k], "ces": str(ces[k]), "value": value, "interval": interval, "image": image})
+        maps.append({"name": names[k], "ces": str(ces[k]), "value": value, "interval": interval, "image": drawings[k]})
     swaps = []
     if "swapped" in effects.get("pictures", {}):
         seen = effects["pictures"]
-        first, swapped = (pictures.shown(seen[name].values) for name in ("reconstruction", "swapped"))
-        strips = [pictures.grid(np.concatenate([first[:1], row])[None]) for row in swapped]
+        first, swapped = (seen[name].values for name in ("reconstruction", "swapped"))
+        drawn = Drawn.of(observation, first, swapped)
+        strips = [drawn.rows(np.concatenate([first[:1], row])[None]) for row in swapped]
         swaps = [
-            {"name": names[k], "ces": str(ces[k]), "strip": pictures.data_uri(strip)}
+            {"name": names[k], "ces": str(ces[k]), "strip": strip}
             for k, strip in zip(seen["position"].values.tolist(), strips, strict=True)
         ]
     return {

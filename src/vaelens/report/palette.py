@@ -31,6 +31,7 @@ INACTIVE = "#c6ccd3"
 
 # Okabe and Ito's set, which every common kind of colour blindness keeps apart.
 DISTINCT = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+DISTINCT_NAMES = ("blue", "orange", "green", "pink", "light blue", "red")
 
 INDIRECT, INTERACTION, DIRECT = "#0072b2", "#e69f00", "#d3dae2"
 

@@ -54,12 +54,12 @@ def any_of(ranked: Front, noun: str = "latent") -> str:
     return f"one of {together(names)}" if len(names) > 1 else names[0]
 
 
-def not_told_apart(ranked: Front, noun: str = "latent") -> str:
-    """Says which candidates may be the largest where there are several, as a sentence after another."""
-    names = [member.name for member in ranked.members]
-    if len(names) == 1:
-        return ""
-    if len(names) > NAMED:
-        return f" {len(names)} {noun}s can't be told apart as the largest."
-    said = together(names)
-    return f" {said[0].upper()}{said[1:]} can't be told apart as the largest."
+def the_largest(ranked: Front, noun: str = "latent") -> str:
+    """Names the one that is the largest as a subject; of several that may be none is named alone."""
+    tied = 1 < len(ranked.members) <= NAMED
+    return f"{any_of(ranked, noun)}, which can't be told apart," if tied else any_of(ranked, noun)
+
+
+def of_the_best(ranked: Front) -> str:
+    """Says whose the number is that stands before, where several may be the largest."""
+    return f" of {ranked.best.name}" if ranked.tied else ""

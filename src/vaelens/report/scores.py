@@ -1,5 +1,6 @@
 """What is said of the scores: which are above both chance and an untrained copy of the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,15 @@ from vaelens.report.numerals import listed, number
 from vaelens.report.phrases import spoken_score
 
 _MODULARITY = "circuit_modularity"
+_PLACES = {
+    "above": "above chance and an untrained copy of the model",
+    "above chance": "above chance",
+    "above untrained": "above an untrained copy of the model",
+    "untrained": "above chance, but not above an untrained copy of the model",
+    "untrained alone": "not above an untrained copy of the model",
+    "chance": "not told from chance",
+    "below chance": "below chance",
+}
 
 
 @dataclass(frozen=True)
@@ -20,34 +30,29 @@ class Level:
         label: what the score is called.
         spoken: its value with the interval.
         beside: its levels, in words.
-        above: whether its interval lies above all of them that were measured.
+        place: where its interval lies among them, a key of `_PLACES`.
     """
 
     label: str
     spoken: str
     beside: str
-    above: bool
+    place: str
 
 
 def scores_sentence(analysis: Analysis) -> str | None:
     """Says which scores from 0 to 1 lie above chance and above an untrained copy of the model, each with both numbers.
 
     Printed when circuit modularity or a score of codes against factors has a value, an interval and a level to be
-    compared with. A score is above its levels when the lower end of its interval is; the others are named as not told
-    from chance or from an untrained copy. Those that could not be computed stand in the table with the reason. Rests on
-    the columns `value`, `low`, `chance` and `untrained` of the scores.
+    compared with. A score is above a level when the lower end of its interval is, below it when the upper end is.
+    Those that could not be computed stand in the table with the reason. Rests on the columns `value`, `low`, `high`,
+    `chance` and `untrained` of the scores.
     """
     levels = [level for level in (_level(analysis, key) for key in _keys(analysis)) if level is not None]
-    above = [f"{level.label} {level.spoken} ({level.beside})" for level in levels if level.above]
-    below = [f"{level.label} {level.spoken} ({level.beside})" for level in levels if not level.above]
-    untrained = any("untrained" in level.beside for level in levels)
-    both = "chance and an untrained copy of the model" if untrained else "chance"
-    neither = "chance or from an untrained copy of the model" if untrained else "chance"
     parts = []
-    if above:
-        parts.append(f"above {both}: {listed(above)}")
-    if below:
-        parts.append(f"not told from {neither}: {listed(below)}")
+    for place, words in _PLACES.items():
+        there = [f"{level.label} {level.spoken} ({level.beside})" for level in levels if level.place == place]
+        if there:
+            parts.append(f"{words}: {listed(there)}")
     return f"Scores from 0 to 1 {'; '.join(parts)}." if parts else None
 
 
@@ -62,11 +67,23 @@ def _level(analysis: Analysis, key: str) -> Level | None:
     spoken = spoken_score(analysis, key)
     measured = {name: _number(analysis, key, name) for name in ("chance", "untrained")}
     levels = {name: level for name, level in measured.items() if np.isfinite(level)}
-    low = _number(analysis, key, "low")
+    low, high = _number(analysis, key, "low"), _number(analysis, key, "high")
     if spoken is None or not levels or not np.isfinite(low):
         return None
     beside = ", ".join(f"{_word(key, name)} {number(level)}" for name, level in levels.items())
-    return Level(METRICS[key].label, spoken, beside, low > max(levels.values()))
+    return Level(METRICS[key].label, spoken, beside, _place(low, high, levels))
+
+
+def _place(low: float, high: float, levels: Mapping[str, float]) -> str:
+    """Says where an interval lies among the levels."""
+    chance, untrained = levels.get("chance", -np.inf), levels.get("untrained", -np.inf)
+    if high < chance:
+        return "below chance"
+    if low <= chance:
+        return "chance"
+    if low <= untrained:
+        return "untrained" if "chance" in levels else "untrained alone"
+    return "above" if len(levels) > 1 else f"above {next(iter(levels))}"
 
 
 def _word(key: str, level: str) -> str:

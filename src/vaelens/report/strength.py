@@ -6,14 +6,14 @@ import xarray as xr
 from vaelens.analysis import Analysis
 from vaelens.report.numerals import number
 from vaelens.report.overview import are_alike, carries_nothing
-from vaelens.report.phrases import active_latents, not_told_apart
+from vaelens.report.phrases import active_latents, of_the_best, the_largest
 from vaelens.report.ranking import front
 
 _FEW = 0.5  # of the codes of mode "range": fewer on the support are said aloud
 
 
 def strength_sentence(analysis: Analysis) -> str | None:
-    """Says which active latent moves the image most, by posterior CES, and which can't be told apart from it.
+    """Says which active latent moves the image most, by posterior CES, or which may.
 
     Printed for a continuous latent of which at least one is active and carries information, unless all reconstructions
     are alike. Nothing is called the most where one latent alone is active. A second sentence is added where fewer than
@@ -35,9 +35,10 @@ def strength_sentence(analysis: Analysis) -> str | None:
     elif len(candidates) == 1:
         moves = f"{best.name.capitalize()}, the only active one, moves the image when set to its value on another one"
     else:
-        moves = f"{best.name.capitalize()} moves the image most when set to its value on another one"
-    said = f"{moves}: posterior CES {best} pixel-L2, where two reconstructions are {number(distance)} apart."
-    return said + not_told_apart(ranked) + _off_support(latent)
+        which = the_largest(ranked)
+        moves = f"{which[0].upper()}{which[1:]} moves the image most when set to its value on another one"
+    ces = f"posterior CES {best} pixel-L2{of_the_best(ranked)}"
+    return f"{moves}: {ces}, where two reconstructions are {number(distance)} apart." + _off_support(latent)
 
 
 def range_support(latent: xr.Dataset) -> float:

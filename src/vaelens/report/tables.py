@@ -257,8 +257,10 @@ def _some(candidates: Sequence[Estimate], head: str = "", most: int = 6) -> str:
 
 
 def _untold(change: Change | None) -> str:
-    """What stands in place of a latent: nothing where it was not measured, else that it is not told."""
-    return NOTHING if change is None or change.told else "not told from chance"
+    """What stands in place of a latent: nothing where it was not measured, else that it is not told, or can't be."""
+    if change is None or change.told:
+        return NOTHING
+    return "can't be told" if np.isnan(change.output.value) else "not told from chance"
 
 
 def _size(signed: Estimate) -> Estimate:

@@ -8,7 +8,7 @@ from vaelens.analysis import Analysis
 from vaelens.lens import LATENT
 from vaelens.report.mediation import passes_another_image
 from vaelens.report.numerals import listed, number
-from vaelens.report.overview import are_alike
+from vaelens.report.overview import are_alike, carries_nothing
 from vaelens.report.phrases import NAMED
 from vaelens.report.ranking import Front, estimates, front, outcomes, told_from_zero
 
@@ -68,12 +68,13 @@ def shown_sites(analysis: Analysis) -> list[str]:
 def units_sentence(analysis: Analysis) -> str | None:
     """Says which hidden unit of the encoder, and which of the decoder, stands out most within its site.
 
-    Printed when hidden sites of at least two units were patched, unless all reconstructions are alike. The site is the
+    Printed when hidden sites of at least two units were patched, unless all reconstructions are alike or no latent is
+    informative. The site is the
     one whose largest recovered fraction exceeds that of its typical unit most, among those where its interval lies
     above 0; units of different sites are not ranked against each other. The latent is no hidden site. Rests on
     `recovered`, its best set within the site, and `recovered_chance` of the part "patching".
     """
-    sites = [] if are_alike(analysis) else units_by_site(analysis)
+    sites = [] if are_alike(analysis) or carries_nothing(analysis) else units_by_site(analysis)
     sites = [units for units in sites if units.site != LATENT and units.count > 1]
     if not sites:
         return None
@@ -85,16 +86,16 @@ def units_sentence(analysis: Analysis) -> str | None:
         measured = [units for units in told if units.outcome == outcome]
         if measured:
             units = max(measured, key=lambda units: units.ranked.best.value - units.typical)
-            parts.append(
-                f"{units.site} unit {units.ranked.best.name} recovers a fraction of {units.ranked.best} of {what} "
-                f"(a typical unit of {units.site} {number(units.typical)}){_tied(units.ranked)}"
-            )
+            parts.append(f"{_recovers(units, what)} (a typical unit of {units.site} {number(units.typical)})")
     return f"Of the hidden units, these stand out most within their sites when patched alone: {'; '.join(parts)}."
 
 
-def _tied(ranked: Front) -> str:
-    names = [member.name for member in ranked.members]
+def _recovers(units: SiteUnits, what: str) -> str:
+    """Says what the largest unit of a site recovers; of several that may be the largest none is named alone."""
+    best, names = units.ranked.best, [member.name for member in units.ranked.members]
     if len(names) == 1:
-        return ""
-    which = f"{len(names)} units" if len(names) > NAMED else f"units {listed(names)}"
-    return f", and {which} there can't be told apart as the largest"
+        return f"{units.site} unit {best.name} recovers a fraction of {best} of {what}"
+    which = f"units {listed(names)}, which" if len(names) <= NAMED else f"{len(names)} units that"
+    comma = "," if len(names) <= NAMED else ""
+    said = f"one of {units.site}'s {which} can't be told apart{comma} recovers the largest fraction of {what}"
+    return f"{said}, {best} of unit {best.name}"

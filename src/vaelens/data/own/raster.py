@@ -52,6 +52,12 @@ def reading(what: str, advice: str) -> Iterator[None]:
             yield
         except VaelensError:
             raise
+        except Image.DecompressionBombError as error:
+            most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            raise VaelensError(
+                f"{what} has more pixels than the {most:,} that Pillow opens at all, as a small file can claim; save "
+                "it smaller if you trust it"
+            ) from error
         except Exception as error:
             raise VaelensError(f"{what} can't be read as a picture ({type(error).__name__}); {advice}") from error
 

@@ -96,33 +96,45 @@ def _positions(analysis: Analysis, latents: Latents, width: float) -> "PaperFigu
 
 
 def _reconstructions(analysis: Analysis, latents: Latents, width: float) -> "PaperFigure":
+    _check_images(analysis, "reconstructions")
     from vaelens.report.paper.images import reconstructions
 
     return reconstructions(analysis.effects["pictures"], width)
 
 
 def _traversals(analysis: Analysis, latents: Latents, width: float) -> "PaperFigure":
+    _check_images(analysis, "traversals")
     from vaelens.report.paper.images import traversals
 
     return traversals(analysis.effects["pictures"], analysis.effects.get("latent"), latents, width)
 
 
 def _maps(analysis: Analysis, latents: Latents, width: float) -> "PaperFigure":
-    observation = observation_of(analysis.provenance)
-    if not observation.is_image:
-        raise VaelensError(
-            f"maps are of images, and the observations are {observation.noun}; what each latent changes in them is "
-            "analysis.effects['latent'].effect_map, and in the report"
-        )
+    _check_images(analysis, "maps")
     from vaelens.report.paper.images import maps
 
     return maps(analysis.effects["latent"], latents, width)
 
 
 def _swaps(analysis: Analysis, latents: Latents, width: float) -> "PaperFigure":
+    _check_images(analysis, "swaps")
     from vaelens.report.paper.images import swaps
 
     return swaps(analysis.effects["swap"], analysis.effects["pictures"], width)
+
+
+def _check_images(analysis: Analysis, figure: str) -> None:
+    """Refuses to draw as images what are none.
+
+    Raises:
+        VaelensError: it is not.
+    """
+    observation = observation_of(analysis.provenance)
+    if not observation.is_image:
+        raise VaelensError(
+            f"{figure} are of images, and the observations are {observation.noun}; what each latent changes in them is "
+            "analysis.effects['latent'].effect_map, and in the report"
+        )
 
 
 _Draw = Callable[[Analysis, Latents, float], "PaperFigure"]
