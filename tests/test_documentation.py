@@ -186,6 +186,12 @@ def one_page(names):
     names["another"] = vl.analyse(names["lens"], names["ds"])
 
 
+def explorer(names):
+    planted = vl.planted_model("aligned", depth=2)
+    names |= {"lens": planted.lens, "ds": planted.dataset}
+    names["circuit"] = vl.discover_circuit(planted.lens, planted.dataset, "first")
+
+
 def how_it_works(names):
     names["source"] = names["lens"].run(names["images"], capture="encoder.1").activations["encoder.1"]
 
@@ -219,7 +225,7 @@ def studies(names):
 
 
 SET_UP = {"README": readme, "how-it-works": how_it_works, "metrics": metrics, "models": models}
-SET_UP |= {"report": report, "one-page": one_page, "statistics": statistics, "studies": studies}
+SET_UP |= {"explorer": explorer, "report": report, "one-page": one_page, "statistics": statistics, "studies": studies}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

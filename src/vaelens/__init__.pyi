@@ -39,6 +39,7 @@ from .effects import (
     swap_effects,
 )
 from .errors import VaelensError, VaelensWarning
+from .explorer import Explorer, explore
 from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
@@ -81,6 +82,7 @@ __all__ = [
     "CosineDecay",
     "Cyclical",
     "Direction",
+    "Explorer",
     "FactorDataset",
     "FactorReader",
     "FactorScore",
@@ -123,6 +125,7 @@ __all__ = [
     "discover_circuit",
     "encoder_kept",
     "explicitness",
+    "explore",
     "factor_effects",
     "factor_reader",
     "factor_vae_score",

@@ -12,6 +12,7 @@ from vaelens.cli.analysis import analyse
 from vaelens.cli.circuits import circuits
 from vaelens.cli.comparison import compare
 from vaelens.cli.data import data
+from vaelens.cli.exploration import explore
 from vaelens.cli.models import models
 from vaelens.cli.quickstart import quickstart
 from vaelens.cli.study import study
@@ -64,7 +65,7 @@ def _options(
     """Declares the options of every command. (`main` reads --debug, wherever it stands.)"""
 
 
-for command in (quickstart, train, analyse, verify, compare, circuits, models):
+for command in (quickstart, train, analyse, verify, compare, circuits, explore, models):
     app.command()(command)
 app.add_typer(data)
 app.add_typer(study)

@@ -4,6 +4,15 @@ A kind of folder is a file of its own and a line in `choice.FOLDERS`. Nothing th
 """
 
 from vaelens.cli.sources.choice import load_lens, name_of_source
-from vaelens.cli.sources.run import analysis_in, model_beside
+from vaelens.cli.sources.python import dataset_lines, lens_lines
+from vaelens.cli.sources.run import analysis_in, model_beside, model_in
 
-__all__ = ["analysis_in", "load_lens", "model_beside", "name_of_source"]
+__all__ = [
+    "analysis_in",
+    "dataset_lines",
+    "lens_lines",
+    "load_lens",
+    "model_beside",
+    "model_in",
+    "name_of_source",
+]

@@ -42,9 +42,9 @@ def load_lens(model: str, device: str) -> "Lens":
         else:
             check_finite(dict(module.named_parameters()), folder)
         return vl.Lens(module.to(find_device(device)))
-    function = _FUNCTION.fullmatch(model)
-    if function:
-        lens = call(*function.groups())
+    function = function_named(model)
+    if function is not None:
+        lens = call(*function)
         if device != "auto":
             lens.module.to(find_device(device))
         return lens
@@ -57,7 +57,13 @@ def load_lens(model: str, device: str) -> "Lens":
     )
 
 
+def function_named(model: str) -> tuple[str, str] | None:
+    """Splits package.module:function into module and function; None of anything else."""
+    function = _FUNCTION.fullmatch(model)
+    return None if function is None else (function[1], function[2])
+
+
 def name_of_source(model: str) -> str:
     """Returns the name of a model's folder, of its function, or the last part of its name on the Hub."""
-    function = _FUNCTION.fullmatch(model)
-    return function[2] if function and not Path(model).is_dir() else Path(model).name
+    function = function_named(model)
+    return function[1] if function and not Path(model).is_dir() else Path(model).name

@@ -21,16 +21,24 @@ def analysis_in(folder: Path) -> Path:
     raise VaelensError(f"{what}; RUN is a folder that vaelens analyse wrote, or that of a model with one inside")
 
 
+def model_in(folder: Path) -> Path | None:
+    """Finds the folder of the model of a run: the folder itself, or `model` in it; None where there is none."""
+    return next((each for each in (folder, folder / "model") if _has_model(each)), None)
+
+
 def model_beside(analysis: Path) -> str:
     """Finds the folder of the model that an analysis lies in or beside, as in a run or a cell of a study.
 
     Raises:
         VaelensError: there is none.
     """
-    around = analysis.resolve().parent
-    for candidate in (around, around / "model"):
-        if any((candidate / name).is_file() for name in _CONFIGURATIONS):
-            return str(candidate)
+    found = model_in(analysis.resolve().parent)
+    if found is not None:
+        return str(found)
     raise VaelensError(
         f"no model lies beside the analysis in {str(analysis)!r}; give it as --model, as vaelens analyse takes it"
     )
+
+
+def _has_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _CONFIGURATIONS)
