@@ -62,7 +62,12 @@ def test_intervals_are_finite_and_in_range_or_absent_with_the_reason(scored):
             assert "no interval: it divides by the largest deviation" in scored.attrs["irs_made"]
         else:
             least, most = METRICS[key].range
-            assert least <= low <= float(scored[key]) <= high <= most, key
+            if np.isnan([low, high]).any():
+                part = "importance" if key.startswith("dci") else key
+                assert "it could be anything in its range" in scored.attrs[f"{part}_made"]
+            else:
+                assert least <= low <= float(scored[key]) <= high <= most, key
+                assert (low, high) != (least, most), key
 
 
 def test_the_reference_makes_all_three_numbers_of_dci_where_it_is_asked_for(data):
@@ -71,8 +76,11 @@ def test_the_reference_makes_all_three_numbers_of_dci_where_it_is_asked_for(data
     scored = disentanglement(codes, factors, ["level", "shade"], options, "means")
     reference = vl.dci(codes[:60], factors[:60], seed=1)
     assert float(scored.dci_disentanglement) == reference.disentanglement
-    assert scored.attrs["importance_made"] == "40 codes and 20 to test on, means, DCI by gradient-boosting"
-    assert scored.dci_informativeness_low <= reference.informativeness <= scored.dci_informativeness_high
+    made = scored.attrs["importance_made"]
+    assert made.startswith("40 codes and 20 to test on, means, DCI by gradient-boosting")
+    for score in ("disentanglement", "completeness", "informativeness"):
+        low, high = (float(scored[f"dci_{score}_{end}"]) for end in ("low", "high"))
+        assert low <= getattr(reference, score) <= high or np.isnan([low, high]).all()
 
 
 def test_chance_lies_far_below_codes_that_are_the_factors(scored):

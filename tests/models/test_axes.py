@@ -155,3 +155,14 @@ def test_shapes_that_no_convolution_takes_are_one_sentence():
     model = vl.build_model("vae", (2, 13))
     with pytest.raises(vl.VaelensError, match=r"the data gives \(64, 2, 12\) for a batch; this model expects"):
         vl.train(model, observations((2, 12), 64), steps=1, progress=False)
+
+
+def test_what_is_no_series_is_told_in_words_of_series():
+    model = vl.build_model("vae", (2, 13))
+    for data, message in (
+        (observations((2, 13)).double(), r"the data gives series of torch\.float64; expected torch\.float32$"),
+        (observations((2, 13))[:0], "data holds no series"),
+        (torch.full((4, 2, 13), torch.nan), "series contain NaN or infinite values; expected finite numbers"),
+    ):
+        with pytest.raises(vl.VaelensError, match=message):
+            vl.train(model, data, steps=1, batch_size=4, progress=False)

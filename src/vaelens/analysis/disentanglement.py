@@ -29,7 +29,7 @@ from vaelens.progress import reporting
 DciEstimator = Literal["random-forest", "gradient-boosting"]
 DCI_ESTIMATORS: tuple[DciEstimator, ...] = ("random-forest", "gradient-boosting")
 DCI_SCORES: tuple[str, ...] = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
-_TIMED = 128  # codes that a score is timed on
+_TIMED = (64, 256)  # codes that a score is timed on: what it costs at all, and what a code costs
 _PATIENCE = 0.2  # seconds, after which it is not timed again
 
 
@@ -102,7 +102,7 @@ def disentanglement(
 
 
 def disentanglement_seconds(codes: Array, factors: Array, n: int, options: ScoreOptions) -> float:
-    """Estimates how long `disentanglement` takes of n codes, from one run of each score on a few.
+    """Estimates how long `disentanglement` takes of n codes, from runs of each score on a few and on some more.
 
     Args:
         codes: (m, d), of which the first few are taken.
@@ -110,26 +110,37 @@ def disentanglement_seconds(codes: Array, factors: Array, n: int, options: Score
         n: how many codes there will be.
         options: as in `disentanglement`.
     """
-    codes, factors = codes[:_TIMED], factors[:_TIMED]
     chosen = scorers(n, options.informative, options.dci_estimator)
+    few, some = (
+        [_seconds(scorer, arrays, factors, options) for scorer, arrays in of_size]
+        for of_size in (_with_arrays(chosen, codes[:size], factors[:size], options) for size in _TIMED)
+    )
+    fewer, more = (min(size, len(codes)) for size in _TIMED)
     seconds = 0.0
-    for scorer, arrays in _with_arrays(chosen, codes, factors, options):
-        values = 1
-        if scorer.keys == DCI_SCORES and options.dci_estimator == "gradient-boosting":
-            # It grows its trees for every value of every factor: it is timed on two values of one.
-            trees = [len(np.unique(column)) for column in factors.T]
-            values = sum(max(count, 2) - (count == 2) for count in trees)
-            arrays = _of_two_values(arrays)
-        took: list[float] = []
-        while len(took) < 2 and sum(took) < _PATIENCE:  # the first of two runs also imports
-            begin = perf_counter()
-            with suppress(VaelensError):
-                scorer.score(arrays, options.seed)
-            took.append(perf_counter() - begin)
-        halves = 0 if scorer.no_interval else scorer.halves / 2  # each of half the codes
+    for scorer, of_few, of_some in zip(chosen.values(), few, some, strict=True):
+        each = max(of_some - of_few, 0.0) / (more - fewer) if more > fewer else of_some / more
+        fixed = max(of_some - each * more, 0.0)
         count = min(options.predicted, n) if scorer.tested else n
-        seconds += values * (1 + halves + scorer.shuffles) * count * min(took) / len(codes)
+        halves = 0 if scorer.no_interval else scorer.halves
+        seconds += (1 + scorer.shuffles) * (fixed + each * count) + halves * (fixed + each * count / 2)
     return seconds
+
+
+def _seconds(scorer: Scorer, arrays: ScoredArrays, factors: Array, options: ScoreOptions) -> float:
+    """Times one score, the second time where the first is short: the first also imports."""
+    values = 1
+    if scorer.keys == DCI_SCORES and options.dci_estimator == "gradient-boosting":
+        # It grows its trees for every value of every factor: it is timed on two values of one.
+        trees = [len(np.unique(column)) for column in factors.T]
+        values = sum(max(count, 2) - (count == 2) for count in trees)
+        arrays = _of_two_values(arrays)
+    took: list[float] = []
+    while len(took) < 2 and sum(took) < _PATIENCE:
+        begin = perf_counter()
+        with suppress(VaelensError):
+            scorer.score(arrays, options.seed)
+        took.append(perf_counter() - begin)
+    return values * min(took)
 
 
 def _with_arrays(

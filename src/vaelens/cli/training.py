@@ -131,7 +131,7 @@ def print_terms(vae: "VAE", result: "TrainingResult") -> None:
     terms = dict(result.terms)
     error, active, perplexity = (terms.pop(name, None) for name in ("squared_error", "active_latents", "perplexity"))
     print(f"{result.steps} steps; at the end: {', '.join(f'{name} {value:.4g}' for name, value in terms.items())}")
-    print(f"squared error a pixel: {error:.4g}")
+    print(f"{vae.observation.worded('squared error a pixel')}: {error:.4g}")
     if perplexity is not None:
         print(f"codes in use: {perplexity:.1f} of {vae.hyperparameters['codes']} (perplexity of a batch)")
     if active is not None:

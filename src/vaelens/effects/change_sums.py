@@ -75,7 +75,8 @@ class ChangeSums:
 
         # Every unit, the latents and the image.
         differences = [by_unit(after.activation(site) - before.activation(site)).norm(dim=2) for site in self._sites]
-        sums.means["unit"].update(torch.cat(differences, dim=1))  # (c, units)
+        none = sizes.moves[:, :0]  # of a model whose only site is the latent
+        sums.means["unit"].update(torch.cat([none, *differences], dim=1))  # (c, units)
         sums.means["latent"].update(sizes.moves)
         sums.means["output"].update(sizes.output)
 

@@ -90,8 +90,8 @@ def typical_unit(values: Array, counts: Sequence[int]) -> Array:
         >>> typical_unit(np.array([1.0, 3.0, 5.0]), [2, 1])
         array([2., 2., 5.])
     """
-    ends = np.cumsum(counts)
-    means = [
-        values[..., end - count : end].mean(axis=-1, keepdims=True) for count, end in zip(counts, ends, strict=True)
-    ]
-    return np.concatenate([np.repeat(mean, count, axis=-1) for mean, count in zip(means, counts, strict=True)], axis=-1)
+    typical, first = values[..., :0], 0
+    for count in counts:
+        mean = values[..., first : first + count].mean(axis=-1, keepdims=True)
+        typical, first = np.concatenate([typical, np.repeat(mean, count, axis=-1)], axis=-1), first + count
+    return typical

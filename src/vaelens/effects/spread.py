@@ -35,7 +35,7 @@ class Spread:
 
     def of(self, sites: Sequence[str]) -> Array:
         """s of every unit of some sites, one after the other."""
-        parts = []
+        parts = [np.zeros(0)]
         for site in sites:
             squares, mean = self._squares[site] / self._images, to_float64(self._sums[site]) / self._images
             parts.append((squares - mean.square().sum(dim=1)).clamp(min=0).sqrt().cpu().numpy())

@@ -1,6 +1,7 @@
 """The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
 
 import copy
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -105,7 +106,7 @@ class Lens(Coding):
         observation: Observation | None = None,
         context: ContextLike | bool | None = None,
     ):
-        if memory_mb is not None and not memory_mb > 0:
+        if memory_mb is not None and not (isinstance(memory_mb, int | float) and 0 < memory_mb < math.inf):
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()

@@ -186,7 +186,7 @@ def _warn_of_weights(module: nn.Module) -> None:
     infinite = [
         name
         for name, weights in module.named_parameters()
-        if weights.is_floating_point() and not weights.is_meta and weights.isinf().any()
+        if weights.is_floating_point() and not weights.is_meta and weights.detach().float().isinf().any()
     ]
     if infinite:
         warnings.warn(

@@ -91,12 +91,12 @@ class Sites(Mapping[str, Site]):
         return tuple(name for name, site in self._sites.items() if site.part in parts)
 
     @property
-    def output(self) -> str:
+    def output(self) -> str | None:
         """The decoder's last stage: its activation is the image, so nothing is left downstream of it.
 
-        Where the decoder has no site, the latent.
+        None where the decoder has no site.
         """
-        return (self.of("decoder") or (LATENT,))[-1]
+        return next(reversed(self.of("decoder")), None)
 
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
         """Check names and put them in the order of the data; None or "all" is every site.

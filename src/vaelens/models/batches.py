@@ -55,7 +55,7 @@ def as_source(data: Any, observation: Observation) -> ImageSource:
     if isinstance(data, Tensor):
         if data.is_meta or data.is_nested or data.layout != torch.strided or data.ndim == 0 or data.is_quantized:
             what = "without values (meta)" if data.is_meta else f"of {data.dtype}, {data.layout}"
-            raise VaelensError(f"data is a tensor {what}; expected a dense float32 tensor (n, c, h, w) in [0, 1]")
+            raise VaelensError(f"data is a tensor {what}; expected a dense float32 tensor {observation.batch}")
         data = TensorImages(data)
     if not isinstance(data, ImageSource):
         raise VaelensError(
@@ -63,7 +63,7 @@ def as_source(data: Any, observation: Observation) -> ImageSource:
             "object with len(data) and data.images_at(indices)"
         )
     if len(data) == 0:
-        raise VaelensError("data holds no images; expected at least one")
+        raise VaelensError(f"data holds no {observation.noun}; expected at least one")
     return data
 
 
@@ -77,7 +77,7 @@ def check_batch_size(batch_size: Any, observation: Observation) -> int:
     most = max(1, LARGEST_BATCH // (4 * observation.size))
     if number > most:
         raise VaelensError(
-            f"batch_size is {number}; expected at most {most}, as the images of a batch may take "
+            f"batch_size is {number}; expected at most {most}, as the {observation.noun} of a batch may take "
             f"{LARGEST_BATCH // 2**30} GiB"
         )
     return number
@@ -173,16 +173,18 @@ def _held_out_first(count: int) -> NDArray[np.int64]:
 
 
 def check_images(images: Any, count: int, observation: Observation) -> None:
-    """Refuses what is not a float32 tensor of that shape with values in [0, 1].
+    """Refuses what is not a float32 tensor of that shape with values in the range that there is.
 
     Raises:
         VaelensError: saying what came.
     """
     shape = (count, *observation.shape)
     if not isinstance(images, Tensor):
-        raise VaelensError(f"the data gives images of type {type(images).__name__}; expected a float32 tensor {shape}")
+        kind = type(images).__name__
+        raise VaelensError(f"the data gives {observation.noun} of type {kind}; expected a float32 tensor {shape}")
     if images.dtype != torch.float32:
-        raise VaelensError(f"the data gives images of {images.dtype}; expected torch.float32, with values in [0, 1]")
+        ranged = "" if observation.low is None else f", with values in {observation.span}"
+        raise VaelensError(f"the data gives {observation.noun} of {images.dtype}; expected torch.float32{ranged}")
     if tuple(images.shape) != shape:
         raise VaelensError(
             f"the data gives {tuple(images.shape)} for a batch; this model expects {shape}: build it with the "

@@ -247,13 +247,17 @@ def estimate_score(scorer: Scorer, arrays: ScoredArrays, seed: Seed = 0) -> tupl
             shuffles = [_scores(scorer, arrays.shuffled(generator), seed)[0] for _ in range(scorer.shuffles)]
             chance = np.mean(shuffles, axis=0)
     low, high = np.clip(low, 0, scorer.most), np.clip(high, 0, scorer.most)
+    anywhere = (low <= 0) & (high >= scorer.most)  # an interval that says nothing is none
+    low, high = (np.where(anywhere, _NAN, end) for end in (low, high))
     reasons = [
         why or "not defined for these codes and factors"
         if np.isnan(value)
+        else f"no interval: of {n:,} codes it could be anything in its range"
+        if whole
         else f"no interval: {doubt or 'it is not defined for half of the codes'}"
         if np.isnan(end)
         else ""
-        for value, end in zip(values, low, strict=True)
+        for value, end, whole in zip(values, low, anywhere, strict=True)
     ]
     return tuple(
         ScoreEstimate(
