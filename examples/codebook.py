@@ -20,13 +20,19 @@ lens
 # %%
 # Which codes are taken where, and how far a swap at each position moves the image.
 
-analysis = vl.analyse(lens, ds, n=96, only=["latent", "swap", "one_position", "pictures"], progress=False)
+analysis = vl.analyse(lens, ds, n=96, only=["latent", "swap", "one_position", "codes", "pictures"], progress=False)
 positions = analysis.figure("positions")
 
 # %%
 # The same picture with another code at one position, where swaps act most.
 
 swaps = analysis.figure("swaps")
+
+# %%
+# Code by code: how often each is taken, how far the image moves when another takes its place at one position, and how
+# far beyond the position's own cell that is seen. `vl.code_effects` has exemplars and maps besides; reports show them.
+
+analysis.table("codes")[["share", "images", "effect_once", "effect_once_low", "effect_once_high", "reach"]].head(8)
 
 # %%
 # Relative CES: a swap of one code against one of its dimensions set at one position.

@@ -1,6 +1,7 @@
 """Models whose every number can be had on paper: linear encoders and decoders, made from matrices."""
 
 import random
+import shutil
 from collections import OrderedDict
 from dataclasses import replace
 from types import SimpleNamespace
@@ -122,3 +123,17 @@ def joined():
 def linear_of():
     """Builds the lens of a linear VAE from its matrices."""
     return linear_lens
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A browser without a window, one for all tests: a process can drive no second one."""
+    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not browsers:
+        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
+        yield browser
+        browser.close()

@@ -44,7 +44,7 @@ def analysed(dataset):
 
 def test_swaps_and_interventions_at_one_position_are_parts_of_it(analysed, dataset):
     lens, (x, _) = by_hand([[0.1], [0.7]]), dataset.sample(16, seed=2)
-    assert list(analysed.effects)[-5:] == ["one_position", "swap", "pictures", "importance", "controls"]
+    assert list(analysed.effects)[-5:] == ["swap", "codes", "pictures", "importance", "controls"]
     xr.testing.assert_identical(analysed.effects["swap"], vl.latent_effects(lens, x, mode="swap", seed=2))
     xr.testing.assert_identical(analysed.effects["one_position"], ces_by_mode(lens, x, 2, positions="one"))
 

@@ -22,6 +22,8 @@ LABELS = np.stack(np.unravel_index(np.arange(48) % 12, (3, 4)), axis=1)
 DATASET = vl.ArrayDataset(X.repeat(12, 1, 1, 1), LABELS, ["one", "two"])
 ADDED = [vl.Add("encoder.0", [0, 1], 0.5), vl.Ablate("encoder.1", 0, "mean"), vl.Ablate("encoder.1", 1, "resample")]
 SITES = ["encoder.1", "latent", "decoder.0", "decoder.1"]
+AXES = vl.Direction("latent", [[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]])
+CHANNELS = vl.Direction("decoder.1", np.eye(64)[:3] + 0.1)
 SWEEPS = {
     "latent": lambda lens, **how: vl.latent_effects(lens, X, **how),
     "latent, shift": lambda lens, **how: vl.latent_effects(lens, X, mode="shift", **how),
@@ -29,9 +31,11 @@ SWEEPS = {
     "latent, prior": lambda lens, **how: vl.latent_effects(lens, X, mode="prior", **how),
     "latent, over latents": lambda lens, **how: vl.latent_effects(lens, X, over="latents", **how),
     "latent, with a tolerance": lambda lens, **how: vl.latent_effects(lens, X, tolerance=100.0, **how),
+    "latent, along directions": lambda lens, **how: vl.latent_effects(lens, X, units=AXES, **how),
     "responses": lambda lens, **how: vl.decoder_responses(lens, X, **how),
     "patching": lambda lens, **how: vl.patching_effects(lens, X, Y, SITES, **how),
     "patching of boxes": lambda lens, **how: vl.patching_effects(lens, X, Y, ["decoder.1"], unit=(2, 2), **how),
+    "patching of directions": lambda lens, **how: vl.patching_effects(lens, X, Y, units=CHANNELS, **how),
     "mean ablation": lambda lens, **how: vl.patching_effects(lens, X, sites=SITES, method="mean", **how),
     "resample ablation": lambda lens, **how: vl.patching_effects(lens, X, sites=SITES, method="resample", **how),
     "path": lambda lens, **how: vl.path_effects(lens, X, Y, "encoder.0", "encoder.1", **how),
@@ -39,7 +43,10 @@ SWEEPS = {
     "mediation of interventions": lambda lens, **how: vl.mediation_effects(lens, X, ADDED, "latent", **how),
     "input": lambda lens, **how: vl.input_effects(lens, DATASET, n=8, **how)[["output_effect", "latent_effect"]],
 }
-SWAPS = {"swap": lambda lens, **how: vl.latent_effects(lens, X, mode="swap", **how)}
+SWAPS = {
+    "swap": lambda lens, **how: vl.latent_effects(lens, X, mode="swap", **how),
+    "codes": lambda lens, **how: vl.code_effects(lens, X, **how),
+}
 
 
 def model(name):

@@ -19,7 +19,7 @@ def swept(*options):
 
 def test_sweeps_elsewhere_give_what_the_cpu_gives_and_wait_for_no_value():
     found = swept()
-    assert len(found) == 31
+    assert len(found) == 36
     assert max(difference for difference, _ in found.values()) < 1e-4  # layers take other forms there
     waits = {sweep: times for sweep, (_, times) in found.items()}
     for sweep in ("latent", "latent, shift", "latent, posterior", "latent, prior", "latent, over latents", "responses"):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
+from vaelens.effects import ces_by_mode
 
 X, Y = torch.rand(2, 6, 1, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 ENDS = ("_low", "_high")
@@ -256,6 +257,37 @@ def test_a_path_from_directions(lens):
     along = vl.path_effects(lens, X, Y, "encoder.1", "latent", units=whole, progress=False)
     plain = vl.path_effects(lens, X, Y, "encoder.1", "latent", progress=False)
     np.testing.assert_allclose(along.effect, plain.effect, rtol=1e-9)
+
+
+def test_directions_in_a_context_are_set_in_it():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"e": nn.Linear(10, 6), "d": nn.Linear(5, 16), "out": nn.Linear(16, 8)}).double()
+    x, context = torch.randn(6, 8).double(), torch.eye(2).double()[torch.arange(6) % 2]
+    lens = vl.Lens(
+        model,
+        lambda x, c: model["e"](torch.cat([x, c], 1)).chunk(2, 1),
+        lambda z, c: model["out"](model["d"](torch.cat([z, c], 1)).relu()),
+        example=x,
+        context=context,
+    )
+    direction = vl.Direction("latent", [[1.0, 1.0, 0.0], [0.0, 1.0, -1.0]])
+    effects = vl.latent_effects(lens, x, values=[1.5], units=direction, context=context, progress=False)
+    z, unit = lens.encode(x, context), direction.vectors
+    y = z @ torch.linalg.pinv(unit)
+    for k in range(2):
+        moved = lens.decode(z + (1.5 - y[:, k : k + 1]) * unit[k], context) - lens.decode(z, context)
+        assert float(effects.ces[k]) == pytest.approx(float(moved.norm(dim=1).mean()), rel=1e-9)
+    assert np.isnan(effects.unseen_share).all()  # the decoder reads the code and the context together
+
+
+def test_scores_of_a_lens_along_directions_are_theirs(lens):
+    along = lens.along(vl.Direction("latent", spread_vectors(3, 2)))
+    effects = vl.latent_effects(lens, X, units=vl.Direction("latent", spread_vectors(3, 2)), progress=False)
+    np.testing.assert_allclose(vl.causal_effect_strength(along, X), effects.ces, rtol=1e-9)
+    np.testing.assert_allclose(vl.intervention_specificity(along, X), effects.specificity, rtol=1e-9)
+    assert ces_by_mode(along, X, progress=False).ces.shape == (5, 2)
+    with pytest.raises(vl.VaelensError, match="along directions of latent; an analysis is of a model's own units"):
+        vl.analyse(along, vl.load_dataset("digits"), progress=False)
 
 
 # The illusion

@@ -1,7 +1,5 @@
 """A planted model whose circuit is known, as a scene."""
 
-import shutil
-
 import pytest
 
 import vaelens as vl
@@ -24,17 +22,3 @@ def circuit(planted):
 @pytest.fixture(scope="session")
 def scene(planted, circuit):
     return Scene(planted.lens, planted.dataset, walks_of(circuit))
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser without a window."""
-    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not browsers:
-        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
-        yield browser
-        browser.close()

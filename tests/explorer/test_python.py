@@ -82,3 +82,11 @@ def test_so_does_that_of_a_model_that_takes_a_context():
     assert_reproduced(scene, View("1", "7", edits=(Edit("latent", (1,)),)))
     assert_reproduced(scene, View("1", "7", edits=(Edit("latent", (1,), "mean"),)))
     assert_reproduced(scene, View("1", "7", alone="pins", pins=(("latent", 1),)))
+
+
+def test_so_does_that_of_a_model_whose_output_is_made_into_counts_again(linear, monkeypatch):
+    model = linear(d=2)
+    monkeypatch.setattr(model.lens, "observed", lambda decoded: decoded / 2)
+    scene = Scene(model.lens, vl.ArrayDataset(model.x.float().numpy()))
+    text = assert_reproduced(scene, View("0", "1", {1: 0.5}))
+    assert "lens.encode(lens.observed(image).clamp(0.0, 1.0))" in text

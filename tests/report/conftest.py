@@ -1,7 +1,6 @@
 """An analysis made by hand: every number in it is chosen, nothing is run."""
 
 import functools
-import shutil
 from collections.abc import Mapping
 
 import numpy as np
@@ -355,17 +354,3 @@ def written(analysis_of, tmp_path_factory):
         return write_analysis(analysis_of(**KINDS[kind]), folder / f"{list(KINDS).index(kind)}.html")
 
     return write
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser without a window."""
-    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not browsers:
-        pytest.skip("no chromium, chromium-browser or google-chrome on PATH to open the page with")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browsers[0], args=flags)
-        yield browser
-        browser.close()

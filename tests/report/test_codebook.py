@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
+import xarray as xr
 
 from vaelens.report.codebook import code_use, codebook_sentence, swap_sentence
+from vaelens.report.codes import code_cards
 
 SWAPS = [[1.0, 2.0, 3.0], [4.0, 5.0, 8.0]]
 
@@ -57,3 +60,41 @@ def test_alike_reconstructions_have_no_strongest_position(analysis_of):
     alike = analysis_of(swaps=SWAPS)
     alike.effects["latent"].attrs["reference_distance"] = 0.0
     assert swap_sentence(alike) is None
+
+
+def test_a_card_says_of_a_code_what_was_measured(coded_effects):
+    first, last = code_cards(coded_effects)
+    assert (first["code"], first["count"], first["share"], first["images"]) == (2, "9 positions", "75.0 %", "3 images")
+    assert first["written"]["effect_once"] == {"value": "1.00", "interval": "[0.75, 1.25]"}
+    assert [exemplar["where"] for exemplar in first["exemplars"]] == ["image 0, row 0, column 1"]
+    assert first["nearest"] == 7
+    assert first["places"].startswith("data:image/png;base64,")
+    assert "effect" not in last["written"]  # NaN of a code that no image takes
+    assert last["exemplars"] == []
+    assert code_cards(None) == []
+
+
+@pytest.fixture
+def coded_effects():
+    """Two codes on a grid of 2 × 2, the second of which no image takes."""
+    numbers = {"effect": 2.0, "effect_once": 1.0, "effect_placed": 4.0, "reach": 0.0}
+    variables = {}
+    for name, value in numbers.items():
+        for end, of in (("", 0.0), ("_low", -0.25), ("_high", 0.25)):
+            variables[name + end] = ("code", [value + of, np.nan])
+    patch = np.full((2, 1, 1, 6, 6), 0.5)
+    patch[:, :, :, 0] = np.nan
+    variables |= {
+        "count": ("code", [9, 0]),
+        "share": ("code", [0.75, 0.0]),
+        "images": ("code", [3, 0]),
+        "nearest_code": ("code", [7, 2]),
+        "nearest_distance": ("code", [0.5, 0.5]),
+        "occurrence": (("code", "position"), [[1.0, 0.5, 0.5, 0.25], [0.0] * 4]),
+        "exemplar_image": (("code", "exemplar"), [[0], [-1]]),
+        "exemplar_position": (("code", "exemplar"), [[1], [-1]]),
+        "exemplar_patch": (("code", "exemplar", "channel", "patch_height", "patch_width"), patch),
+        "effect_map": (("code", "channel", "height", "width"), np.ones((2, 1, 4, 4))),
+    }
+    rows, columns = ("position", [0, 0, 1, 1]), ("position", [0, 1, 0, 1])
+    return xr.Dataset(variables, {"code": [2, 5], "row": rows, "column": columns})

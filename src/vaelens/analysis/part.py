@@ -22,6 +22,7 @@ PARTS = {  # what each of them measures, in the order of an analysis
     "read": "which factors of the image each latent changes",
     "one_position": "what each latent does at one position",
     "swap": "what swaps of codes do to the image",
+    "codes": "what each code of the codebook does, and where it is taken",
     "pictures": "reconstructions, traversals and swaps to look at",
     "importance": "how well codes and factors correspond",
     "controls": "what an untrained copy scores, and what a label without meaning does",

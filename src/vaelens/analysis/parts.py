@@ -20,7 +20,7 @@ from vaelens.analysis.reconstruction import reconstruction
 from vaelens.analysis.shares import shares
 from vaelens.analysis.subject import Subject
 from vaelens.analysis.untrained import why_not_untrained
-from vaelens.effects import decoder_responses, input_effects, latent_effects, mediation_effects
+from vaelens.effects import code_effects, decoder_responses, input_effects, latent_effects, mediation_effects
 from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.effects.dataset_rows import dataset_rows
 from vaelens.effects.record import Array
@@ -28,6 +28,7 @@ from vaelens.lens import LATENT, ImagesLike, Lens
 from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
 
+_CODES, _IMAGES_EACH = 24, 16  # that are looked at one by one, those used most; images that each is tried on
 _HUNDREDTHS = 100  # that a treatment's progress is told in
 
 
@@ -96,7 +97,7 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
     else:
         parts.append(Part("read", take.read, partial(_read, subject, latent_sets)))
     if not lens.quantised:
-        missing |= dict.fromkeys(("one_position", "swap"), "the latent has no codebook")
+        missing |= dict.fromkeys(("one_position", "swap", "codes"), "the latent has no codebook")
     else:
         if subject.positions == 1:
             missing["one_position"] = "the latent has one position"
@@ -114,7 +115,7 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
         codes = lens.code_indices(x[slice(take.swapped)]).reshape(take.swapped, -1)
         varied = (codes != codes[0, 0]).any(dim=1).nonzero().flatten().tolist()  # images with a second code
         if not varied:
-            missing["swap"] = "the images take one code alone"
+            missing |= dict.fromkeys(("swap", "codes"), "the images take one code alone")
         else:
             parts.append(
                 Part(
@@ -122,6 +123,17 @@ def parts_of(subject: Subject, measured: Mapping[str, xr.Dataset]) -> tuple[dict
                     take.swapped,
                     lambda share, moved: latent_effects(
                         lens, x[slice(share.images)], mode="swap", seed=seed, progress=moved
+                    ),
+                    fewest=max(LEAST, varied[0] + 1),
+                    trial=max(2, varied[0] + 1),
+                )
+            )
+            parts.append(
+                Part(
+                    "codes",
+                    take.swapped,
+                    lambda share, moved: code_effects(
+                        lens, x[slice(share.images)], _CODES, _IMAGES_EACH, seed=seed, progress=moved
                     ),
                     fewest=max(LEAST, varied[0] + 1),
                     trial=max(2, varied[0] + 1),

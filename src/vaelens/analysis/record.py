@@ -43,9 +43,10 @@ class Analysis:
             through each latent), `circuits` (a circuit of every factor, where asked for), `responses` (of the decoder's
             units), `read` (the factors that each latent changes; only with a reader), `pictures` (originals,
             reconstructions, traversals), `importance` (DCI's matrix and the disentanglement scores; only with factors).
-            Of a quantised latent besides: `swap` (level 2, mode "swap"; not
-            where the images use one code alone), `one_position` (CES of every mode, each latent set at one position an
-            image), and in `pictures` an image under swaps. Every mean over active latents is over those of `latent`.
+            Of a quantised latent besides: `swap` (level 2, mode "swap"; not where the images use one code alone),
+            `codes` (`code_effects` of the 24 codes used most, likewise), `one_position` (CES of every mode, each latent
+            set at one position an image), and in `pictures` an image under swaps. Every mean over active latents is
+            over those of `latent`.
         scores: a row for each score, indexed by its key in the catalogue, such as "ces_relative" or "mig": `label`,
             `value`, `low`, `high` (95 % interval, NaN where there is none), `chance` (the same where nothing but chance
             is at work, NaN where that has no meaning), `better` (which direction), `made` (how, or why there is no

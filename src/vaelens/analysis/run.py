@@ -110,6 +110,11 @@ def analyse(
     """
     if not isinstance(lens, Lens):
         raise VaelensError(f"analyse takes a Lens, got a {type(lens).__name__}; wrap the model with vl.Lens(model)")
+    if lens.directions:
+        raise VaelensError(
+            f"this lens is along directions of {', '.join(lens.directions)}; an analysis is of a model's own units: "
+            "give the lens that it was made from"
+        )
     if not isinstance(ds, FactorDataset):
         raise VaelensError(
             f"analyse takes a dataset, got a {type(ds).__name__}; use vl.load_dataset(name) or vl.ArrayDataset(images)"

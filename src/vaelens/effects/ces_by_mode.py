@@ -53,10 +53,10 @@ def ces_by_mode(
         VaelensError: images out of range, or one alone; positions that the latent does not have.
     """
     options = checked_options(lens, seed, progress)
-    averaged = checked_active(active, lens.latents)
     codes = codes_of(lens, lens.batch(x, context), positions, options.seed)
+    averaged = checked_active(active, codes.units)
     plans = [replacements(mode, codes, None, options.seed) for mode in LATENT_MODES]
-    total = len(codes.z) * lens.latents * sum(len(plan.labels) for plan in plans)
+    total = len(codes.z) * codes.units * sum(len(plan.labels) for plan in plans)
     with options.reporting(total, "CES by mode") as report:
         effects = [effect_sizes(lens, codes.batch, plan, options.seed, report.advance) for plan in plans]
         distance, distances = reference_distance(lens, codes.batch, options.seed)
@@ -65,7 +65,7 @@ def ces_by_mode(
     with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
         relative, relatives = ces / distance, resampled / distances[:, None, None]
     variables: Variables = {}
-    averaged, images = codes.activity.active if averaged is None else averaged, len(codes.z)
+    averaged, images = codes.activity.active[: codes.units] if averaged is None else averaged, len(codes.z)
     for name, values, replicates in (("ces", ces, resampled), ("ces_relative", relative, relatives)):
         variables |= with_interval(name, ("mode", "latent"), values, percentile_interval(replicates, images=images))
         mean, means = (
@@ -73,7 +73,7 @@ def ces_by_mode(
             for array in (values, replicates)
         )
         variables |= with_interval(f"{name}_active_mean", ("mode",), mean, percentile_interval(means, images=images))
-    coords = {"mode": list(LATENT_MODES), "latent": np.arange(lens.latents)}
+    coords = {"mode": list(LATENT_MODES), "latent": np.arange(codes.units)}
     how = {"images": images, "reference_distance": distance, "positions": codes.positions.asked}
     how |= {name: value for plan in plans for name, value in plan.attributes.items()}
     return record(lens, CES_BY_MODE, variables, coords, **how, **options.attributes())

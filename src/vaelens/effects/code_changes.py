@@ -150,8 +150,8 @@ class CodeChanges:
 
     def nearest(self, codes: Sequence[int]) -> tuple[Array, Array]:
         """For each code the nearest other one in use, and how far it is, in L2."""
-        chosen = self._book.codes[torch.as_tensor(list(codes))].double().cpu()
-        distances = torch.cdist(chosen, self._book.codes.double().cpu()[self._used])
+        chosen = self._book.codes[torch.as_tensor(list(codes))].cpu().double()
+        distances = torch.cdist(chosen, self._book.codes.cpu().double()[self._used])
         distances[torch.as_tensor(list(codes))[:, None] == self._used] = torch.inf
         least, which = distances.min(dim=1)
         return self._used[which].numpy(), least.numpy()
@@ -181,7 +181,7 @@ class CodeChanges:
 
     def _reaches(self, change: Tensor, once: Tensor) -> Tensor:
         """Within what distance of the position's cell 95 % of a change lie, of the images that change, (m,)."""
-        energy = change.double().square().sum(dim=1).cpu()  # over channels, (n, *sizes)
+        energy = change.cpu().double().square().sum(dim=1)  # over channels, (n, *sizes)
         distances = self._grid.distances(once.numpy()).flatten(1)
         by_distance = torch.zeros(len(energy), max(self._grid.sizes) + 1, dtype=torch.float64)
         by_distance.scatter_add_(1, distances, energy.flatten(1))

@@ -171,7 +171,7 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
 
     def moved() -> list[int]:
         taken = _taken(lens, embeddings[wanted], tuple(book.indices.shape[1:])).to(embeddings.device)
-        same = (book.codes[taken] == book.codes[wanted]).all(dim=1).tolist()  # which may stand in the table twice
+        same = (book.codes[taken] == book.codes[wanted]).all(dim=1).cpu().tolist()  # which may stand there twice
         return [code for code, fits in zip(wanted, same, strict=True) if not fits]
 
     elsewhere = moved()

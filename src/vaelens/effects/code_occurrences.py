@@ -47,7 +47,7 @@ def occurrences(lens: Lens, images: Batch, book: Tensor, exemplars: int) -> tupl
         taken = lens.quantise(z)
         chosen.append(taken.indices.int().cpu())
         distance = (z - book[taken.indices.long()].movedim(-1, 1)).reshape(*z.shape[:2], -1).norm(dim=1)
-        kept.add(first_row, taken.indices.reshape(len(z), -1).cpu().numpy(), distance.double().cpu().numpy())
+        kept.add(first_row, taken.indices.reshape(len(z), -1).cpu().numpy(), distance.cpu().double().numpy())
     indices = torch.cat(chosen)
     return Codebook(book, indices, code_use(indices, len(book))), kept.exemplars()
 

@@ -55,7 +55,8 @@ def python_of(scene: Scene, view: View, origin: Origin) -> str:
     else:
         lines.append("run = before")
     kind = scene.lens.observation
-    ranged = "" if kind.low is None else f".clamp({kind.low!r}, {kind.high!r})"
+    encodable = "lens.observed(image)" if scene.converts else "image"
+    encodable += "" if kind.low is None else f".clamp({kind.low!r}, {kind.high!r})"
     context = f", context={goes_in}_context" if scene.lens.takes_context else ""
     return "\n".join(
         [
@@ -64,7 +65,7 @@ def python_of(scene: Scene, view: View, origin: Origin) -> str:
             "image = run.reconstruction",
             "difference = image - before.reconstruction",
             "code = run.code",
-            f"recoded = lens.encode(image{ranged}{context})  # the code of the image that came out",
+            f"recoded = lens.encode({encodable}{context})  # the code of the image that came out",
             "",
         ]
     )

@@ -88,6 +88,9 @@ class Scene:
         walks: circuits.
         seed: draws the images to choose from.
 
+    Attributes:
+        converts: whether what is decoded is made into something else before it is encoded again, as counts.
+
     Raises:
         VaelensError: fewer than two images, a circuit of another model, images that do not fit the model.
     """
@@ -101,7 +104,8 @@ class Scene:
         self.walks = {walk.factor: walk for walk in walks}
         self.indices = np.sort(ds.draw(min(SHOWN, len(ds)), seed))
         self.images = rows_at(lens, ds, self.indices)
-        lens.run(self.images[slice(1)])  # a model that they do not fit is refused before there is a page
+        decoded = lens.reconstruct(self.images[slice(1)])  # a model that they do not fit is refused before the page
+        self.converts = lens.observed(decoded) is not decoded
         self.table = UnitTable.of(lens)
         self.spatial = len(lens.sites[LATENT].shape) > 1
         self._observation = lru_cache(_KEPT)(self._find)
@@ -196,16 +200,16 @@ class Scene:
             difference,
             base.code,
             run.code,
-            self.lens.encode(x.with_values(self.in_range(image))),
+            self.lens.encode(x.with_values(self.encodable(image))),
             moved,
             float(difference.double().norm()),
             _way(difference, total),
         )
 
-    def in_range(self, image: Tensor) -> Tensor:
-        """Brings what was decoded into the range of what is encoded, where there is one."""
-        kind = self.lens.observation
-        return image if kind.low is None else image.clamp(kind.low, kind.high)
+    def encodable(self, image: Tensor) -> Tensor:
+        """Makes of what was decoded what can be encoded: in its range where there is one, counts of expression."""
+        kind, observed = self.lens.observation, self.lens.observed(image)
+        return observed if kind.low is None else observed.clamp(kind.low, kind.high)
 
     def unit_costs(self, view: View) -> UnitCosts:
         """Changes each unit of the view's site by itself, and measures what that does to the image.

@@ -4,6 +4,7 @@ Gradio is an extra, `pip install 'vaelens[explore]'`. All that is computed and s
 """
 
 import asyncio
+import atexit
 import os
 import socket
 import tempfile
@@ -11,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -53,8 +55,6 @@ class Explorer:
 
     def __init__(self, answers: Answers, title: str, host: str, port: int | None) -> None:
         library, found = gradio(), _free_port(host, port)
-        self._folder = tempfile.TemporaryDirectory(prefix="vaelens-explore-")
-        os.environ["GRADIO_TEMP_DIR"] = self._folder.name  # stays empty, as no upload is let through
         self._closed = threading.Event()
         self._blocks = _in_a_loop(lambda: _launched(library, answers, title, host, found))
         name = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
@@ -75,7 +75,6 @@ class Explorer:
         if not self._closed.is_set():
             self._closed.set()
             self._blocks.close(verbose=False)
-            self._folder.cleanup()
 
     def __enter__(self) -> "Explorer":
         return self
@@ -208,7 +207,7 @@ def gradio() -> Any:
     Raises:
         VaelensError: it is not installed.
     """
-    os.environ.update(_SILENT)
+    os.environ.update(_SILENT | {"GRADIO_TEMP_DIR": _temporary_folder().name})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -218,6 +217,14 @@ def gradio() -> Any:
             "the explorer needs Gradio, which is not installed: pip install 'vaelens[explore]'"
         ) from error
     return gradio
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """Makes the folder that Gradio asks for: without files, as no upload is let through, and gone when Python ends."""
+    folder = tempfile.TemporaryDirectory(prefix="vaelens-explore-")
+    atexit.register(folder.cleanup)
+    return folder
 
 
 def _free_port(host: str, port: int | None) -> int:

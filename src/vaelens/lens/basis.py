@@ -4,10 +4,18 @@ With rows w_i, an activation a = Σ y_i w_i + rest; the y_i are those that leave
 moves the activation along its own vector alone.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+def whole_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Products in the type of what they are of, also where an autocast is on."""
+    lowered = torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if lowered else nullcontext()
 
 
 class Basis:
@@ -67,8 +75,8 @@ class Basis:
         wide = torch.promote_types(values.dtype, torch.float32)
         key = (name, wide, values.device)
         if key not in self._prepared:
-            self._prepared[key] = matrix.to(values.device, wide)
-        with torch.autocast(values.device.type, enabled=False):
+            self._prepared[key] = matrix.to(wide).to(values.device)
+        with whole_precision(values.device):
             values = values.to(wide)
             if values.ndim == 2:
                 return values @ self._prepared[key].T

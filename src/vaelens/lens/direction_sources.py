@@ -25,7 +25,7 @@ def activations(lens: "Lens", batch: Batch, site: str) -> Iterator[Tensor]:
     for first_row, chunk in lens.engine.chunks(batch):
         run = lens.engine.cached_run(chunk, capture=[site], first_row=first_row)
         values = run.activation(site)
-        yield values.movedim(1, -1).reshape(-1, values.shape[1]).double().cpu()
+        yield values.movedim(1, -1).reshape(-1, values.shape[1]).cpu().double()
 
 
 def mean_activation(lens: "Lens", batch: Batch, site: str) -> Tensor:

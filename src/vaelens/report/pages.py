@@ -17,6 +17,7 @@ from vaelens.report.changes import is_intervened
 from vaelens.report.circuit_curves import faithfulness_curves
 from vaelens.report.circuits import circuit_section, found
 from vaelens.report.codebook import code_use
+from vaelens.report.codes import code_cards
 from vaelens.report.downloads import csv_uri
 from vaelens.report.drawn import Drawn, colours, drawn_maps, slices
 from vaelens.report.features import feature_changes, in_words_of, in_words_of_plot, observation_of, top_features
@@ -87,6 +88,7 @@ def page(analysis: Any) -> bytes:
         **_figures(analysis, latents),
         **_tables(analysis, latents),
         **_codebook(effects, observation),
+        code_cards=code_cards(effects.get("codes")),
         **circuit_section(effects),
     )
     return content if observation.is_image else in_words_of(observation, content.decode()).encode()

@@ -15,6 +15,7 @@ _FIGURES = {  # the parts that each is made from, in the order in which they sta
     "positions": ("swap",),
     "position_maps": ("swap",),
     "swaps": ("swap", "pictures"),
+    "codes": ("codes",),
     "associations": ("input",),
     "labels": ("labels",),
     "recovered": ("patching",),

@@ -61,7 +61,7 @@ def _matrix(
         transposed = isinstance(reader.module, _ConvTransposeNd)
     else:
         return None
-    weight = weight.detach().double().cpu()
+    weight = weight.detach().cpu().double()
     if weight.ndim == 2:
         by_unit = weight.reshape(len(weight), units, -1).movedim(1, -1)  # (outputs, positions, units)
         return by_unit.reshape(-1, units)

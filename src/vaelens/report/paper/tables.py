@@ -95,6 +95,11 @@ def _positions(analysis: Analysis) -> pd.DataFrame:
     return _frame(analysis.effects["swap"], names, ["position"])
 
 
+def _codes(analysis: Analysis) -> pd.DataFrame:
+    names = ("count", "share", "images", "effect_once", "effect", "effect_placed", "reach", "nearest_code")
+    return _frame(analysis.effects["codes"], names, ["code"])
+
+
 def _by_unit(effects: xr.Dataset, names: Sequence[str]) -> pd.DataFrame:
     frame = _frame(effects, ("site", "index", *names), ["unit"])
     return frame.set_index(["site", "index"])
@@ -125,4 +130,5 @@ _TABLES: dict[str, tuple[tuple[str, ...], Callable[[Analysis], pd.DataFrame]]] =
     "mediation": (("mediation",), _mediation),
     "circuits": (("circuits",), _circuits),
     "positions": (("swap",), _positions),
+    "codes": (("codes",), _codes),
 }
