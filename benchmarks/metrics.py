@@ -259,7 +259,7 @@ def intervals_table(codes: int = 10_000, tests: int = 5_000, repetitions: dict[s
         for name, scorer in scorers(codes).items():
             if scorer.no_interval:
                 continue
-            rng, scorer = np.random.default_rng(0), replace(scorer, shuffles=0)
+            rng, scorer = np.random.default_rng(0), replace(scorer, shuffles=0, drifting=())
             truth = scorer.score(_drawn(kind, MANY, MANY // 2, rng), 0)
             sets = repetitions.get(name, 100)
             estimates = [estimate_score(scorer, _drawn(kind, codes, tests, rng), seed) for seed in range(sets)]

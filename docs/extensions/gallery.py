@@ -10,7 +10,9 @@ _ORDER = (
     "pythae_model.py",
     "diffusers_model.py",
     "photos.py",
+    "table.py",
     "codebook.py",
+    "direction.py",
     "planted_circuit.py",
     "two_models.py",
     "paper_figures.py",
@@ -18,8 +20,8 @@ _ORDER = (
 
 
 def order(example: str) -> int:
-    """Says where an example stands."""
-    return _ORDER.index(example)
+    """Says where an example stands: the ones without a place come last."""
+    return _ORDER.index(example) if example in _ORDER else len(_ORDER)
 
 
 def save_figures(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
