@@ -19,7 +19,8 @@ from sklearn.svm import LinearSVC
 
 import vaelens as vl
 from benchmarks.page import write
-from vaelens.metrics.disentanglement.estimates import MANY, ScoredArrays, estimate_score, scorers
+from vaelens.metrics.disentanglement.estimates import MANY, estimate_score
+from vaelens.metrics.disentanglement.scorers import ScoredArrays, scorers
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 DSPRITES = (3, 6, 40, 32, 32)

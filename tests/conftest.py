@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import vaelens as vl
-from vaelens.metrics.disentanglement.estimates import scorers
+from vaelens.metrics.disentanglement.scorers import scorers
 
 torch.set_num_threads(1)  # small models gain nothing from threads, and lose much where cores are shared
 

@@ -12,7 +12,7 @@ from vaelens.analysis.disentanglement import (
 )
 from vaelens.metrics.catalogue import METRICS
 from vaelens.metrics.disentanglement import estimate_scores
-from vaelens.metrics.disentanglement.estimates import scorers
+from vaelens.metrics.disentanglement.scorers import scorers
 
 BOTH = ScoreOptions(predicted=400, informative=np.array([True, True]), seed=1)
 KEYS = (*DCI_SCORES, "mig", "sap", "modularity", "explicitness", "irs", "total_correlation")

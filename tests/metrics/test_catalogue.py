@@ -5,7 +5,7 @@ import pytest
 
 from vaelens.analysis.scores import SCORERS
 from vaelens.metrics.catalogue import METRICS, markdown_table
-from vaelens.metrics.disentanglement.estimates import scorers
+from vaelens.metrics.disentanglement.scorers import scorers
 
 ELSEWHERE = {"factor_vae_score", "beta_vae_score"}  # computed where they are asked for alone
 

@@ -15,14 +15,8 @@ import xarray as xr
 from vaelens.effects.record import Array, with_interval
 from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.dci import DCI, dci
-from vaelens.metrics.disentanglement.estimates import (
-    ENOUGH,
-    ScoredArrays,
-    ScoreEstimate,
-    Scorer,
-    estimate_score,
-    scorers,
-)
+from vaelens.metrics.disentanglement.estimates import ScoreEstimate, estimate_score
+from vaelens.metrics.disentanglement.scorers import ENOUGH, ScoredArrays, Scorer, scorers
 from vaelens.metrics.disentanglement.split import split
 from vaelens.progress import reporting
 

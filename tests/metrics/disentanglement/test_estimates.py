@@ -7,7 +7,8 @@ import pytest
 
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.metrics.disentanglement import dci, explicitness, gaussian_total_correlation, irs, mig, modularity, sap
-from vaelens.metrics.disentanglement.estimates import ScoredArrays, Scorer, estimate_score, estimate_scores, scorers
+from vaelens.metrics.disentanglement.estimates import estimate_score, estimate_scores
+from vaelens.metrics.disentanglement.scorers import ScoredArrays, Scorer, scorers
 from vaelens.statistics import half_sample_interval
 
 KEYS = {
