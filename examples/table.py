@@ -10,7 +10,9 @@ probabilities, and how far a latent moves a row is told in Gower's distance, in 
 # The 178 wines that scikit-learn carries. The colour is made a column of classes, and the cultivar is kept as a label,
 # which the model never sees.
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.datasets import load_wine
 
 import vaelens as vl
@@ -40,7 +42,14 @@ effects[["ces", "ces_low", "ces_high", "specificity_normalised"]].to_pandas().ro
 # %%
 # What each latent changes: numbers in standard deviations, classes by their probability.
 
-effects.effect_map.to_pandas().T.round(2)
+changes = effects.effect_map.to_pandas().T
+figure = Figure(figsize=(4.5, 3), layout="constrained")
+axis = figure.subplots()
+axis.imshow(changes, cmap="Blues", vmin=0, aspect="auto")
+axis.set_yticks(range(len(changes)), changes.index)
+axis.set_xticks(range(3), [f"latent {latent}" for latent in changes])
+for (row, latent), change in np.ndenumerate(changes.to_numpy()):
+    axis.text(latent, row, f"{change:.2f}", ha="center", va="center", color="white" if change > 0.7 else "black")
 
 # %%
 # An intervention on the input: every wine is given another one's flavanoids. What that moves, latent by latent, in
