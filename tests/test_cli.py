@@ -119,7 +119,7 @@ def test_one_writer_at_a_time(trained, tmp_path, capsys):
 
 def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_path, capsys, monkeypatch):
     whole = vl.factor_reader
-    monkeypatch.setattr(vl, "factor_reader", lambda ds, **options: whole(ds, steps=300, **options))
+    monkeypatch.setattr(vl, "factor_reader", lambda ds, **options: whole(ds, steps=100, **options))
     out = tmp_path / "analysis"
     assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out, "--reader", "--verbose") == 0
     printed = capsys.readouterr().out
@@ -144,7 +144,7 @@ def test_a_reader_is_trained_on_request_and_what_it_reads_is_told(trained, tmp_p
         (["train", "--model", "beta-tc-vae", "--sampling", "stratify"], "did you mean 'stratified'?"),
         (["train", "--warm-up", "lr"], "--warm-up is 'lr'; expected a name and a number of steps, such as beta=1000"),
         (["train", "--cyclical", "lr=-5"], "--cyclical is 'lr=-5'; expected a name and a number of steps"),
-        (["train", "--cosine-decay", "lr=0"], "steps is 0; expected a whole number of at least 1"),
+        (["train", "--cosine-decay", "lr=0"], "steps is 0; expected a whole number from 1 to 1000000000000"),
         (["train", "--warm-up", "beta=9"], "unknown name to schedule for vae 'beta'; known: lr"),
         (["train", "--warm-up", "lr=9", "--cosine-decay", "lr=9"], "lr has two schedules"),
         (["train", "--model", "beta-vae", "--beta", "-1"], "expected a number from 0 to 1000"),

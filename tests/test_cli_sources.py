@@ -101,7 +101,7 @@ def test_a_folder_of_diffusers_is_analysed(kind, tmp_path, small_pictures, capsy
             model.quant_conv.bias.data.zero_()
     model.save_pretrained(tmp_path / "model")
     grey = ["--dataset-option", "channels=1"]
-    some = ["--only", "latent,patching"] if kind is AutoencoderKL else []  # the other one has every part
+    some = ["--only", "latent,patching" if kind is AutoencoderKL else "latent,swap,patching,codes"]
     assert run("analyse", tmp_path / "model", *small_pictures, *grey, "--images", 8, *some) == 0
     out = tmp_path / "model" / "analysis"
     assert capsys.readouterr().out.splitlines()[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]

@@ -143,9 +143,7 @@ def analyse(
             return work.finish()
 
 
-def subject_of(
-    lens: Lens, ds: FactorDataset, n: int, seed: int, reader: ReadsFactors | None, dci_estimator: DciEstimator
-) -> Subject:
+def subject_of(lens: Lens, ds: FactorDataset, n: int, seed: int, reader: Any, dci_estimator: DciEstimator) -> Subject:
     """Takes the images of an analysis from its dataset, n at most.
 
     Raises:

@@ -31,7 +31,7 @@ class Basis:
         >>> basis = Basis(torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]], dtype=torch.float64))
         >>> basis.coordinates(torch.tensor([[2.0, 4.0, 7.0]])).round(decimals=5).tolist()
         [[-1.0, 5.0]]
-        >>> basis.along(torch.tensor([[0.0, 1.0]])).round(decimals=5).tolist()
+        >>> basis.along(torch.tensor([[0.0, 1.0]], dtype=torch.float64)).round(decimals=5).tolist()
         [[0.6, 0.8, 0.0]]
     """
 

@@ -13,8 +13,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-_READS = frozenset([torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default])
-_WHOLE_READS = frozenset([Tensor.tolist, Tensor.numpy, Tensor.__array__])  # of which no operation is told
+# How values leave PyTorch. What it reads itself, as to check the labels of `one_hot`, is no reading of the part's code.
+_TO_NUMBERS = ("item", "__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "is_nonzero")
+_READS = frozenset([*_TO_NUMBERS, "tolist", "numpy", "__array__", "equal", "allclose"])
 
 
 def reads_values(function: Callable[[Tensor], Any], example: Tensor) -> bool:
@@ -24,8 +25,8 @@ def reads_values(function: Callable[[Tensor], Any], example: Tensor) -> bool:
     """
     derived = _Derived(example)
     with ExitStack() as stack:
-        stack.enter_context(_WholeReads(derived))
-        stack.enter_context(_ScalarReads(derived))
+        stack.enter_context(_Reads(derived))
+        stack.enter_context(_Operations(derived))
         function(example)
     return derived.read
 
@@ -55,7 +56,7 @@ class _Derived:
         )
 
 
-class _ScalarReads(TorchDispatchMode):
+class _Operations(TorchDispatchMode):
     """Follows every operation on the memory of what is derived."""
 
     def __init__(self, derived: _Derived):
@@ -69,15 +70,14 @@ class _ScalarReads(TorchDispatchMode):
         depends = self._derived.has_any((args, kwargs))
         result = func(*args, **kwargs)
         if depends:
-            self._derived.read |= func in _READS
             self._derived.add(_tensors(result))
             if func._schema.is_mutable:
                 self._derived.add(_tensors((args, kwargs)))
         return result
 
 
-class _WholeReads(TorchFunctionMode):
-    """Sees tensors leave PyTorch as lists and arrays."""
+class _Reads(TorchFunctionMode):
+    """Sees values leave PyTorch as numbers, lists and arrays."""
 
     def __init__(self, derived: _Derived):
         super().__init__()
@@ -86,7 +86,7 @@ class _WholeReads(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in _WHOLE_READS and self._derived.has_any(args):
+        if getattr(func, "__name__", None) in _READS and self._derived.has_any(args):
             self._derived.read = True
         return func(*args, **(kwargs or {}))
 
