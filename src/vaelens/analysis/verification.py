@@ -3,8 +3,7 @@
 It costs what the analysis cost. Nothing is written.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,6 +22,7 @@ from vaelens.analysis.record import Analysis
 from vaelens.analysis.run import subject_of
 from vaelens.analysis.scores import score_table
 from vaelens.analysis.subject import Subject
+from vaelens.analysis.threads import on_threads
 from vaelens.data import FactorDataset
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.errors import VaelensError
@@ -134,7 +134,7 @@ def verify(
         )
     same = lens.with_precision(recorded["precision"])
     threads = int(recorded.get("threads", torch.get_num_threads()))
-    with _on_threads(threads), reporting(progress, _HUNDREDTHS * len(found.effects), "verifying") as report:
+    with on_threads(threads), reporting(progress, _HUNDREDTHS * len(found.effects), "verifying") as report:
         asked = recorded["asked"]
         subject = subject_of(same, ds, int(recorded["images"]), recorded["seed"], reader, asked["dci_estimator"])
         now = plain(subject.describe() | {"asked": asked})
@@ -178,17 +178,6 @@ def _scores(found: Analysis, recomputed: Mapping[str, xr.Dataset]) -> Agreement:
         if "controls" not in recomputed:
             kept = kept.assign(untrained=float("nan"))
     return compare_scores(kept, score_table(recomputed, found.provenance["seed"]))
-
-
-@contextmanager
-def _on_threads(count: int) -> Iterator[None]:
-    """Computes on so many threads of the CPU, on which last bits depend."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check(lens: Any, ds: Any) -> None:

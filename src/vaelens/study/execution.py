@@ -11,8 +11,8 @@ import platform
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +62,8 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
         SystemExit: likewise, of a signal.
         VaelensError: its place holds a cell that was made otherwise, or another holder took the lease.
     """
+    from vaelens.analysis.threads import on_threads  # PyTorch is imported where a cell is worked on
+
     begun = time.monotonic()
     if folder.is_done(named):
         return Outcome("done before")
@@ -80,7 +82,7 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
         if folder.is_done(named):  # while the lease was taken
             return Outcome("done before")
         _check_room(folder, named)
-        with heartbeat(folder.claim_of(named), holder) as lost, _threads(named.cell.configuration["threads"]):
+        with heartbeat(folder.claim_of(named), holder) as lost, on_threads(named.cell.configuration["threads"]):
             counted = _work(folder, named, holder, root, lost.is_set)
         return Outcome("done" if counted else "done before", seconds=time.monotonic() - begun)
     except Exception as error:  # whatever a model, a disk or the memory of this machine comes up with
@@ -202,19 +204,6 @@ def _is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Computes on so many threads of the CPU, on which last bits depend."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _processor() -> str:
