@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
+import torch
 import xarray as xr
 
 from vaelens.effects.record import Array, with_interval
@@ -73,11 +74,8 @@ def disentanglement(
         within the score's range; NaN where it is not defined for these codes and factors. The attribute `<key>_made`
         says how, and why there is no value or no interval.
     """
-    chosen = scorers(len(codes), options.informative, options.dci_estimator)
+    chosen = _chosen(len(codes), options)
     fits: list[DCI] = []
-    if options.values_only:
-        left_out = "the value alone was asked for"
-        chosen = {key: replace(scorer, shuffles=0, no_interval=left_out) for key, scorer in chosen.items()}
     chosen = {**chosen, DCI_SCORES[0]: replace(chosen[DCI_SCORES[0]], score=_kept_in(fits, options.dci_estimator))}
     variables: dict[str, Any] = {}
     attributes: dict[str, Any] = {"images": len(codes)}
@@ -104,7 +102,7 @@ def disentanglement_seconds(codes: Array, factors: Array, n: int, options: Score
         n: how many codes there will be.
         options: as in `disentanglement`.
     """
-    chosen = scorers(n, options.informative, options.dci_estimator)
+    chosen = _chosen(n, options)
     few, some = (
         [_seconds(scorer, arrays, factors, options) for scorer, arrays in of_size]
         for of_size in (_with_arrays(chosen, codes[:size], factors[:size], options) for size in _TIMED)
@@ -118,6 +116,15 @@ def disentanglement_seconds(codes: Array, factors: Array, n: int, options: Score
         halves = 0 if scorer.no_interval else scorer.halves
         seconds += (1 + scorer.shuffles) * (fixed + each * count) + halves * (fixed + each * count / 2)
     return seconds
+
+
+def _chosen(n: int, options: ScoreOptions) -> dict[str, Scorer]:
+    """Chooses the scorers of n codes, each with as many halves and shuffles as are asked for."""
+    chosen = scorers(n, options.informative, options.dci_estimator)
+    if not options.values_only:
+        return dict(chosen)
+    left_out = "the value alone was asked for"
+    return {key: replace(scorer, shuffles=0, no_interval=left_out) for key, scorer in chosen.items()}
 
 
 def _seconds(scorer: Scorer, arrays: ScoredArrays, factors: Array, options: ScoreOptions) -> float:
@@ -152,7 +159,8 @@ def _kept_in(fits: list[DCI], estimator: str) -> Callable[[ScoredArrays, int], t
     """Scores by DCI and keeps the fit to all codes, which is the first, for its importances."""
 
     def score(arrays: ScoredArrays, seed: int) -> tuple[float, ...]:
-        fit = dci(arrays.codes, arrays.factors, arrays.test_codes, arrays.test_factors, estimator=estimator, seed=seed)
+        sets = (arrays.codes, arrays.factors, arrays.test_codes, arrays.test_factors)
+        fit = dci(*sets, estimator=estimator, seed=seed, jobs=torch.get_num_threads())
         if not fits:
             fits.append(fit)
         return fit.disentanglement, fit.completeness, fit.informativeness

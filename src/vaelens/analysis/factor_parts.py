@@ -58,7 +58,8 @@ def importance_part(subject: Subject, full: int, predicted: int, latent_sets: La
         return codes_at(lens, ds, indices), ds.factor_values(indices).astype(np.int64)
 
     def options() -> ScoreOptions:
-        return ScoreOptions(predicted, latent_sets().informative, seed, subject.dci_estimator)
+        informative, whole = latent_sets().informative, subject.score_intervals
+        return ScoreOptions(predicted, informative, seed, subject.dci_estimator, values_only=not whole)
 
     def run(share: Share, moved: Moved) -> xr.Dataset:
         return disentanglement(*codes(share.images), ds.factors.names, options(), origin, moved)

@@ -57,6 +57,7 @@ def analyse(
     folder: str | Path | None = None,
     overwrite: bool = False,
     dci_estimator: _DciEstimator = "random-forest",
+    score_intervals: bool = True,
 ) -> Analysis:
     """Runs the four levels, the causal metrics and the disentanglement metrics on one model, and makes pictures.
 
@@ -92,6 +93,8 @@ def analyse(
         dci_estimator: what DCI's value, interval and level of chance are made by: "random-forest", or the reference's
             "gradient-boosting", which takes an hour where there are 15,000 codes. Scores of different estimators are
             different metrics.
+        score_intervals: whether scores of codes and labels have intervals and levels of chance, which take 9 tenths of
+            their time.
 
     Returns:
         The analysis; `print` shows its scores, `.report(path)` draws it, `.save(folder)` keeps it.
@@ -126,12 +129,15 @@ def analyse(
     minutes = _checked_minutes(minutes)
     if dci_estimator not in DCI_ESTIMATORS:
         raise unknown("estimator of DCI", dci_estimator, DCI_ESTIMATORS)
+    if not isinstance(score_intervals, bool):
+        raise VaelensError(f"score_intervals is {score_intervals!r}; expected True or False")
     names = selected_parts(only, skip, circuits)
     begin = perf_counter()
     path = None if folder is None else Path(folder).expanduser()
     with nullcontext() if path is None else sole_writer(path):
-        subject = subject_of(lens, ds, int(n), seed, reader, dci_estimator)
+        subject = subject_of(lens, ds, int(n), seed, reader, dci_estimator, score_intervals)
         asked = {"minutes": minutes, "parts": names, "dci_estimator": dci_estimator}
+        asked |= {} if score_intervals else {"score_intervals": False}
         configuration = plain(subject.describe() | {"asked": asked})
         done = Done(configuration, None if path is None else AnalysisFolder(path))
         finished = done.resume(overwrite)
@@ -143,7 +149,15 @@ def analyse(
             return work.finish()
 
 
-def subject_of(lens: Lens, ds: FactorDataset, n: int, seed: int, reader: Any, dci_estimator: DciEstimator) -> Subject:
+def subject_of(
+    lens: Lens,
+    ds: FactorDataset,
+    n: int,
+    seed: int,
+    reader: Any,
+    dci_estimator: DciEstimator,
+    score_intervals: bool = True,
+) -> Subject:
     """Takes the images of an analysis from its dataset, n at most.
 
     Raises:
@@ -155,7 +169,7 @@ def subject_of(lens: Lens, ds: FactorDataset, n: int, seed: int, reader: Any, dc
     x, labels = rows_at(lens, ds, indices), torch.from_numpy(ds.factor_values(indices).astype(np.int64))
     lens.encode(x[slice(1)])  # a lens on a foreign module knows its latents from here on
     factor_predictions(reader, lens)  # one that does not fit is refused before the work
-    return Subject(lens, ds, x, labels, reader, seed, dci_estimator, apart)
+    return Subject(lens, ds, x, labels, reader, seed, dci_estimator, score_intervals, apart)
 
 
 def selected_parts(

@@ -35,6 +35,7 @@ class Subject:
         reader: reads the dataset's factors off images; or None.
         seed: of images, pairs and bootstrap resamples.
         dci_estimator: what DCI's predictors are.
+        score_intervals: whether scores of codes and labels have intervals and levels of chance.
         apart: which images of the dataset the model was not trained on.
     """
 
@@ -45,6 +46,7 @@ class Subject:
     reader: Any
     seed: int
     dci_estimator: DciEstimator = "random-forest"
+    score_intervals: bool = True
     apart: HeldOut = field(default_factory=lambda: HeldOut("unknown"))
 
     @cached_property

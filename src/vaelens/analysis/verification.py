@@ -136,7 +136,8 @@ def verify(
     threads = int(recorded.get("threads", torch.get_num_threads()))
     with on_threads(threads), reporting(progress, _HUNDREDTHS * len(found.effects), "verifying") as report:
         asked = recorded["asked"]
-        subject = subject_of(same, ds, int(recorded["images"]), recorded["seed"], reader, asked["dci_estimator"])
+        scored = asked["dci_estimator"], asked.get("score_intervals", True)
+        subject = subject_of(same, ds, int(recorded["images"]), recorded["seed"], reader, *scored)
         now = plain(subject.describe() | {"asked": asked})
         agreements, recomputed = _recompute(subject, found, report)
         agreements.append(_scores(found, recomputed))

@@ -118,7 +118,9 @@ def _work(folder: StudyFolder, named: Named, holder: Holder, root: Path | None, 
     trained = _trained(ds, cell, work / "model", pulse)
     seconds = {"training": time.monotonic() - begun}
     pulse.tell("the analysis")
-    asked = {"n": cell["analysis"]["images"], "seed": cell["analysis"]["seed"], "skip": list(cell["analysis"]["skip"])}
+    how = cell["analysis"]
+    asked = {"n": how["images"], "seed": how["seed"], "skip": list(how["skip"])}
+    asked["score_intervals"] = how["score_intervals"]
     vl.analyse(vl.Lens(trained, progress=False), ds, folder=work / "analysis", progress=pulse.analysing, **asked)
     seconds["analysis"] = time.monotonic() - begun - seconds["training"]
     shutil.rmtree(work / "model" / "checkpoints", ignore_errors=True)

@@ -97,6 +97,8 @@ class Analysis(_Record):
     """Of the images, which are those held out, where they are 128 or more."""
     skip: tuple[str, ...] = ("pictures",)
     """Parts of an analysis to leave out."""
+    score_intervals: bool = True
+    """Whether scores of codes and labels have intervals over images and levels of chance: 9 tenths of their time."""
 
     @field_validator("skip")
     @classmethod
