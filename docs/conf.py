@@ -20,6 +20,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "docstrings",
     "mathml",
+    "results",
 ]
 exclude_patterns = [
     "_build",

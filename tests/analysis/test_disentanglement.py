@@ -140,6 +140,18 @@ def test_its_steps_add_up_to_what_it_announces(data):
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
 
+def test_the_values_alone_are_those_with_intervals_for_a_tenth_of_the_steps(data, scored):
+    steps = []
+    told = lambda done, total: steps.append(total)  # noqa: E731
+    alone = disentanglement(*data, ["level", "shade"], replace(BOTH, values_only=True), "codes", progress=told)
+    for key in ("mig", "sap", "dci_informativeness"):
+        assert float(alone[key]) == float(scored[key])
+        assert np.isnan(alone[f"{key}_low"])
+        assert f"{key}_chance" not in alone
+        assert "the value alone was asked for" in alone.attrs[f"{key}_made"]
+    assert steps[-1] < 10
+
+
 def test_its_time_grows_with_the_codes(data):
     few, many = (disentanglement_seconds(*data, n, replace(BOTH, predicted=n)) for n in (200, 4000))
     assert many > few

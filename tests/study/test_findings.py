@@ -18,6 +18,7 @@ from vaelens.study.findings.rules import RULES, markdown_rules
 from vaelens.study.findings.runs import runs_of
 from vaelens.study.findings.seeds_needed import seeds_needed
 from vaelens.study.findings.trade_off import trade_off
+from vaelens.study.results import StudyResults
 
 
 def of_sweep(kind, **options):
@@ -190,6 +191,25 @@ def test_seeds_needed_are_those_of_the_normal_power():
     )
     assert needed.loc[("a", "b"), "needed"] in (normal, {15: 20, 20: 15, 30: 20}.get(normal))
     assert needed.loc[("a", "c"), "needed"] <= 3
+
+
+def test_results_that_are_written_are_read_again(tmp_path):
+    table = trade_off_table("true")
+    run = {"dataset": ["a"] * 10, "model": ["vae"] * 10, "seed": [0] * 10}
+    curves = pd.DataFrame({**run, "step": range(10, 110, 10), "squared_error": [10.0] * 8 + [4.0, 3.0]})
+    costs = pd.DataFrame({"dataset": ["a"], "model": ["vae"], "seed": [0], "training": [2.5], "machine": ["m"]})
+    results = StudyResults("kept", table, findings_of(table), curves, costs)
+
+    results.write(tmp_path / "kept")
+    again = StudyResults.read(tmp_path / "kept")
+
+    assert again.name == "kept"
+    pd.testing.assert_frame_equal(again.curves, curves)
+    pd.testing.assert_frame_equal(again.costs, costs)
+    assert [finding.sentence for finding in again.findings] == [finding.sentence for finding in results.findings]
+    assert again.convergence["fall"].tolist() == [pytest.approx(1 - 3 / 4)]
+    with pytest.raises(VaelensError, match="holds no results of a study"):
+        StudyResults.read(tmp_path / "nothing")
 
 
 def test_findings_are_written_with_their_rules(tmp_path):

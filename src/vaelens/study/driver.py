@@ -195,7 +195,7 @@ def workers(count: int, scheduler: str | None, device: str) -> Iterator[Any]:
         "distributed.nanny.pre-spawn-environ": {
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
-            # Dask's own 65536 has glibc give every tensor back to the system: a step of training takes 1.7 times as long.
+            # With Dask's 65536 glibc gives every tensor back to the system: a step of training takes 1.7 times as long.
             "MALLOC_TRIM_THRESHOLD_": None,
         },
     }
@@ -217,15 +217,8 @@ def workers(count: int, scheduler: str | None, device: str) -> Iterator[Any]:
             processes=True,
             memory_limit=0,  # what a cell takes is its own matter: no worker is paused or killed for it
             resources={"GPU": 1} if device == "cuda" else None,
-            **_dashboard(),
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
         )
         with cluster, Client(cluster) as client:
             yield client
-
-
-def _dashboard() -> dict[str, Any]:
-    """Where Dask's dashboard is, if what draws it is installed."""
-    from importlib.util import find_spec
-
-    return {"dashboard_address": "127.0.0.1:0" if find_spec("bokeh") else None}

@@ -12,6 +12,7 @@ from vaelens.study.findings.examination import findings_of
 from vaelens.study.findings.finding import Findings
 from vaelens.study.folder import StudyFolder
 from vaelens.study.table import study_table
+from vaelens.writing import written_whole
 
 _ERROR = "squared_error"
 _TAIL = 0.2  # of the steps, in whose second half the error is compared with that in the first
@@ -52,6 +53,34 @@ class StudyResults:
             rows.append((dataset, model, seed, float(error[-1]), fall))
         told = pd.DataFrame(rows, columns=["dataset", "model", "seed", _ERROR, "fall"])
         return told.astype({_ERROR: float, "fall": float})
+
+    def write(self, folder: Path) -> None:
+        """Writes all that is known here into a folder that `StudyResults.read` reads, a few megabytes at most.
+
+        `runs.parquet`, `curves.parquet`, `costs.csv`, and the files of `Findings.write`.
+
+        Raises:
+            VaelensError: they can't be written.
+        """
+        with written_whole(folder) as unfinished:
+            self.table.to_parquet(unfinished / "runs.parquet", index=False)
+            self.curves.to_parquet(unfinished / "curves.parquet", index=False)
+            self.costs.to_csv(unfinished / "costs.csv", index=False)
+        self.findings.write(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> "StudyResults":
+        """Reads what `write` wrote; the study is called as its folder, and its findings are judged anew.
+
+        Raises:
+            VaelensError: a file is missing or damaged.
+        """
+        try:
+            table, curves = (pd.read_parquet(folder / f"{name}.parquet") for name in ("runs", "curves"))
+            costs = pd.read_csv(folder / "costs.csv")
+        except (OSError, ValueError) as error:
+            raise VaelensError(f"{str(folder)!r} holds no results of a study ({error}); write them first") from error
+        return cls(folder.name, table, findings_of(table), curves, costs)
 
 
 def study_results(folder: StudyFolder, name: str) -> StudyResults:
