@@ -11,6 +11,7 @@ _ORDER = (
     "diffusers_model.py",
     "photos.py",
     "table.py",
+    "scvi_cells.py",
     "codebook.py",
     "direction.py",
     "planted_circuit.py",

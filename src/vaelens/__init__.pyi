@@ -26,6 +26,7 @@ from .data import (
 )
 from .effects import (
     Manipulation,
+    annotate,
     code_effects,
     decoder_responses,
     factor_effects,
@@ -112,6 +113,7 @@ __all__ = [
     "WarmUp",
     "__version__",
     "analyse",
+    "annotate",
     "beta_vae_score",
     "build_model",
     "causal_effect_strength",

@@ -3,6 +3,7 @@
 An effect is a file here and a schema in `schemas.py`, the table of what its result holds.
 """
 
+from vaelens.effects.annotation import annotate
 from vaelens.effects.ces_by_mode import ces_by_mode
 from vaelens.effects.code_effects import code_effects
 from vaelens.effects.factor_effects import factor_effects
@@ -23,6 +24,7 @@ __all__ = [
     "SCHEMAS",
     "Manipulation",
     "ReadsFactors",
+    "annotate",
     "ces_by_mode",
     "code_effects",
     "decoder_responses",
