@@ -9,6 +9,7 @@ import vaelens as vl
 from vaelens.analysis.part import PARTS
 from vaelens.analysis.run import selected_parts
 from vaelens.report import sentences
+from vaelens.study.table import _circuit_rows
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,30 @@ def test_what_is_kept_is_what_the_search_finds(planted, analysis):
         assert np.isnan(kept["loss"].values[row, ~member]).all()
         assert (kept["edge_factor"].values == row).sum() == circuit.graph.number_of_edges()
         assert kept["cpr"].sel(hold="source").values[row] == pytest.approx(circuit.cpr)
+
+
+def test_motifs_are_those_of_the_circuits(planted, analysis):
+    kept = analysis.effects["circuits"]
+    for row, name in enumerate(planted.truth.circuits):
+        circuit = vl.discover_circuit(planted.lens, planted.dataset, name, n=16, progress=False)
+        motifs = vl.find_motifs(circuit, graphs=50)
+        assert kept["motif"].values.tolist() == motifs["motif"].tolist()
+        np.testing.assert_array_equal(kept["motif_count"].values[row], motifs["count"])
+        np.testing.assert_array_equal(kept["motif_z"].values[row], motifs["z"])
+
+
+def test_a_studys_table_has_them_factor_by_factor(planted, analysis):
+    rows = list(_circuit_rows({"model": "planted"}, analysis.effects["circuits"]))
+    assert [row["factor"] for row in rows if row["measure"] == "circuit_share"] == list(planted.truth.circuits)
+    whole = analysis.effects["circuits"].sizes["unit"]
+    for row in rows:
+        units = sum(map(len, planted.truth.circuits[row["factor"]].values()))
+        if row["measure"] == "circuit_share":
+            assert row["value"] == pytest.approx(units / whole)
+        if row["measure"] == "circuit_faithfulness":
+            assert row["low"] <= row["value"] <= row["high"]
+            assert row["value"] == pytest.approx(1, abs=1e-5)
+    assert {"circuit_edges", "circuit_held_out", "motif_bi-fan"} <= {row["measure"] for row in rows}
 
 
 def test_the_table_has_a_row_for_each_factor(planted, analysis):

@@ -9,13 +9,14 @@ from vaelens.analysis.choice import Share
 from vaelens.analysis.cost import Clock, Cost, Moved
 from vaelens.analysis.part import Part
 from vaelens.analysis.subject import Subject
-from vaelens.circuits import Circuit, discover_circuit
+from vaelens.circuits import Circuit, discover_circuit, find_motifs
 from vaelens.circuits.circuit_table import circuit_table
 from vaelens.circuits.discovery import NoEffect
 from vaelens.progress import reporting
 
 _TIMED = 16  # images by which the cost is judged
 _RUNS_A_UNIT, _RUNS = 1.5, 400  # of a search, in forwards of the model for each pair; measured on the usual backbone
+_GRAPHS = 50  # random ones that motifs are compared with
 _HUNDREDTHS = 100  # that a circuit's progress is told in
 
 
@@ -26,7 +27,10 @@ def varying_factors(subject: Subject) -> list[str]:
 
 
 def circuits_part(subject: Subject, full: int) -> Part:
-    """Finds a circuit of every factor that varies; factors without effect are named in `left_out`."""
+    """Finds a circuit of every factor that varies, with its motifs; factors without effect are named in `left_out`.
+
+    Besides what `circuit_table` says there are `motif_count` and `motif_z` (factor, motif), as `find_motifs` says them.
+    """
     lens, ds, seed = subject.lens, subject.ds, subject.seed
     names = varying_factors(subject)
 
@@ -41,7 +45,16 @@ def circuits_part(subject: Subject, full: int) -> Part:
                 except NoEffect as error:
                     left_out[name] = str(error)
                     progress(1, 1)
-        table = circuit_table(circuits) if circuits else xr.Dataset(coords={"factor": np.array([], dtype="<U1")})
+        if not circuits:
+            nothing = xr.Dataset(coords={"factor": np.array([], dtype="<U1")})
+            return nothing.assign_attrs(left_out=json.dumps(left_out))
+        motifs = [find_motifs(circuit, graphs=_GRAPHS, seed=seed).set_index("motif") for circuit in circuits]
+        over = ("factor", "motif")
+        counted = {
+            "motif_count": (over, np.stack([of_circuit["count"].to_numpy() for of_circuit in motifs])),
+            "motif_z": (over, np.stack([of_circuit["z"].to_numpy() for of_circuit in motifs])),
+        }
+        table = circuit_table(circuits).assign(counted).assign_coords(motif=list(motifs[0].index))
         return table.assign_attrs(left_out=json.dumps(left_out))
 
     def cost(patience: float, clock: Clock) -> tuple[Cost, ...]:

@@ -20,6 +20,16 @@ from vaelens.study.results import StudyResults
 from vaelens.version import __version__
 
 _LEVEL = 0.02  # of the error that may still be falling in a tenth of the steps
+_CIRCUITS = {  # what is said of circuits, means over factors and seeds
+    "circuit_share": "share of units",
+    "circuit_edges": "edges",
+    "circuit_faithfulness": "faithfulness",
+    "circuit_held_out": "on other pairs",
+    "circuit_modularity": "circuit modularity",
+    "motif_relay": "relays, z",
+    "motif_bi-fan": "bi-fans, z",
+    "motif_diamond": "diamonds, z",
+}
 _MOST_TESTS = 200  # rows that a page holds of a finding; all are in findings.csv
 
 
@@ -38,19 +48,20 @@ def study_page(results: StudyResults) -> bytes:
     """Renders a study's results as one HTML page, the same bytes for the same results."""
     runs, convergence = runs_of(results.table), results.convergence
     figures = study_figures(results.table, results.curves)
-    modes, needed = results.findings.modes, results.findings.seeds_needed
+    modes, needed, circuits = results.findings.modes, results.findings.seeds_needed, _circuits(runs)
     sections = [
         ("found", "What was found", True),
         ("trade-off", "CES and DCI", "trade_off" in figures),
         ("sweep", "A sweep of beta", "sweep" in figures),
         ("best", "The best model of each dataset", True),
         ("modes", "What depends on the mode of intervention", len(modes)),
+        ("circuits", "Circuits by model", len(circuits)),
         ("seeds", "How many seeds a difference needs", len(needed)),
         ("training", "Had training levelled off?", True),
         ("context", "Beside the paper's first version", True),
         ("reproduce", "How to reproduce this", True),
     ]
-    tables = ["best", *(["modes"] if len(modes) else []), "cost", "context"]
+    tables = ["best", *(["modes"] if len(modes) else []), *(["circuits"] if circuits else []), "cost", "context"]
     done = counted(len(results.costs), "run")
     models, datasets, seeds = (
         counted(runs[name].nunique(), noun)
@@ -85,6 +96,8 @@ def study_page(results: StudyResults) -> bytes:
             ]
             for row in modes.to_dict("records")
         ],
+        circuit_columns=columns("dataset", "model", "*runs", *(f"*{label}" for label in _CIRCUITS.values())),
+        circuits=circuits,
         needed_columns=columns(
             "score", "dataset", "first", "second", "*difference", "*Hedges' g", "*seeds", "*needed", "*power"
         ),
@@ -126,6 +139,18 @@ def _best(runs: pd.DataFrame) -> list[list[str]]:
         for row in best_models(runs, key, metric.better == "higher").to_dict("records"):
             near = row["not_told_from"] or NOTHING
             rows.append([f"{metric.label} ({metric.better})", row["dataset"], row["best"], number(row["mean"]), near])
+    return rows
+
+
+def _circuits(runs: pd.DataFrame) -> list[list[str]]:
+    """Rows of the circuits of each dataset and model, where some were found."""
+    if "circuit_share" not in runs:
+        return []
+    found = runs[runs["circuit_share"].notna()]
+    rows = []
+    for (dataset, model), of_model in found.groupby(["dataset", "model"], observed=True, sort=False):
+        means = [float(of_model[name].mean()) if name in of_model else np.nan for name in _CIRCUITS]
+        rows.append([str(dataset), str(model), str(len(of_model)), *map(number, means)])
     return rows
 
 

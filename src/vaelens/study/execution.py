@@ -120,7 +120,7 @@ def _work(folder: StudyFolder, named: Named, holder: Holder, root: Path | None, 
     pulse.tell("the analysis")
     how = cell["analysis"]
     asked = {"n": how["images"], "seed": how["seed"], "skip": list(how["skip"])}
-    asked["score_intervals"] = how["score_intervals"]
+    asked |= {"score_intervals": how["score_intervals"], "circuits": how["circuits"]}
     vl.analyse(vl.Lens(trained, progress=False), ds, folder=work / "analysis", progress=pulse.analysing, **asked)
     seconds["analysis"] = time.monotonic() - begun - seconds["training"]
     shutil.rmtree(work / "model" / "checkpoints", ignore_errors=True)

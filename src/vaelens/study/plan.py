@@ -99,6 +99,8 @@ class Analysis(_Record):
     """Parts of an analysis to leave out."""
     score_intervals: bool = True
     """Whether scores of codes and labels have intervals over images and levels of chance: 9 tenths of their time."""
+    circuits: bool = False
+    """Whether to find a circuit of every factor as well: some minutes a run."""
 
     @field_validator("skip")
     @classmethod
@@ -114,6 +116,7 @@ class _Changes(_Record):
     batch_size: int | None = Field(default=None, ge=1)
     lr: float | None = Field(default=None, gt=0, le=1)
     images: int | None = Field(default=None, ge=8)
+    circuits: bool | None = None
 
 
 class Deviation(_Record):

@@ -30,6 +30,7 @@ PER_LATENT = (
     "removal_cost",
     "active",
 )
+_OF_CIRCUITS = ("faithfulness", "held_out", "completeness", "minimality")
 _RUN = ["dataset", "model", "seed"]
 
 
@@ -37,7 +38,10 @@ def study_table(folder: StudyFolder) -> pd.DataFrame:
     """Reads the table of a study off the cells that are done.
 
     A row is one measure of one run (`latent` and `factor` are missing), of one latent of one run, or of one factor of
-    one run (`factor_predicted`, the share of the factor that the whole code predicts). Latents have no order of their
+    one run: `factor_predicted`, the share of the factor that the whole code predicts; and of its circuit, where
+    circuits were found, `circuit_share` (of all units that belong to it), `circuit_faithfulness`, `circuit_held_out`,
+    `circuit_completeness`, `circuit_minimality`, `circuit_edges` (how many), and z of motifs, such as `motif_bi-fan`.
+    Latents have no order of their
     own, so before anything is averaged over seeds, take `aligned` in place of `latent`: the latent of the group's
     lowest seed that this one corresponds to (see `align_latents`), with `match` to say how well, from 0 to 1.
 
@@ -137,6 +141,8 @@ def _rows(
         for factor, share in analysis.effects["labels"]["predicted"].to_series().items():
             numbers = {"value": float(share), "low": np.nan, "high": np.nan, "chance": np.nan}
             yield {**described, "measure": "factor_predicted", **nothing, "factor": str(factor), **numbers}
+    if "circuits" in analysis.effects:
+        yield from _circuit_rows({**described, **nothing}, analysis.effects["circuits"])
     latent = analysis.effects.get("latent", xr.Dataset())
     for name in PER_LATENT:
         if name not in latent:
@@ -156,3 +162,21 @@ def _rows(
                 "high": high,
                 "chance": np.nan,
             }
+
+
+def _circuit_rows(described: Mapping[str, Any], circuits: xr.Dataset) -> Iterator[dict[str, Any]]:
+    """Yields the rows of the circuits of one run."""
+    for place, factor in enumerate(circuits["factor"].values.astype(str)):
+        circuit = circuits.isel(factor=place)
+        numbers: dict[str, tuple[float, float, float]] = {
+            "circuit_share": (float(circuit["member"].mean()), np.nan, np.nan),
+            "circuit_edges": (float((circuits["edge_factor"] == place).sum()), np.nan, np.nan),
+        }
+        for name in _OF_CIRCUITS:
+            low, high = (float(circuit[f"{name}{end}"]) for end in ("_low", "_high"))
+            numbers[f"circuit_{name}"] = float(circuit[name]), low, high
+        for motif, z in circuit["motif_z"].to_series().items():
+            numbers[f"motif_{motif}"] = float(z), np.nan, np.nan
+        for measure, (value, low, high) in numbers.items():
+            ends = {"value": value, "low": low, "high": high, "chance": np.nan}
+            yield {**described, "measure": measure, "factor": factor, **ends}
