@@ -12,6 +12,7 @@ from vaelens.lens.adapters import Adapter
 from vaelens.lens.description import describe, in_html, printed
 from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
+from vaelens.lens.noise import DRAWN
 from vaelens.lens.sites import LATENT, Sites
 from vaelens.lens.unseen import unseen_share
 from vaelens.observation import Observation
@@ -24,6 +25,7 @@ class Facts:
     _engine: Engine
     _adapter: Adapter
     _directions: Mapping[str, Direction]
+    _noise: str
 
     @property
     def engine(self) -> Engine:
@@ -134,11 +136,14 @@ class Facts:
     def describe(self) -> dict[str, Any]:
         """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
 
-        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
+        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one; `noise` is there
+        where it is not drawn.
         """
-        return describe(self.module, None if self.codebook is None else len(self.codebook))
+        record = describe(self.module, None if self.codebook is None else len(self.codebook))
+        return record if self._noise == DRAWN else {**record, "noise": self._noise}
 
     def __repr__(self) -> str:
-        return printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
+        shown = printed(self.module, self.sites, self.execution, None if self.codebook is None else len(self.codebook))
+        return shown if self._noise == DRAWN else f"{shown}\nGaussian noise that the model draws is its mean"
 
     _repr_html_ = in_html

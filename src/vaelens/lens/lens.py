@@ -20,6 +20,7 @@ from vaelens.lens.interventions import Intervention
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts, weight_of
 from vaelens.lens.naming import Name, SiteNames, checked_names
+from vaelens.lens.noise import DRAWN, Noise, with_noise
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
@@ -64,6 +65,9 @@ class Lens(Coding):
         context: what encode and decode are given besides, as encode(x, c) and decode(z, c): of the example, one row
             for each, an array (n, …) such as class labels, or a dictionary of such by name. Whatever is run then takes
             `context=`, and holds it fixed between base and intervened runs. True where `example` is the pair (x, c).
+        noise: what becomes of Gaussian noise that the model draws by itself, as a hierarchical decoder does at each of
+            its levels: "drawn", the same for base and intervened run; or "mean", each draw is its mean, so that a level
+            is what its prior expects.
 
     Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
     flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
@@ -105,12 +109,13 @@ class Lens(Coding):
         progress: Progress = True,
         observation: Observation | None = None,
         context: ContextLike | bool | None = None,
+        noise: Noise = DRAWN,
     ):
         if memory_mb is not None and not (isinstance(memory_mb, int | float) and 0 < memory_mb < math.inf):
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
         keep_freed_memory()
-        self._directions, self._own = {}, self
+        self._directions, self._own, self._noise = {}, self, noise
         self._ways, self._progress = checked_ways(execution), progress
         model = unwrapped(model)
         self.module = module_of(model)
@@ -119,7 +124,8 @@ class Lens(Coding):
         self._names: list[Name] = checked_names({} if sites is None else sites)
         self._example = example_for(self.module, adapter, example, like, observation, context)
         form, kind = self._example.form, self._example.observation
-        parts = ModelParts(self.module, adapter.encode, adapter.decode, adapter.quantisation, form, kind)
+        encode, decode = (with_noise(part, noise) for part in (adapter.encode, adapter.decode))
+        parts = ModelParts(self.module, encode, decode, adapter.quantisation, form, kind)
         self._engine = Engine(
             parts,
             self._search(parts, self._example, self._names),

@@ -1,0 +1,55 @@
+"""Gaussian noise that a model draws by itself, fixed to its mean: what a hierarchical decoder makes without chance."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Literal
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from vaelens.errors import unknown
+
+Noise = Literal["drawn", "mean"]
+DRAWN, MEAN = NOISES = ("drawn", "mean")
+
+
+def with_noise(part: Callable[..., Any], noise: str) -> Callable[..., Any]:
+    """Returns a part that draws, or one whose every Gaussian draw is its mean.
+
+    Raises:
+        VaelensError: neither "drawn" nor "mean".
+    """
+    if noise not in NOISES:
+        raise unknown("noise", noise, NOISES)
+    if noise == DRAWN:
+        return part
+
+    @wraps(part)
+    def without_chance(*args: Any, **kwargs: Any) -> Any:
+        with _MeansOfDraws():
+            return part(*args, **kwargs)
+
+    return without_chance
+
+
+class _MeansOfDraws(TorchFunctionMode):
+    """Puts its mean in place of every Gaussian draw: of a distribution's too, which draws by these functions."""
+
+    def __torch_function__(
+        self, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func in (torch.randn, torch.randn_like):
+            given.pop("generator", None)
+            return (torch.zeros if func is torch.randn else torch.zeros_like)(*args, **given)
+        if func is torch.Tensor.normal_:
+            return args[0].fill_(args[1] if len(args) > 1 else given.get("mean", 0.0))
+        if func is torch.normal and "out" not in given:
+            return _mean(*args, **given)
+        return func(*args, **given)
+
+
+def _mean(mean: Any, std: Any = 1.0, size: Any = None, **given: Any) -> Any:
+    """The means that `torch.normal` would draw about, in the shape of what it would draw."""
+    given.pop("generator", None)
+    return mean + 0.0 * std if size is None else torch.full(size, float(mean), **given)
