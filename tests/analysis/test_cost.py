@@ -39,6 +39,23 @@ def test_what_takes_too_long_is_ended_and_judged_by_how_far_it_was():
     assert machine.now == 7 + 20  # two steps: of one alone nothing can be told
 
 
+def test_what_is_ended_is_judged_by_more_images_too_where_they_cost_little():
+    machine = Machine(fixed=0.0, each=0.0)
+    step = lambda images: 0.02 + 0.0001 * images  # noqa: E731 - of a hundred steps
+
+    def run(images, moved):
+        machine.runs.append(images)
+        for k in range(1, 101):
+            machine.now += step(images)
+            moved(k, 100)
+
+    cost = measure(run, (2, 500), patience=1, clock=machine.clock)
+    assert machine.runs == [2, 32]
+    assert cost.is_cut
+    assert cost.seconds(500) == pytest.approx(100 * step(500))
+    assert machine.now < 2.1
+
+
 def test_where_there_is_time_for_two_images_alone_they_tell_it():
     machine = Machine(fixed=0.0, each=1.0)
     cost = measure(machine.run, (2, 100), patience=5, clock=machine.clock)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+_MORE = 16  # times as many images, on which a run is timed again that was ended
+
 Clock = Callable[[], float]  # seconds, as `time.perf_counter` counts them
 Moved = Callable[[float, float], None]  # takes what of a part is done, and what there is to do
 
@@ -42,11 +44,11 @@ class _Watch:
     def __init__(self, patience: float, clock: Clock):
         self._clock, self._begin, self._patience = clock, clock(), patience
         self._first: tuple[float, float] | None = None
-        self._last = (0.0, 0.0)
+        self._last, self._steps = (0.0, 0.0), 0
 
     def moved(self, done: float, total: float) -> None:
         now = self._clock() - self._begin
-        self._last = (now, done / total)
+        self._last, self._steps = (now, done / total), self._steps + 1
         if self._first is None:
             self._first = self._last
         if now > self._patience and done < total and self._last[1] > self._first[1]:
@@ -58,6 +60,11 @@ class _Watch:
         (begin, at_first), (end, at_last) = self._first, self._last
         return (end - begin) / (at_last - at_first)
 
+    def step(self) -> float:
+        """How long a step took, but for the first."""
+        assert self._first is not None, "as above"
+        return (self._last[0] - self._first[0]) / (self._steps - 1)
+
 
 def measure(
     run: Callable[[int, Moved], Any], images: tuple[int, int], patience: float, clock: Clock = perf_counter
@@ -65,7 +72,8 @@ def measure(
     """Measures what some work costs, in little more time than it is given.
 
     The first run, of the fewest images, also pays for what is done once, so a second one counts. A run that takes too
-    long is ended, and judged by how far it was.
+    long is ended, and judged by how far it was; so is then one of more images, if its steps are short enough, since
+    much of what a few images cost may be the same for any number.
 
     Args:
         run: the work, which takes a number of images and tells how far it is; it is left as it was when that raises.
@@ -76,8 +84,11 @@ def measure(
     few, most = images
     begin = clock()
 
-    def seconds(count: int) -> tuple[float, bool]:  # what it takes, and whether it was seen to the end
-        watch = _Watch(patience - (clock() - begin), clock)
+    watch = _Watch(patience, clock)
+
+    def seconds(count: int, until: float) -> tuple[float, bool]:  # what it takes, and whether it was seen to the end
+        nonlocal watch
+        watch = _Watch(until, clock)
         started = clock()
         try:
             run(count, watch.moved)
@@ -85,16 +96,24 @@ def measure(
             return watch.whole(), False
         return clock() - started, True
 
-    first, is_whole = seconds(few)
+    def remaining() -> float:
+        return patience - (clock() - begin)
+
+    first, is_whole = seconds(few, patience)
     if not is_whole:
-        return Cost(0.0, first / few, is_cut=True)
-    again, is_whole = seconds(few)
-    left = patience - (clock() - begin)
+        more = min(most, _MORE * few)
+        if more == few or 2 * watch.step() * more / few > patience:
+            return Cost(0.0, first / few, is_cut=True)
+        longer, _ = seconds(more, patience)
+        each = max((longer - first) / (more - few), 0.0)
+        return Cost(max(first - each * few, 0.0), each, is_cut=True)
+    again, is_whole = seconds(few, remaining())
+    left = remaining()
     many = min(most, int(few * left / (3 * max(again, 1e-6))))
     if not is_whole or many <= few:
         return Cost(0.0, again / few, is_cut=not is_whole)
-    longest, _ = seconds(many)
+    longest, _ = seconds(many, remaining())
     if clock() - begin + longest < patience:  # the first of so many may pay for what is done once too
-        longest = min(longest, seconds(many)[0])
+        longest = min(longest, seconds(many, remaining())[0])
     each = max((longest - again) / (many - few), 0.0)
     return Cost(max(longest - each * many, 0.0), each)

@@ -13,6 +13,7 @@ from vaelens.analysis.subject import Subject
 from vaelens.effects import patching_effects
 from vaelens.lens import LATENT
 
+_LEAST_TRIAL = 0.1  # seconds for a site
 _TIMED_SITES = 5  # on which patching is timed; the cost of others is read off between them
 
 
@@ -50,7 +51,8 @@ def patching_part(subject: Subject, full: int) -> Part:
         each = np.full(len(in_order), mean)
         if is_cut:  # the sites that it came to need not be like the others
             places = np.unique(np.linspace(0, len(in_order) - 1, _TIMED_SITES).round().astype(int))
-            timed = [seconds_a_unit([in_order[k]], patience / 2 / len(places), clock)[0] for k in places]
+            trial = max(patience / 2 / len(places), _LEAST_TRIAL)
+            timed = [seconds_a_unit([in_order[k]], trial, clock)[0] for k in places]
             each = np.interp(np.arange(len(in_order)), places, timed)
         seconds = {name: each[k] * lens.sites[name].units for k, name in enumerate(in_order)}
         return tuple(Cost(0.0, float(seconds[name])) for name in sites)
