@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+import vaelens as vl
 from vaelens.effects.reference_distance import reference_distance
 from vaelens.lens import Engine
 from vaelens.statistics import poisson_weights
@@ -78,3 +80,20 @@ def test_large_pictures_are_compared_block_by_block(linear, monkeypatch, images)
     np.testing.assert_allclose(replicates, expected[1], rtol=1e-12)
     assert max(decoded) == 12
     assert images < sum(decoded) <= images * (images / 12 + 2) / 2 + images
+
+
+def test_reconstructions_that_differ_by_rounding_alone_are_alike_and_no_unit(linear):
+    model = linear(d=2, shape=(1, 2, 2), images=20)
+    with torch.no_grad():
+        model.lens.module.decoder[0].weight.mul_(1e-8)
+    codes = model.lens.encode(model.x)
+
+    mean, replicates = reference_distance(model.lens, codes, resamples=3)
+    effects = vl.latent_effects(model.lens, model.x, progress=False)
+
+    assert mean == 0
+    assert (replicates == 0).all()
+    assert effects.attrs["reference_distance"] == 0
+    assert (effects.ces > 0).all()
+    assert np.isnan(effects.ces_relative).all()
+    assert np.isnan(effects.ces_relative_low).all()

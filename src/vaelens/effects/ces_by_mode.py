@@ -14,7 +14,7 @@ from vaelens.effects.modes import LATENT_MODES, replacements
 from vaelens.effects.options import checked_options
 from vaelens.effects.precision import with_precision
 from vaelens.effects.record import Variables, record, with_interval
-from vaelens.effects.reference_distance import reference_distance
+from vaelens.effects.reference_distance import in_distances, reference_distance
 from vaelens.effects.schemas import CES_BY_MODE
 from vaelens.effects.sweep import effect_sizes, mean_over_values
 from vaelens.lens import Lens
@@ -62,8 +62,7 @@ def ces_by_mode(
         distance, distances = reference_distance(lens, codes.batch, options.seed)
     by_mode, resampled_by_mode = zip(*(mean_over_values(effect) for effect in effects), strict=True)
     ces, resampled = np.stack(by_mode), np.stack(resampled_by_mode, axis=1)  # (mode, latent), (resamples, mode, latent)
-    with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
-        relative, relatives = ces / distance, resampled / distances[:, None, None]
+    relative, relatives = in_distances(ces, distance), in_distances(resampled, distances[:, None, None])
     variables: Variables = {}
     averaged, images = codes.activity.active[: codes.units] if averaged is None else averaged, len(codes.z)
     for name, values, replicates in (("ces", ces, resampled), ("ces_relative", relative, relatives)):

@@ -7,6 +7,7 @@ import numpy as np
 
 from vaelens.effects.best import best
 from vaelens.effects.record import Array, Interval, Variables, with_interval
+from vaelens.effects.reference_distance import in_distances
 from vaelens.effects.replacements import Replacements
 from vaelens.effects.sweep import Sweep, mean_over_values
 from vaelens.statistics import BootstrapMean, percentile_interval
@@ -61,8 +62,7 @@ def score_variables(
     if swept.calibrated:
         posterior, posteriors = mean_over_values(swept.calibrated)
     mean_distance, distances = distance
-    with np.errstate(invalid="ignore", divide="ignore"):  # identical reconstructions have no distance to compare with
-        relative, relatives = ces / mean_distance, replicates / distances[:, None]
+    relative, relatives = in_distances(ces, mean_distance), in_distances(replicates, distances[:, None])
     # How concentrated they are: of the mean picture, and image by image.
     count = swept.outputs[0].shape[0]
     widest = np.log(count) if count > 1 else np.nan

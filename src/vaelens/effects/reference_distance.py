@@ -17,6 +17,7 @@ _PAIRS = 50_000
 _DRAWN = 1024  # images that the pairs are drawn among
 _BYTES = 256 * 2**20  # what reconstructions may take
 _PIXELS = 4096  # that are compared at once
+_ROUNDING = 1e-5  # of the size of a reconstruction: reconstructions no further apart than that are alike
 
 
 def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
@@ -35,7 +36,8 @@ def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: i
             seed gives the images.
 
     Returns:
-        The mean distance, NaN for one image alone; and its replicates, (resamples,).
+        The mean distance, NaN for one image alone, 0 where reconstructions differ by rounding alone; and its
+        replicates, (resamples,).
     """
     batch, images = as_batch(codes), len(codes)
     generator = np.random.default_rng(seed)
@@ -47,14 +49,21 @@ def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: i
         return float("nan"), np.full(resamples, np.nan)
     counted = torch.zeros(len(drawn), len(drawn), dtype=torch.float64)
     counted[tuple(pairs)] = 1
-    apart = _apart(lens, batch, torch.as_tensor(drawn, device=batch.values.device), counted)
+    apart, size = _apart(lens, batch, torch.as_tensor(drawn, device=batch.values.device), counted)
+    if apart.sum() / pairs.shape[1] <= _ROUNDING * size:
+        return 0.0, np.zeros(resamples)
     weights = torch.from_numpy(poisson_weights(images, resamples, seed, drawn)).double()  # (resamples, m)
     total, weight = ((weights @ cell * weights).sum(dim=1) for cell in (apart, counted))  # Σ w_i w_j d_ij, Σ w_i w_j
     return float(apart.sum() / pairs.shape[1]), (total / weight).numpy()  # 0/0 is NaN where a resample has no pair
 
 
-def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> Tensor:
-    """The distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere.
+def in_distances(values: Array, distance: float | Array) -> Array:
+    """Effects over the mean distance of two reconstructions; NaN where all are alike, for then it is no unit."""
+    return values / np.where(np.greater(distance, 0), distance, np.nan)
+
+
+def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+    """The distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere; and the mean size of one.
 
     Args:
         lens: the lens.
@@ -64,17 +73,18 @@ def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> Tensor:
     """
     most = _BYTES // (4 * lens.observation.size)  # reconstructions in memory
     blocks = chunks(len(drawn), len(drawn) if len(drawn) <= most else max(1, most // 2))  # two blocks at once
-    apart, origin = torch.zeros_like(wanted), None
+    apart, origin, size = torch.zeros_like(wanted), None, 0.0
     for k, rows in enumerate(blocks):
         row_images = cells(lens.engine.decode_some(codes, drawn[rows]))
         origin = row_images[0].clone() if origin is None else origin
+        size += float(sizes(to_float64(row_images), lens.observation).sum()) / len(drawn)
         for columns in blocks[k:]:
             if wanted[rows, columns].any():
                 same = columns == rows
                 column_images = row_images if same else cells(lens.engine.decode_some(codes, drawn[columns]))
                 between = _distances(row_images, column_images, origin, lens.observation)
                 apart[rows, columns] = between * wanted[rows, columns]
-    return apart
+    return apart, size
 
 
 def _distances(images: Tensor, partners: Tensor, origin: Tensor, observation: Observation) -> Tensor:
