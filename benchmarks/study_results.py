@@ -96,7 +96,7 @@ def _how(study: Study, results: StudyResults, folder: Path) -> list[str]:
         f"- time: {training:.0f} minutes of training and {analysis:.0f} of analysis, summed over runs, by the clock",
         f"- training: in the last tenth of the steps the error fell by {fall:.1%} (median of runs), and by more than",
         f"  {_FALLING:.0%} in {falling} of {len(costs)}: what is said here is of models trained this long",
-        f"- {ignored} of {len(costs)} models decode all images alike, or have no active latent: they have no relative CES",
+        f"- {ignored} of {len(costs)} models decode all images alike, or have no active latent: no relative CES there",
     ]
 
 
