@@ -84,34 +84,30 @@ def measure(
     few, most = images
     begin = clock()
 
-    watch = _Watch(patience, clock)
-
-    def seconds(count: int, until: float) -> tuple[float, bool]:  # what it takes, and whether it was seen to the end
-        nonlocal watch
-        watch = _Watch(until, clock)
-        started = clock()
+    def seconds(count: int, until: float) -> tuple[float, float | None]:  # what it takes; a step of one that was ended
+        watch, started = _Watch(until, clock), clock()
         try:
             run(count, watch.moved)
         except _Enough:
-            return watch.whole(), False
-        return clock() - started, True
+            return watch.whole(), watch.step()
+        return clock() - started, None
 
     def remaining() -> float:
         return patience - (clock() - begin)
 
-    first, is_whole = seconds(few, patience)
-    if not is_whole:
+    first, step = seconds(few, patience)
+    if step is not None:
         more = min(most, _MORE * few)
-        if more == few or 2 * watch.step() * more / few > patience:
+        if more == few or 2 * step * more / few > patience:
             return Cost(0.0, first / few, is_cut=True)
         longer, _ = seconds(more, patience)
         each = max((longer - first) / (more - few), 0.0)
         return Cost(max(first - each * few, 0.0), each, is_cut=True)
-    again, is_whole = seconds(few, remaining())
+    again, step = seconds(few, remaining())
     left = remaining()
     many = min(most, int(few * left / (3 * max(again, 1e-6))))
-    if not is_whole or many <= few:
-        return Cost(0.0, again / few, is_cut=not is_whole)
+    if step is not None or many <= few:
+        return Cost(0.0, again / few, is_cut=step is not None)
     longest, _ = seconds(many, remaining())
     if clock() - begin + longest < patience:  # the first of so many may pay for what is done once too
         longest = min(longest, seconds(many, remaining())[0])

@@ -4,7 +4,6 @@ Dask carries work and nothing else: what is done is asked of the folder, so driv
 moment, and several drivers may share a folder.
 """
 
-import ctypes
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from vaelens.study.lease import Watch
 
 _AGAIN = 5.0  # seconds until a cell that another holds is asked for again
 _LOOK = 0.5  # seconds between two looks at what the workers have done
-_MAPPED, _KEPT = (-3, 31 * 2**20), (-1, 62 * 2**20)  # glibc's thresholds, as it raises them by itself
 _NEVER = 10**9  # deaths of workers after which Dask may call a task guilty: who is guilty, the folder knows
 
 Event = Callable[[Named, Outcome], None]
@@ -144,22 +142,10 @@ def work(path: Path, named: Named, root: Path | None, attempts: int) -> Outcome:
     """
     if not (path / "study.yaml").exists():
         raise VaelensError(f"a worker does not see the study's folder {str(path)!r}; share it under the same path")
-    _keep_freed_memory()
+    from vaelens.lens.memory import keep_freed_memory  # PyTorch is imported where a cell is worked on
+
+    keep_freed_memory()
     return execute(StudyFolder(path), named, root, attempts, _watch)
-
-
-def _keep_freed_memory() -> None:
-    """Has glibc keep the memory of freed tensors for the next ones, on whichever worker this is.
-
-    Dask starts workers with a threshold of 64 KiB, above which every block is mapped and given back to the system: a
-    step of training takes 1.7 times as long. Elsewhere than under glibc this does nothing.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    for threshold, value in (_MAPPED, _KEPT):
-        mallopt(threshold, value)
 
 
 _watch = Watch()  # what this worker has seen of leases, over all of its tasks

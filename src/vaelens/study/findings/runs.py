@@ -16,7 +16,7 @@ _NEEDED = (*RUN, "measure", "value")
 def runs_of(table: Any) -> pd.DataFrame:
     """Turns a study's tidy table into a row for each run and a column for each measure.
 
-    Rows of single latents are left out, those of single factors averaged into `factor_predicted`.
+    Rows of single latents are left out, those of single factors averaged over them.
 
     Returns:
         Columns `dataset`, `model`, `seed`, `objective` (the model's name where the table has none), `latent_dim`,
