@@ -42,7 +42,8 @@ def study_table(folder: StudyFolder) -> pd.DataFrame:
     circuits were found, `circuit_share` (of all units that belong to it), `circuit_faithfulness`, `circuit_held_out`,
     `circuit_completeness`, `circuit_minimality`, `circuit_edges` (how many), and z of motifs, such as `motif_bi-fan`.
     Latents have no order of their own, so before anything is averaged over seeds, take `aligned` in place of `latent`:
-    the latent of the group's lowest seed that this one corresponds to (see `align_latents`), with `match` to say how well, from 0 to 1.
+    the latent of the group's lowest seed that this one corresponds to (see `align_latents`), with `match` to say how
+    well, from 0 to 1.
 
     Returns:
         Columns `dataset`, `model`, `seed` (the run), `objective`, `latent_dim`, `likelihood`, one for each
