@@ -1,5 +1,9 @@
 """What happens when memory runs out: the same results in halves, or an error that says what to do."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +136,21 @@ def test_a_small_budget_gives_the_same(build):
     effects = vl.patching_effects(small, found.x, found.y, progress=False)
     for name in ("effect", "recovered"):
         np.testing.assert_allclose(effects[name], large[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked what the process has")
+@pytest.mark.parametrize(("even_where_set", "kept"), [(False, False), (True, True)])
+def test_thresholds_that_the_environment_sets_are_kept_unless_a_worker_overrules_them(even_where_set, kept):
+    script = f"""
+import re
+from pathlib import Path
+from vaelens.lens.memory import keep_freed_memory
+keep_freed_memory({even_where_set})
+resident = lambda: int(re.search("VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before, block = resident(), b"1" * 8 * 2**20
+del block
+print(resident() - before)
+"""
+    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (int(ran.stdout) > 6_000) == kept  # kilobytes, of the 8,192 of the block

@@ -1,6 +1,7 @@
 """Memory between the chunks of a sweep, and what to do when it runs out: the same work in halves."""
 
 import ctypes
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -13,20 +14,25 @@ Made = TypeVar("Made")
 
 # glibc's numbers of its thresholds: from which size a block is mapped alone, and how much that is free is kept. It
 # stops raising the first at 32 MiB, and has the second at twice the first.
-_MAPPED, _KEPT = (-3, 31 * 2**20), (-1, 62 * 2**20)
+_THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": (-3, 31 * 2**20), "MALLOC_TRIM_THRESHOLD_": (-1, 62 * 2**20)}
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(even_where_set: bool = False) -> None:
     """Have the C library keep freed blocks for the next chunk, instead of giving every page back and asking again.
 
-    glibc's thresholds are set as high as it raises them by itself, which it does not where one is fixed: Dask's workers
-    start with one of 64 KiB, and a step of training takes 1.5 times as long. Under another library this does nothing.
+    glibc's thresholds are set as high as it raises them by itself. Under another library this does nothing.
+
+    Args:
+        even_where_set: also where the environment sets a threshold. Dask starts its workers with one of 64 KiB, and a
+            step of training then takes 1.5 times as long; anywhere else it is the user's choice, and stays.
     """
+    if not even_where_set and any(name in os.environ for name in _THRESHOLDS):
+        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return
-    for threshold, value in (_MAPPED, _KEPT):
+    for threshold, value in _THRESHOLDS.values():
         mallopt(threshold, value)
 
 

@@ -144,7 +144,7 @@ def work(path: Path, named: Named, root: Path | None, attempts: int) -> Outcome:
         raise VaelensError(f"a worker does not see the study's folder {str(path)!r}; share it under the same path")
     from vaelens.lens.memory import keep_freed_memory  # PyTorch is imported where a cell is worked on
 
-    keep_freed_memory()
+    keep_freed_memory(even_where_set=True)
     return execute(StudyFolder(path), named, root, attempts, _watch)
 
 
