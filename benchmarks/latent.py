@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import vaelens as vl
 from benchmarks.contest import Contest, Way, timed
@@ -34,7 +35,11 @@ def contests(subject: Subject) -> Iterator[Contest]:
 
     loop = Way("loop over latents and values", lambda: looped(subject.model, images)[0])
     mapped = Way("loop that gives maps and the calibration too", lambda: looped(subject.model, images, maps=True)[0])
-    yield Contest(f"latent effects with maps and intervals, {len(images)} images", everything, [loop, mapped])
+    whole = Way(
+        "loop that gives removal cost, cycle error and reference distance besides",
+        lambda: (looped(subject.model, images, maps=True)[0], besides(subject.model, images))[0],
+    )
+    yield Contest(f"latent effects with maps and intervals, {len(images)} images", everything, [loop, mapped, whole])
     peak, latents = Peak(subject.device), subject.model.latent_dim
     work = 2 * macs(subject.model) * len(images) * (latents * VALUES + 1)
 
@@ -76,6 +81,36 @@ def looped(model: vl.VAE, images: Tensor, maps: bool = False) -> tuple[Tensor, T
         if maps:
             calibrated.append(mean_norm(change(latent, codes[:, latent].roll(1))))
     return torch.stack(effects), torch.stack(pictures), torch.as_tensor(calibrated)
+
+
+@torch.no_grad()
+def besides(model: vl.VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cost of each latent's removal in nats, (latents,), |re-encoded − set|, (latents, values), and E‖D(z) − D(z′)‖.
+
+    The first is of every second image where there are over 64, the second of as many as ours takes or so.
+    """
+    codes = model.encode(images)[0]
+    mean = codes.mean(dim=0)
+    half = slice(None, None, 1 if len(codes) <= 64 else 2)
+    few, again = codes[half], codes[:: len(codes) // (8 + len(codes) // 16) or 1]
+    costs, errors = [], []
+
+    def loss(z: Tensor) -> Tensor:
+        return functional.binary_cross_entropy(model.decode(z), images[half], reduction="sum") / len(few)
+
+    def changed(of: Tensor, latent: int, value: float | Tensor) -> Tensor:
+        z = of.clone()
+        z[:, latent] = value
+        return z
+
+    kept = loss(few)
+    for latent in range(codes.shape[1]):
+        costs.append(loss(changed(few, latent, mean[latent])) - kept)
+        for value in torch.linspace(-3, 3, VALUES).tolist():
+            seen = model.encode(model.decode(changed(again, latent, value)))[0]
+            errors.append((seen[:, latent] - value).abs().mean())
+    distance = torch.pdist(model.decode(codes).flatten(1)).mean()
+    return torch.stack(costs), torch.stack(errors).reshape(-1, VALUES), distance
 
 
 def mean_norm(difference: Tensor) -> Tensor:

@@ -60,6 +60,13 @@ def test_the_latent_loop_draws_the_same_maps(subject):
     assert difference(ours, theirs) <= 1e-5
 
 
+def test_the_latent_loop_measures_the_same_besides(subject):
+    costs, _, distance = latent.besides(subject.model, subject.many)
+    ours = vl.latent_effects(subject.lens, subject.many)
+    assert difference(torch.as_tensor(ours.removal_cost.values), costs) <= 1e-4
+    assert ours.attrs["reference_distance"] == pytest.approx(float(distance), rel=1e-5)
+
+
 def test_a_decode_costs_what_its_layers_say():
     model = vl.build_model("vae", (1, 8, 8), latent_dim=3)
     # two dense layers, and one transposed convolution whose 4×4 kernel meets each of its 64·4·4 inputs
