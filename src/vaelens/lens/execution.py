@@ -186,7 +186,7 @@ def passing(
     points: Mapping[str, HookPoint],
     through: Callable[[nn.Module | str, object], object],
 ) -> Iterator[None]:
-    """Have what some modules return, and what functions after them return at some sites, pass through a function.
+    """Have what some modules return, and what functions after them or no module give at sites, pass through a function.
 
     Args:
         modules: the modules.
@@ -214,6 +214,10 @@ def passing(
             # Of the module itself, also where a copy of it runs.
             hook = child.register_forward_hook(lambda _, __, output, child=child: visit(child, output))
             stack.callback(hook.remove)
+        for name, point in points.items():
+            if point.module not in modules:  # of a level that is drawn
+                hook = point.module.register_forward_hook(lambda _, __, output, name=name: through(name, output))
+                stack.callback(hook.remove)
         if followed:
             stack.enter_context(watcher)
         yield

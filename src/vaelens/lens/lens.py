@@ -17,6 +17,7 @@ from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
 from vaelens.lens.example import Example, ImagesLike, example_for
 from vaelens.lens.interventions import Intervention
+from vaelens.lens.levels import Levelled
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts, weight_of
 from vaelens.lens.naming import Name, SiteNames, checked_names
@@ -124,8 +125,9 @@ class Lens(Coding):
         self._names: list[Name] = checked_names({} if sites is None else sites)
         self._example = example_for(self.module, adapter, example, like, observation, context)
         form, kind = self._example.form, self._example.observation
-        encode, decode = (with_noise(part, noise) for part in (adapter.encode, adapter.decode))
-        parts = ModelParts(self.module, encode, decode, adapter.quantisation, form, kind)
+        levelled = Levelled(adapter.decode)
+        encode, decode = (with_noise(part, noise) for part in (adapter.encode, levelled))
+        parts = ModelParts(self.module, encode, decode, adapter.quantisation, form, kind, levelled)
         self._engine = Engine(
             parts,
             self._search(parts, self._example, self._names),

@@ -16,6 +16,7 @@ from vaelens.lens.cached_part import first_result
 from vaelens.lens.context import ContextForm, in_context
 from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.isolation import isolated
+from vaelens.lens.levels import Levelled
 from vaelens.lens.model_part import ModelPart
 from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
@@ -61,6 +62,7 @@ class ModelParts:
         quantisation: of a quantised latent, else None.
         form: of the context; None where the model takes none.
         observation: what an observation is.
+        levelled: the decoder where it hands its levels through modules; it is what `decode` calls.
     """
 
     def __init__(
@@ -71,8 +73,9 @@ class ModelParts:
         quantisation: Quantisation | None = None,
         form: ContextForm | None = None,
         observation: Observation = AN_IMAGE,
+        levelled: Levelled | None = None,
     ):
-        self.module, self.quantisation, self.form = module, quantisation, form
+        self.module, self.quantisation, self.form, self.levelled = module, quantisation, form, levelled
         self._observation = observation
         self._code_shape: list[tuple[int, ...]] = [()]  # shared with the same parts along directions
         self.basis: Basis | None = None  # that codes are counted in; None for latents

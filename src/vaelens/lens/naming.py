@@ -47,7 +47,7 @@ class TracedModel:
 
     def place(self, name: str, part: str, call: Call, modules: Sequence[nn.Module] = ()) -> Place:
         """The place of a call in a part, and the modules of its stage."""
-        path = next(path for path, module in self.model.named_modules() if module is call.module)
+        path = next((path for path, module in self.model.named_modules() if module is call.module), "")
         earlier = 0 if part == "encoder" else self.encoder.counts.get(call.module, 0)
         several = self.calls(call.module) > 1
         site = replace(site_of(name, part, call.activation), module=path)
@@ -139,6 +139,17 @@ def with_blocks(places: Sequence[Place], blocks: Sequence[str], traced: TracedMo
             if all(place.call is None or place.call.output is not calls[0].output for place in placed):
                 placed.append(traced.place(path, part, calls[0]))
     return sorted(placed, key=traced.rank)
+
+
+def with_levels(places: Sequence[Place], levels: Sequence[nn.Module], traced: TracedModel) -> list[Place]:
+    """The places with the levels that the decoder draws besides, `level.1` and on, in the order of the data.
+
+    What is drawn after the decoder's last stage is the observation itself, and no level.
+    """
+    last = max((traced.rank(place) for place in places if place.site.part == "decoder"), default=None)
+    calls = [call for level in levels for call in traced.decoder.calls if call.module is level]
+    drawn = [traced.place(f"level.{k}", "decoder", call) for k, call in enumerate(calls, start=1)]
+    return sorted([*places, *(place for place in drawn if last is None or traced.rank(place) < last)], key=traced.rank)
 
 
 def _renamed(name: str, old: Place) -> tuple[Place, Place]:

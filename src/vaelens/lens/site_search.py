@@ -17,9 +17,10 @@ from vaelens.lens.execution import trace
 from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
+from vaelens.lens.levels import Level
 from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
 from vaelens.lens.module_paths import module_paths
-from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_names
+from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
 from vaelens.lens.sites import LATENT, Sites, site_of
 from vaelens.lens.stages import stages
 from vaelens.observation import Observation
@@ -68,7 +69,9 @@ def _resolved(
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
     with _explained(batches[0], observation):
-        _check_hidden_state(parts, batches[0], observation)
+        codes = _checked_codes(parts, batches[0], observation)
+        levels = _levels(parts, codes)
+    also += levels
     encoder_again, decoder_again, *_ = _traced(parts, batches[1], observation, also)
     encoder, decoder, mean, logvar = _traced(
         parts, batches[0], observation, also, (encoder_again.shapes, decoder_again.shapes)
@@ -105,6 +108,7 @@ def _resolved(
         Place(site_of(LATENT, LATENT, mean), None, modules=mean_modules),
         *(model.place(f"decoder.{k}", "decoder", stage.call, stage.modules) for k, stage in enumerate(after)),
     ]
+    stage_places = with_levels(stage_places, levels, model)
     places = with_blocks(with_names(stage_places, names, model), blocks, model)
     points = {place.site.name: hook_point(place.call) for place in places if place.call is not None}
     return Sites([place.site for place in places], module_paths(places, model, logvar_modules)), points
@@ -208,8 +212,8 @@ def _run_traced(
     return encoder, trace(parts.module, parts.decoder.function, codes, also, of_decoder), mean, logvar
 
 
-def _check_hidden_state(parts: ModelParts, batch: Tensor, observation: Observation) -> None:
-    """Refuse a decoder that reads what the encoder left, on the model or elsewhere: each part is run by itself.
+def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -> Tensor:
+    """Codes, where the decoder reads nothing that the encoder left, on the model or elsewhere: each is run by itself.
 
     The same codes are decoded right after they were encoded, and after other images were.
 
@@ -239,6 +243,16 @@ def _check_hidden_state(parts: ModelParts, batch: Tensor, observation: Observati
             f"decode reads what encode left {where}, and a lens runs each by itself: give encode= and decode= that "
             "hand it over in the code"
         )
+    return codes
+
+
+def _levels(parts: ModelParts, codes: Tensor) -> list[Level]:
+    """The modules that the decoder hands its levels through."""
+    if parts.levelled is None:
+        return []
+    with isolated(parts.module, copies=True), parts.levelled.finding():
+        parts.decoder.function(codes.clone())
+    return parts.levelled.levels
 
 
 def _near(values: Tensor, expected: Tensor) -> bool:
