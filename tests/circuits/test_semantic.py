@@ -59,6 +59,15 @@ def test_factors_that_share_latents_change_each_other():
     assert edge["low"] <= edge["weight"] <= edge["high"]
 
 
+def test_of_a_factor_without_a_latent_of_its_own_nothing_is_exchanged():
+    planted = vl.planted_model("superposed", 2, seed=1)  # three factors in two latents
+    result = vl.semantic_graph(planted.lens, planted.dataset, Exact(planted), n=60, progress=False)
+    (without,) = (name for name, latents in result.aligned.items() if not latents)
+    assert result.interchange.loc[without, ["followed", "stayed"]].isna().all()
+    assert (result.weights.loc[without] == 0).all()
+    assert result.interchange.drop(without).notna().all(axis=None)
+
+
 def test_the_weights_of_a_rotation_by_hand():
     """The latent 0.8 a + 0.6 b of another image makes a + 0.8 δ and b + 0.6 δ, δ its difference."""
     planted = vl.planted_model("rotated", 3, True, seed=4)

@@ -41,10 +41,12 @@ class SemanticGraph:
         distance: the structural Hamming distance from the dataset's causal graph: pairs of factors whose edges differ.
         auroc: the area under the ROC curve of the weights as scores of its edges; NaN where it has none.
         auroc_chance: the mean of that area over permutations of the factors.
-        p: the share of these permutations whose area is at least as large.
+        p: the share of these permutations whose area is at least as large; never below the share that leave the graph
+            as it is, which of few factors is large: a sixth for `pendulum`.
         interchange: a row for each factor: `followed`, how often the reader sees the factor take the value of the image
             that its latents come from, of the images where that is another; `stayed`, how often it sees all others
-            keep theirs; and how many `images` these are.
+            keep theirs; and how many `images` these are. NaN of a factor that no latent is aligned with: nothing of it
+            can be exchanged, so its row of `weights` is 0 and it has no edge to others.
     """
 
     graph: nx.DiGraph
@@ -119,7 +121,9 @@ def semantic_graph(
             total = BootstrapMean((len(predictions.factors),), seed=checked_seed)
             total.update(predictions.distances(read.probabilities, unchanged.probabilities))
             sums.append(total)
-            rows.append({"factor": name, **_followed(read, unchanged, partners, predictions.factors.index(name))})
+            followed = _followed(read, unchanged, partners, predictions.factors.index(name))
+            nothing = {} if aligned[name] else dict.fromkeys(("followed", "stayed"), float("nan"))
+            rows.append({"factor": name, **followed, **nothing})
             report.advance(1)
     columns = [predictions.factors.index(name) for name in names]
     weights = np.stack([total.mean[columns] for total in sums])
