@@ -58,6 +58,18 @@ def built(name):
     return BUILDERS[name]()
 
 
+@pytest.mark.parametrize("name", DATASETS)
+def test_its_options_make_it_again(name):
+    ds = built(name)
+    if isinstance(ds, CausalDataset):
+        ds = ds.do(**{ds.factors.names[-1]: 3, ds.factors.names[0]: 1})
+    files = {"root": ds.root} if hasattr(ds, "root") else {}
+    again = load_dataset(ds.name, **files, **json.loads(json.dumps(ds.options)))
+    assert again.describe() == ds.describe()
+    some = np.arange(min(len(ds), 20))
+    np.testing.assert_array_equal(again.factor_values(some), ds.factor_values(some))
+
+
 @pytest.fixture(params=BUILDERS)
 def ds(request, official_files):
     return built(request.param)

@@ -113,3 +113,28 @@ def test_other_notations_have_the_same_sites_and_effects(of_modules, notation, e
     edits = [vl.Set(site, 0, 1.5) for site in lens.sites]
     for edit in edits:
         torch.testing.assert_close(lens.run(X, edit).reconstruction, of_modules.run(X, edit).reconstruction)
+
+
+def test_sites_are_the_same_each_time_whatever_memory_their_temporaries_had():
+    class Shifted(nn.Module):
+        """What lies between layers are temporaries, which are let go of at once."""
+
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.first = nn.Linear(6, 2), nn.Linear(2, 16)
+            self.layers = nn.ModuleList(nn.Conv1d(4, 4, 3, padding=1) for _ in range(3))
+            self.last = nn.Linear(16, 6)
+
+        def decode(self, z):
+            h = functional.relu(self.first(z)).view(-1, 4, 4)
+            for layer in self.layers:
+                h = functional.relu(layer((h * torch.sigmoid(h) + 0.1) * 1.0))
+            return self.last(h.flatten(1))
+
+    model, x = Shifted(), torch.rand(5, 6)
+    least = []
+    for _ in range(12):
+        lens = vl.Lens(model, model.encoder, model.decode, example=x[:2])
+        run = lens.run(x, capture="decoder.*")
+        least.append([float(run.activations[f"decoder.{k}"].min()) >= 0 for k in range(4)])
+    assert least == [[True] * 4] * 12, "each site lies behind its nonlinearity"

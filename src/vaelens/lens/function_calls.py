@@ -69,6 +69,7 @@ class FunctionRecorder(TorchFunctionMode):
         super().__init__()
         self._record = record
         self.uses: dict[int, int] = {}
+        self._used: list[Tensor] = []  # held: the id of one that is let go is soon another's
         self.parameters: dict[int, nn.Parameter] = {}
         self.inside = 0
 
@@ -91,6 +92,7 @@ class FunctionRecorder(TorchFunctionMode):
 
     def use(self, tensor: Tensor) -> None:
         """Count one more call that was given a tensor."""
+        self._used.append(tensor)
         self.uses[id(tensor)] = self.uses.get(id(tensor), 0) + 1
 
     def returned(self, tensor: Tensor) -> None:

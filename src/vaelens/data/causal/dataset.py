@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -32,22 +33,28 @@ class CausalDataset(FactorDataset):
         model: The structural causal model.
         length: How many individuals.
         seed: Decides their noise.
+        do: Levels of variables that are set, by name, as the method `do` sets them.
 
     Attributes:
         model: The model, with its equations; `print(ds.model)`.
         interventions: The variables set by `do` and their levels.
 
     Raises:
-        VaelensError: If the length is below 1 or above 10,000,000, or the seed no whole number.
+        VaelensError: If the length is below 1 or above 10,000,000, the seed no whole number, or what is set no
+            variable or no level of it.
     """
 
     model: StructuralModel
     interventions: dict[str, int]
 
-    def __init__(self, model: StructuralModel, length: Count = 100_000, seed: Seed = 0) -> None:
+    def __init__(
+        self, model: StructuralModel, length: Count = 100_000, seed: Seed = 0, do: Mapping[str, int] | None = None
+    ) -> None:
         self._length = _checked_length(length)
         self._seed = check_seed(seed)
-        self.model, self.factors, self.interventions = model, model.factors, {}
+        self.interventions = _checked_levels(do)
+        self.model = model.do(**self.interventions) if self.interventions else model
+        self.factors = self.model.factors
 
     @abstractmethod
     def render(self, factors: np.ndarray) -> np.ndarray:
@@ -160,6 +167,12 @@ class CausalDataset(FactorDataset):
     def _levels(self) -> np.ndarray:
         levels = self.model.sample(self._length, self._seed)
         return levels.astype(np.min_scalar_type(max(self.factors.sizes)))
+
+
+def _checked_levels(do: Mapping[str, int] | None) -> dict[str, int]:
+    if do is not None and not isinstance(do, Mapping):
+        raise VaelensError(f'do is {do!r}; expected levels by the names of variables, such as {{"cloud": 3}}')
+    return {name: whole_number(name, level, low=0) for name, level in (do or {}).items()}
 
 
 def _checked_length(length: Count) -> int:

@@ -1,5 +1,6 @@
 """A garden in the rain, a structural causal model of six variables with a fork, a chain and a collider."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -49,6 +50,7 @@ class Garden(CausalDataset):
         length: How many individuals.
         seed: Decides their noise.
         size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
+        do: Levels of variables that are set, by name, as the method `do` sets them.
 
     Raises:
         VaelensError: If an argument is out of range.
@@ -64,8 +66,14 @@ class Garden(CausalDataset):
     name = "garden"
     observation = Observation.image((3, SIDE, SIDE))
 
-    def __init__(self, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
-        super().__init__(MODEL, length, seed)
+    def __init__(
+        self,
+        length: Count = 100_000,
+        seed: Seed = 0,
+        size: Count = SIDE,
+        do: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(MODEL, length, seed, do)
         self._side = checked_side(size)
         self.observation = Observation.image((3, self._side, self._side))
 

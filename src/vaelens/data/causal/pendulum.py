@@ -1,5 +1,6 @@
 """A pendulum, a light and the shadow that it casts, a structural causal model of four variables."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -86,6 +87,7 @@ class Pendulum(CausalDataset):
         length: How many individuals.
         seed: Decides their angles and noise.
         size: Side of the images in pixels, 64, or 32 or 16 as means of blocks of the full rendering's.
+        do: Levels of variables that are set, by name, as the method `do` sets them.
 
     Raises:
         VaelensError: If an argument is out of range.
@@ -108,7 +110,14 @@ class Pendulum(CausalDataset):
     name = "pendulum"
     observation = Observation.image((3, SIDE, SIDE))
 
-    def __init__(self, noise: Number = 0.1, length: Count = 100_000, seed: Seed = 0, size: Count = SIDE) -> None:
+    def __init__(
+        self,
+        noise: Number = 0.1,
+        length: Count = 100_000,
+        seed: Seed = 0,
+        size: Count = SIDE,
+        do: Mapping[str, int] | None = None,
+    ) -> None:
         if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise <= 0.5:
             raise VaelensError(f"noise is {noise!r}; expected a probability from 0 to 0.5")
         uniform = (1 / LEVELS,) * LEVELS
@@ -142,6 +151,7 @@ class Pendulum(CausalDataset):
             ),
             length,
             seed,
+            do,
         )
         self._noise = float(noise)
         self._side = checked_side(size)
