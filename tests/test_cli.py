@@ -55,7 +55,7 @@ def test_a_training_resumes_to_the_weights_of_an_uninterrupted_one(trained, tmp_
 
 def test_analysing_leaves_analysis_and_report_and_says_where(trained, tmp_path, capsys):
     out = tmp_path / "analysis"
-    assert run("analyse", trained, "--dataset", "digits", "--images", 8, "--out", out) == 0
+    assert run("analyse", trained, "--images", 8, "--out", out) == 0  # on what it was trained on
     printed = capsys.readouterr().out.splitlines()
     assert all(line.startswith("· ") for line in printed[:-2])
     assert 1 <= len(printed[:-2]) <= 5

@@ -113,6 +113,15 @@ def test_wrong_arguments_are_one_sentence(arguments, message, served, tmp_path, 
     assert told.count("\n") == 1
 
 
+def test_an_analysis_without_its_model_is_told_what_to_open(served, tmp_path, capsys):
+    vl.build_model("vae", (1, 32, 32), latent_dim=2).save_pretrained(tmp_path / "model")
+    parts = ("--images", 8, "--only", "reconstruction", "--out", tmp_path / "alone" / "analysis")
+    assert run("analyse", tmp_path / "model", "--dataset", "digits", *parts) == 0
+    capsys.readouterr()
+    assert run("explore", tmp_path / "alone") == 1
+    assert "open the model itself, as vaelens analyse takes it" in capsys.readouterr().err
+
+
 def test_without_gradio_it_says_how_to_install_it(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert run("explore", tmp_path, "--dataset", "digits") == 1

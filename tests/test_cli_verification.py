@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,6 +31,30 @@ def test_a_run_is_verified_from_its_folder_and_nothing_is_written(analysed, caps
         assert run("verify", folder) == 0
         assert capsys.readouterr().out.splitlines()[-1] == "3 of 3 parts agree, 3 of them exactly"
     assert {path: path.stat().st_mtime_ns for path in analysed.rglob("*")} == before
+
+
+def test_a_causal_dataset_is_found_again(tmp_path, capsys):
+    vl.build_model("vae", (3, 16, 16), latent_dim=2, seed=0).save_pretrained(tmp_path / "run")
+    options = ("--dataset-option", "size=16", "--dataset-option", 'do={"cloud": 3}')
+    parts = ("--images", 8, "--only", "reconstruction")
+    assert run("analyse", tmp_path / "run", "--dataset", "garden", *options, *parts) == 0
+    capsys.readouterr()
+    assert run("verify", tmp_path / "run") == 0
+    assert "2 of 2 parts agree" in capsys.readouterr().out
+
+
+def test_files_of_ones_own_are_asked_for(tmp_path, capsys):
+    vl.build_model("vae", (1, 32, 32), latent_dim=2, seed=0).save_pretrained(tmp_path / "run")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).random((9, 1, 32, 32), dtype=np.float32))
+    given = ("--dataset", "array", "--root", tmp_path / "images.npy")
+    assert run("analyse", tmp_path / "run", *given, "--images", 8, "--only", "reconstruction") == 0
+    capsys.readouterr()
+    assert run("verify", tmp_path / "run") == 1
+    assert (
+        "files of your own, and does not say where they are; give --dataset array --root PATH"
+        in capsys.readouterr().err
+    )
+    assert run("verify", tmp_path / "run", *given) == 0
 
 
 def test_a_changed_model_ends_with_status_1_and_is_named(analysed, tmp_path, capsys):

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import Dataset, DatasetOptions, Device, Root, Seed, given_root, parse_options, print_notes
-from vaelens.cli.sources import load_lens, name_of_source
+from vaelens.cli.options import DatasetOptions, Device, Root, Seed, given_root, options_of, print_notes
+from vaelens.cli.sources import load_lens, name_of_source, recorded_dataset, trained_on
 from vaelens.cli.sources.reason import reason
 from vaelens.errors import VaelensError
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _MODEL_HELP = (
     "A folder that vaelens train, diffusers (AutoencoderKL, Tiny, DC …) or Pythae saved; or package.module:function, a "
     "function without arguments that returns a vl.Lens."
+)
+_DATASET_HELP = (
+    "The images: a name that vaelens data list has; by default what a model of vaelens train was trained on."
 )
 _OUT_HELP = (
     "Where analysis and report go; MODEL/analysis by default, runs/NAME/analysis where MODEL is no folder, NAME the "
@@ -52,7 +55,7 @@ def _folder(text: str) -> Path:
 
 def analyse(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)],
-    dataset: Dataset,
+    dataset: Annotated[str | None, typer.Option(help=_DATASET_HELP)] = None,
     root: Root = None,
     dataset_option: DatasetOptions = None,
     out: Annotated[Path | None, typer.Option(help=_OUT_HELP, parser=_folder, metavar="DIR")] = None,
@@ -75,7 +78,7 @@ def analyse(
     """
     from vaelens.writing import sole_writer
 
-    options = parse_options(dataset_option)
+    options = options_of(dataset, dataset_option)
     target = _default_out(model) if out is None else out
     with sole_writer(target):  # before anything that takes time
         import vaelens as vl
@@ -84,7 +87,9 @@ def analyse(
         parts = {"only": _split(only), "skip": _split(skip)}
         selected_parts(**parts, circuits=circuits)
         lens = load_lens(model, device)
-        ds = vl.load_dataset(dataset, root=given_root(root), **options)
+        if dataset is None:
+            dataset, options = recorded_dataset(trained_on(lens), model)
+        ds = vl.load_dataset(dataset, root=given_root(root), **options)  # pyright: ignore[reportArgumentType]
         if not as_json:
             print_notes(ds)
         _check_fit(lens, ds)

@@ -1,18 +1,25 @@
 """`vaelens explore`: a page on this machine in which a model's images, latents, units and circuits are changed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaelens.cli.options import DatasetOptions, Device, Root, given_root, parse_options, print_notes
-from vaelens.cli.sources import analysis_in, dataset_lines, lens_lines, load_lens, model_beside, model_in
-from vaelens.errors import VaelensError
+from vaelens.cli.options import DatasetOptions, Device, Root, given_root, options_of, print_notes
+from vaelens.cli.sources import (
+    analysis_in,
+    dataset_lines,
+    lens_lines,
+    load_lens,
+    model_beside,
+    model_in,
+    recorded_dataset,
+    trained_on,
+)
 from vaelens.paths import user_path
 
 if TYPE_CHECKING:
     from vaelens.analysis import Analysis
-    from vaelens.lens import Lens
 
 _MODEL_HELP = (
     "What vaelens analyse takes: a folder, or package.module:function; or the folder of an analysis, or a cell of a "
@@ -40,9 +47,7 @@ def explore(
 
     Serves a page on this machine until Ctrl-C. Nothing is written, and nothing is asked of another machine.
     """
-    options = parse_options(dataset_option)
-    if options and dataset is None:
-        raise VaelensError("--dataset-option is of --dataset, which is missing; give both or neither")
+    options = options_of(dataset, dataset_option)
     where = given_root(root)
     import vaelens as vl
     from vaelens.explorer.python import Origin
@@ -54,10 +59,12 @@ def explore(
     analysis = _analysis(folder)
     source = str(model_in(folder)) if folder.is_dir() and model_in(folder) else model
     if analysis is not None and model_in(folder) is None:
-        source = model_beside(analysis_in(folder))
+        source = model_beside(analysis_in(folder), "open the model itself, as vaelens analyse takes it")
     lens = load_lens(source, device)
-    name, options = (dataset, options) if dataset is not None else _recorded(lens, analysis, model)
-    ds = vl.load_dataset(name, root=where, **options)  # pyright: ignore[reportArgumentType]
+    if dataset is None:
+        recorded = trained_on(lens) if analysis is None else analysis.provenance["dataset"]
+        dataset, options = recorded_dataset(recorded, model)
+    ds = vl.load_dataset(dataset, root=where, **options)  # pyright: ignore[reportArgumentType]
     print_notes(ds)
     if circuit:
         walks = [read_walk(user_path("--circuit", path)) for path in circuit]
@@ -65,7 +72,7 @@ def explore(
         of_analysis = {} if analysis is None else analysis.effects
         walks = walks_of_table(of_analysis["circuits"]) if "circuits" in of_analysis else []
         walks += walks_in(Path(source) / "circuits")
-    origin = Origin(lens_lines(source, device, lens), dataset_lines(name, where, options))
+    origin = Origin(lens_lines(source, device, lens), dataset_lines(dataset, where, options))
     vl.explore(lens, ds, walks, host=host, port=port, origin=origin)
 
 
@@ -76,19 +83,3 @@ def _analysis(folder: Path) -> "Analysis | None":
     if not (folder / "manifest.json").is_file() and not (folder / "analysis" / "manifest.json").is_file():
         return None
     return vl.Analysis.load(analysis_in(folder))
-
-
-def _recorded(lens: "Lens", analysis: "Analysis | None", model: str) -> tuple[str, dict[str, Any]]:
-    """Finds name and options of the dataset that a model was analysed on, or trained on.
-
-    Raises:
-        VaelensError: nothing says which, or it is none of the catalogue.
-    """
-    import vaelens as vl
-
-    records = [record.dataset for record in getattr(lens.module, "training_records", ()) if record is not None]
-    recorded = analysis.provenance["dataset"] if analysis is not None else records[-1] if records else None
-    if recorded is None or recorded["name"] not in vl.DATASETS:
-        what = "nothing says" if recorded is None else f"{recorded['name']!r} is no name of a dataset that says"
-        raise VaelensError(f"{what} which images {model!r} is looked at by; give their --dataset")
-    return recorded["name"], dict(recorded.get("options") or {})

@@ -46,6 +46,18 @@ def given_root(root: str | None) -> Path | None:
     return None if root is None else user_path("--root", root)
 
 
+def options_of(dataset: str | None, texts: Sequence[str] | None) -> dict[str, Any]:
+    """Parses the options of a dataset that may be left out.
+
+    Raises:
+        VaelensError: as `parse_options`; options without a dataset.
+    """
+    options = parse_options(texts)
+    if options and dataset is None:
+        raise VaelensError("--dataset-option is of --dataset, which is missing; give both or neither")
+    return options
+
+
 def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
     """Parses the dataset's options, which are read as JSON where they are JSON, and as text otherwise.
 

@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vaelens.cli.options import DatasetOptions, Device, Root, given_root, parse_options
-from vaelens.cli.sources import analysis_in, load_lens, model_beside
-from vaelens.errors import VaelensError
+from vaelens.cli.options import DatasetOptions, Device, Root, given_root, options_of
+from vaelens.cli.sources import analysis_in, load_lens, model_beside, recorded_dataset
 from vaelens.paths import user_path
 
 if TYPE_CHECKING:
@@ -39,16 +38,16 @@ def verify(
 
     It takes as long as the analysis took and writes nothing. The exit status is 1 where a number differs.
     """
-    options = parse_options(dataset_option)
-    if options and dataset is None:
-        raise VaelensError("--dataset-option is of --dataset, which is missing; give both or neither")
+    options = options_of(dataset, dataset_option)
     folder = analysis_in(user_path("RUN", run))
-    source = model_beside(folder) if model is None else model
+    source = model_beside(folder, "give it as --model, as vaelens analyse takes it") if model is None else model
     import vaelens as vl
 
     analysis = vl.Analysis.load(folder)
     lens = load_lens(source, device)
-    ds = recorded_dataset(analysis, root) if dataset is None else _given_dataset(dataset, root, options)
+    if dataset is None:
+        dataset, options = recorded_dataset(analysis.provenance["dataset"], str(run))
+    ds = vl.load_dataset(dataset, root=given_root(root), **options)  # pyright: ignore[reportArgumentType]
     reader = _kept_reader(analysis, ds, device)
     verification = vl.verify(analysis, lens, ds, reader=reader, progress=True)
     if as_json:
@@ -57,30 +56,6 @@ def verify(
         _print(verification)
     if not verification.holds:
         raise typer.Exit(1)
-
-
-def recorded_dataset(analysis: "Analysis", root: str | None) -> "FactorDataset":
-    """Loads the dataset whose name and options an analysis recorded.
-
-    Raises:
-        VaelensError: it is none of the catalogue, or can't be loaded.
-    """
-    import vaelens as vl
-
-    recorded = analysis.provenance["dataset"]
-    name = recorded["name"]
-    if name not in vl.DATASETS:
-        raise VaelensError(
-            f"the analysis is of the dataset {name!r}, which no command can load; give one as --dataset, or call "
-            "the Python function of the same name with the dataset itself"
-        )
-    return vl.load_dataset(name, root=given_root(root), **(recorded.get("options") or {}))
-
-
-def _given_dataset(name: str, root: str | None, options: dict[str, Any]) -> "FactorDataset":
-    import vaelens as vl
-
-    return vl.load_dataset(name, root=given_root(root), **options)
 
 
 def _kept_reader(analysis: "Analysis", ds: "FactorDataset", device: str) -> Any:

@@ -26,10 +26,12 @@ class Entry:
     Attributes:
         build: Makes the dataset; its parameters are the dataset's options, `root` among them if it reads files.
         summary: The dataset in one line.
+        own: Whether it reads a user's own files: what is recorded of it does not say where these are.
     """
 
     build: Callable[..., FactorDataset]
     summary: str
+    own: bool = False
 
 
 DATASETS: dict[str, Entry] = {
@@ -44,9 +46,10 @@ DATASETS: dict[str, Entry] = {
     "mpi3d": Entry(MPI3D, "an object on a robot's arm, simulated or photographed, from the official files"),
     "smallnorb": Entry(SmallNORB, "photographs of 50 toys by elevation, azimuth and lighting, from the official files"),
     "celeba": Entry(CelebA, "photographs of faces with 40 attributes, from the official files"),
-    "folder": Entry(FolderDataset, "your own pictures in a folder, with a table of labels if you have one"),
+    "folder": Entry(FolderDataset, "your own pictures in a folder, with a table of labels if you have one", own=True),
     "array": Entry(
         ArrayFile,
         "your own images, vectors, series or volumes in an .npy or .npz file, with factor values if you have them",
+        own=True,
     ),
 }

@@ -5,6 +5,7 @@ A kind of folder is a file of its own and a line in `choice.FOLDERS`. Nothing th
 
 from vaelens.cli.sources.choice import load_lens, name_of_source
 from vaelens.cli.sources.python import dataset_lines, lens_lines
+from vaelens.cli.sources.recorded import recorded_dataset, trained_on
 from vaelens.cli.sources.run import analysis_in, model_beside, model_in
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "model_beside",
     "model_in",
     "name_of_source",
+    "recorded_dataset",
+    "trained_on",
 ]

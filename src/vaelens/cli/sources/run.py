@@ -26,8 +26,12 @@ def model_in(folder: Path) -> Path | None:
     return next((each for each in (folder, folder / "model") if _has_model(each)), None)
 
 
-def model_beside(analysis: Path) -> str:
+def model_beside(analysis: Path, instead: str) -> str:
     """Finds the folder of the model that an analysis lies in or beside, as in a run or a cell of a study.
+
+    Args:
+        analysis: the folder of the analysis.
+        instead: what to do where there is none, for the error.
 
     Raises:
         VaelensError: there is none.
@@ -35,9 +39,7 @@ def model_beside(analysis: Path) -> str:
     found = model_in(analysis.resolve().parent)
     if found is not None:
         return str(found)
-    raise VaelensError(
-        f"no model lies beside the analysis in {str(analysis)!r}; give it as --model, as vaelens analyse takes it"
-    )
+    raise VaelensError(f"no model lies beside the analysis in {str(analysis)!r}; {instead}")
 
 
 def _has_model(folder: Path) -> bool:
