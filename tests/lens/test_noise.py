@@ -1,5 +1,8 @@
 """Decoders that draw at their levels: each draw its mean, where that is asked for."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -52,7 +55,7 @@ def test_each_level_is_what_its_prior_expects(how):
     torch.testing.assert_close(lens.run(x).reconstruction, base)
     torch.testing.assert_close(lens.run(x, seed=5).reconstruction, lens.run(x).reconstruction, rtol=0, atol=0)
     assert float(effects.ces[1]) == pytest.approx(float(torch.stack(distances).mean()), rel=1e-5)
-    assert lens.describe()["noise"] == "mean"
+    assert lens.describe()["noise"] == effects.attrs["noise"] == "mean"
     assert "noise that the model draws is its mean" in repr(lens)
 
 
@@ -67,3 +70,24 @@ def test_drawn_it_is_another_for_another_seed_and_the_model_draws_on_afterwards(
     assert not torch.equal(model.decode(x[:, :2]), model.decode(x[:, :2]))
     with pytest.raises(VaelensError, match=r"unknown noise 'off'; .*drawn, mean"):
         lens_on(model, noise="off")
+
+
+def scripted(mean, sd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        drawn = torch.jit.CompilationUnit("def drawn(mean, sd):\n    return mean + sd * torch.randn_like(mean)\n").drawn
+    return drawn(mean, sd)
+
+
+HIDDEN = {
+    "TorchScript": scripted,
+    "NumPy": lambda mean, sd: mean + sd * torch.as_tensor(np.random.normal(size=mean.shape)).float(),  # noqa: NPY002
+    "another distribution": lambda mean, sd: mean + sd * torch.rand_like(mean),
+    "out": lambda mean, sd: torch.normal(mean, sd, out=torch.empty_like(mean)),
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_draws_that_are_not_seen_are_refused(how):
+    with torch.no_grad(), pytest.raises(VaelensError, match="the decoder still draws: inside TorchScript"):
+        lens_on(Ladder(HIDDEN[how]), noise="mean")

@@ -333,3 +333,37 @@ def test_an_output_that_nobody_uses_is_no_obstacle():
     lens = vl.Lens(model, encode, lambda z: torch.sigmoid(model["dec"](z)).view(-1, *IMAGE), example=images(4))
     assert "mu" in repr(lens)
     assert vl.patching_effects(lens, images(3), images(3, 4), progress=False).sizes["unit"] > 0
+
+
+class Tokens(nn.Module):
+    """Attention over the tokens that a code is laid out as; inside, the images lie on the second axis."""
+
+    def __init__(self, blocks):
+        super().__init__()
+        self.m, self.up, self.out = nn.Linear(64, 3), nn.Linear(3, 64), nn.Linear(8, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.blocks = nn.TransformerEncoder(block, 2, enable_nested_tensor=False) if blocks else None
+
+    def encode(self, x):
+        return self.m(x.flatten(1))
+
+    def decode(self, z):
+        h = torch.relu(self.up(z)).view(-1, 8, 8)
+        h = torch.relu(self.attention(h, h, h)[0]) if self.blocks is None else self.blocks(h)
+        return torch.sigmoid(self.out(h)).view(-1, *IMAGE)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_sweeps_through_attention_are_those_by_hooks(blocks):
+    torch.manual_seed(0)
+    model, base, source = Tokens(blocks), images(5), images(5, 1)
+    by_steps, by_hooks = (
+        vl.Lens(model, model.encode, model.decode, example=images(2), execution=execution)
+        for execution in ("auto", "hooks")
+    )
+    assert "decoder by torch" in repr(by_steps)
+    ours, theirs = (vl.patching_effects(lens, base, source, progress=False) for lens in (by_steps, by_hooks))
+    np.testing.assert_allclose(ours.effect, theirs.effect, atol=1e-5)
+    paths = [vl.path_effects(lens, base, source, "latent", "decoder.0") for lens in (by_steps, by_hooks)]
+    np.testing.assert_allclose(*(effects.effect for effects in paths), atol=1e-5)

@@ -42,7 +42,7 @@ def record(
         # A record in netCDF holds no nested one: JSON, and nothing where a foreign model names none.
         **({"hyperparameters": json.dumps(model["hyperparameters"])} if "hyperparameters" in model else {}),
         "latent": model["latent"],
-        **{name: model[name] for name in ("library", "codes") if name in model},
+        **{name: model[name] for name in ("library", "codes", "noise") if name in model},
         "weights_sha256": model["weights_sha256"],
         "version": __version__,
         **_along(lens),

@@ -21,7 +21,7 @@ from vaelens.lens.levels import Levelled
 from vaelens.lens.memory import keep_freed_memory
 from vaelens.lens.model_parts import ModelParts, weight_of
 from vaelens.lens.naming import Name, SiteNames, checked_names
-from vaelens.lens.noise import DRAWN, Noise, with_noise
+from vaelens.lens.noise import DRAWN, Noise, check_means, with_noise
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
@@ -68,7 +68,7 @@ class Lens(Coding):
             `context=`, and holds it fixed between base and intervened runs. True where `example` is the pair (x, c).
         noise: what becomes of Gaussian noise that the model draws by itself, as a hierarchical decoder does at each of
             its levels: "drawn", the same for base and intervened run; or "mean", each draw is its mean, so that a level
-            is what its prior expects.
+            is what its prior expects. What is drawn inside TorchScript or by NumPy is not seen, and refused.
 
     Of a known model the latent is its own: that of an `AutoencoderKL` is not multiplied by `scaling_factor`; with a
     flow it is the code before it. A quantised latent's site holds the embedding before quantisation.
@@ -217,7 +217,9 @@ class Lens(Coding):
 
     def _search(self, parts: ModelParts, example: Example, names: Sequence[Name]) -> Sites:
         rows, kind = parts.encodable(example.batch), example.observation
-        return find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
+        sites = find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
+        check_means(self._noise, {"encoder": parts.encoder.rows.draws, "decoder": parts.decoder.rows.draws})
+        return sites
 
     def check_images(self, x: ImagesLike) -> Tensor:
         """Return observations as a tensor (n, *shape), in their range, that the model takes.

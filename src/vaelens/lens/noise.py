@@ -1,13 +1,13 @@
 """Gaussian noise that a model draws by itself, fixed to its mean: what a hierarchical decoder makes without chance."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Literal
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from vaelens.errors import unknown
+from vaelens.errors import VaelensError, unknown
 
 Noise = Literal["drawn", "mean"]
 DRAWN, MEAN = NOISES = ("drawn", "mean")
@@ -30,6 +30,26 @@ def with_noise(part: Callable[..., Any], noise: str) -> Callable[..., Any]:
             return part(*args, **kwargs)
 
     return without_chance
+
+
+def check_means(noise: str, draws: Mapping[str, bool]) -> None:
+    """Refuse a part that draws although its draws were to be their means.
+
+    Args:
+        noise: "drawn" or "mean".
+        draws: by part, whether it draws random numbers.
+
+    Raises:
+        VaelensError: it draws in a way that is not seen, or what is not Gaussian.
+    """
+    drawing = [part for part, does in draws.items() if does]
+    if noise == MEAN and drawing:
+        raise VaelensError(
+            "noise='mean' is of Gaussian draws by torch.randn, torch.normal, Tensor.normal_ or torch.distributions in "
+            f"Python, and the {' and the '.join(drawing)} still draws: inside TorchScript, by NumPy, from another "
+            "distribution, or by dropout that stays on; give encode= and decode= that take means themselves, or leave "
+            "noise= out"
+        )
 
 
 class _MeansOfDraws(TorchFunctionMode):

@@ -25,10 +25,12 @@ class Rows:
     Attributes:
         reason: a clause that says why they are not independent; empty where they are.
         reuses_memory: whether a run writes over what an earlier one returned.
+        draws: whether it draws random numbers.
     """
 
     reason: str = ""
     reuses_memory: bool = False
+    draws: bool = False
 
     @property
     def coupled(self) -> bool:
@@ -62,7 +64,7 @@ def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor
             "NumPy's and Python's random states are the same; a lens compares runs, so fix what it draws from"
         )
     if draws:
-        return Rows("it draws random numbers", reuses_memory)
+        return Rows("it draws random numbers", reuses_memory, draws=True)
     with isolated(model):
         reads = reads_values(function, example.clone())
     if reads:

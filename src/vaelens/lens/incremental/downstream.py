@@ -179,7 +179,8 @@ def _updated_from(
     known: Observed, step: Step, layer: Layer, sources: Collection[Step], changed: Collection[Step]
 ) -> Step | None:
     """The source by whose change alone a layer's value can be updated; None where it must be run."""
-    if step in sources or not layer.updatable or len(known.shapes[layer.data]) != layer.axes:
+    shape = known.shapes.get(layer.data)  # none where images do not lie on the first axis
+    if step in sources or not layer.updatable or shape is None or len(shape) != layer.axes:
         return None
     for source in sources:
         if (layer.data is source or reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
@@ -193,5 +194,5 @@ def reshapes(known: Observed, step: Step, source: Step) -> bool:
     return (
         plain
         and [argument for argument in step.inputs if known.floats[argument]] == [source]
-        and known.shapes[step] == (known.floats[source],)
+        and known.shapes.get(step) == (known.floats[source],)
     )

@@ -131,5 +131,5 @@ def _by_number(step: Step) -> bool:
 def _into_channels(known: Observed, step: Step) -> bool:
     """Whether a step lays out a row of numbers as channels of positions, in the order of memory."""
     named = step.function in _INTO_CHANNELS if step.module is None else type(step.module) is nn.Unflatten
-    before, after = known.shapes[step.inputs[0]], known.shapes[step]
-    return named and len(before) == 1 and math.prod(after) == before[0]
+    before, after = known.shapes.get(step.inputs[0]), known.shapes.get(step)
+    return named and before is not None and after is not None and len(before) == 1 and math.prod(after) == before[0]
