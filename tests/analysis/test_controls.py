@@ -1,13 +1,17 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import xarray as xr
 
 import vaelens as vl
-from vaelens.analysis.controls import CONTROLS
+from vaelens.analysis.controls import CONTROLS, comparable
 from vaelens.analysis.random_label import RandomLabel
 from vaelens.analysis.untrained import untrained
+from vaelens.metrics.disentanglement.estimates import estimate_score
+from vaelens.metrics.disentanglement.scorers import ScoredArrays, scorers
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,29 @@ def test_untrained_scores_are_those_of_the_model_with_new_weights(lens, ds, anal
         assert analysis.scores.untrained[key] == float(found.sel(score=key))
     low, high = (float(analysis.effects["controls"][f"untrained{end}"].sel(score="ces")) for end in ("_low", "_high"))
     assert low <= float(found.sel(score="ces")) <= high
+
+
+def test_effects_relative_to_next_to_nothing_are_no_control():
+    scores = pd.DataFrame(
+        {"value": [3.0, 200.0], "low": [2.0, 100.0], "high": [4.0, 300.0], "made": ["", ""]},
+        index=["ces", "ces_relative"],
+    )
+    alike, as_far, trained = (xr.Dataset(attrs={"reference_distance": distance}) for distance in (0.02, 0.5, 4.0))
+    assert comparable(scores.copy(), as_far, trained).equals(scores)
+    found = comparable(scores.copy(), alike, trained)
+    assert found.value["ces"] == 3
+    assert found.loc["ces_relative", ["value", "low", "high"]].isna().all()
+    assert found.made["ces_relative"].endswith("nearly alike, 0.5% as far apart as the trained model's")
+
+
+def test_total_correlation_needs_two_informative_latents():
+    rng = np.random.default_rng(0)
+    codes, factors = rng.normal(size=(300, 3)), rng.integers(0, 3, size=(300, 2))
+    for informative, defined in (([True, True, False], True), ([False, True, False], False), ([False] * 3, False)):
+        scorer = next(each for each in scorers(300, informative).values() if "total_correlation" in each.keys)
+        (estimate,) = estimate_score(scorer, ScoredArrays(codes, factors, codes[:0], factors[:0]))
+        assert np.isfinite(estimate.value) == defined
+        assert ("fewer than two latents are informative" in estimate.reason) != defined
 
 
 def test_shuffled_scores_are_the_levels_of_chance(analysis):

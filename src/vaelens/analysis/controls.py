@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from vaelens.analysis.cost import Moved
@@ -22,6 +23,7 @@ from vaelens.analysis.untrained import untrained
 from vaelens.effects import decoder_responses, input_effects, latent_effects
 from vaelens.effects.schema import ANY, ENDS, POSITIVE, Schema, Variable
 from vaelens.errors import VaelensError, VaelensWarning
+from vaelens.metrics.informative import informative_latents
 from vaelens.metrics.unit_spread import with_unit_spread
 from vaelens.progress import reporting
 
@@ -41,11 +43,12 @@ CONTROLS = Schema(
         "the encoder returns a variance",
     ),
 )
+_ALIKE = 0.01  # of the trained model's mean distance of two reconstructions
 _SHARES = {"reconstruction": 5, "latent": 30, "responses": 15, "importance": 45, "pairs": 5}  # percent of the work
 
 
 def controls(
-    subject: Subject, images: int, codes: int, options: ScoreOptions, importance: xr.Dataset | None, moved: Moved
+    subject: Subject, images: int, codes: int, options: ScoreOptions, measured: Mapping[str, xr.Dataset], moved: Moved
 ) -> xr.Dataset:
     """Measures what the same model would score untrained, and what a label without meaning seems to do.
 
@@ -54,18 +57,20 @@ def controls(
         images: that are swept; half as many for the responses of units, and four times as many random pairs.
         codes: that the scores of codes and factors are computed from; 0 where there are no factors.
         options: as in `disentanglement`.
-        importance: the analysis's own scores of codes and factors, if they are there.
+        measured: the parts of the analysis that are done.
         moved: takes what is done and what there is to do.
 
     Returns:
         By `score`, the key in the catalogue: `untrained`, that of a copy of the model whose weights were drawn anew,
-        all of its latents counted as active, with `_low` and `_high` where it is a score of effects; `shuffled`, that
-        of codes whose images were shuffled against their labels. The attribute `undefined` holds, as JSON, why a score
-        of the untrained copy is NaN. By latent `latent_effect_shuffled` and, with a variance, `latent_shift_shuffled`,
-        and `output_effect_shuffled`: level 1 of a label that means nothing, which two random images differ in.
+        all of its latents counted as active (total correlation is of the informative ones), with `_low` and `_high`
+        where it is a score of effects; `shuffled`, that of codes whose images were shuffled against their labels. The
+        attribute `undefined` holds, as JSON, why a score of the untrained copy is NaN. By latent
+        `latent_effect_shuffled` and, with a variance, `latent_shift_shuffled`, and `output_effect_shuffled`: level 1 of
+        a label that means nothing, which two random images differ in.
     """
     with reporting(moved, sum(_SHARES.values()), "controls") as report:
-        table = score_table(_of_untrained(subject, images, codes, options, report.part), subject.seed)
+        parts = _of_untrained(subject, images, codes, options, report.part)
+        table = comparable(score_table(parts, subject.seed), parts.get("latent"), measured.get("latent"))
         pairs = min(4 * images, len(subject.x))
         random_pairs = input_effects(
             subject.lens,
@@ -78,7 +83,7 @@ def controls(
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         f"untrained{end}": (("score",), table[end[1:] or "value"].to_numpy()) for end in ("", *ENDS)
     }
-    shuffled = [_chance(importance, score) for score in scores]
+    shuffled = [_chance(measured.get("importance"), score) for score in scores]
     variables["shuffled"] = (("score",), np.array(shuffled, dtype=np.float64))
     for effect in ("output_effect", "latent_effect", "latent_shift"):
         for end in ("", *ENDS):
@@ -91,6 +96,23 @@ def controls(
     return made.assign_attrs(how, undefined=json.dumps(undefined))
 
 
+def comparable(table: pd.DataFrame, untrained: xr.Dataset | None, trained: xr.Dataset | None) -> pd.DataFrame:
+    """The scores of an untrained copy without those that are relative to next to nothing.
+
+    It may decode all images nearly alike; relative to that, CES is in the hundreds, and says nothing of interventions.
+    """
+    if untrained is None or trained is None:
+        return table
+    distance, expected = (float(effects.attrs["reference_distance"]) for effects in (untrained, trained))
+    if distance < _ALIKE * expected:
+        relative = table.index.str.startswith("ces_relative")
+        table.loc[relative, ["value", "low", "high"]] = np.nan
+        table.loc[relative, "made"] = (
+            f"its reconstructions are nearly alike, {distance / expected:.1%} as far apart as the trained model's"
+        )
+    return table
+
+
 def _of_untrained(
     subject: Subject, images: int, codes: int, options: ScoreOptions, part: Callable[[float, str], Moved]
 ) -> dict[str, xr.Dataset]:
@@ -98,6 +120,7 @@ def _of_untrained(
     lens, ds, x, seed = subject.lens, subject.ds, subject.x[:images], subject.seed
     active = np.ones(lens.latents, dtype=bool)
     few = x[: max(2, images // 2)]
+    parts: dict[str, xr.Dataset] = {}
 
     def responses(told: Moved) -> xr.Dataset:
         measured = with_unit_spread(lens, few, decoder_responses(lens, few, seed=seed, progress=told))
@@ -105,7 +128,8 @@ def _of_untrained(
 
     def importance(told: Moved) -> xr.Dataset:
         indices = subject.pool.draw(codes, seed + 1, "all")
-        alone = replace(options, informative=active, values_only=True)
+        informative = informative_latents(parts["latent"]) if "latent" in parts else active
+        alone = replace(options, informative=informative, values_only=True)
         labels = ds.factor_values(indices).astype(np.int64)
         return disentanglement(codes_at(lens, ds, indices), labels, ds.factors.names, alone, "untrained", told)
 
@@ -115,7 +139,6 @@ def _of_untrained(
         "responses": responses,
         "importance": importance,
     }
-    parts: dict[str, xr.Dataset] = {}
     with untrained(lens, seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", VaelensWarning)  # random weights may well give values out of range
         for name, measure in measures.items():

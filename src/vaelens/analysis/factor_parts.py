@@ -42,7 +42,7 @@ def controls_part(
     def run(share: Share, moved: Moved) -> xr.Dataset:
         options = ScoreOptions(take.predicted, latent_sets().informative, subject.seed, subject.dci_estimator)
         fewer = min(codes, max(_LEAST_CODES, codes * share.images // take.controls))
-        return controls(subject, share.images, fewer, options, measured.get("importance"), moved)
+        return controls(subject, share.images, fewer, options, measured, moved)
 
     return Part("controls", take.controls, run)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vaelens.errors import VaelensError
 from vaelens.metrics.disentanglement.arrays import CodeArray, FactorArray, HeldOutCodeArray, HeldOutFactorArray
 from vaelens.metrics.disentanglement.dci import dci
 from vaelens.metrics.disentanglement.explicitness import explicitness
@@ -116,7 +117,7 @@ def scorers(codes: int, latents: ArrayLike | None = None, dci_estimator: str = "
         Scorer(
             ("total_correlation",),
             "covariance of a Gaussian",
-            lambda a, seed: (gaussian_total_correlation(a.codes, latents),),
+            lambda a, seed: (_total_correlation(a.codes, latents),),
             shuffles=0,
             most=np.inf,
         ),
@@ -132,6 +133,17 @@ def scorers(codes: int, latents: ArrayLike | None = None, dci_estimator: str = "
         ),
     )
     return {scorer.keys[0]: scorer for scorer in chosen}
+
+
+def _total_correlation(codes: CodeArray, latents: ArrayLike | None) -> float:
+    """Computes the total correlation of at least two latents: that of fewer is 0 whatever the model.
+
+    Raises:
+        VaelensError: fewer count.
+    """
+    if latents is not None and np.asarray(latents).dtype == bool and np.count_nonzero(latents) < 2:
+        raise VaelensError("fewer than two latents are informative, and no latents can depend on each other")
+    return gaussian_total_correlation(codes, latents)
 
 
 def _dci(arrays: ScoredArrays, estimator: str, seed: int) -> tuple[float, float, float]:
