@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+import torch
 
 import vaelens as vl
 
@@ -24,3 +25,14 @@ def test_no_word_of_images_is_said_of_cells(tmp_path):
         analysis.figure("maps")
     with pytest.raises(vl.VaelensError, match="observations of cells are cells, and a factor reader reads images only"):
         vl.factor_reader(ds)
+
+
+def test_what_observations_are_called_is_text_in_the_page(tmp_path):
+    named = vl.Observation.vector(["a", "b"], noun="<script>alert(1)</script>", unit="<img src=x>")
+    model = vl.build_model("vae", named, latent_dim=2)
+    ds = vl.ArrayDataset(torch.rand(20, 2), range=(0, 1))
+    analysis = vl.analyse(vl.Lens(model), ds, n=8, only=["latent"], progress=False)
+    for page in (analysis.report(tmp_path / "page.html").read_text(), analysis._repr_html_()):
+        assert "<script>alert(1)" not in page
+        assert "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page

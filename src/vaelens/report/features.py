@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from markupsafe import escape
 
 from vaelens.observation import AN_IMAGE, Observation
 from vaelens.observation_record import observation_from
@@ -64,6 +66,7 @@ def in_words_of(observation: Observation, page: str) -> str:
     """Says of other observations what a page says of images: in its text alone, not in marks, scripts or styles."""
     if observation.is_image:
         return page
+    observation = replace(observation, noun=str(escape(observation.noun)), unit=str(escape(observation.unit)))
     pieces, start = [], 0
     for hidden in _HIDDEN.finditer(page):
         pieces += [_worded(observation, page[start : hidden.start()]), hidden.group(0)]
