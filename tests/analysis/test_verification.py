@@ -161,3 +161,12 @@ def test_wrong_arguments_are_refused(analysis, tmp_path):
     before = {name: value for name, value in analysis.provenance.items() if name != "asked"}
     with pytest.raises(vl.VaelensError, match="does not record its asked"):
         verified(replace(analysis, provenance=before))
+
+
+def test_of_vectors_too_nothing_has_changed():
+    ds = vl.ArrayDataset(torch.rand(30, 6), range=(0, 1))
+    lens = vl.Lens(vl.build_model("vae", ds.observation, latent_dim=2))
+    analysis = vl.analyse(lens, ds, n=8, only="latent", progress=False)
+    verification = vl.verify(analysis, lens, ds, progress=False)
+    assert verification.holds
+    assert not verification.causes

@@ -27,6 +27,7 @@ _CONFIGURATION = (
     "sites",
     "precision",
     "dataset",
+    "observation",
     "reader",
     "asked",
 )
