@@ -108,6 +108,17 @@ def test_it_ends_in_the_time_given_with_every_part(worked, minutes, slower):
     assert "every part would be whole" in analysis.provenance["more_time"]
 
 
+def test_parts_that_were_cut_short_for_nothing_are_made_again(worked, capsys):
+    machine = Machine(each=1.0, slower=0.05)  # measured while the machine was busy
+    analysis = worked(machine, minutes=2, progress=True)
+    taken = analysis.provenance["parts"]
+    assert {name: part["taken"] for name, part in taken.items()} == FULL | {"patching": 16}
+    assert taken["patching"]["sites"] == 4
+    assert "more_time" not in analysis.provenance
+    assert machine.now < 120
+    assert "they are made again, whole" in capsys.readouterr().err
+
+
 def test_where_the_time_does_not_suffice_the_least_is_done(worked):
     machine = Machine(each=10.0)
     taken = worked(machine, minutes=0.1).provenance["parts"]

@@ -13,7 +13,7 @@ from vaelens.analysis.done import Done
 from vaelens.analysis.manifest import plain
 from vaelens.analysis.part import PARTS, Late, Part
 from vaelens.analysis.parts import parts_of
-from vaelens.analysis.plan import Told, amount, described, duration, estimate_line, more_time
+from vaelens.analysis.plan import Told, amount, described, duration, estimate_line, more_time, shortened
 from vaelens.analysis.record import Analysis
 from vaelens.analysis.scores import score_table
 from vaelens.analysis.subject import Subject
@@ -29,6 +29,7 @@ CONDITIONAL_ON = (
 _HUNDREDTHS = 100  # that a part's progress is told in
 _TRIAL = 0.1  # of the time, for finding out what the parts cost
 _REST = 0.05  # of the time, for the scores and the report
+_SURELY = 1.25  # times the time that all parts would take, for making all of them again
 _SHORT_TRIAL = 0.3  # seconds for a part, where no time is given
 
 
@@ -68,8 +69,33 @@ class Work:
             done.checked(self._subject.checks())
         seconds = math.inf if minutes is None else (1 - _REST) * 60 * minutes - before
         needs = self._measured(left, seconds) if minutes is not None or progress is True else {}
+        self._do(left, needs, seconds, begin, progress, before)
+        if minutes is not None and self._in_little_time(seconds - (clock() - begin)):
+            self._told.say("there is time for all of every part after all; they are made again, whole")
+            self._do(self._parts, {}, math.inf, begin, progress, before)
+
+    def _do(
+        self,
+        left: Mapping[str, Part],
+        needs: Mapping[str, Need],
+        seconds: float,
+        begin: float,
+        progress: Progress,
+        before: float,
+    ) -> None:
+        """Does parts and keeps each, as much of it as there is time for.
+
+        Args:
+            left: the parts.
+            needs: what each costs; without it all are done whole.
+            seconds: that there are from `begin` on; infinite where no time is given.
+            begin: when the clock began to count.
+            progress: as in `analyse`.
+            before: seconds that were spent before.
+        """
+        done, clock = self._done, self._clock
         with reporting(progress, _HUNDREDTHS * max(len(left), 1), "analysing") as report:
-            order = _order(left, needs, minutes)
+            order = _order(left, needs, seconds)
             for number, name in enumerate(order):
                 part, share = left[name], left[name].whole
                 if needs:
@@ -80,7 +106,7 @@ class Work:
                         self._told.say(estimate_line(left, needs, shares))
                 moved = report.part(_HUNDREDTHS, f"analysing: {name}")
                 started = clock()
-                if minutes is None or part.run_until is None:
+                if math.isinf(seconds) or part.run_until is None:
                     dataset = part.run(share, moved)
                 else:
                     dataset = part.run_until(share, self._limited(moved, begin + seconds))
@@ -92,6 +118,17 @@ class Work:
                 done.keep(name, dataset, note, before + clock() - begin)
                 so_far = f"{len(done.parts)} of {len(self._parts)} parts"
                 self._told.step(f"{name}: {amount(part, share)}, {duration(took)}; {so_far}")
+
+    def _in_little_time(self, seconds: float) -> bool:
+        """Whether parts were cut short that could all be made whole in less than the time that is left.
+
+        What a part costs is measured on a few images, and much too high where another program was busy just then.
+        """
+        notes = [part.note for part in self._done.parts.values()]
+        if not all("seconds_for_all" in note for note in notes):
+            return False
+        cut = shortened({name: part.note["share"] for name, part in self._done.parts.items()})
+        return bool(cut) and _SURELY * sum(note["seconds_for_all"] for note in notes) < seconds
 
     def _limited(self, moved: Moved, end: float) -> Moved:
         """Tells how far a part is, and ends it at a time."""
@@ -131,9 +168,9 @@ class Work:
         return analysis
 
 
-def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], minutes: float | None) -> list[str]:
+def _order(parts: Mapping[str, Part], needs: Mapping[str, Need], seconds: float) -> list[str]:
     """Orders the parts, within a time the longest last, which is then cut to the time that is really left."""
-    if minutes is None:
+    if math.isinf(seconds):
         return list(parts)
     # Whatever averages over active latents takes them from the latent part; the last two look at other parts.
     last = ("pictures", "controls")
