@@ -179,8 +179,8 @@ def _updated_from(
     known: Observed, step: Step, layer: Layer, sources: Collection[Step], changed: Collection[Step]
 ) -> Step | None:
     """The source by whose change alone a layer's value can be updated; None where it must be run."""
-    if step in sources or not layer.updatable or len(known.shapes[layer.data]) != layer.axes:
-        return None
+    if step in sources or not layer.updatable or len(known.shapes.get(layer.data, ())) != layer.axes:
+        return None  # also where what it is given has several rows an image, such as one a frame
     for source in sources:
         if (layer.data is source or reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
             return source
