@@ -10,7 +10,14 @@ import pytest
 import pythae.models
 import safetensors.torch
 import torch
-from diffusers import AsymmetricAutoencoderKL, AutoencoderDC, AutoencoderKL, AutoencoderTiny, VQModel
+from diffusers import (
+    AsymmetricAutoencoderKL,
+    AutoencoderDC,
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    AutoencoderTiny,
+    VQModel,
+)
 from pythae.models import VAE, VQVAE, VAEConfig, VQVAEConfig
 from pythae.models.nn.default_architectures import Decoder_AE_MLP
 
@@ -122,6 +129,7 @@ def test_a_folder_of_diffusers_is_analysed(kind, tmp_path, small_pictures, capsy
                 **dict.fromkeys(["encoder_qkv_multiscales", "decoder_qkv_multiscales"], ((), ())),
             },
         ),
+        (AutoencoderKLFlux2, TINY | {"in_channels": 3, "out_channels": 3, "sample_size": 8}),
     ],
 )
 def test_folders_of_the_other_autoencoders_of_diffusers_are_loaded(kind, options, tmp_path):
@@ -269,10 +277,15 @@ def test_what_is_wrong_with_a_folder_of_diffusers_is_one_sentence(tmp_path, caps
     assert "are a pickle (diffusion_pytorch_model.bin)" in said
     assert "diffusers.AutoencoderKL.from_pretrained(" in said
 
-    (tmp_path / "sound").mkdir()
-    (tmp_path / "sound" / "config.json").write_text('{"_class_name": "AutoencoderOobleck"}')
-    said = refused(capsys, tmp_path / "sound")
-    assert "holds a AutoencoderOobleck of diffusers; of those, AutoencoderKL, VQModel, AutoencoderTiny, " in said
+    (tmp_path / "denoiser").mkdir()
+    (tmp_path / "denoiser" / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    said = refused(capsys, tmp_path / "denoiser")
+    assert "holds a UNet2DModel of diffusers; of those, VQModel and Autoencoder… such as AutoencoderKL can be" in said
+
+    AutoencoderKL(**TINY).save_pretrained(tmp_path / "later")
+    config = tmp_path / "later" / "config.json"
+    config.write_text(config.read_text().replace('"AutoencoderKL"', '"AutoencoderOfLater"'))
+    assert "holds a AutoencoderOfLater, which diffusers " in refused(capsys, tmp_path / "later")
 
     folder = tmp_path / "kl"
     AutoencoderKL(**TINY).save_pretrained(folder)

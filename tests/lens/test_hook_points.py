@@ -115,3 +115,20 @@ def test_a_transformer_gives_the_same_with_and_without_captures():
     with torch.no_grad():
         plain = model.eval()["o"](block(model["d"](run.code).view(-1, 4, 4))).view(-1, 1, 4, 4)
     np.testing.assert_allclose(run.reconstruction, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_a_site_is_what_all_its_readers_are_given_not_what_an_identity_hands_on_to_one():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.first, self.shortcut = nn.Linear(3, 2), nn.Linear(2, 3), nn.Identity()
+            self.main = nn.Linear(3, 3)
+
+        def decode(self, z):
+            h = self.first(z)
+            return self.shortcut(h) + self.main(h)
+
+    model = Residual()
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.rand(2, 3), execution="hooks")
+    run = lens.run(torch.rand(2, 3), vl.Ablate("decoder.0", "all"))
+    torch.testing.assert_close(run.reconstruction, model.main.bias.detach().expand(2, 3))

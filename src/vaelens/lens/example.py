@@ -69,13 +69,15 @@ def example_for(
             raise VaelensError("context=True takes the example as a pair, example=(x, c); or give context=c beside it")
         given, context = given
     kind = observation or adapter.observation or _kind_of(given)
+    if adapter.any_size and observation is None and example is not None and _has_axes_of(given, kind):
+        kind = replace(kind, shape=tuple(given.shape[1:]))
     if adapter.target is not None and adapter.observation is not None:  # results are in what is decoded
         kind = replace(kind, unit=adapter.observation.unit)
     values = kind.checked(given)
     if adapter.check is not None:
         adapter.check(values)
     if adapter.channels is not None:
-        check_channels(values, adapter.channels, name_of(model))
+        check_channels(values, adapter.channels, name_of(model), kind.noun)
     form = None if context is None else ContextForm.of(context)
     packed = None if form is None else form.packed(context, len(values), like)
     batch = Batch(values.to(like), packed)[:_ENOUGH]
@@ -88,13 +90,20 @@ def _kind_of(given: Any) -> Observation:
     return Observation.of_shape(shape[1:]) if len(shape) > 1 and min(shape) > 0 else Observation.image((1, 1, 1))
 
 
-def check_channels(images: Tensor, wanted: int, model: str) -> None:
-    """Refuse images, (n, C, H, W), of another number of channels than a model takes.
+def _has_axes_of(given: Any, kind: Observation) -> bool:
+    shape = tuple(getattr(given, "shape", ()))
+    return len(shape) == len(kind.shape) + 1 and min(shape) > 0
+
+
+def check_channels(observations: Tensor, wanted: int, model: str, noun: str) -> None:
+    """Refuse observations, (n, channels, *sizes), of another number of channels than a model takes.
 
     Raises:
         VaelensError: see above.
     """
-    channels = images.shape[1]
+    channels = observations.shape[1]
     if channels != wanted:
-        way = f"grey ones go in as x.expand(-1, {wanted}, -1, -1)" if channels == 1 else f"give images of {wanted}"
-        raise VaelensError(f"images have {channels} channel{'s' * (channels > 1)}, this {model} takes {wanted}; {way}")
+        sizes = ", -1" * (observations.ndim - 2)
+        one = "mono" if observations.ndim == 3 else "grey"
+        way = f"{one} ones go in as x.expand(-1, {wanted}{sizes})" if channels == 1 else f"give {noun} of {wanted}"
+        raise VaelensError(f"{noun} have {channels} channel{'s' * (channels > 1)}, this {model} takes {wanted}; {way}")

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed
+from vaelens.checked_arrays import checked_array
 from vaelens.errors import VaelensError
 from vaelens.lens.adapters import adapted, module_of, unwrapped
 from vaelens.lens.coding import Coding
@@ -25,8 +26,8 @@ from vaelens.lens.noise import DRAWN, Noise, check_means, with_noise
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
-from vaelens.lens.sites import Sites
-from vaelens.observation import Observation, checked_images
+from vaelens.lens.sites import LATENT, Sites
+from vaelens.observation import Observation
 from vaelens.progress import check_progress
 
 
@@ -37,10 +38,10 @@ class Lens(Coding):
     The model runs in eval mode, without gradients. Calls from several threads wait for each other.
 
     Args:
-        model: a vaelens `VAE`, a Pythae model, a diffusers autoencoder of images (`AutoencoderKL`, `VQModel`,
-            `AutoencoderTiny`, `AsymmetricAutoencoderKL`, `AutoencoderDC`), a `SCVI`, `LinearSCVI` or `SCANVI` of
-            scvi-tools, or any `torch.nn.Module` with `encode` and
-            `decode`. Of one in `DataParallel`, the module inside is looked at.
+        model: a vaelens `VAE`, a Pythae model, an autoencoder of diffusers (`AutoencoderKL`, `VQModel`, or another of
+            images, clips or waveforms with `encode` and `decode`), a `SCVI`, `LinearSCVI` or `SCANVI` of scvi-tools,
+            or any `torch.nn.Module` with `encode` and `decode`. Of one in `DataParallel`, the module inside is looked
+            at.
         encode: observations (n, *shape), such as images (n, C, H, W), to the code (n, d, *positions), or to (mean,
             log-variance) of that shape; runs parts of `model`.
         decode: codes to mean observations (n, *shape); runs parts of `model`. With a codebook it is given the codes
@@ -219,7 +220,7 @@ class Lens(Coding):
         rows, kind = parts.encodable(example.batch), example.observation
         sites = find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
         check_means(self._noise, {"encoder": parts.encoder.rows.draws, "decoder": parts.decoder.rows.draws})
-        return sites
+        return sites.with_note(LATENT, self._adapter.latent)
 
     def check_images(self, x: ImagesLike) -> Tensor:
         """Return observations as a tensor (n, *shape), in their range, that the model takes.
@@ -232,7 +233,7 @@ class Lens(Coding):
             if self._adapter.check is not None:
                 self._adapter.check(values)
             return values
-        images = checked_images(x)
+        images = checked_array(x, self.observation, None)
         if tuple(images.shape[1:]) != self.image_shape:  # the same model at another size: its sites have other shapes
             engine = self._engine
             if self._directions:

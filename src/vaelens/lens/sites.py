@@ -5,7 +5,7 @@ model or attaches a hook.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -30,6 +30,7 @@ class Site:
         shape: the activation's shape for one image, the unit axis first.
         module: the path within the model of the module whose output it is; empty for the latent.
         call: which call of the module, counted from 0 through encode and then decode; None where there is only one.
+        note: what is said of it besides in the table.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Site:
     shape: tuple[int, ...]
     module: str = field(default="", compare=False)
     call: int | None = field(default=None, compare=False)
+    note: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class Sites(Mapping[str, Site]):
         """
         return next(reversed(self.of("decoder")), None)
 
+    def with_note(self, name: str, note: str) -> "Sites":
+        """These sites, with something said of one of them in the table."""
+        noted = [replace(site, note=note) if site.name == name else site for site in self.values()]
+        return Sites(noted, self._paths)
+
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
         """Check names and put them in the order of the data; None or "all" is every site.
 
@@ -131,7 +138,7 @@ class Sites(Mapping[str, Site]):
         return table(_COLUMNS, self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(s.name, s.part, str(s.units), "×".join(map(str, s.shape)), s.module + _call(s)) for s in self.values()]
+        return [(s.name, s.part, str(s.units), "×".join(map(str, s.shape)), _place(s)) for s in self.values()]
 
 
 def site_of(name: str, part: str, activation: Tensor) -> Site:
@@ -145,5 +152,6 @@ def site_of(name: str, part: str, activation: Tensor) -> Site:
     return Site(name, part, shape[0], shape)
 
 
-def _call(site: Site) -> str:
-    return "" if site.call is None else f", call {site.call}"
+def _place(site: Site) -> str:
+    call = "" if site.call is None else f", call {site.call}"
+    return f"{site.module}{call}" + (f"({site.note})" if site.note else "")

@@ -81,4 +81,6 @@ def _follows(call: Call, end: Call) -> bool:
         return False
     if call.functions:  # beside another reader of the same activation, a function is a gate or a branch
         return end.used_once or call.output is end.output
+    if isinstance(call.module, nn.Identity) and not end.used_once:  # hands the activation on to one of its readers
+        return False
     return keeps_units(call.module, call.source, call.output, end.axis)

@@ -45,7 +45,11 @@ class Reference:
 
         def hook(module, arguments, output):
             counted.append(module)
-            return change(output.clone()) if len(counted) == place[1] + 1 else None
+            if len(counted) != place[1] + 1:
+                return None
+            if isinstance(output, tuple):  # beside a cache
+                return change(output[0].clone()), *output[1:]
+            return change(output.clone())
 
         handle = None if place is None or place == "latent" else place[0].register_forward_hook(hook)
         try:
@@ -62,15 +66,19 @@ class Reference:
         return seen[0]
 
     def place(self, x, activation):
-        """The last call of a module whose result is this tensor: (module, how often it had been called before)."""
+        """The last call of a module whose result is this tensor.
+
+        It is (module, how often it had been called before, the axis of the units in what it returns).
+        """
         found, handles, counts = [], [], {}
-        as_given = [activation, activation.movedim(1, -1)] if activation.ndim == 3 else [activation]
+        as_given = {1: activation, -1: activation.movedim(1, -1)}
 
         def hook(module, arguments, output):
             number = counts[module] = counts.get(module, -1) + 1
             handed_on = isinstance(module, nn.Identity)  # what it is given, to one of several readers
-            if isinstance(output, torch.Tensor) and not handed_on and any(same(output, one) for one in as_given):
-                found.append((module, number))
+            tensor = output[0] if isinstance(output, tuple) else output
+            if isinstance(tensor, torch.Tensor) and not handed_on:
+                found.extend((module, number, axis) for axis, one in as_given.items() if same(tensor, one))
 
         try:
             for module in self.model.modules():
@@ -85,7 +93,7 @@ class Reference:
         """effect and recovered of every unit of one place; `kind` is 0 for the code as outcome, 1 for the image."""
         base, total = self.forward(x)[kind], self.forward(y)[kind] - self.forward(x)[kind]
         source = self.activation(y, place)
-        axis = source.ndim - 1 if source.ndim == 3 and place != "latent" else 1  # (n, tokens, channels) of attention
+        axis = 1 if place == "latent" else place[2]  # the last of (n, tokens, channels) of attention
         effect, recovered = [], []
         for unit in range(source.shape[axis]):
 
@@ -278,9 +286,14 @@ BUILDERS = {
 
 def built(name, **options):
     """A tiny model, its lens, its reference, and two batches of images; `options` of the lens."""
+    return made(BUILDERS[name], **options)
+
+
+def made(builder, **options):
+    """The same of a function that builds the model and returns it with its encode, decode and shape."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model, encode, decode, image = BUILDERS[name]()
+        model, encode, decode, image = builder()
         dtype = next(model.parameters()).dtype
         x, y = torch.rand(2, 2, *image, dtype=dtype)
     lens = vl.Lens(model, **options)
@@ -308,6 +321,12 @@ def build_foreign():
 def build_by_hooks():
     """Builds one of the models by name, under a lens that runs it by hooks: an export takes seconds."""
     return by_hooks
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Makes lens and reference of what a function builds."""
+    return made
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLTemporalDecoder
+from diffusers import AutoencoderKL, UNet2DModel
 from torch import nn
 
 import vaelens as vl
@@ -161,13 +161,38 @@ def test_a_symbolic_trace_can_follow_the_parts(build_by_hooks):
     torch.testing.assert_close(mean, one.lens.encode(one.x), rtol=0, atol=1e-12)
 
 
+UNET = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2, "layers_per_block": 1}
+
+
 class OtherDecode(AutoencoderKL):
     def decode(self, z, return_dict=True, generator=None):
         raise AssertionError("the lens would go past this")
 
 
 def test_other_models_of_diffusers_are_refused():
-    with pytest.raises(VaelensError, match=r"knows AutoencoderKL, .*, AutoencoderDC, not AutoencoderKLTemp"):
-        vl.Lens(AutoencoderKLTemporalDecoder(block_out_channels=(32,)))
+    with pytest.raises(VaelensError, match=r"such as AutoencoderKL, .*, AutoencoderDC, and UNet2DModel is none; give"):
+        vl.Lens(UNet2DModel(block_out_channels=(8, 8), norm_num_groups=4, **UNET))
     with pytest.raises(VaelensError, match="OtherDecode changes 'decode' of diffusers' AutoencoderKL; give encode="):
         vl.Lens(OtherDecode(block_out_channels=(8,), norm_num_groups=4))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "said"),
+    [
+        ("autoencoder-kl", {}, "(the model's own, unscaled; a diffusion model sees 0.18215 · z)"),
+        ("autoencoder-kl", {"shift_factor": 0.5}, "sees 0.18215 · (z − 0.5))"),
+        (
+            "autoencoder-kl",
+            {"latents_mean": [1, 2], "latents_std": [1, 3], "scaling_factor": 1},
+            "sees (z − latents_mean) / latents_std by channel)",
+        ),
+        ("tiny", {}, "2×32×32"),
+    ],
+)
+def test_the_table_says_what_a_diffusion_model_sees(build_by_hooks, name, config, said):
+    one = build_by_hooks(name)
+    one.model.register_to_config(**config)
+    lens = vl.Lens(one.model, execution="hooks")
+    line = next(line for line in str(lens).splitlines() if line.startswith("latent"))
+    assert line.endswith(said)
+    assert torch.equal(lens.encode(one.x), one.lens.encode(one.x)), "codes are unscaled"

@@ -14,7 +14,7 @@ from vaelens.models.json_file import read_json
 if TYPE_CHECKING:
     from torch import nn
 
-_CLASSES = ("AutoencoderKL", "VQModel", "AutoencoderTiny", "AsymmetricAutoencoderKL", "AutoencoderDC")
+_AUTOENCODER = re.compile(r"(Asymmetric)?Autoencoder\w+|VQModel")  # of a class; what else it can do, the lens tells
 _WEIGHTS = "diffusion_pytorch_model"
 _WHOLE = re.compile(rf"{_WEIGHTS}(?:\.(\w+))?\.safetensors")
 _INDEX = re.compile(rf"{_WEIGHTS}\.safetensors\.index(?:\.(\w+))?\.json")  # of weights in several files
@@ -37,10 +37,11 @@ def diffusers(folder: Path) -> "nn.Module | None":
     name = read_json(config).get("_class_name") if config.is_file() else None
     if name is None:
         return None
-    if name not in _CLASSES:
+    if not isinstance(name, str) or not _AUTOENCODER.fullmatch(name):
         raise VaelensError(
-            f"{str(folder)!r} holds a {name} of diffusers; of those, {', '.join(_CLASSES)} can be analysed so, any "
-            "other by package.module:function, a function that returns vl.Lens(model, encode=..., decode=...)"
+            f"{str(folder)!r} holds a {name} of diffusers; of those, VQModel and Autoencoder… such as AutoencoderKL "
+            "can be analysed so, any other by package.module:function, a function that returns vl.Lens(model, "
+            "encode=..., decode=...)"
         )
     from vaelens.models.tensor_file import check_size  # on demand, as it imports PyTorch
 
@@ -53,9 +54,15 @@ def diffusers(folder: Path) -> "nn.Module | None":
         raise VaelensError(
             f"{str(folder)!r} was saved by diffusers, which is not installed: pip install 'vaelens[interop]'"
         ) from error
+    kind = getattr(diffusers, name, None)
+    if kind is None:
+        raise VaelensError(
+            f"{str(folder)!r} holds a {name}, which diffusers {diffusers.__version__} does not have; install the "
+            "version that saved it"
+        )
     try:
         with _quiet(), no_larger_than(size_of(files), folder):
-            model, loaded = getattr(diffusers, name).from_pretrained(
+            model, loaded = kind.from_pretrained(
                 folder,
                 variant=variant,
                 use_safetensors=True,

@@ -20,14 +20,15 @@ class Adapter:
         decode: codes to mean observations, likewise; where they are quantised, the chosen codes (n, d, *positions).
         quantisation: of a quantised latent, else None.
         example: images with which the sites are found, or None.
-        channels: how many channels images must have, where that is known.
-        any_size: whether images of another height and width than the example's are the same model's.
+        channels: how many channels observations must have, where that is known.
+        any_size: whether observations of other sizes than the example's, with as many channels, are the same model's.
         blocks: paths of blocks of the model, whose outputs are sites besides the stages.
         observation: what an observation is, where the model says so.
         context: that of the example, where the model takes one.
         target: turns observations into what decoded values are compared with; None where these are of the same kind.
         observed: turns decoded values into observations, which the encoder takes; None where they are such.
         check: refuses observations that the model does not take, for what their shape and range do not tell.
+        latent: what is said beside the latent in the table of sites.
     """
 
     encode: Callable[..., Any]
@@ -42,3 +43,4 @@ class Adapter:
     target: Callable[[Tensor], Tensor] | None = None
     observed: Callable[[Tensor], Tensor] | None = None
     check: Callable[[Tensor], None] | None = None
+    latent: str = ""

@@ -50,7 +50,7 @@ def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise
         return known
     raise VaelensError(
         f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, an autoencoder of "
-        "diffusers such as AutoencoderKL, an SCVI, a TVAE; say where its encoder and decoder are: "
+        "diffusers with encode and decode, an SCVI, a TVAE; say where its encoder and decoder are: "
         "Lens(model, encode=f, decode=g) with f(x) -> code or (mean, log-variance), g(z) -> mean of x"
     )
 

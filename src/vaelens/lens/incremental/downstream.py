@@ -179,9 +179,8 @@ def _updated_from(
     known: Observed, step: Step, layer: Layer, sources: Collection[Step], changed: Collection[Step]
 ) -> Step | None:
     """The source by whose change alone a layer's value can be updated; None where it must be run."""
-    shape = known.shapes.get(layer.data)  # none where images do not lie on the first axis
-    if step in sources or not layer.updatable or shape is None or len(shape) != layer.axes:
-        return None
+    if step in sources or not layer.updatable or len(known.shapes.get(layer.data, ())) != layer.axes:
+        return None  # also where it is given several rows an image, or images on another axis than the first
     for source in sources:
         if (layer.data is source or reshapes(known, layer.data, source)) and not _reached(source, sources, changed):
             return source
