@@ -117,18 +117,36 @@ def test_a_transformer_gives_the_same_with_and_without_captures():
     np.testing.assert_allclose(run.reconstruction, plain, rtol=1e-5, atol=1e-6)
 
 
-def test_a_site_is_what_all_its_readers_are_given_not_what_an_identity_hands_on_to_one():
+SHORTCUTS = {
+    "identity": (nn.Identity(), lambda block, h: block.between(h) + block.main(h)),
+    "nonlinearity": (nn.ReLU(), lambda block, h: h + block.main(block.between(h))),
+    "in place": (nn.ReLU(inplace=True), lambda block, h: block.main(block.between(h)) + h),
+    "dropout": (nn.Dropout(), lambda block, h: h + block.main(block.between(h))),
+    "function": (nn.Identity(), lambda block, h: h + block.main(torch.relu(h))),
+}
+
+
+@pytest.mark.parametrize("how", SHORTCUTS)
+@pytest.mark.parametrize("execution", ["auto", "hooks"])
+def test_a_site_is_what_all_its_readers_are_given_not_what_follows_on_one_way(how, execution):
+    between, joined = SHORTCUTS[how]
+
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
-            self.encoder, self.first, self.shortcut = nn.Linear(3, 2), nn.Linear(2, 3), nn.Identity()
+            self.encoder, self.first, self.between = nn.Linear(3, 2), nn.Linear(2, 3), between
             self.main = nn.Linear(3, 3)
 
         def decode(self, z):
-            h = self.first(z)
-            return self.shortcut(h) + self.main(h)
+            return joined(self, self.first(z))
 
     model = Residual()
-    lens = vl.Lens(model, model.encoder, model.decode, example=torch.rand(2, 3), execution="hooks")
-    run = lens.run(torch.rand(2, 3), vl.Ablate("decoder.0", "all"))
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.rand(2, 3), execution=execution)
+    x = torch.rand(2, 3)
+    run = lens.run(x, vl.Ablate("decoder.0", "all"))
     torch.testing.assert_close(run.reconstruction, model.main.bias.detach().expand(2, 3))
+    effects = vl.patching_effects(lens, x, x.flip(0), sites="decoder.0", method="zero", progress=False)
+    base = lens.run(x).reconstruction
+    for unit in range(3):
+        changed = lens.run(x, vl.Ablate("decoder.0", unit)).reconstruction
+        assert float(effects.effect[unit]) == pytest.approx(float((changed - base).norm(dim=1).mean()), rel=1e-5)

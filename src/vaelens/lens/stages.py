@@ -79,8 +79,8 @@ def _follows(call: Call, end: Call) -> bool:
     """Whether a call takes the activation that a stage ended with so far, and leaves its units what they are."""
     if call.source is None or call.source is not end.output:
         return False
-    if call.functions:  # beside another reader of the same activation, a function is a gate or a branch
-        return end.used_once or call.output is end.output
-    if isinstance(call.module, nn.Identity) and not end.used_once:  # hands the activation on to one of its readers
+    # Beside another reader of the same activation, what follows is a gate or a branch: a site is what all are given. A
+    # function that writes over its argument gives it to all.
+    if not end.used_once and not (call.functions and call.output is end.output):
         return False
-    return keeps_units(call.module, call.source, call.output, end.axis)
+    return bool(call.functions) or keeps_units(call.module, call.source, call.output, end.axis)
