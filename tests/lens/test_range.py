@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 
 import vaelens as vl
@@ -86,3 +87,12 @@ def test_infinite_weights_are_warned_of_although_a_sigmoid_hides_them():
         last.fill_(float("inf"))
     with pytest.warns(vl.VaelensWarning, match=f"{name} of the VAE holds infinite weights"):
         vl.Lens(model)
+
+
+def test_of_a_known_model_no_code_is_to_be_changed():
+    model = AutoencoderKL(block_out_channels=(8,), norm_num_groups=4, layers_per_block=1, sample_size=16)
+    with torch.no_grad():
+        model.decoder.conv_out.bias.fill_(9.0)
+    with pytest.warns(vl.VaelensWarning, match="decode gives values from .*; these weights decode so") as told:
+        vl.Lens(model)
+    assert told[0].filename == __file__

@@ -218,7 +218,8 @@ class Lens(Coding):
 
     def _search(self, parts: ModelParts, example: Example, names: Sequence[Name]) -> Sites:
         rows, kind = parts.encodable(example.batch), example.observation
-        sites = find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks)
+        known = self._adapter.example is not None
+        sites = find_sites(parts, rows, kind, names, self._ways, self._progress, self._adapter.blocks, known)
         check_means(self._noise, {"encoder": parts.encoder.rows.draws, "decoder": parts.decoder.rows.draws})
         return sites.with_note(LATENT, self._adapter.latent)
 

@@ -39,6 +39,7 @@ def find_sites(
     ways: Collection[str] = WAYS,
     progress: Progress = False,
     blocks: Sequence[str] = (),
+    known: bool = False,
 ) -> Sites:
     """Trace small batches and resolve every site: those that are found, and those that a user names.
 
@@ -50,13 +51,15 @@ def find_sites(
         ways: the ways to trace a part into steps that are tried.
         progress: whether to show a bar: a large model is run several times.
         blocks: paths of blocks of the model, whose outputs are sites besides.
+        known: whether the parts are those of a known model, which a user can't mend.
 
     Raises:
         VaelensError: encode and decode do not fit together, or do not run parts of the module; a name that stands
             for nothing; a decoder that reads what the encoder left on the model.
     """
     with reporting(progress, 3, "finding the sites") as report:
-        sites, points = _resolved(parts, example, observation, names, blocks)
+        sites, points, image = _resolved(parts, example, observation, names, blocks)
+        _warn_of_range(image, observation, known)
         report.advance(1)
         _prepare(parts, sites, points, _two_rows(example, observation), ways, report)
     return sites
@@ -64,8 +67,8 @@ def find_sites(
 
 def _resolved(
     parts: ModelParts, example: Tensor, observation: Observation, names: Sequence[Name], blocks: Sequence[str]
-) -> tuple[Sites, Mapping[str, HookPoint]]:
-    """Every site and where it is; what was traced for it, all activations at once, is released."""
+) -> tuple[Sites, Mapping[str, HookPoint], Tensor]:
+    """Every site, where it is, and what was decoded; what was traced for it, all activations at once, is released."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
     with _explained(batches[0], observation):
@@ -87,7 +90,6 @@ def _resolved(
             f"decode gives {observation.noun} of shape {tuple(image.shape[1:])} for {observation.noun} of shape "
             f"{observation.shape}; expected the same"
         )
-    _warn_of_range(image, observation)
     _warn_of_weights(parts.module)
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
@@ -111,7 +113,7 @@ def _resolved(
     stage_places = with_levels(stage_places, levels, model)
     places = with_blocks(with_names(stage_places, names, model), blocks, model)
     points = {place.site.name: hook_point(place.call) for place in places if place.call is not None}
-    return Sites([place.site for place in places], module_paths(places, model, logvar_modules)), points
+    return Sites([place.site for place in places], module_paths(places, model, logvar_modules)), points, image
 
 
 def _traced(
@@ -151,7 +153,7 @@ def _explained(batch: Tensor, observation: Observation) -> Iterator[None]:
         ) from error
 
 
-def _warn_of_range(image: Tensor, observation: Observation) -> None:
+def _warn_of_range(image: Tensor, observation: Observation, known: bool) -> None:
     """Warns of decoded values that are no numbers, or out of the range, which effects would be measured in."""
     least, most = observation.low, observation.high
     if isinstance(image, FakeTensor):
@@ -162,7 +164,7 @@ def _warn_of_range(image: Tensor, observation: Observation) -> None:
             "decode gives NaN or infinite values on the example, and so would effects be: look whether the weights are "
             "numbers, such as those of a training that diverged are not; else give an example= that the model knows",
             VaelensWarning,
-            stacklevel=6,  # where the lens is made
+            stacklevel=5,  # where the lens is made
         )
         return
     if least is None or most is None:
@@ -175,13 +177,15 @@ def _warn_of_range(image: Tensor, observation: Observation) -> None:
         hint = "divide by 255 where they are from 0 to 255"
     elif low >= -1 - _OVERSHOOT and high <= 1 + _OVERSHOOT:
         hint = "return (y + 1) / 2 where they are from -1 to 1, or end it with torch.sigmoid where they are logits"
-    if (least, most) != (0, 1):
+    if known:
+        hint = "these weights decode so, as weights that were not trained do"
+    elif (least, most) != (0, 1):
         hint = f"have it return values in {observation.span}, or give an observation= with their range"
     warnings.warn(
         f"decode gives values from {low:.3g} to {high:.3g}, and {observation.noun} are in {observation.span}: effects "
         f"in {observation.distance} would be of these values; {hint}",
         VaelensWarning,
-        stacklevel=6,  # where the lens is made
+        stacklevel=5,  # where the lens is made
     )
 
 
