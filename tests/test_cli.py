@@ -353,3 +353,8 @@ def test_a_folder_of_pictures_is_trained_on_with_its_options(tmp_path, capsys):
     assert run("train", *given[:-1], "sizes=16", "--out", tmp_path / "other") == 1
     assert "did you mean 'size'?" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_the_package_runs_as_the_command_does():
+    ran = subprocess.run([sys.executable, "-m", "vaelens", "--help"], capture_output=True, text=True, check=True)
+    assert "analyse" in ran.stdout

@@ -198,6 +198,9 @@ def test_a_factor_that_changes_no_image_is_refused():
     ds = vl.ArrayDataset(shown, factors, ["shown", "hidden"])
     with pytest.raises(vl.VaelensError, match="depends on 'hidden'"):
         vl.discover_circuit(vl.planted_model("aligned", 2).lens, ds, "hidden", n=8, progress=False)
+    named = vl.ArrayDataset(shown, factors, ["image", "hidden"])
+    with pytest.raises(vl.VaelensError, match="graph ends at 'image', which is the name of this factor too"):
+        vl.discover_circuit(vl.planted_model("aligned", 2).lens, named, "image", n=8, progress=False)
 
 
 def test_a_quantised_latent_has_circuits_and_no_attribution():

@@ -230,6 +230,7 @@ def test_a_named_model_is_in_the_record(provenance):
             {"over": "pixel"},
             r"unknown output of the specificity 'pixel'; known: pixels, values, groups, latents, factors; .*'pixels'",
         ),
+        ({"values": [1e39]}, "values of mode 'range' are .*; expected a list of finite numbers below 1e"),
         ({"values": []}, r"values of mode 'range' are \[\]; expected a list of finite numbers"),
         ({"values": 3.0}, r"values of mode 'range' are 3\.0; expected a list"),
         ({"values": [[1.0]]}, "values of mode 'range' are .*; expected a list of finite numbers"),

@@ -84,9 +84,12 @@ def test_a_codebook_is_read_anew_each_time():
     ("codebook", "message"),
     [
         ([[1.0]], r"the codebook is of type list; expected a tensor of floats \(codes, d\), or a function"),
-        (torch.zeros(3), r"the codebook is of shape \(3,\); expected a tensor of floats \(codes, d\)"),
+        (torch.zeros(3), r"the codebook is of shape \(3,\) and float32; expected a tensor of floats \(codes, d\)"),
         (torch.zeros(3, 0), r"the codebook is of shape \(3, 0\)"),
-        (torch.zeros(3, 2, dtype=torch.int64), r"the codebook is of shape \(3, 2\); expected a tensor of floats"),
+        (
+            torch.zeros(3, 2, dtype=torch.int64),
+            r"the codebook is of shape \(3, 2\) and int64; expected a tensor of fl",
+        ),
         (lambda: None, r"the codebook is of type NoneType"),
         (torch.full((2, 2), torch.nan), "the codebook contains NaN or infinite values; give the codes of a trained"),
     ],

@@ -18,7 +18,7 @@ from vaelens.circuits.notes import edge_notes, held_out_notes, search_notes
 from vaelens.circuits.scorers import SCORERS, Scores
 from vaelens.circuits.search import Search
 from vaelens.circuits.shown_units import effect_maps, shown_units
-from vaelens.circuits.unit_graph import unit_graph
+from vaelens.circuits.unit_graph import IMAGE_NODE, unit_graph
 from vaelens.circuits.unit_sets import Mask, UnitTable
 from vaelens.data import FactorDataset
 from vaelens.errors import VaelensError, unknown
@@ -263,6 +263,8 @@ def checked_pairs(lens: Any, ds: Any, factor: str, n: int, seed: int) -> tuple[T
         VaelensError: if there is no such factor, or the lens does not take the images.
     """
     check_subject(lens, ds)
+    if factor == IMAGE_NODE:
+        raise VaelensError("a circuit's graph ends at 'image', which is the name of this factor too; give it another")
     pairs = ds.pairs(factor, n, seed)
     return lens.check_images(pairs.x), lens.check_images(pairs.x2)
 

@@ -25,6 +25,8 @@ Values = Sequence[float] | int | None  # numbers for "range" and "shift", else h
 _NEIGHBOURS = 10  # among which a value given the other latents is drawn
 _SAMPLES, _CHOICES = 3, 4  # streams of the seed: what is drawn here is none of the numbers drawn elsewhere
 
+_MOST = 1e30  # of a value: what layers make of it is still a number in fp32
+
 
 def range_values(codes: Codes, values: Any, seed: int) -> Replacements:
     """Sets v over fixed values, 7 from −3 to 3 unless said otherwise, as the paper traverses latents.
@@ -141,6 +143,8 @@ def _numbers(values: Any, default: Sequence[float], mode: str) -> Array:
         numbers = np.asarray(default if values is None else values)
     except ValueError:
         numbers = np.empty(0)  # lists of different lengths
-    if numbers.ndim != 1 or numbers.size == 0 or numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
-        raise VaelensError(f"values of mode {mode!r} are {values!r}; expected a list of finite numbers")
+    if numbers.ndim != 1 or numbers.size == 0 or numbers.dtype.kind not in "iuf" or not (abs(numbers) < _MOST).all():
+        raise VaelensError(
+            f"values of mode {mode!r} are {values!r}; expected a list of finite numbers below {_MOST:.0e}"
+        )
     return numbers.astype(float)

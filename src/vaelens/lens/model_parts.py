@@ -245,7 +245,10 @@ def weight_of(module: nn.Module) -> Tensor:
             )
         if tensor.is_floating_point():
             return tensor
-    raise VaelensError(f"{type(module).__name__} has no parameters; a lens needs a model with weights")
+    raise VaelensError(
+        f"{type(module).__name__} has no parameters (quantize_dynamic packs them away); a lens needs a model with "
+        "weights that are tensors"
+    )
 
 
 def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
@@ -280,4 +283,8 @@ def images_in(result: Any, codes: int, observation: Observation) -> Tensor:
     if not isinstance(result, Tensor) or result.ndim != 1 + len(observation.shape) or len(result) != codes:
         what = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
         raise VaelensError(f"decode gave {what} for {codes} codes; expected {observation.noun} {observation.several}")
+    if result.is_complex():
+        raise VaelensError(
+            f"decode gave complex numbers; expected {observation.noun}: give a decode that returns .real"
+        )
     return result

@@ -48,7 +48,9 @@ class Quantisation:
         self._rule = rule
         codes = self._read()
         if not isinstance(codes, Tensor) or codes.ndim != 2 or not codes.is_floating_point() or 0 in codes.shape:
-            what = f"shape {tuple(codes.shape)}" if isinstance(codes, Tensor) else f"type {type(codes).__name__}"
+            what = f"type {type(codes).__name__}"
+            if isinstance(codes, Tensor):
+                what = f"shape {tuple(codes.shape)} and {str(codes.dtype).removeprefix('torch.')}"
             raise VaelensError(
                 f"the codebook is of {what}; expected a tensor of floats (codes, d), or a function that gives one"
             )
