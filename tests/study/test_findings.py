@@ -143,6 +143,28 @@ def test_the_best_model_of_each_dataset_and_those_not_told_from_it():
     }
     assert dict(zip(table["dataset"], table["best"], strict=True)) == best
     assert (table["not_told_from"] == "").all()
+    assert (table["not_compared"] == "").all()
+
+
+def test_models_without_a_test_are_not_compared_with_the_best():
+    scores = {"vae": [1.0, 1.1, 0.9], "beta-vae": [0.9, 1.0, 0.8], "vq-vae": [0.01, 0.0, 0.02]}
+    scores |= {"dip-vae-ii": [0.1, np.nan, np.nan], "factor-vae": [np.nan] * 3}
+    table = tidy(
+        {"dataset": "sprites", "model": model, "seed": s, "measures": {"mig": value, "ces": 1.0}}
+        for model, values in scores.items()
+        for s, value in enumerate(values)
+    )
+    runs = runs_of(table)
+
+    (row,) = best_models(runs, "mig", higher=True).to_dict("records")
+    (lone,) = best_models(runs[runs["model"] != "vq-vae"], "mig", higher=False).to_dict("records")
+
+    assert row["best"] == "vae"
+    assert row["not_told_from"] == "beta-vae"
+    assert row["not_compared"] == "dip-vae-ii (one seed), factor-vae (no value)"
+    assert lone["best"] == "dip-vae-ii"
+    assert lone["not_told_from"] == ""
+    assert lone["not_compared"] == "beta-vae, factor-vae, vae (dip-vae-ii has a value of one seed alone)"
 
 
 @pytest.mark.parametrize(
