@@ -77,12 +77,45 @@ def test_the_slopes_of_the_sweep_are_those_by_hand():
     ]
     ratios, slopes = np.log2(5 / np.array([fit[0] for fit in fits])), np.array([fit[1] for fit in fits])
 
-    tests = {(test.statistic, test.decides): test for test in of_sweep("true").tests if "disentanglement" in test.about}
+    of_dci = [test for test in of_sweep("true").tests if "disentanglement" in test.about]
+    tests = {(test.statistic, test.decides): test for test in of_dci if "latents" not in test.where or test.decides}
 
     assert tests["interaction", True].value == pytest.approx(stats.linregress(ratios, slopes).slope)
     assert tests["slope", True].value == pytest.approx(slopes[ratios == 0].mean())
     assert tests["slope", False].value == pytest.approx(slopes.mean())
     assert tests["interaction", True].n == len(runs)
+    assert tests["slope", True].n == len(runs) / 3  # of the three numbers of latents the smallest
+
+
+def test_the_slopes_of_each_dataset_stand_beside_their_mean():
+    steep, flat = (sweep_table("true", latent_dims=(5,)).assign(dataset=name) for name in ("steep", "flat"))
+    flat.loc[flat["measure"] == "information", "value"] = 1.0
+    table = pd.concat([steep, flat], ignore_index=True)
+    nats = table[table["measure"] == "information"]
+    runs = nats[nats["dataset"] == "steep"].groupby(["beta", "seed"])["value"].sum().div(5).reset_index()
+    fits = [stats.linregress(np.log2(of_seed["beta"]), of_seed["value"]).slope for _, of_seed in runs.groupby("seed")]
+
+    finding = bottleneck(runs_of(table), table[table["latent"].notna()])
+    slopes = {test.where: test for test in finding.tests if test.about.startswith("information")}
+
+    assert slopes["steep"].value == pytest.approx(np.mean(fits))
+    assert slopes["steep"].low == pytest.approx(np.mean(fits) - stats.t.ppf(0.975, 2) * stats.sem(fits))
+    assert slopes["flat"].value == pytest.approx(0)
+    assert slopes[""].value == pytest.approx(np.mean(fits) / 2)
+    assert (slopes["steep"].n, slopes[""].n) == (12, 24)
+
+
+def test_the_sentence_on_beta_says_how_far_apart_the_datasets_are():
+    steep = sweep_table("true", latent_dims=(5, 10)).assign(dataset="steep")
+    flat = sweep_table("true", latent_dims=(10,)).assign(dataset="flat")
+    flat.loc[flat["measure"] == "information", "value"] = 1.0
+    table = pd.concat([steep, flat], ignore_index=True)
+
+    said = bottleneck(runs_of(table), table[table["latent"].notna()]).sentence
+
+    assert "where the ratio of factors to latents is largest (1)" in said
+    assert "nats for each factor, the mean of 3 slopes from −0.12" in said
+    assert said.endswith("to 0 (flat, 10 latents).")
 
 
 @pytest.mark.parametrize(
