@@ -100,10 +100,11 @@ def positions(swap: xr.Dataset, width: float) -> PaperFigure:
     rows, columns = grid_of(swap)
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}
     figure = blank(width, 0.6 + min(max(0.25, width / 3 * rows / columns), 2.2))
+    maps = {variable: swap[variable].values.reshape(rows, columns).astype(float) for variable in titles}
+    written = {variable: _written(values, (width / 3 - _EDGE) / columns) for variable, values in maps.items()}
     for k, (variable, title) in enumerate(titles.items(), start=1):
         axis = figure.add_subplot(1, 3, k)
-        values = swap[variable].values.reshape(rows, columns).astype(float)
-        numbers = _written(values, (width / 3 - _EDGE) / columns)
+        values, numbers = maps[variable], written[variable] if all(written.values()) else {}
         image = axis.imshow(values, aspect="auto", **shading(values, light=bool(numbers)))
         _write(axis, numbers)
         if not numbers:

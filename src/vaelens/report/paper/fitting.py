@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from vaelens.report.paper.canvas import TEXT, PaperFigure
 
-_BETWEEN = 3  # pixels of 1/100 inch that keep two names apart
+_BETWEEN = 3  # pixels of 1/100 inch that keep two names apart which stand on one line
 _LINE = 1.25 * TEXT / 72  # inches of a line of a title
 
 
@@ -44,17 +44,17 @@ def _break(text: Text, width: float) -> int:
 
 def _fit_names(axis: Axes) -> None:
     """Turns the names along an axis upright where they run into each other, and leaves out some where they still do."""
-    if not axis.axison or _clear(axis):
+    if not axis.axison or _clear(axis, _BETWEEN):
         return
     axis.tick_params(axis="x", labelrotation=90)
     ticks, labels = axis.get_xticks(), [label.get_text() for label in axis.get_xticklabels()]
     step = 1
-    while not _clear(axis) and step < len(labels):
+    while not _clear(axis, 0) and step < len(labels):
         step += 1
         axis.set_xticks(ticks[::step], labels[::step])
 
 
-def _clear(axis: Axes) -> bool:
-    """Says whether no two neighbours among the names along an axis touch."""
+def _clear(axis: Axes, gap: float) -> bool:
+    """Says whether neighbours among the names along an axis are so many pixels apart."""
     boxes = [label.get_window_extent() for label in axis.get_xticklabels() if label.get_text()]
-    return all(left.x1 + _BETWEEN < right.x0 for left, right in pairwise(boxes))
+    return all(left.x1 + gap <= right.x0 for left, right in pairwise(boxes))
