@@ -191,6 +191,19 @@ def test_tables_have_each_estimate_and_the_ends_of_its_interval(analysis_of):
     pd.testing.assert_frame_equal(analysis.table("scores"), analysis.scores)
 
 
+def test_columns_that_are_asked_for_come_with_their_intervals(analysis_of):
+    analysis = analysis_of()
+    asked = analysis.table("latents", columns=["active", "ces_posterior"])
+    assert asked.columns.tolist() == ["active", "ces_posterior", "ces_posterior_low", "ces_posterior_high"]
+    pd.testing.assert_frame_equal(asked, analysis.table("latents")[asked.columns])
+    assert len(analysis.table("latents").columns) > 30
+    with pytest.raises(VaelensError, match=r"unknown column 'ces_post'; known: .*; did you mean 'ces_posterior'\?"):
+        analysis.table("latents", columns=["ces_post"])
+    for columns in ("ces", [], 3):
+        with pytest.raises(VaelensError, match=r"expected names, such as \['ces_posterior', 'information'\]"):
+            analysis.table("latents", columns=columns)
+
+
 def test_every_table_is_written_as_csv_and_latex(analysis_of, tmp_path):
     analysis = analysis_of(swaps=SWAPS)
     for name in ("scores", "latents", "modes", "outputs", "importance", "labels", "units", "positions"):
