@@ -230,5 +230,5 @@ def test_what_cannot_be_had_is_said(analysis_of, monkeypatch):
         with pytest.raises(VaelensError, match="expected inches between 1 and 40"):
             analysis.figure("maps", width)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(VaelensError, match=r"pip install 'vaelens\[figures\]'"):
+    with pytest.raises(VaelensError, match=r"pip install '\.\[figures\]' in the clone of vaelens"):
         analysis.figure("maps")

@@ -124,7 +124,7 @@ class Analysis:
         return write_analysis(self, path)
 
     def figure(self, name: str, width: float = 6.5) -> "Figure":
-        """Draws a figure for a paper, with matplotlib (`pip install 'vaelens[figures]'`).
+        """Draws a figure for a paper, with matplotlib (`pip install '.[figures]'` in the clone).
 
         It can be changed like any matplotlib figure (`figure.axes`), and `figure.savefig("strengths.pdf")` saves it as
         PNG, SVG or PDF, with text as text. Nothing is shown: notebooks display what a cell ends with.

@@ -51,7 +51,8 @@ def diffusers(folder: Path) -> "nn.Module | None":
         import diffusers
     except ImportError as error:
         raise VaelensError(
-            f"{str(folder)!r} was saved by diffusers, which is not installed: pip install 'vaelens[interop]'"
+            f"{str(folder)!r} was saved by diffusers, which is not installed: pip install "
+            "'.[interop]' in the clone of vaelens"
         ) from error
     try:
         with _quiet(), no_larger_than(size_of(files), folder):

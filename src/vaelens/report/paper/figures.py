@@ -34,7 +34,8 @@ def figure(analysis: Any, name: Any, width: Any = 6.5) -> "PaperFigure":
         import matplotlib as mpl
     except ImportError as error:
         raise VaelensError(
-            "figures for papers are drawn with matplotlib, which is not installed; pip install 'vaelens[figures]'"
+            "figures for papers are drawn with matplotlib, which is not installed; pip install '.[figures]' in "
+            "the clone of vaelens"
         ) from error
     from vaelens.report.paper.canvas import STYLE
     from vaelens.report.paper.fitting import fit
