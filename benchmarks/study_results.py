@@ -1,7 +1,8 @@
 """Keeps what a study found in the documentation: `python -m benchmarks.study_results FOLDER docs/results`.
 
 Writes NAME.md (command, versions, machine, time, findings, pictures, means) and the folder NAME with the table, the
-numbers of the findings, the training curves, the costs and the study's file, which are all that the page is made from.
+numbers of the findings, the training curves, the costs and the study's file. `python -m benchmarks.study_results
+docs/results/NAME` judges and writes anew what follows from those; how the study was made stays as the page has it.
 """
 
 import json
@@ -37,24 +38,33 @@ def keep(folder: Path, into: Path) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     results.write(kept)
     shutil.copy(folder / "study.yaml", kept / "study.yaml")
-    page.write_text(_page(study, results, folder, draw(results, kept)), encoding="utf-8")
+    made = "\n".join([f"# What the study {results.name} found", "", *_how(study, results, folder), ""])
+    page.write_text(f"{made}\n{_told(results, draw(results, kept))}", encoding="utf-8")
     return page
 
 
-def _page(study: Study, results: StudyResults, folder: Path, pictures: dict[str, str]) -> str:
+def tell_again(kept: Path) -> Path:
+    """Judges a study that is kept anew, and writes the page but for how the study was made."""
+    results, page = StudyResults.read(kept), kept.with_suffix(".md")
+    made, found, _ = page.read_text(encoding="utf-8").partition("## Findings\n")
+    assert found, "a page says what was found below how it was made"
+    results.findings.write(kept)
+    page.write_text(made + _told(results, draw(results, kept)), encoding="utf-8")
+    return page
+
+
+def _told(results: StudyResults, pictures: dict[str, str]) -> str:
+    """Says what was found: findings, pictures, modes and means."""
     name = results.name
     found = [f"**{finding.rule.claim}** *{finding.verdict}*: {finding.sentence}" for finding in results.findings]
     lines = [
-        f"# What the study {name} found",
-        "",
-        *_how(study, results, folder),
-        "",
         "## Findings",
         "",
         "By the [rules](../studies.md#findings) written down before. Every number stands in "
         f"[findings.csv]({name}/findings.csv)",
-        f"and can be computed again from [runs.parquet]({name}/runs.parquet);",
-        f"[the study's page]({name}/report.html) has all of it as tables and figures.",
+        f"and can be computed again from [runs.parquet]({name}/runs.parquet). All of it as tables and figures is the",
+        f"study's page, [{name}/report.html]({name}/report.html), which `make docs` writes: it is in the built",
+        "documentation alone, not among the sources.",
         "",
         *(f"- {sentence}" for sentence in found),
         "",
@@ -65,7 +75,8 @@ def _page(study: Study, results: StudyResults, folder: Path, pictures: dict[str,
         "",
         "## Means",
         "",
-        "Over seeds, ± their standard deviation.",
+        "Over seeds, ± their standard deviation; in brackets over how many of them, where some have no value. Active",
+        "latents are out of all that the model has; those of vq-vae are the channels of its code vectors.",
         "",
         *_means(results),
         "",
@@ -101,7 +112,7 @@ def _how(study: Study, results: StudyResults, folder: Path) -> list[str]:
 
 
 def _by_mode(modes: pd.DataFrame) -> list[str]:
-    head = ["mode", "CES and DCI", "r", "p", "VQ-VAE near zero", "order of models kept", "runs"]
+    head = ["mode", "relative CES and DCI", "partial r", "p", "VQ-VAE near zero", "order, τ", "runs"]
     rows = [
         [
             str(row["mode"]),
@@ -114,18 +125,28 @@ def _by_mode(modes: pd.DataFrame) -> list[str]:
         ]
         for row in modes.to_dict("records")
     ]
-    return _table(head, rows) if rows else ["No run was analysed by several modes."]
+    if not rows:
+        return ["No run was analysed by several modes."]
+    return [
+        "The findings on CES and DCI and on VQ-VAE once more, by relative CES under each mode. Partial r: the",
+        "correlation of relative CES and DCI disentanglement over means of dataset and model, reconstruction error",
+        "partialled out. τ: Kendall's, of the models' order by relative CES with that under mode range, averaged over",
+        "datasets; 1 is the same order, −1 the reverse. Runs: those that have a relative CES.",
+        "",
+        *_table(head, rows),
+    ]
 
 
 def _means(results: StudyResults) -> list[str]:
     runs = runs_of(results.table)
     shown = [key for key in _SHOWN if key in runs.columns]
-    groups = runs.groupby(["dataset", "model"], sort=False)
-    means, sizes = groups[shown].agg(["mean", "std"]), groups.size()
-    rows = [
-        [*map(str, cell), str(sizes.loc[cell]), *(_with_spread(means.loc[cell], key) for key in shown)]
-        for cell in means.index
-    ]
+    rows = []
+    for (dataset, model), group in runs.groupby(["dataset", "model"], sort=False):
+        latents = group["latent_dim"].iloc[0]
+        written = {key: _with_spread(group[key]) for key in shown}
+        if "active_latents" in written and latents == latents:
+            written["active_latents"] += f" of {latents:g}"
+        rows.append([str(dataset), str(model), str(len(group)), *written.values()])
     return _table(["dataset", "model", "seeds", *(METRICS[key].label for key in shown)], rows)
 
 
@@ -133,12 +154,14 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-def _with_spread(moments: pd.Series, key: str) -> str:
-    mean, spread = float(moments[key, "mean"]), float(moments[key, "std"])
-    if mean != mean:
+def _with_spread(values: pd.Series) -> str:
+    """Writes mean and standard deviation over seeds, and of how many where a seed has no value."""
+    known = values.dropna()
+    if known.empty:
         return "–"
-    return f"{mean:.3g}" + (f" ± {spread:.1g}" if spread == spread else "")
+    spread = f" ± {known.std():.1g}" if len(known) > 1 else ""
+    return f"{known.mean():.3g}{spread}" + (f" ({len(known)} of {len(values)})" if len(known) < len(values) else "")
 
 
 if __name__ == "__main__":
-    print(keep(Path(sys.argv[1]), Path(sys.argv[2])))
+    print(keep(Path(sys.argv[1]), Path(sys.argv[2])) if len(sys.argv) > 2 else tell_again(Path(sys.argv[1])))

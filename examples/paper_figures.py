@@ -24,7 +24,7 @@ analysis = vl.analyse(planted.lens, planted.dataset, n=128, only=parts, progress
 
 figure = analysis.figure("modes", width=5.0)
 axis = figure.axes[0]
-axis.set_title("How strong each latent is depends on how it is set", loc="left", size=9)
+axis.set_title("How strong each latent is depends on how it is set", size=9)
 distance = float(analysis.effects["latent"].attrs["reference_distance"])
 axis.axhline(distance, color="black", linestyle=":", linewidth=1)
 axis.annotate("distance of two reconstructions", (-0.5, distance), va="bottom", size=7)

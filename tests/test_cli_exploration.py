@@ -126,5 +126,5 @@ def test_without_gradio_it_says_how_to_install_it(monkeypatch, capsys, tmp_path)
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert run("explore", tmp_path, "--dataset", "digits") == 1
     assert capsys.readouterr().err == (
-        "vaelens: the explorer needs Gradio, which is not installed: pip install 'vaelens[explore]'\n"
+        "vaelens: the explorer needs Gradio, which is not installed: pip install '.[explore]' in the clone of vaelens\n"
     )

@@ -349,7 +349,7 @@ def test_a_missing_library_is_one_sentence(package, tmp_path, capsys, monkeypatc
     else:
         save_pythae(tmp_path)
     monkeypatch.setitem(sys.modules, package, None)
-    assert "which is not installed: pip install 'vaelens[interop]'" in refused(capsys, tmp_path)
+    assert "which is not installed: pip install '.[interop]'" in refused(capsys, tmp_path)
 
 
 def save_weights(folder, tensors):

@@ -137,3 +137,22 @@ def test_printing_an_analysis_shows_what_it_is_about_and_its_scores(analysis):
     assert repr(analysis).splitlines()[0] == "Analysis of vae on hand"
     assert "ces" in repr(analysis)
     assert np.isnan(analysis.scores.low["ces"])
+
+
+def test_printed_scores_show_their_values_in_80_columns(tmp_path):
+    row = {
+        "label": "a label " * 9,
+        "value": 0.012345,
+        "low": 1.5e-9,
+        "high": 3.0,
+        "chance": np.nan,
+        "untrained": -0.0123,
+    }
+    scores = score_frame({"specificity_normalised_latents": row | {"better": "higher", "made": "in words " * 20}})
+    first, second, last = repr(scores).splitlines()
+    assert first.split() == ["value", "low", "high", "chance", "untrained"]
+    assert second.split() == ["specificity_normalised_latents", "0.0123", "1.5e-09", "3", "NaN", "-0.0123"]
+    assert last == "further columns: label, better, made"
+    assert max(map(len, (first, second, last))) <= 80
+    assert str(scores) == repr(scores)
+    assert repr(scores[["label", "better"]]) == repr(pd.DataFrame(scores[["label", "better"]]))

@@ -8,7 +8,7 @@ from torch import nn
 import vaelens as vl
 from vaelens.errors import VaelensError
 
-anndata = pytest.importorskip("anndata", reason="anndata is not installed: pip install 'vaelens[scvi]'")
+anndata = pytest.importorskip("anndata", reason="anndata is not installed: pip install '.[scvi]'")
 
 GENES = ["A", "B", "C"]
 WEIGHTS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]])  # (genes, latents)

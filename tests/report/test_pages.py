@@ -10,6 +10,8 @@ import pytest
 
 from report.kinds import KINDS, SWAPS
 from vaelens.errors import VaelensError
+from vaelens.observation import Observation
+from vaelens.observation_record import recorded
 from vaelens.report import sentences, write_analysis
 from vaelens.report.sentences import conditions
 from vaelens.report.tables import score_rows
@@ -238,6 +240,26 @@ def test_every_caption_says_of_how_many_images_it_is(analysis_of, tmp_path):
         assert told, caption
 
 
+def test_a_reader_is_offered_of_images_alone(analysis_of, tmp_path):
+    analysis = analysis_of()
+    of_images = " ".join(Page(write_analysis(analysis, tmp_path / "images.html")).text.split())
+    genes = np.ones((3, 4))
+    analysis.effects["latent"]["effect_map"] = (("latent", "feature"), genes)
+    for end in ("_low", "_high"):
+        analysis.effects["latent"][f"effect_map{end}"] = (("latent", "feature"), genes)
+    del analysis.effects["pictures"]
+    analysis.provenance["observation"] = recorded(Observation.vector(list("abcd"), noun="cells"))
+    of_cells = " ".join(Page(write_analysis(analysis, tmp_path / "cells.html")).text.split())
+    assert "tell much more of scale than one alone: a factor reader (--reader) would show" in of_images
+    assert "tell much more of scale than one alone." in of_cells
+    assert "--reader" not in of_cells
+
+
+def test_maps_say_what_their_colours_mean(analysis_of, tmp_path):
+    text = " ".join(Page(write_analysis(analysis_of(), tmp_path / "report.html")).text.split())
+    assert "from none (white) to the largest (dark blue), when the latent is set" in text
+
+
 def test_what_was_measured_on_less_is_told(analysis_of, tmp_path):
     analysis = analysis_of()
     analysis.provenance["parts"] = {
@@ -251,6 +273,9 @@ def test_what_was_measured_on_less_is_told(analysis_of, tmp_path):
     assert "in 16 pairs of images, at 3 of 37 sites, spread over the model. Its colour" in text
     assert "The time was limited: in about 14.0 min every part would be whole" in text
     assert "16 of 64 pairs, 3 of 37 sites" in text
+    analysis.provenance["parts"]["patching"]["sites"] = 1
+    text = " ".join(Page(write_analysis(analysis, tmp_path / "report.html")).text.split())
+    assert "in 16 pairs of images, at 1 of 37 sites. Its colour" in text
     assert "not made: the latent has no codebook" in text
     assert "vl.analyse(lens, ds, n=50, seed=0, only=['latent', 'patching'], minutes=2)" in text
 

@@ -77,12 +77,45 @@ def test_the_slopes_of_the_sweep_are_those_by_hand():
     ]
     ratios, slopes = np.log2(5 / np.array([fit[0] for fit in fits])), np.array([fit[1] for fit in fits])
 
-    tests = {(test.statistic, test.decides): test for test in of_sweep("true").tests if "disentanglement" in test.about}
+    of_dci = [test for test in of_sweep("true").tests if "disentanglement" in test.about]
+    tests = {(test.statistic, test.decides): test for test in of_dci if "latents" not in test.where or test.decides}
 
     assert tests["interaction", True].value == pytest.approx(stats.linregress(ratios, slopes).slope)
     assert tests["slope", True].value == pytest.approx(slopes[ratios == 0].mean())
     assert tests["slope", False].value == pytest.approx(slopes.mean())
     assert tests["interaction", True].n == len(runs)
+    assert tests["slope", True].n == len(runs) / 3  # of the three numbers of latents the smallest
+
+
+def test_the_slopes_of_each_dataset_stand_beside_their_mean():
+    steep, flat = (sweep_table("true", latent_dims=(5,)).assign(dataset=name) for name in ("steep", "flat"))
+    flat.loc[flat["measure"] == "information", "value"] = 1.0
+    table = pd.concat([steep, flat], ignore_index=True)
+    nats = table[table["measure"] == "information"]
+    runs = nats[nats["dataset"] == "steep"].groupby(["beta", "seed"])["value"].sum().div(5).reset_index()
+    fits = [stats.linregress(np.log2(of_seed["beta"]), of_seed["value"]).slope for _, of_seed in runs.groupby("seed")]
+
+    finding = bottleneck(runs_of(table), table[table["latent"].notna()])
+    slopes = {test.where: test for test in finding.tests if test.about.startswith("information")}
+
+    assert slopes["steep"].value == pytest.approx(np.mean(fits))
+    assert slopes["steep"].low == pytest.approx(np.mean(fits) - stats.t.ppf(0.975, 2) * stats.sem(fits))
+    assert slopes["flat"].value == pytest.approx(0)
+    assert slopes[""].value == pytest.approx(np.mean(fits) / 2)
+    assert (slopes["steep"].n, slopes[""].n) == (12, 24)
+
+
+def test_the_sentence_on_beta_says_how_far_apart_the_datasets_are():
+    steep = sweep_table("true", latent_dims=(5, 10)).assign(dataset="steep")
+    flat = sweep_table("true", latent_dims=(10,)).assign(dataset="flat")
+    flat.loc[flat["measure"] == "information", "value"] = 1.0
+    table = pd.concat([steep, flat], ignore_index=True)
+
+    said = bottleneck(runs_of(table), table[table["latent"].notna()]).sentence
+
+    assert "where the ratio of factors to latents is largest (1)" in said
+    assert "nats for each factor, the mean of 3 slopes from −0.12" in said
+    assert said.endswith("to 0 (flat, 10 latents).")
 
 
 @pytest.mark.parametrize(
@@ -143,6 +176,28 @@ def test_the_best_model_of_each_dataset_and_those_not_told_from_it():
     }
     assert dict(zip(table["dataset"], table["best"], strict=True)) == best
     assert (table["not_told_from"] == "").all()
+    assert (table["not_compared"] == "").all()
+
+
+def test_models_without_a_test_are_not_compared_with_the_best():
+    scores = {"vae": [1.0, 1.1, 0.9], "beta-vae": [0.9, 1.0, 0.8], "vq-vae": [0.01, 0.0, 0.02]}
+    scores |= {"dip-vae-ii": [0.1, np.nan, np.nan], "factor-vae": [np.nan] * 3}
+    table = tidy(
+        {"dataset": "sprites", "model": model, "seed": s, "measures": {"mig": value, "ces": 1.0}}
+        for model, values in scores.items()
+        for s, value in enumerate(values)
+    )
+    runs = runs_of(table)
+
+    (row,) = best_models(runs, "mig", higher=True).to_dict("records")
+    (lone,) = best_models(runs[runs["model"] != "vq-vae"], "mig", higher=False).to_dict("records")
+
+    assert row["best"] == "vae"
+    assert row["not_told_from"] == "beta-vae"
+    assert row["not_compared"] == "dip-vae-ii (one seed), factor-vae (no value)"
+    assert lone["best"] == "dip-vae-ii"
+    assert lone["not_told_from"] == ""
+    assert lone["not_compared"] == "beta-vae, factor-vae, vae (dip-vae-ii has a value of one seed alone)"
 
 
 @pytest.mark.parametrize(

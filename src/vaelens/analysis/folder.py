@@ -22,6 +22,7 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.analysis.manifest import KeptPart, Manifest, read_manifest, write_manifest
+from vaelens.analysis.score_display import Scores
 from vaelens.analysis.scores import COLUMNS, NUMBERS
 from vaelens.errors import VaelensError
 from vaelens.writing import write_whole
@@ -179,7 +180,7 @@ def score_frame(scores: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Turns records by key into the table of an `Analysis`."""
     table = pd.DataFrame.from_dict(dict(scores), orient="index", columns=list(COLUMNS))
     numbers = dict.fromkeys(NUMBERS, np.float64)
-    return table.astype(numbers).rename_axis(index="score")
+    return Scores(table.astype(numbers).rename_axis(index="score"))
 
 
 def _content(dataset: xr.Dataset) -> bytes:

@@ -1,6 +1,6 @@
 """The record of an analysis: saves as a folder of open formats (netCDF-4, CSV, JSON), loads without a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +125,7 @@ class Analysis:
         return write_analysis(self, path)
 
     def figure(self, name: str, width: float = 6.5) -> "Figure":
-        """Draws a figure for a paper, with matplotlib (`pip install 'vaelens[figures]'`).
+        """Draws a figure for a paper, with matplotlib (`pip install '.[figures]'` in the clone).
 
         It can be changed like any matplotlib figure (`figure.axes`), and `figure.savefig("strengths.pdf")` saves it as
         PNG, SVG or PDF, with text as text. Nothing is shown: notebooks display what a cell ends with.
@@ -144,7 +144,7 @@ class Analysis:
 
         return figure(self, name, width)
 
-    def table(self, name: str) -> pd.DataFrame:
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Reads a table for a paper: numbers, each estimate followed by the ends of its 95 % interval.
 
         `.to_csv("scores.csv")` and `.to_latex("scores.tex", escape=True, float_format="%.3g")` save it.
@@ -154,13 +154,15 @@ class Analysis:
                 "outputs" (by factor or manipulation), "importance" (DCI's, by factor and latent), "read" (by factor
                 that a reader reads, and latent), "labels" (by factor and latent), "units" (by site and unit),
                 "mediation" (by treatment and latent), "circuits" (by factor); of a codebook "positions".
+            columns: which to return, each with the ends of its interval: `["ces_posterior", "information"]` of
+                "latents" is what a page's width has room for; all of them if None.
 
         Raises:
-            VaelensError: an unknown name; a part of the analysis that the table needs is missing.
+            VaelensError: an unknown name or column; a part of the analysis that the table needs is missing.
         """
         from vaelens.report import table  # a convenience of the record, like `report`
 
-        return table(self, name)
+        return table(self, name, columns)
 
     def _repr_html_(self) -> str:
         from vaelens.report import in_html  # a convenience of the record, like `report`

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from vaelens.analysis.score_display import Scores
 from vaelens.metrics.catalogue import METRICS
 from vaelens.metrics.causal import chance_modularity, modularity_interval, response_modularity
 
@@ -86,7 +87,7 @@ def score_table(parts: Mapping[str, xr.Dataset], seed: int) -> pd.DataFrame:
         if score is not None:
             rows[key] = {"label": metric.label, "better": metric.better, **asdict(score), "untrained": baseline(key)}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
-    return table.rename_axis(index="score")
+    return Scores(table.rename_axis(index="score"))
 
 
 def _of_factors(effects: Effects, key: str) -> Score | None:

@@ -145,7 +145,7 @@ def _study(file: str, root: str | None) -> "Study":
     try:
         from vaelens.study import Study
     except ModuleNotFoundError as error:
-        raise VaelensError(f"a study needs {error.name}: pip install 'vaelens[study]'") from error
+        raise VaelensError(f"a study needs {error.name}: pip install '.[study]' in the clone of vaelens") from error
     return Study.from_yaml(user_path("FILE", file), given_root(root))
 
 

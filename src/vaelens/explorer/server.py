@@ -1,6 +1,6 @@
 """The server of the explorer: Gradio on this machine, with whatever it says to others turned off.
 
-Gradio is an extra, `pip install 'vaelens[explore]'`. All that is computed and said is in the other files.
+Gradio is an extra, `pip install '.[explore]'` in the clone. All that is computed and said is in the other files.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ def explore(
     their mean or a multiple of their own; the image, its difference from the base's and the code of the image that came
     out follow at once, with what each change costs downstream. A circuit is walked along its edges, and run alone. The
     address of the page says all that is chosen, and "copy as Python" gives the call that computes what is shown, to the
-    bit. Needs `pip install 'vaelens[explore]'`.
+    bit. Needs `pip install '.[explore]'` in the clone.
 
     Nothing is written, and nothing is asked of another machine.
 
@@ -214,7 +214,7 @@ def gradio() -> Any:
             import gradio
     except ImportError as error:
         raise VaelensError(
-            "the explorer needs Gradio, which is not installed: pip install 'vaelens[explore]'"
+            "the explorer needs Gradio, which is not installed: pip install '.[explore]' in the clone of vaelens"
         ) from error
     return gradio
 

@@ -52,9 +52,9 @@ def estimates(dataset: xr.Dataset, variable: str, names: Sequence[str]) -> list[
 def front(candidates: Iterable[Estimate]) -> Front | None:
     """Finds the largest estimate, and the others that may be the largest.
 
-    Those are the other members of the best set. Where none was computed, as in analyses of earlier versions, they are
-    those whose intervals overlap the largest's, or which equal it where there is no interval. NaN takes no part; None
-    where nothing is left.
+    Those are the other members of the best set. Where none was computed, as for changes between observed pairs and in
+    analyses of earlier versions, they are those whose intervals overlap the largest's, or which equal it where there is
+    no interval. NaN takes no part; None where nothing is left.
 
     Example:
         >>> ranked = front([Estimate("a", 1, 0.5, 1.6), Estimate("b", 2, 1.5, 2.5), Estimate("c", 0, 0, 1)])

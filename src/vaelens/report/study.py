@@ -137,9 +137,22 @@ def _best(runs: pd.DataFrame) -> list[list[str]]:
         if not metric.better or key not in runs.columns:
             continue
         for row in best_models(runs, key, metric.better == "higher").to_dict("records"):
-            near = row["not_told_from"] or NOTHING
-            rows.append([f"{metric.label} ({metric.better})", row["dataset"], row["best"], number(row["mean"]), near])
+            score, near = f"{metric.label} ({metric.better})", _near(row["not_told_from"], row["not_compared"])
+            rows.append([score, row["dataset"], row["best"], number(row["mean"]), near])
     return rows
+
+
+def _near(not_told_from: str, not_compared: str) -> str:
+    """Says which models are not told from the best, and which could not be compared with it.
+
+    Example:
+        >>> _near("vae", ""), _near("", ""), _near("vae", "vq-vae (no value)")
+        ('vae', '—', 'vae; not compared: vq-vae (no value)')
+        >>> _near("", "vq-vae (one seed)")
+        'not compared: vq-vae (one seed)'
+    """
+    parts = [not_told_from, f"not compared: {not_compared}" if not_compared else ""]
+    return "; ".join(filter(None, parts)) or NOTHING
 
 
 def _circuits(runs: pd.DataFrame) -> list[list[str]]:

@@ -222,7 +222,8 @@ def patched_sites(provenance: Mapping[str, Any]) -> str:
     """Says how many sites were patched where not all were."""
     part = provenance.get("parts", {}).get("patching", {})
     sites, of = part.get("sites", 0), part.get("of_sites", 0)
-    return f", at {sites} of {of} sites, spread over the model" if sites < of else ""
+    spread = ", spread over the model" if sites > 1 else ""
+    return f", at {sites} of {of} sites{spread}" if sites < of else ""
 
 
 def asked_parts(provenance: Mapping[str, Any]) -> str:

@@ -188,7 +188,7 @@ def workers(count: int, scheduler: str | None, device: str) -> Iterator[Any]:
         from distributed import Client, LocalCluster
     except ModuleNotFoundError as error:
         raise VaelensError(
-            "workers need distributed: pip install 'vaelens[study]'; or run cells one by one, --cell"
+            "workers need distributed: pip install '.[study]' in the clone of vaelens; or run cells one by one, --cell"
         ) from error
     settings = {
         "distributed.scheduler.allowed-failures": _NEVER,

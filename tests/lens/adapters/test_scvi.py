@@ -6,7 +6,7 @@ import torch
 
 import vaelens as vl
 
-scvi = pytest.importorskip("scvi", reason="scvi-tools is not installed: pip install 'vaelens[scvi]'")
+scvi = pytest.importorskip("scvi", reason="scvi-tools is not installed: pip install '.[scvi]'")
 
 
 KINDS = {

@@ -116,7 +116,7 @@ def test_a_model_without_its_encoder_is_one_sentence():
 
 @pytest.mark.filterwarnings("ignore")
 def test_effects_on_ctgans_own_equal_a_loop_and_its_transformer_turns_rows_back():
-    ctgan = pytest.importorskip("ctgan", reason="ctgan is not installed: pip install 'vaelens[ctgan]'")
+    ctgan = pytest.importorskip("ctgan", reason="ctgan is not installed: pip install '.[ctgan]'")
     frame = load_iris(as_frame=True).frame.rename(columns={"target": "species"})
     frame["species"] = frame["species"].map({0: "setosa", 1: "versicolor", 2: "virginica"})
     original = ctgan.synthesizers.tvae.Encoder.__init__, ctgan.TVAE.fit

@@ -52,7 +52,8 @@ def diffusers(folder: Path) -> "nn.Module | None":
         import diffusers
     except ImportError as error:
         raise VaelensError(
-            f"{str(folder)!r} was saved by diffusers, which is not installed: pip install 'vaelens[interop]'"
+            f"{str(folder)!r} was saved by diffusers, which is not installed: pip install "
+            "'.[interop]' in the clone of vaelens"
         ) from error
     kind = getattr(diffusers, name, None)
     if kind is None:

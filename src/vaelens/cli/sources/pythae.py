@@ -90,7 +90,8 @@ def _built(folder: Path, config: dict[str, Any], weights: Path) -> "nn.Module":
         from pythae import models
     except ImportError as error:
         raise VaelensError(
-            f"{str(folder)!r} was saved by Pythae, which is not installed: pip install 'vaelens[interop]'"
+            f"{str(folder)!r} was saved by Pythae, which is not installed: pip install "
+            "'.[interop]' in the clone of vaelens"
         ) from error
     name = str(config.get("name"))
     kind = name.removesuffix("Config").removesuffix("_")

@@ -42,7 +42,7 @@ def encoder_kept() -> Iterator[None]:
     try:
         module: Any = importlib.import_module("ctgan.synthesizers.tvae")
     except ImportError as error:
-        raise VaelensError("a TVAE needs ctgan: pip install 'vaelens[ctgan]'") from error
+        raise VaelensError("a TVAE needs ctgan: pip install '.[ctgan]' in the clone of vaelens") from error
     initialise, fit = module.Encoder.__init__, module.TVAE.fit
     built: list[nn.Module] = []
 

@@ -6,18 +6,17 @@ from matplotlib.axes import Axes
 
 from vaelens.report import palette
 from vaelens.report.latents import Latents, panels_of
-from vaelens.report.paper.canvas import TEXT, PaperFigure, blank, name_latents
+from vaelens.report.paper.canvas import TEXT, PaperFigure, blank, fits, name_latents, panels_across
 from vaelens.report.ranking import ordered
-from vaelens.report.style import error_bars, largest, latent_step
+from vaelens.report.style import error_bars, largest
 
 _PANEL = 1.35  # inches of height of a panel
-_TWO_COLUMNS, _SIDE_BY_SIDE = 24, 12  # latents up to which there are two panels in a row
 
 
 def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents, width: float) -> PaperFigure:
     """Plots posterior CES, CES, information, removal cost and specificity by latent."""
     panels = panels_of(latent, recoded)
-    columns = 2 if len(latents) <= _TWO_COLUMNS else 1
+    columns = panels_across(width, len(latents), len(panels))
     rows = -(-len(panels) // columns)
     figure = blank(width, 0.3 + _PANEL * rows)
     shades = np.where(latents.active, palette.ACTIVE, palette.INACTIVE)[list(latents.order)]
@@ -28,8 +27,8 @@ def strengths(latent: xr.Dataset, recoded: xr.Dataset | None, latents: Latents, 
         _intervals(axis, np.arange(len(latents)), value, low, high)
         if variable == "specificity_per_image" and "specificity_baseline" in effects:
             axis.axhline(float(effects["specificity_baseline"].mean()), color=palette.MUTED, ls=":", lw=1)
-        axis.set_title(title, loc="left")
-        name_latents(axis, latents.names, latent_step(len(latents)))
+        axis.set_title(title)
+        name_latents(axis, latents.names)
         if k >= len(panels) - columns:
             axis.set_xlabel("latent")
     return figure
@@ -46,18 +45,20 @@ def strengths_by_mode(modes: xr.Dataset, latents: Latents, width: float) -> Pape
         shade, symbol = palette.DISTINCT[k % len(palette.DISTINCT)], "osD^vP"[k % 6]
         axis.plot(where, value, symbol, color=shade, ms=3.5, label=kind)
         _intervals(axis, where, value, low, high, shade)
-    name_latents(axis, latents.names, latent_step(len(latents)))
-    axis.set_title("CES (pixel-L2)", loc="left")
+    name_latents(axis, latents.names)
+    axis.set_title("CES (pixel-L2)")
     axis.set_xlabel("latent")
     axis.set_ylim(0, 1.08 * largest(modes["ces_high"].values))
-    figure.legend(loc="outside upper left", ncols=len(kinds), frameon=False)
+    longest = "—" * 4 + max(kinds, key=len)
+    across = next((k for k in range(len(kinds), 1, -1) if fits(longest, TEXT, width / k)), 1)
+    figure.legend(loc="outside lower left", ncols=across, frameon=False)
     return figure
 
 
 def mediation(effects: xr.Dataset, latents: Latents, width: float) -> PaperFigure:
     """Plots the indirect, interaction and direct parts of each treatment's effect through each latent, stacked."""
     treatments = effects["treatment"].values.astype(str).tolist()
-    columns = 2 if len(latents) <= _SIDE_BY_SIDE and len(treatments) > 1 else 1
+    columns = panels_across(width, len(latents), len(treatments))
     rows = -(-len(treatments) // columns)
     figure = blank(width, 0.5 + _PANEL * rows)
     shades = {"indirect": palette.INDIRECT, "interaction": palette.INTERACTION, "direct": palette.DIRECT}
@@ -74,13 +75,13 @@ def mediation(effects: xr.Dataset, latents: Latents, width: float) -> PaperFigur
         value, low, high = ordered(effects.isel(treatment=k), "indirect", latents.order)
         _intervals(axis, where, value, low, high)
         axis.axhline(0, color=palette.MUTED, lw=0.6)
-        axis.set_title(treatment, loc="left", parse_math=False)
-        name_latents(axis, latents.names, latent_step(len(latents)))
+        axis.set_title(treatment, parse_math=False)
+        name_latents(axis, latents.names)
         if k >= len(treatments) - columns:
             axis.set_xlabel("latent")
     figure.supylabel("fraction of the effect", size=TEXT)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
     return figure
 
 

@@ -32,6 +32,8 @@ STYLE: dict[Any, Any] = {
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
 }
+_EM, _GAP = 0.62, 0.5  # of the size of a letter: how wide it is on average, and what keeps two texts apart
+_AXIS, _LATENT = 0.45, 0.115  # inches beside a panel, and those that each latent takes in it
 _SAVED: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "vaelens", "pdf.fonttype": 42}
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("vaelens magnitudes", palette.SEQUENTIAL)
@@ -61,10 +63,20 @@ def blank(width: float, height: float) -> PaperFigure:
     return PaperFigure(figsize=(width, height), layout="constrained")
 
 
-def name_latents(axis: Axes, names: Sequence[str], step: int) -> None:
+def name_latents(axis: Axes, names: Sequence[str]) -> None:
     """Names the latents along an axis on which they stand at 0, 1, …"""
-    axis.set_xticks(range(0, len(names), step), list(names)[::step])
+    axis.set_xticks(range(len(names)), list(names))
     axis.set_xlim(-0.6, len(names) - 0.4)
+
+
+def panels_across(width: float, latents: int, panels: int) -> int:
+    """Says how many panels, two at most, stand beside each other in so many inches so that latents keep their names."""
+    return 2 if panels > 1 and (width / 2 - _AXIS) / latents >= _LATENT else 1
+
+
+def fits(text: str, points: float, inches: float) -> bool:
+    """Says whether a text of a size is narrower than so many inches, with a gap beside it."""
+    return (len(text) * _EM + _GAP) * points / 72 <= inches
 
 
 def shading(values: Any, light: bool = False) -> dict[str, Any]:

@@ -1,53 +1,52 @@
 """Figures of a paper that are cells with colours: matrices over latents, units of sites, positions of a codebook."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 
 from vaelens.report import palette
 from vaelens.report.latents import Latents
 from vaelens.report.matrices import Matrix
 from vaelens.report.numerals import number
-from vaelens.report.paper.canvas import DIVERGING, PaperFigure, bare, blank, name_latents, shading
+from vaelens.report.paper.canvas import DIVERGING, PaperFigure, bare, blank, fits, name_latents, shading
 from vaelens.report.ranking import grid_of, outcomes
-from vaelens.report.style import largest, latent_step
+from vaelens.report.style import largest
 from vaelens.report.unit_grid import site_scales, unit_grid
 
-_WRITTEN = 16  # columns up to which there is room for numbers in the cells
-_BESIDE = 8  # columns up to which two matrices stand beside each other
-_WRITTEN_GRID = 8
+_BESIDE, _TWO = 8, 5.0  # columns of which two matrices stand beside each other, in a figure of so many inches or more
+_NUMBER, _LETTER = 6.5, 0.06  # points of a number in a cell; inches of a letter of a name
+_EDGE = 0.15  # inches beside a matrix
 
 
 def heat_maps(matrices: Sequence[Matrix], latents: Latents, width: float) -> PaperFigure:
     """Plots matrices over latents, with numbers in the cells where they fit."""
-    count = len(latents)
-    across = len(matrices) if len(matrices) <= 2 and count <= _BESIDE else 1
+    count, order = len(latents), list(latents.order)
+    across = len(matrices) if len(matrices) <= 2 and count <= _BESIDE and width >= _TWO else 1
     down = -(-len(matrices) // across)
     longest = max(len(matrix.rows) for matrix in matrices)
+    named = max(len(name) for matrix in matrices for name in matrix.rows) * _LETTER
+    cell = (width - named - _EDGE) / across / count
     figure = blank(width, (0.6 + 0.24 * longest) * down)
     for k, matrix in enumerate(matrices):
         axis = figure.add_subplot(down, across, k + 1)
-        values, written = matrix.values[:, list(latents.order)], count <= _WRITTEN
+        values = matrix.values[:, order]
+        numbers = _written(values, cell)
         mesh = axis.pcolormesh(
             np.arange(count + 1) - 0.5,
             np.arange(len(matrix.rows) + 1) - 0.5,
             np.ma.masked_invalid(values),
             edgecolors="white",
             linewidth=0.6,
-            **shading(values, light=written),
+            **shading(values, light=bool(numbers)),
         )
-        if written:
-            form = "{:.2f}" if largest(np.abs(values)) <= 1 else "{:.3g}"
-            for (row, column), value in np.ndenumerate(values):
-                if np.isfinite(value):
-                    text = form.format(value).replace("-", "−")
-                    axis.text(column, row, text, ha="center", va="center", color=palette.INK, size=6.5)
-        else:
+        _write(axis, numbers)
+        if not numbers:
             figure.colorbar(mesh, ax=axis, pad=0.02, shrink=0.8).outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-        axis.set_title(matrix.title, loc="left")
+        axis.set_title(matrix.title)
         axis.set_yticks(range(len(matrix.rows)), list(matrix.rows), parse_math=False)
-        name_latents(axis, latents.names, latent_step(count))
+        name_latents(axis, latents.names)
         axis.set_ylim(longest - 0.5, -0.5)
         bare(axis)
         if k >= len(matrices) - across:
@@ -80,12 +79,12 @@ def recovered_fractions(effects: xr.Dataset, sites: Sequence[str], width: float)
             vmin=-1,
             vmax=1,
             edgecolors="white",
-            linewidth=0.2,
+            linewidth=0.2 if width >= _TWO else 0,
         )
         labels = {line: label for line, label in enumerate(grid.labels) if label}
         named = [f"{label} (±{number(scale[label])})" if label in scale else label for label in labels.values()]
         axis.set_yticks(list(labels), named, parse_math=False)
-        axis.set_title(title, loc="left")
+        axis.set_title(title)
         axis.invert_yaxis()
         bare(axis)
     axes[-1].set_xlabel("unit")
@@ -101,17 +100,36 @@ def positions(swap: xr.Dataset, width: float) -> PaperFigure:
     rows, columns = grid_of(swap)
     titles = {"ces": "CES of a swap (pixel-L2)", "codes_used": "Codes taken", "code_entropy": "Their entropy (nats)"}
     figure = blank(width, 0.6 + min(max(0.25, width / 3 * rows / columns), 2.2))
+    maps = {variable: swap[variable].values.reshape(rows, columns).astype(float) for variable in titles}
+    written = {variable: _written(values, (width / 3 - _EDGE) / columns) for variable, values in maps.items()}
     for k, (variable, title) in enumerate(titles.items(), start=1):
         axis = figure.add_subplot(1, 3, k)
-        values = swap[variable].values.reshape(rows, columns).astype(float)
-        written = columns <= _WRITTEN_GRID
-        axis.imshow(values, aspect="auto", **shading(values, light=written))
-        if written:
-            for (row, column), value in np.ndenumerate(values):
-                axis.text(column, row, f"{value:.3g}", ha="center", va="center", size=6.5, color=palette.INK)
-        axis.set_title(title, loc="left")
+        values, numbers = maps[variable], written[variable] if all(written.values()) else {}
+        image = axis.imshow(values, aspect="auto", **shading(values, light=bool(numbers)))
+        _write(axis, numbers)
+        if not numbers:
+            bar = figure.colorbar(image, ax=axis, location="bottom", pad=0.02, aspect=12)
+            bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+        axis.set_title(title)
         axis.set_xlabel("column")
         if k == 1:
             axis.set_ylabel("row")
         bare(axis)
     return figure
+
+
+def _written(values: np.ndarray, cell: float) -> dict[tuple[int, int], str]:
+    """Writes the number of each cell, none at all where the longest is wider than a cell of so many inches."""
+    form = "{:.2f}" if largest(np.abs(values)) <= 1 else "{:.3g}"
+    numbers = {
+        (row, column): form.format(value).replace("-", "−")
+        for (row, column), value in np.ndenumerate(values)
+        if np.isfinite(value)
+    }
+    return numbers if numbers and fits(max(numbers.values(), key=len), _NUMBER, cell) else {}
+
+
+def _write(axis: Axes, numbers: Mapping[tuple[int, int], str]) -> None:
+    """Puts numbers in the cells of a row and column each."""
+    for (row, column), text in numbers.items():
+        axis.text(column, row, text, ha="center", va="center", color=palette.INK, size=_NUMBER)

@@ -34,9 +34,11 @@ def figure(analysis: Any, name: Any, width: Any = 6.5) -> "PaperFigure":
         import matplotlib as mpl
     except ImportError as error:
         raise VaelensError(
-            "figures for papers are drawn with matplotlib, which is not installed; pip install 'vaelens[figures]'"
+            "figures for papers are drawn with matplotlib, which is not installed; pip install '.[figures]' in "
+            "the clone of vaelens"
         ) from error
     from vaelens.report.paper.canvas import STYLE
+    from vaelens.report.paper.fitting import fit
 
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever the user's own settings are, the same analysis makes the same figure
@@ -47,7 +49,7 @@ def figure(analysis: Any, name: Any, width: Any = 6.5) -> "PaperFigure":
         for label in labels:
             if (worded := observation.worded(label.get_text())) != label.get_text():
                 label.set_text(worded)
-        drawn.draw_without_rendering()  # a first pass of the layout, which takes two to settle
+        fit(drawn)
         return drawn
 
 

@@ -10,6 +10,7 @@ from vaelens.report.ranking import estimates, position_names
 
 _ACROSS, _MAPS_ACROSS = 8, 5
 _LARGEST = 0.7  # inches of a picture in a row of some
+_MAP, _BAR = 0.8, 1.5  # inches that a map takes at least, for its title, and a colour bar, for its label
 _MOST_ROWS = 16  # traversals that there is room for, strongest latents first
 
 
@@ -38,9 +39,10 @@ def traversals(seen: xr.Dataset, latent: xr.Dataset | None, latents: Latents, wi
 def maps(latent: xr.Dataset, latents: Latents, width: float) -> PaperFigure:
     """Shows where each latent changes the image, all on one scale."""
     changes = np.nan_to_num(latent["effect_map"].mean("channel").values)  # (latent, height, width)
-    across = min(_MAPS_ACROSS, len(latents))
+    across = min(_MAPS_ACROSS, len(latents), max(1, int(width / _MAP)))
     rows = -(-len(latents) // across)
-    figure = blank(width, (width / (across + 0.6) * changes.shape[1] / changes.shape[2] + 0.25) * rows)
+    height = (width / (across + 0.6) * changes.shape[1] / changes.shape[2] + 0.25) * rows
+    figure = blank(width, max(height, _BAR))
     axes, image = np.atleast_1d(figure.subplots(rows, across)).ravel(), None
     for axis in axes:
         axis.set_axis_off()

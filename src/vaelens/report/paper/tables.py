@@ -8,7 +8,7 @@ import xarray as xr
 
 from vaelens.analysis import Analysis
 from vaelens.circuits.circuit_table import ESTIMATES
-from vaelens.errors import unknown
+from vaelens.errors import VaelensError, unknown
 from vaelens.report.changes import axis_of
 from vaelens.report.latents import latents_of
 from vaelens.report.paper.names import check_analysis, check_parts
@@ -19,14 +19,30 @@ _AREAS = ("cpr", "cpr_chance", "cmd", "cmd_chance")
 _SPECIFICITY = ("specificity", "specificity_normalised", "specificity_per_image")
 
 
-def table(analysis: Any, name: Any) -> pd.DataFrame:
+def table(analysis: Any, name: Any, columns: Any = None) -> pd.DataFrame:
     """Reads a table off an analysis, as `Analysis.table` says."""
     check_analysis(analysis)
     if name not in _TABLES:
         raise unknown("table", name, _TABLES)
     parts, read = _TABLES[name]
     check_parts(analysis, f"table {name!r}", parts)
-    return read(analysis)
+    frame = read(analysis)
+    return frame if columns is None else frame[_asked(frame, columns)]
+
+
+def _asked(frame: pd.DataFrame, columns: Any) -> list[str]:
+    """Finds the columns asked for, each with the ends of its interval where it has one.
+
+    Raises:
+        VaelensError: no list of names, or a name that the table has not.
+    """
+    if not isinstance(columns, list | tuple) or not columns:
+        raise VaelensError(f"columns is {columns!r}; expected names, such as ['ces_posterior', 'information']")
+    there = frame.columns.astype(str).tolist()
+    for column in columns:
+        if column not in there:
+            raise unknown("column", column, [name for name in there if not name.endswith(_ENDS[1:])])
+    return list(dict.fromkeys(column + end for column in columns for end in _ENDS if column + end in there))
 
 
 def _latents(analysis: Analysis) -> pd.DataFrame:

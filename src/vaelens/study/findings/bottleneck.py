@@ -1,6 +1,6 @@
 """Finding (ii): whether a larger beta costs disentanglement where there are many factors for each latent."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,6 @@ _DATASETS = 4  # from which on datasets alone can tell ratios apart
 _GROUP = ["dataset", "latent_dim"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Slopes:
-    """Slopes of a measure on log2 beta: a row for each dataset, number of latents and seed, with the `ratio`."""
-
-    rows: pd.DataFrame  # dataset, latent_dim, seed, ratio, slope
-    runs: int
-
-
 def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
     """Judges the bottleneck from slopes on log2 beta, one for each dataset, number of latents and seed.
 
@@ -45,36 +37,37 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
     if missing:
         return Finding(_RULE, "not examined", missing)
     slopes = {name: _slopes(swept, name) for name in MEASURES}
-    tests, deciding = [], {}
+    tests, deciding, apart = [], {}, {}
     for name, label in MEASURES.items():
         of_measure = slopes[name]
-        if of_measure.rows["seed"].nunique() < 2:
+        if of_measure["seed"].nunique() < 2:
             continue
-        overall = _mean_slope(of_measure, f"{label} for each doubling of beta", decides=name == INFORMATION)
-        tests.append(overall)
+        about = f"{label} for each doubling of beta"
+        overall = _mean_slope(of_measure, about, decides=name == INFORMATION)
         deciding[name] = overall
-        most = of_measure.rows[of_measure.rows["ratio"] == of_measure.rows["ratio"].max()]
-        where = f"ratio of factors to latents {_ratio(most)}"
-        at_most = _mean_slope(_Slopes(most, of_measure.runs), f"{label} for each doubling of beta", name == DCI, where)
+        most = of_measure[of_measure["ratio"] == of_measure["ratio"].max()]
+        at_most = _mean_slope(most, about, name == DCI, f"ratio of factors to latents {_ratio(most)}")
         steeper = _interaction(of_measure, label, decides=name == DCI)
-        tests += [at_most, *([steeper] if steeper is not None else [])]
+        apart[name] = [_mean_slope(rows, about, False, where) for where, rows in _apart(of_measure)]
+        tests += [overall, at_most, *([steeper] if steeper is not None else []), *apart[name]]
         if name == DCI:
             deciding |= {"at most": at_most, "steeper": steeper}
     if DCI not in deciding:
         why = "no dataset with two factors or more was swept from two seeds or more, so DCI has no slope"
         return Finding(_RULE, "not examined", why, tuple(tests))
     if deciding["steeper"] is None:
-        why = f"the ratio of factors to latents is {_ratio(slopes[DCI].rows)} throughout, or varies over fewer than "
+        why = f"the ratio of factors to latents is {_ratio(slopes[DCI])} throughout, or varies over fewer than "
         why += f"{_DATASETS} datasets alone; sweep latent_dim too"
         said = f"DCI changes by {_said(deciding[DCI])} for each doubling of beta"
         return Finding(_RULE, "not examined", f"{why}. {said}.", tuple(tests))
     steeper, at_most, information = deciding["steeper"], deciding["at most"], deciding.get(INFORMATION)
     said = (
-        f"DCI changes by {_said(at_most)} for each doubling of beta at a {at_most.where}, and by {_said(steeper)} more "
-        "for each doubling of that ratio"
+        f"With each doubling of beta DCI changes by {_said(at_most)} where the ratio of factors to latents is largest "
+        f"({slopes[DCI]['ratio'].max():.2g}); with each doubling of that ratio this slope changes by {_said(steeper)}"
     )
     if information is not None:
-        said += f"; information for each factor by {_said(information)} nats"
+        said += f". The information in the latents changes with each doubling of beta by {_said(information)} nats for "
+        said += f"each factor{_range(apart[INFORMATION])}"
     return Finding(_RULE, _verdict(steeper, at_most, information), f"{said}.", tuple(tests))
 
 
@@ -106,25 +99,35 @@ def _missing(swept: pd.DataFrame) -> str:
     return ""
 
 
-def _slopes(swept: pd.DataFrame, measure: str) -> _Slopes:
-    """Fits a line over log2 beta for each dataset, number of latents and seed."""
+def _slopes(swept: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Fits a line over log2 beta for each dataset, number of latents and seed: its `slope`, `ratio` and `runs`."""
     taken, rows = complete(swept, [measure]), []
     for (dataset, latent_dim, seed), group in taken.groupby([*_GROUP, "seed"], observed=True):
         x, y = np.log2(group["beta"].to_numpy(float)), group[measure].to_numpy(float)
         if np.ptp(x) > 0:
             slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-            rows.append((dataset, latent_dim, seed, float(group["ratio"].iloc[0]), slope))
-    return _Slopes(pd.DataFrame(rows, columns=["dataset", "latent_dim", "seed", "ratio", "slope"]), len(taken))
+            rows.append((dataset, latent_dim, seed, float(group["ratio"].iloc[0]), slope, len(group)))
+    return pd.DataFrame(rows, columns=["dataset", "latent_dim", "seed", "ratio", "slope", "runs"])
 
 
-def _mean_slope(slopes: _Slopes, about: str, decides: bool, where: str = "") -> Test:
+def _apart(slopes: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Takes the slopes of each dataset and number of latents by themselves, where there are several."""
+    groups = list(slopes.groupby(_GROUP, observed=True))
+    varied = len(groups) > slopes["dataset"].nunique()
+    for (dataset, latent_dim), rows in groups if len(groups) > 1 else []:
+        yield f"{dataset}, {latent_dim:g} latents" if varied else str(dataset), rows
+
+
+def _mean_slope(slopes: pd.DataFrame, about: str, decides: bool, where: str = "") -> Test:
     """Averages over datasets and numbers of latents, each the mean of its seeds; what varies are trainings."""
-    means, variances, counts = _by_group(slopes.rows)
+    means, variances, counts = _by_group(slopes)
     spread = variances / counts  # of each mean, pooled variance
     error = float(np.sqrt(spread.sum())) / len(means)
     freedom = float(counts.sum() - len(counts))
-    by = f"slopes of {counted(len(slopes.rows), 'training sweep')}, by t on {freedom:g} degrees of freedom"
-    return _t_test(about, "slope", float(means.mean()), error, freedom, slopes.runs, decides, where, by)
+    by = f"slopes of {counted(len(slopes), 'training sweep')}, by t on {freedom:g} degrees of freedom"
+    by += f"; trainings vary, the {len(means)} datasets and numbers of latents do not" if len(means) > 1 else ""
+    runs = int(slopes["runs"].sum())
+    return _t_test(about, "slope", float(means.mean()), error, freedom, runs, decides, where, by)
 
 
 def _by_group(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,10 +139,10 @@ def _by_group(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return means, np.full(len(means), within / freedom if freedom else np.nan), counts
 
 
-def _interaction(slopes: _Slopes, label: str, decides: bool) -> Test | None:
+def _interaction(slopes: pd.DataFrame, label: str, decides: bool) -> Test | None:
     """Regresses slopes on log2 of the ratio: within datasets where latent_dim varies there, else over datasets."""
     about = f"{label} for each doubling of beta and of factors per latent"
-    rows = slopes.rows
+    rows = slopes
     varied = rows.groupby("dataset", observed=True)["latent_dim"].transform("nunique") > 1
     if varied.any():
         rows = rows[varied]
@@ -162,7 +165,9 @@ def _interaction(slopes: _Slopes, label: str, decides: bool) -> Test | None:
     if not x @ x > 0:
         return None
     error = float(np.sqrt(variance / (x @ x)))
-    return _t_test(about, "interaction", float(x @ y / (x @ x)), error, freedom, slopes.runs, decides, "", f"{by} d.f.")
+    return _t_test(
+        about, "interaction", float(x @ y / (x @ x)), error, freedom, int(rows["runs"].sum()), decides, "", f"{by} d.f."
+    )
 
 
 def _t_test(
@@ -187,6 +192,15 @@ def _verdict(steeper: Test, at_most: Test, information: Test | None) -> Verdict:
 
 def _said(test: Test) -> str:
     return f"{shown(test.value)} [{shown(test.low)}, {shown(test.high)}]"
+
+
+def _range(tests: Sequence[Test]) -> str:
+    """Says between which datasets a mean of slopes lies, nothing where there is one."""
+    if not tests:
+        return ""
+    least, *_, most = sorted(tests, key=lambda test: test.value)
+    ends = f"{shown(least.value)} ({least.where}) to {shown(most.value)} ({most.where})"
+    return f", the mean of {len(tests)} slopes from {ends}"
 
 
 def _ratio(rows: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Finding (iii): whether any architecture is best on all datasets, by every measure that has a better direction."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -45,11 +46,17 @@ def no_best(runs: pd.DataFrame) -> Finding:
 
 
 def best_models(runs: pd.DataFrame, measure: str, higher: bool) -> pd.DataFrame:
-    """Lists of each dataset the model with the best mean, and those that are not told from it.
+    """Lists the model with the best mean on each dataset, those not told from it, and those not compared with it.
+
+    Args:
+        runs: as `runs_of` returns them.
+        measure: the column.
+        higher: whether more of it is better.
 
     Returns:
         Columns `dataset`, `best`, `mean`, `runs`, `not_told_from` (names, of those whose difference from the best has
-        an adjusted p above 0.05, over all pairs on all datasets).
+        an adjusted p above 0.05, over all pairs on all datasets), `not_compared` (the other models run there, each with
+        the reason why there is no such difference: no value, or a value of one seed alone).
     """
     taken = complete(runs, [measure])
     pairs = list(differences(taken, measure))
@@ -58,15 +65,32 @@ def best_models(runs: pd.DataFrame, measure: str, higher: bool) -> pd.DataFrame:
     for dataset, of_dataset in taken.groupby("dataset", observed=True):
         means = of_dataset.groupby("model", observed=True)[measure].mean().sort_values(ascending=not higher)
         best = str(means.index[0])
-        apart = {
-            other
+        compared = {
+            other: p
             for pair, p in zip(pairs, adjusted, strict=True)
             for one, other in ((pair.first, pair.second), (pair.second, pair.first))
-            if pair.dataset == str(dataset) and one == best and p <= ALPHA
+            if pair.dataset == str(dataset) and one == best
         }
-        near = [str(model) for model in means.index[1:] if str(model) not in apart]
-        rows.append((str(dataset), best, float(means.iloc[0]), len(of_dataset), ", ".join(near)))
-    return pd.DataFrame(rows, columns=["dataset", "best", "mean", "runs", "not_told_from"])
+        near = [str(model) for model in means.index if compared.get(str(model), 0) > ALPHA]
+        others = dict.fromkeys(map(str, runs[runs["dataset"] == dataset]["model"]))
+        alone = [model for model in others if model != best and model not in compared]
+        values = Counter(map(str, of_dataset["model"]))
+        why = _not_compared(best, alone, values)
+        rows.append((str(dataset), best, float(means.iloc[0]), len(of_dataset), ", ".join(near), why))
+    return pd.DataFrame(rows, columns=["dataset", "best", "mean", "runs", "not_told_from", "not_compared"])
+
+
+def _not_compared(best: str, others: Sequence[str], values: Mapping[str, int]) -> str:
+    """Names the models that the best can't be compared with, each with the reason.
+
+    Args:
+        best: the model with the best mean.
+        others: those that have no difference from it.
+        values: of how many seeds each model has a value; a model that is missing has none.
+    """
+    if others and values[best] < 2:
+        return f"{', '.join(others)} ({best} has a value of one seed alone)"
+    return ", ".join(f"{model} ({'one seed' if values.get(model) else 'no value'})" for model in others)
 
 
 def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: bool) -> tuple[Verdict, str]:
