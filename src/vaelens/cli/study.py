@@ -101,11 +101,12 @@ def status(folder: Folder, root: Root = None) -> None:
 @study.command()
 def table(folder: Folder) -> None:
     """Write runs.csv and runs.parquet anew from the cells that are done."""
-    from vaelens.study.folder import StudyFolder
+    from vaelens.study import Study
     from vaelens.study.table import write_table
 
     path = user_path("DIR", folder)
-    rows = write_table(StudyFolder(path))
+    rows = Study.from_folder(path).table()
+    write_table(rows, path)
     print(f"table: {path / 'runs.csv'} and runs.parquet, {len(rows):,} rows")
 
 
@@ -114,12 +115,11 @@ def findings(folder: Folder) -> None:
     """Judge the paper's findings on the cells that are done, by rules written down beforehand, and make a page."""
     from vaelens.report.study import write_study
     from vaelens.study import Study
-    from vaelens.study.folder import StudyFolder
     from vaelens.study.table import write_table
 
     path = user_path("DIR", folder)
     results = Study.from_folder(path).results()
-    write_table(StudyFolder(path))
+    write_table(results.table, path)
     results.findings.write(path)
     for finding in results.findings:
         print(finding.rule.claim)
@@ -165,6 +165,9 @@ def _print_states(study: "Study", folder: Path | None, workers: int) -> None:
             print(f"{state}: {len(titles)}")
             print(f"  {', '.join(titles[:_SHOWN])}{more}")
     place = StudyFolder(folder if folder is not None else Path(os.devnull))
+    done = study.done(place.path)
+    if done.others:
+        print(done.said_of_others)
     for named in cells:
         if states[named.cell.title] == "failed":
             print(f"{named.cell.title} failed: {place.why_given_up(named, study.plan.attempts)}")
@@ -172,7 +175,7 @@ def _print_states(study: "Study", folder: Path | None, workers: int) -> None:
             print(f"{named.cell.title} runs: {_told(place.progress(named))}")
     left = [named for named in cells if states[named.cell.title] not in ("done", "failed")]
     if left:
-        cost = cost_of(place, left, study.root)
+        cost = cost_of(done.counted, left, study.root)
         many = "worker" if workers == 1 else "workers"
         what = "training alone, timed on a few steps" if cost.trained_alone else "as the cells did that are done"
         print(f"left: {len(left)} cells, about {_duration(cost.seconds / workers)} on {workers} {many} ({what})")

@@ -1,20 +1,19 @@
 """What a study's folder holds when it is read: the table, the findings, how training went, and what it cost."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from vaelens.errors import VaelensError
+from vaelens.study.done_cells import DoneCell, DoneCells
 from vaelens.study.findings.examination import findings_of
 from vaelens.study.findings.finding import Findings
-from vaelens.study.folder import StudyFolder
 from vaelens.study.table import study_table
 from vaelens.writing import written_whole
 
 _ERROR = "squared_error"
+_CURVE = ["dataset", "model", "seed", "step", _ERROR]
 _TAIL = 0.2  # of the steps, in whose second half the error is compared with that in the first
 
 
@@ -83,31 +82,49 @@ class StudyResults:
         return cls(folder.name, table, findings_of(table), curves, costs)
 
 
-def study_results(folder: StudyFolder, name: str) -> StudyResults:
+def study_results(done: DoneCells, name: str) -> StudyResults:
     """Reads the cells that are done.
+
+    Args:
+        done: as `done_cells` reads them.
+        name: the study's.
 
     Raises:
         VaelensError: no cell is done, or a file of one is missing or damaged.
     """
-    table = study_table(folder)
-    costs, curves = [], []
-    for path in folder.done():
-        record = _record(path)
-        seed = record["configuration"]["seed"]
-        run = {"dataset": path.parent.parent.name, "model": path.parent.name, "seed": seed}
-        made, steps = record["made"], record["configuration"]["training"]["steps"]
-        costs.append({**run, "steps": steps, **made["seconds"], "machine": made["machine"], "system": made["system"]})
-        log = path / "model" / "logs" / "metrics.csv"
-        if log.exists():
-            curve = pd.read_csv(log)[["step", _ERROR]].dropna()
-            curves.append(curve.assign(**run))
-    columns = ["dataset", "model", "seed", "step", _ERROR]
-    told = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
-    return StudyResults(name, table, findings_of(table), told[columns], pd.DataFrame(costs))
+    table = study_table(done)
+    costs = pd.DataFrame(
+        {
+            **_run(each),
+            "steps": each.cell.configuration["training"]["steps"],
+            "training": each.training,
+            "analysis": each.analysis,
+            "machine": each.machine,
+            "system": each.system,
+        }
+        for each in done.counted
+    )
+    curves = [_curve(each) for each in done.counted if _log(each).exists()]
+    told = pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=_CURVE)
+    return StudyResults(name, table, findings_of(table), told[_CURVE], costs)
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _run(done: DoneCell) -> dict[str, str | int]:
+    return {"dataset": done.cell.dataset, "model": done.cell.model, "seed": done.cell.seed}
+
+
+def _log(done: DoneCell) -> Path:
+    return done.path / "model" / "logs" / "metrics.csv"
+
+
+def _curve(done: DoneCell) -> pd.DataFrame:
+    """Reads the error over training off the log of a run."""
     try:
-        return json.loads((path / "cell.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise VaelensError(f"{str(path / 'cell.json')!r} is damaged ({error}); move the cell's folder away") from error
+        log = pd.read_csv(_log(done))
+        curve = log[["step", _ERROR]].apply(pd.to_numeric).dropna()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VaelensError(
+            f"{str(_log(done))!r} is damaged ({error}); delete it to do without that run's curve, or move the cell's "
+            "folder away and run the study to have it made anew"
+        ) from error
+    return curve.assign(**_run(done))
