@@ -11,6 +11,8 @@ from vaelens.errors import VaelensError
 RUN = ("dataset", "model", "seed")
 TRAINED = ("likelihood", "steps", "batch_size", "lr", "held_out", "images")  # how, where the table has it
 _DESCRIBED = ("objective", "latent_dim", "beta", "factors", *TRAINED)  # of each run, where the table has them
+_NUMBERS = ("latent_dim", "beta", "factors")  # of these, what must be numbers
+_DERIVED = ("ratio", "trained")  # columns that findings add
 _ROUNDING = 1e-9  # of values, within which their differences are none
 _NEEDED = (*RUN, "measure", "value")
 
@@ -26,13 +28,15 @@ def runs_of(table: Any) -> pd.DataFrame:
         the measures, NaN where a run has none.
 
     Raises:
-        VaelensError: no such table, or a run that has a measure twice.
+        VaelensError: no such table, text where numbers belong, a measure with the name of a column, or a run that has a
+            measure twice.
     """
     if not isinstance(table, pd.DataFrame) or any(name not in table.columns for name in _NEEDED):
         raise VaelensError(
             f"the table is no study's: expected a DataFrame with the columns {', '.join(_NEEDED)}, as "
             "vl.Study.table returns it or runs.parquet holds it"
         )
+    _check_values(table)
     whole = table[table["latent"].isna()] if "latent" in table.columns else table
     of_factor = whole["factor"].notna() if "factor" in whole.columns else pd.Series(False, index=whole.index)
     scores, by_factor = whole[~of_factor], whole[of_factor]
@@ -57,6 +61,17 @@ def runs_of(table: Any) -> pd.DataFrame:
         if name not in runs:
             runs[name] = np.nan
     return runs
+
+
+def _check_values(table: pd.DataFrame) -> None:
+    """Refuses text where numbers belong, and measures whose columns would be those of something else."""
+    for name in ("value", *_NUMBERS):
+        for value in table[name] if name in table.columns else ():
+            if not isinstance(value, int | float | np.number) and not pd.isna(value):
+                raise VaelensError(f"the table's column {name} holds {value!r}; expected numbers")
+    taken = sorted({*map(str, table["measure"])} & {*RUN, *_DESCRIBED, *_DERIVED})
+    if taken:
+        raise VaelensError(f"the table has a measure called {taken[0]!r}, as a column is; call the measure otherwise")
 
 
 def complete(runs: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
