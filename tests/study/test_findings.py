@@ -18,7 +18,6 @@ from vaelens.study.findings.rules import RULES, markdown_rules
 from vaelens.study.findings.runs import runs_of
 from vaelens.study.findings.seeds_needed import seeds_needed
 from vaelens.study.findings.trade_off import trade_off
-from vaelens.study.results import StudyResults
 
 
 def of_sweep(kind, **options):
@@ -246,25 +245,6 @@ def test_seeds_needed_are_those_of_the_normal_power():
     assert needed.loc[("a", "c"), "needed"] <= 3
 
 
-def test_results_that_are_written_are_read_again(tmp_path):
-    table = trade_off_table("true")
-    run = {"dataset": ["a"] * 10, "model": ["vae"] * 10, "seed": [0] * 10}
-    curves = pd.DataFrame({**run, "step": range(10, 110, 10), "squared_error": [10.0] * 8 + [4.0, 3.0]})
-    costs = pd.DataFrame({"dataset": ["a"], "model": ["vae"], "seed": [0], "training": [2.5], "machine": ["m"]})
-    results = StudyResults("kept", table, findings_of(table), curves, costs)
-
-    results.write(tmp_path / "kept")
-    again = StudyResults.read(tmp_path / "kept")
-
-    assert again.name == "kept"
-    pd.testing.assert_frame_equal(again.curves, curves)
-    pd.testing.assert_frame_equal(again.costs, costs)
-    assert [finding.sentence for finding in again.findings] == [finding.sentence for finding in results.findings]
-    assert again.convergence["fall"].tolist() == [pytest.approx(1 - 3 / 4)]
-    with pytest.raises(VaelensError, match="holds no results of a study"):
-        StudyResults.read(tmp_path / "nothing")
-
-
 def test_findings_are_written_with_their_rules(tmp_path):
     found = findings_of(trade_off_table("confounded"))
     found.write(tmp_path)
@@ -280,6 +260,12 @@ def test_findings_are_written_with_their_rules(tmp_path):
     [
         ([1], "the table is no study's"),
         (pd.concat([best_table("none")] * 2), "more than once; give each run and measure one row"),
+        (best_table("none").assign(value="high"), "the table's column value holds 'high'; expected numbers"),
+        (best_table("none").assign(beta="4"), "the table's column beta holds '4'; expected numbers"),
+        (
+            best_table("none").assign(measure="seed"),
+            "a measure called 'seed', as a column is; call the measure otherwise",
+        ),
     ],
 )
 def test_tables_of_other_things_are_refused(table, message):

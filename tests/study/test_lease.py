@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -51,11 +52,46 @@ def test_the_lease_of_a_process_that_died_is_taken_at_once(tmp_path):
     assert read(tmp_path / "cell") == holder
 
 
-def test_a_process_of_the_same_number_that_began_later_is_not_the_holder(tmp_path):
+@pytest.mark.parametrize("of_before", [False, True])
+def test_a_process_of_the_same_number_that_began_later_is_not_the_holder(tmp_path, of_before):
     holder = claim(tmp_path / "cell", Watch())
-    (tmp_path / "cell").write_text(json.dumps(asdict(replace(holder, started=holder.started - 60))))
+    other = replace(holder, started=holder.started - 60, begun=holder.begun and f"{holder.begun[:-1]}x")
+    record = asdict(other)
+    if of_before:  # leases had no `begun`
+        del record["begun"]
+    (tmp_path / "cell").write_text(json.dumps(record))
 
     assert claim(tmp_path / "cell", Watch()) is not None
+
+
+def test_a_lease_of_before_is_still_its_holders(tmp_path):
+    record = asdict(claim(tmp_path / "cell", Watch()))
+    del record["begun"]
+    (tmp_path / "cell").write_text(json.dumps(record))
+
+    assert read(tmp_path / "cell").begun == ""
+    assert claim(tmp_path / "cell", Watch()) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks the kernel of Linux")
+def test_a_clock_that_is_stepped_gives_nobody_up(tmp_path, monkeypatch):
+    """When a process began by the clock is reckoned from when the machine did, which moves with the clock."""
+    claim(tmp_path / "cell", Watch())
+    began = lease.psutil.Process.create_time
+    monkeypatch.setattr(lease.psutil.Process, "create_time", lambda process: began(process) + 3600)
+
+    assert not Watch().is_gone(read(tmp_path / "cell"))
+    assert claim(tmp_path / "cell", Watch()) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks the kernel of Linux")
+def test_a_machine_that_was_started_again_runs_nobody_of_before(tmp_path):
+    holder = claim(tmp_path / "cell", Watch())
+    boot, ticks = holder.begun.split("/")
+
+    assert not Watch().is_gone(replace(holder, started=0.0))
+    assert Watch().is_gone(replace(holder, begun=f"{'0' * len(boot)}/{ticks}"))
+    assert Watch().is_gone(replace(holder, begun=f"{boot}/{int(ticks) + 1}"))
 
 
 def test_a_holder_elsewhere_is_given_up_when_its_heartbeat_stands_still(tmp_path, monkeypatch):

@@ -44,9 +44,9 @@ def _sweep(swept: pd.DataFrame) -> Figure | None:
     panels = []
     for measure in _SWEPT:
         taken, marks = complete(swept, [measure]), []
-        for (dataset, latents), rows in taken.groupby(["dataset", "latent_dim"], observed=True):
+        for (dataset, latents, trained), rows in taken.groupby(["dataset", "latent_dim", "trained"], observed=True):
             by_beta = rows.groupby("beta")[measure].agg(["mean", "min", "max"])
-            name = f"{dataset}, {latents:g} latents"
+            name = f"{dataset}, {latents:g} latents{trained}"
             marks.append(
                 Marks(name, by_beta.index.tolist(), *(by_beta[e].tolist() for e in ("mean", "min", "max")), line=True)
             )

@@ -2,16 +2,16 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vaelens.study.cell import Cell
+from vaelens.study.done_cells import DoneCell
 from vaelens.study.execution import dataset
-from vaelens.study.folder import Named, StudyFolder
+from vaelens.study.folder import Named
 
 _STEPS = 6  # of training that are timed, after one that warms up
 
@@ -31,20 +31,20 @@ class Cost:
     trained_alone: bool
 
 
-def cost_of(folder: StudyFolder, left: Sequence[Named], root: Path | None) -> Cost:
-    """Estimates what cells cost that are not done.
+def cost_of(done: Sequence[DoneCell], left: Sequence[Named], root: Path | None) -> Cost:
+    """Estimates what cells cost that are not done, `left`, by those that are, `done`.
 
     Where a cell of the same dataset and model is done, a cell costs what it did, its training in proportion to the
     steps; else the mean of those that are done. Where none is, a few steps of every model are timed.
     """
-    done = [_costs(path) for path in folder.done()]
-    known = {where: np.array([pair for place, pair in done if place == where]).mean(axis=0) for where, _ in done}
+    costs = [(_where(each.cell), (each.training / _steps(each.cell), each.analysis)) for each in done]
+    known = {where: np.array([pair for place, pair in costs if place == where]).mean(axis=0) for where, _ in costs}
     if not left:
         return Cost(0.0, 0, False)
     if not done:
         step = {where: _step_seconds(cell, root) for where, cell in {_where(n.cell): n.cell for n in left}.items()}
         return Cost(sum(step[_where(n.cell)] * _steps(n.cell) for n in left), 0, True)
-    usual = np.array([pair for _, pair in done]).mean(axis=0)
+    usual = np.array([pair for _, pair in costs]).mean(axis=0)
     seconds = 0.0
     for named in left:
         training, analysis = known.get(_where(named.cell), usual)
@@ -58,13 +58,6 @@ def _where(cell: Cell) -> tuple[str, str]:
 
 def _steps(cell: Cell) -> int:
     return int(cell.configuration["training"]["steps"])
-
-
-def _costs(path: Path) -> tuple[tuple[str, str], tuple[float, float]]:
-    """Reads where a cell belongs, and its seconds for a step of training and for the analysis."""
-    record: Mapping[str, Any] = json.loads((path / "cell.json").read_text(encoding="utf-8"))
-    seconds, steps = record["made"]["seconds"], record["configuration"]["training"]["steps"]
-    return (path.parent.parent.name, path.parent.name), (seconds["training"] / steps, seconds["analysis"])
 
 
 def _step_seconds(cell: Cell, root: Path | None) -> float:

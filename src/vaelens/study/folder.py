@@ -122,11 +122,22 @@ class StudyFolder:
             (unfinished / f"{token}.json").write_text(json.dumps(dict(ending), indent=1), encoding="utf-8")
 
     def endings(self, named: Named) -> list[dict[str, Any]]:
-        """Lists how attempts at the cell ended that did not finish it."""
+        """Lists how attempts at the cell ended that did not finish it.
+
+        Raises:
+            VaelensError: a file that tells it is damaged.
+        """
         told = []
         for path in sorted((self.path / "attempts" / named.name).glob("*.json")):
-            with suppress(OSError, ValueError):
-                told.append(json.loads(path.read_text(encoding="utf-8")))
+            with suppress(OSError):
+                ending = _record(path)
+                needed = {"failed": "why", "died": "place"}.get(str(ending.get("how")), "")
+                if not isinstance(ending.get(needed), str):
+                    raise VaelensError(
+                        f"{str(path)!r} does not tell how an attempt at {named.cell.title} ended; delete it, and that "
+                        "attempt is not counted"
+                    )
+                told.append(ending)
         return told
 
     def why_given_up(self, named: Named, attempts: int) -> str:
@@ -163,13 +174,24 @@ class StudyFolder:
     def progress(self, named: Named) -> dict[str, Any]:
         """Reads how far the cell's worker says it is; empty where nobody works on it."""
         for work in (self.path / "work").glob(f"{named.name}-*"):
-            with suppress(OSError, ValueError):
-                return json.loads((work / "progress.json").read_text(encoding="utf-8"))
+            with suppress(OSError):
+                told = _record(work / "progress.json")
+                if isinstance(told.get("place"), str) and isinstance(told.get("share"), int | float):
+                    return told
         return {}
 
     def done(self) -> Iterator[Path]:
         """Yields the folders of all cells that are done, in order."""
         yield from sorted(path.parent for path in (self.path / "runs").glob("*/*/*/cell.json"))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """Reads a record in JSON; empty where the file holds anything else."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _to_disk(folder: Path) -> None:

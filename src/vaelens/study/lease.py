@@ -1,9 +1,10 @@
 """A lease on a cell: who holds it works on the cell, and shows by a heartbeat that it is alive.
 
 A lease is a file that is created exclusively, so that of several processes, on one machine or on many that share a
-disk, one gets it. Nobody compares clocks: a holder on the same machine is asked for by its process number, one on
-another machine is given up when its heartbeat has not changed for `PATIENCE` seconds on the observer's own steady
-clock. A holder that was given up by mistake loses nothing but its work: see `StudyFolder.finish`.
+disk, one gets it. Nobody compares clocks: a holder on the same machine is asked for by its process number and by the
+ticks after which it began, one on another machine is given up when its heartbeat has not changed for `PATIENCE` seconds
+on the observer's own steady clock. A holder that was given up by mistake loses nothing but its work: see
+`StudyFolder.finish`.
 """
 
 import json
@@ -31,8 +32,11 @@ class Holder:
         token: of this claim alone.
         machine: host and process namespace, within which a process number means something.
         process: its number.
-        started: when the process began, by which another of the same number is told apart.
+        started: when the process began by the clock, by which another of the same number is told apart where nothing
+            better is known.
         beat: how many heartbeats there were.
+        begun: after which start of the machine and how many ticks the process began; empty where the system does not
+            say, and in leases of before.
     """
 
     token: str
@@ -40,6 +44,7 @@ class Holder:
     process: int
     started: float
     beat: int = 0
+    begun: str = ""
 
 
 @dataclass
@@ -89,7 +94,7 @@ def claim(path: Path, watch: Watch) -> Holder | None:
             return None
         aside.unlink()
     process = psutil.Process()
-    mine = Holder(uuid.uuid4().hex[:12], _machine(), process.pid, process.create_time())
+    mine = Holder(uuid.uuid4().hex[:12], _machine(), process.pid, process.create_time(), begun=_begun(process.pid))
     return mine if _create(path, mine) else None
 
 
@@ -158,10 +163,27 @@ def _machine() -> str:
     return socket.gethostname()
 
 
+def _begun(process: int) -> str:
+    """Tells when a process began, by what a step of the clock does not change; empty where the system does not say.
+
+    That is the start of the machine, by its name, and the ticks from there (field 22 of /proc/PID/stat).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # The name of the program, in brackets, may hold anything; what follows is fields 3 and on.
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+        return f"{boot}/{int(fields[19])}"
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
 def _runs(holder: Holder) -> bool:
     try:
         process = psutil.Process(holder.process)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - holder.started) < 1
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        begun = _begun(holder.process) if holder.begun else ""
+        return begun == holder.begun if begun else abs(process.create_time() - holder.started) < 1
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

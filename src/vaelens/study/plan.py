@@ -8,7 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from vaelens.analysis.run import selected_parts
 from vaelens.data.catalogue import DATASETS
@@ -17,7 +27,30 @@ from vaelens.models.catalogue import CATALOGUE
 from vaelens.study.cell import Cell
 
 Plain: TypeAlias = bool | int | float | str | list[Any] | None  # what an option of a dataset can be in a file
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a folder on any system
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a folder on any system, but for the devices of Windows
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
+
+
+def _number(value: Any) -> Any:
+    """Refuses yes and no where a number belongs, which would be 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"it is {str(value).lower()}; expected a number")
+    return value
+
+
+def _folder_name(label: str) -> str:
+    """Refuses names that some systems don't let a folder have."""
+    if label.endswith("."):
+        raise ValueError(f"{label!r} ends in a dot, which no folder of Windows can; leave it out")
+    if label.split(".")[0].lower() in _DEVICES:
+        raise ValueError(f"{label!r} is a device of Windows, and no folder there can be called so; give another label")
+    return label
+
+
+_Whole: TypeAlias = Annotated[int, BeforeValidator(_number)]
+_Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(_number)]
+_Real: TypeAlias = Annotated[float, BeforeValidator(_number)]
+_Label: TypeAlias = Annotated[str, Field(pattern=rf"{_NAME}|^$"), AfterValidator(_folder_name)]
 
 
 class _Record(BaseModel):
@@ -38,7 +71,7 @@ class DatasetEntry(_Record):
     """A name of `vaelens data list`."""
     options: dict[str, Plain] = {}
     """The dataset's options, such as `size: 32`."""
-    label: str = Field(default="", pattern=rf"{_NAME}|^$")
+    label: _Label = ""
     """What its folder and its rows are called; the name by default."""
 
     @field_validator("name")
@@ -61,13 +94,13 @@ class ModelEntry(_Record):
 
     name: str
     """A name of `vaelens models`."""
-    latent_dim: int | None = Field(default=None, ge=1, le=256)
+    latent_dim: _Whole | None = Field(default=None, ge=1, le=256)
     """Number of latents; the model's own default unless given."""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
     """A pixel's distribution."""
-    hyperparameters: dict[str, float | int | str] = {}
+    hyperparameters: dict[str, Annotated[float | int | str, BeforeValidator(_number)]] = {}
     """The objective's, by name; the defaults for those left out."""
-    label: str = Field(default="", pattern=rf"{_NAME}|^$")
+    label: _Label = ""
     """What its folder and its rows are called; the name by default."""
 
     @model_validator(mode="after")
@@ -81,25 +114,25 @@ class ModelEntry(_Record):
 class Training(_Record):
     """How each model is trained."""
 
-    steps: int = Field(default=5000, ge=1)
-    batch_size: int = Field(default=64, ge=1)
-    lr: float = Field(default=1e-3, gt=0, le=1)
-    held_out: int = Field(default=16_384, ge=0)
+    steps: _Whole = Field(default=5000, ge=1)
+    batch_size: _Whole = Field(default=64, ge=1)
+    lr: _Real = Field(default=1e-3, gt=0, le=1)
+    held_out: _Whole = Field(default=16_384, ge=0)
     """Images that no model of a dataset is trained on and all are analysed on, a fifth of them at most."""
 
 
 class Analysis(_Record):
     """How each model is analysed."""
 
-    images: int = Field(default=256, ge=8)
+    images: _Whole = Field(default=256, ge=8)
     """Images to measure on, at most."""
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: _Seed = 0
     """Of the images, which are those held out, where they are 128 or more."""
     skip: tuple[str, ...] = ("pictures",)
     """Parts of an analysis to leave out."""
-    score_intervals: bool = True
+    score_intervals: StrictBool = True
     """Whether scores of codes and labels have intervals over images and levels of chance: 9 tenths of their time."""
-    circuits: bool = False
+    circuits: StrictBool = False
     """Whether to find a circuit of every factor as well: some minutes a run."""
 
     @field_validator("skip")
@@ -108,15 +141,22 @@ class Analysis(_Record):
         selected_parts(None, list(skip))
         return skip
 
+    @field_validator("circuits")
+    @classmethod
+    def _are_not_skipped(cls, circuits: bool, given: ValidationInfo) -> bool:
+        if circuits and "circuits" in given.data.get("skip", ()):
+            raise ValueError("circuits are asked for, and left out by skip; take them out of one of the two")
+        return circuits
+
 
 class _Changes(_Record):
     """Some fields of training and analysis."""
 
-    steps: int | None = Field(default=None, ge=1)
-    batch_size: int | None = Field(default=None, ge=1)
-    lr: float | None = Field(default=None, gt=0, le=1)
-    images: int | None = Field(default=None, ge=8)
-    circuits: bool | None = None
+    steps: _Whole | None = Field(default=None, ge=1)
+    batch_size: _Whole | None = Field(default=None, ge=1)
+    lr: _Real | None = Field(default=None, gt=0, le=1)
+    images: _Whole | None = Field(default=None, ge=8)
+    circuits: StrictBool | None = None
 
 
 class Deviation(_Record):
@@ -141,7 +181,7 @@ class Plan(_Record):
     """What the study is called."""
     datasets: tuple[Annotated[DatasetEntry, BeforeValidator(_by_name)], ...] = Field(min_length=1)
     models: tuple[Annotated[ModelEntry, BeforeValidator(_by_name)], ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(min_length=1)
+    seeds: tuple[_Seed, ...] = Field(min_length=1)
     """Of first weights, batches and noise."""
     training: Training = Training()
     analysis: Analysis = Analysis()
@@ -149,18 +189,48 @@ class Plan(_Record):
     """In order; a later one wins."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     """What cells run on; a `cuda` cell asks Dask for the resource GPU."""
-    threads: int = Field(default=1, ge=1)
+    threads: _Whole = Field(default=1, ge=1)
     """Of the CPU for each cell, on which the last bits of its numbers depend."""
-    attempts: int = Field(default=2, ge=1)
+    attempts: _Whole = Field(default=2, ge=1)
     """How often a cell may fail by itself before it is given up."""
 
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_are_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        twice = [str(seed) for seed, count in Counter(seeds).items() if count > 1]
+        if twice:
+            raise ValueError(f"seeds name {', '.join(twice)} more than once")
+        return seeds
+
+    @field_validator("datasets", "models")
+    @classmethod
+    def _labels_are_distinct(cls, entries: tuple[Any, ...], field: ValidationInfo) -> tuple[Any, ...]:
+        labels = [entry.label or entry.name for entry in entries]
+        twice = [label for label, count in Counter(labels).items() if count > 1]
+        if twice:
+            raise ValueError(f"{field.field_name} name {', '.join(twice)} more than once; give each a label of its own")
+        alike = [label for label in labels if Counter(map(str.lower, labels))[label.lower()] > 1]
+        if alike:
+            raise ValueError(
+                f"{field.field_name} name {' and '.join(alike)}, which are one folder on systems that take "
+                "capitals for small letters; give each a label of its own"
+            )
+        return entries
+
+    @field_validator("exceptions")
+    @classmethod
+    def _circuits_are_not_skipped(
+        cls, exceptions: tuple[Deviation, ...], given: ValidationInfo
+    ) -> tuple[Deviation, ...]:
+        skipped = "analysis" in given.data and "circuits" in given.data["analysis"].skip
+        if skipped and any(deviation.change.circuits for deviation in exceptions):
+            raise ValueError(
+                "circuits are asked for, and left out by skip of analysis; take them out of one of the two"
+            )
+        return exceptions
+
     @model_validator(mode="after")
-    def _names_are_distinct(self) -> "Plan":
-        for what, labels in (("datasets", self.dataset_labels), ("models", self.model_labels), ("seeds", self.seeds)):
-            twice = [str(label) for label, count in Counter(labels).items() if count > 1]
-            if twice:
-                hint = "" if what == "seeds" else "; give each a label of its own"
-                raise ValueError(f"{what} name {', '.join(twice)} more than once{hint}")
+    def _exceptions_concern_something(self) -> "Plan":
         for deviation in self.exceptions:
             for name in deviation.datasets:
                 if name not in self.dataset_labels:

@@ -11,6 +11,8 @@ import pandas as pd
 from vaelens.arguments import whole_number
 from vaelens.errors import VaelensError, unknown
 from vaelens.paths import user_path
+from vaelens.study.cell import differences
+from vaelens.study.done_cells import DoneCells, done_cells
 from vaelens.study.driver import Event, Tally, in_turn, on_workers, workers
 from vaelens.study.execution import Outcome, data_hash, dataset
 from vaelens.study.findings.examination import findings_of
@@ -140,7 +142,7 @@ class Study:
 
         Raises:
             VaelensError: a field out of range, an unknown cell, a cell in the folder that was made otherwise, a folder
-                that can't be written, or no scheduler at the address.
+                of another study or one that can't be written, or no scheduler at the address.
         """
         place = StudyFolder(user_path("folder", folder).absolute())
         if scheduler is not None and (workers is not None or cell is not None):
@@ -166,13 +168,26 @@ class Study:
                 if begun is not None:
                     begun(client, left)
                 tally = on_workers(client, place, left, self.root, self.plan.attempts, self.plan.device, tell)
-        if not tally.stopped and any(place.done()):
-            write_table(place)
+        done = done_cells(place, self.plan)
+        if done.counted and not tally.stopped:
+            write_table(study_table(done), place.path)
         return tally
 
+    def done(self, folder: str | Path | None = None) -> DoneCells:
+        """Reads which cells of the plan are done in the folder, by default the last, and what else lies there.
+
+        Raises:
+            VaelensError: no folder is known, or the record of a cell is damaged.
+        """
+        return done_cells(StudyFolder(self._place(folder)), self.plan)
+
     def table(self, folder: str | Path | None = None) -> pd.DataFrame:
-        """Reads the table of all cells that are done off the folder, by default the last; see `study_table`."""
-        return study_table(StudyFolder(self._place(folder)))
+        """Reads the table of the plan's cells that are done off the folder, by default the last; see `study_table`.
+
+        Raises:
+            VaelensError: no folder is known, or no cell is done there.
+        """
+        return study_table(self.done(folder))
 
     def findings(self, folder: str | Path | None = None) -> Findings:
         """Judges the paper's findings on the table of the folder, by default the last; see `findings_of`.
@@ -188,7 +203,7 @@ class Study:
         Raises:
             VaelensError: as `findings`.
         """
-        return study_results(StudyFolder(self._place(folder)), self.plan.name)
+        return study_results(self.done(folder), self.plan.name)
 
     def report(self, path: str | Path, folder: str | Path | None = None) -> Path:
         """Writes the study as one HTML page that loads nothing from the network.
@@ -206,10 +221,12 @@ class Study:
         return self.folder if folder is None and self.folder is not None else user_path("folder", folder)
 
     def _begin(self, place: StudyFolder) -> None:
-        """Keeps the plan in the folder."""
+        """Keeps the plan in the folder, unless another study lives there."""
         kept = place.path / _PLAN
         if kept.exists() and kept.read_text(encoding="utf-8") == self.text:
             return
+        if kept.exists():
+            _check_shared(place.path, read_plan(kept), self.plan)
         if place.path.is_dir() and any(place.path.iterdir()) and not kept.exists():
             raise VaelensError(f"{str(place.path)!r} holds other things than a study; give an empty or a new folder")
         with written_whole(place.path) as unfinished:
@@ -230,6 +247,19 @@ _workers = workers  # `run` has an argument of that name
 
 def _nothing(named: Named, outcome: Outcome) -> None:
     """Tells nobody."""
+
+
+def _check_shared(folder: Path, before: Plan, now: Plan) -> None:
+    """Refuses a plan none of whose cells the plan has that lives in the folder."""
+    there = {cell.title: cell.configuration for cell in before.cells()}
+    if any(there.get(cell.title) == cell.configuration for cell in now.cells()):
+        return
+    changed = differences(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    shown = "; ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+    raise VaelensError(
+        f"{str(folder)!r} is the folder of the study {before.name!r}, which has no cell in common with this one "
+        f"({shown}), and studies are not mixed; give another --out"
+    )
 
 
 def _find(cells: Sequence[Named], asked: str) -> Named:

@@ -1,5 +1,6 @@
 """The file of a study, in YAML, whose mistakes are told by line and field."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from vaelens.errors import VaelensError
 from vaelens.study.plan import Plan
 
 _LONGEST = 2**20  # bytes; a study's file takes a few thousand
+
+_LONGEST_WHOLE = 30  # digits
+_BASE_8 = re.compile(r"[-+]?0[0-7_]+")  # as YAML 1.1 has it, where others read a decimal number
 
 _Lines = dict[tuple[str | int, ...], int]
 
@@ -25,10 +29,20 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="an alias (*) has no place in a study", problem_mark=mark)
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Refuses what YAML takes for a number or a date and Python does not."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as error:
+            problem = f"{str(node.value)[:40]!r} can't be read ({' '.join(str(error).split())[:80]})"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a field has no name but a list", problem_mark=key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)  # pyright: ignore[reportArgumentType]: any node
         if key in seen:
             raise yaml.MarkedYAMLError(problem=f"the field {key!r} stands twice", problem_mark=key_node.start_mark)
@@ -74,6 +88,7 @@ def parse_plan(text: str, source: str = "the study") -> Plan:
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
+        _check_numbers(root, (), source)
         loader = _Loader(text)
         try:
             fields = loader.get_single_data()
@@ -109,10 +124,39 @@ def _collect_lines(node: Any, place: tuple[str | int, ...], lines: _Lines) -> No
             _collect_lines(value, (*place, index), lines)
 
 
+def _check_numbers(node: Any, place: tuple[str | int, ...], source: str) -> None:
+    """Refuses numbers that YAML 1.1 reads in base 8 or 60, and those of more digits than any field can need."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _check_numbers(value, (*place, str(key.value)), source)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _check_numbers(value, (*place, index), source)
+    elif node is not None and node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+        base = 8 if _BASE_8.fullmatch(node.value) else 60 if ":" in node.value else 10
+        reason = ""
+        if node.tag.endswith("int") and len(node.value) > _LONGEST_WHOLE:
+            reason = f"a number of {len(node.value):,} digits is longer than any field can need"
+        elif base != 10:
+            read = yaml.safe_load(node.value)
+            reason = f"YAML reads {node.value} as {read}, a number in base {base}; write it in base 10"
+        if reason:
+            field = ".".join(map(str, place)) or "the study"
+            raise VaelensError(f"{source}: line {node.start_mark.line + 1}, {field}: {reason}")
+
+
 def _told(error: ValidationError, lines: _Lines, source: str) -> str:
     """Tells the first few mistakes, each with its line and field."""
-    told = []
-    for mistake in error.errors(include_url=False)[:3]:
+    told, mistakes = [], error.errors(include_url=False)
+    places = [mistake["loc"] for mistake in mistakes]
+    # A list is called too short as well where one of its items is refused.
+    mistakes = [
+        mistake
+        for mistake in mistakes
+        if mistake["type"] != "too_short"
+        or not any(place[: len(mistake["loc"])] == mistake["loc"] != place for place in places)
+    ]
+    for mistake in mistakes[:3]:
         place = tuple(part for part in mistake["loc"] if part not in ("dict", "list"))
         known = place
         while known not in lines and known:
@@ -124,5 +168,5 @@ def _told(error: ValidationError, lines: _Lines, source: str) -> str:
         given = f", not {mistake['input']!r}" if isinstance(mistake["input"], bool | int | float | str) else ""
         given = "" if mistake["type"] in ("value_error", "extra_forbidden", "missing") else given
         told.append(f"line {lines[known]}, {field}: {reason[:1].lower()}{reason[1:]}{given}")
-    more = error.error_count() - len(told)
+    more = len(mistakes) - len(told)
     return f"{source}: {'; '.join(told)}{f'; and {more} more' if more else ''}"

@@ -3,7 +3,7 @@
 It is rebuilt whenever it is asked for, and depends on the cells that are done alone.
 """
 
-import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from vaelens.analysis import Analysis
-from vaelens.errors import VaelensError
+from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.statistics.alignment import align_latents
-from vaelens.study.folder import StudyFolder
+from vaelens.study.done_cells import DoneCell, DoneCells
 from vaelens.writing import written_whole
 
 # Of each latent, in the part "latent" of an analysis.
@@ -34,8 +34,8 @@ _OF_CIRCUITS = ("faithfulness", "held_out", "completeness", "minimality")
 _RUN = ["dataset", "model", "seed"]
 
 
-def study_table(folder: StudyFolder) -> pd.DataFrame:
-    """Reads the table of a study off the cells that are done.
+def study_table(done: DoneCells) -> pd.DataFrame:
+    """Reads the table of a study off the cells of its plan that are done. Warns of other cells, which are left out.
 
     A row is one measure of one run (`latent` and `factor` are missing), of one latent of one run, or of one factor of
     one run: `factor_predicted`, the share of the factor that the whole code predicts; and of its circuit, where
@@ -54,9 +54,14 @@ def study_table(folder: StudyFolder) -> pd.DataFrame:
     Raises:
         VaelensError: no cell is done, or a file of one is missing or damaged.
     """
-    runs = [_run(path) for path in folder.done()]
-    if not runs:
-        raise VaelensError(f"no cell of {str(folder.path)!r} is done; run the study, or look at vaelens study status")
+    if not done.counted:
+        others = f"; {done.said_of_others}" if done.others else ""
+        raise VaelensError(
+            f"no cell of {str(done.folder)!r} is done; run the study, or look at vaelens study status{others}"
+        )
+    if done.others:
+        warnings.warn(done.said_of_others, VaelensWarning, stacklevel=2)
+    runs = [_run(each) for each in done.counted]
     aligned: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], Analysis]]] = {}
     for run in runs:
@@ -74,43 +79,42 @@ def study_table(folder: StudyFolder) -> pd.DataFrame:
     return table[first].sort_values([*_RUN, "measure", "factor", "latent"], na_position="first", ignore_index=True)
 
 
-def write_table(folder: StudyFolder) -> pd.DataFrame:
+def write_table(table: pd.DataFrame, folder: Path) -> None:
     """Writes the table as runs.parquet and runs.csv, each whole at any moment.
 
     Raises:
-        VaelensError: as `study_table`, or the files can't be written.
+        VaelensError: the files can't be written.
     """
-    table = study_table(folder)
-    with written_whole(folder.path) as unfinished:
+    with written_whole(folder) as unfinished:
         table.to_parquet(unfinished / "runs.parquet", index=False)
         table.to_csv(unfinished / "runs.csv", index=False)
-    return table
 
 
-def _run(path: Path) -> tuple[dict[str, Any], Analysis]:
+def _run(done: DoneCell) -> tuple[dict[str, Any], Analysis]:
     """Reads a cell: what it is, in columns, and its analysis."""
+    configuration = done.cell.configuration
+    model = configuration["model"]
+    analysis = Analysis.load(done.path / "analysis")
     try:
-        record = json.loads((path / "cell.json").read_text(encoding="utf-8"))
-        configuration = record["configuration"]
-        model = configuration["model"]
-        described = {
-            "dataset": path.parent.parent.name,
-            "model": path.parent.name,
-            "seed": configuration["seed"],
-            "objective": model["name"],
-            "latent_dim": model["latent_dim"],
-            "likelihood": model["likelihood"],
-            **model["hyperparameters"],
-            **configuration["training"],
-            "images": configuration["analysis"]["images"],
-            "cell": record["cell"],
-        }
-        analysis = Analysis.load(path / "analysis")
-        described["factors"] = sum(size > 1 for size in analysis.provenance["dataset"]["factor_sizes"])
-    except VaelensError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VaelensError(f"{str(path / 'cell.json')!r} is damaged ({error}); move the cell's folder away") from error
+        factors = sum(size > 1 for size in analysis.provenance["dataset"]["factor_sizes"])
+    except (KeyError, TypeError) as error:
+        raise VaelensError(
+            f"the analysis of {done.cell.title} does not say what data it is of; move {str(done.path)!r} away, and run "
+            "the study to have it made anew"
+        ) from error
+    described = {
+        "dataset": done.cell.dataset,
+        "model": done.cell.model,
+        "seed": done.cell.seed,
+        "objective": model["name"],
+        "latent_dim": model["latent_dim"],
+        "likelihood": model["likelihood"],
+        **model["hyperparameters"],
+        **configuration["training"],
+        "images": configuration["analysis"]["images"],
+        "cell": done.name,
+        "factors": factors,
+    }
     return described, analysis
 
 

@@ -8,7 +8,7 @@ from scipy.special import stdtr, stdtrit
 
 from vaelens.study.findings.finding import Finding, Test, Verdict
 from vaelens.study.findings.rules import ALPHA, RULES, STEEPER
-from vaelens.study.findings.runs import complete, counted, shown
+from vaelens.study.findings.runs import TRAINED, beyond_rounding, complete, counted, shown
 
 _RULE = RULES["bottleneck"]
 _SWEPT = {"vae": 1.0, "beta-vae": None}  # the objectives that are R + beta · KL, with the beta of those that have none
@@ -22,17 +22,22 @@ MEASURES = {
     "reconstruction_error": "reconstruction error",
 }
 _DATASETS = 4  # from which on datasets alone can tell ratios apart
-_GROUP = ["dataset", "latent_dim"]
+_ALIKE = ["dataset", "trained"]  # what models have in common whose numbers of latents are compared
+_GROUP = [*_ALIKE, "latent_dim"]  # what models have in common that form a line over beta
 
 
 def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
     """Judges the bottleneck from slopes on log2 beta, one for each dataset, number of latents and seed.
 
+    Only models that are alike in everything but beta form a line: those of another likelihood, or trained or analysed
+    otherwise, form lines of their own.
+
     Args:
         runs: as `runs_of` returns them.
         latents: rows of the table of single latents, for their `information`.
     """
-    swept = swept_runs(runs, latents)
+    weighted = _weighted(runs, latents)
+    swept = _of_two_betas(weighted)
     missing = _missing(swept)
     if missing:
         return Finding(_RULE, "not examined", missing)
@@ -68,11 +73,22 @@ def bottleneck(runs: pd.DataFrame, latents: pd.DataFrame) -> Finding:
     if information is not None:
         said += f". The information in the latents changes with each doubling of beta by {_said(information)} nats for "
         said += f"each factor{_range(apart[INFORMATION])}"
-    return Finding(_RULE, _verdict(steeper, at_most, information), f"{said}.", tuple(tests))
+    said = f"{said}.{_lines_apart(weighted, swept)}"
+    return Finding(_RULE, _verdict(steeper, at_most, information), said, tuple(tests))
 
 
 def swept_runs(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
-    """Takes the runs of R + beta · KL, with their beta and their ratio of factors to latents."""
+    """Takes the runs of R + beta · KL that are on a line over beta.
+
+    Returns:
+        Their rows, with their `beta`, their `ratio` of factors to latents, and `trained`: in what they differ from
+        others on the same dataset besides beta and the number of latents, empty where in nothing.
+    """
+    return _of_two_betas(_weighted(runs, latents))
+
+
+def _weighted(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """Takes the runs of R + beta · KL."""
     swept = runs[runs["objective"].isin(list(_SWEPT))].copy()
     swept["beta"] = [
         _SWEPT[name] if _SWEPT[name] is not None else beta
@@ -83,16 +99,49 @@ def swept_runs(runs: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
     if len(latents):
         run = ["dataset", "model", "seed"]
         nats = latents[latents["measure"] == "information"].groupby(run, observed=True)["value"].sum()
-        swept = swept.join(nats.rename("nats"), on=run)
-        swept[INFORMATION] = swept["nats"] / swept["factors"]
-    groups = swept.groupby([*_GROUP, "seed"], observed=True)["beta"].transform("nunique")
-    return swept[groups >= 2]
+        swept[INFORMATION] = nats.reindex(pd.MultiIndex.from_frame(swept[run])).to_numpy(float) / swept["factors"]
+    swept["trained"] = _trained(swept)
+    return swept
+
+
+def _trained(runs: pd.DataFrame) -> list[str]:
+    """Tells of each run in what it was trained or analysed otherwise than others on its dataset."""
+    told = dict.fromkeys(runs.index, "")
+    for _, of_dataset in runs.groupby("dataset", observed=True):
+        for name in TRAINED:
+            if of_dataset[name].nunique(dropna=False) > 1:
+                for run, value in of_dataset[name].items():
+                    shown = f"{value:g}" if isinstance(value, int | float | np.number) else value
+                    told[run] += f", {name.replace('_', ' ')} {shown}"
+    return list(told.values())
+
+
+def _of_two_betas(weighted: pd.DataFrame) -> pd.DataFrame:
+    return weighted[weighted.groupby([*_GROUP, "seed"], observed=True)["beta"].transform("nunique") >= 2]
+
+
+def _lines_apart(weighted: pd.DataFrame, swept: pd.DataFrame) -> str:
+    """Says which models have lines of their own, and which have none, since they are not trained alike."""
+    said = ""
+    if swept.groupby("dataset", observed=True)["trained"].nunique().max() > 1:
+        said += f" Models that were not trained alike have lines of their own ({_told(swept['trained'])})."
+    alone = weighted.drop(swept.index)
+    alone = alone[alone["trained"] != ""]
+    if len(alone):
+        models = sorted({f"{dataset}/{model}" for dataset, model in zip(alone["dataset"], alone["model"], strict=True)})
+        said += f" Left out, since no other beta was trained alike: {', '.join(models)}."
+    return said
+
+
+def _told(trained: pd.Series) -> str:
+    return "; ".join(sorted({told.removeprefix(", ") for told in trained}))
 
 
 def _missing(swept: pd.DataFrame) -> str:
     if not len(swept):
         return (
-            "no dataset and seed has vae or beta-vae at two values of beta (with factors and latent_dim in the table)"
+            "no dataset and seed has vae or beta-vae at two values of beta, otherwise trained alike (with factors and "
+            "latent_dim in the table)"
         )
     if swept["seed"].nunique() < 2:
         return "beta was swept from one seed; what another training would give is not known"
@@ -100,22 +149,22 @@ def _missing(swept: pd.DataFrame) -> str:
 
 
 def _slopes(swept: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Fits a line over log2 beta for each dataset, number of latents and seed: its `slope`, `ratio` and `runs`."""
+    """Fits a line over log2 beta for each group of models alike and each seed: its `slope`, `ratio` and `runs`."""
     taken, rows = complete(swept, [measure]), []
-    for (dataset, latent_dim, seed), group in taken.groupby([*_GROUP, "seed"], observed=True):
+    for (*alike, seed), group in taken.groupby([*_GROUP, "seed"], observed=True):
         x, y = np.log2(group["beta"].to_numpy(float)), group[measure].to_numpy(float)
         if np.ptp(x) > 0:
-            slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-            rows.append((dataset, latent_dim, seed, float(group["ratio"].iloc[0]), slope, len(group)))
-    return pd.DataFrame(rows, columns=["dataset", "latent_dim", "seed", "ratio", "slope", "runs"])
+            slope = ((x - x.mean()) * beyond_rounding(y - y.mean(), y)).sum() / ((x - x.mean()) ** 2).sum()
+            rows.append((*alike, seed, float(group["ratio"].iloc[0]), float(slope), len(group)))
+    return pd.DataFrame(rows, columns=[*_GROUP, "seed", "ratio", "slope", "runs"])
 
 
 def _apart(slopes: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Takes the slopes of each dataset and number of latents by themselves, where there are several."""
+    """Takes the slopes of each group of models alike by themselves, where there are several."""
     groups = list(slopes.groupby(_GROUP, observed=True))
-    varied = len(groups) > slopes["dataset"].nunique()
-    for (dataset, latent_dim), rows in groups if len(groups) > 1 else []:
-        yield f"{dataset}, {latent_dim:g} latents" if varied else str(dataset), rows
+    varied = slopes.groupby(_ALIKE, observed=True)["latent_dim"].nunique().max() > 1
+    for (dataset, trained, latent_dim), rows in groups if len(groups) > 1 else []:
+        yield f"{dataset}{trained}{f', {latent_dim:g} latents' if varied else ''}", rows
 
 
 def _mean_slope(slopes: pd.DataFrame, about: str, decides: bool, where: str = "") -> Test:
@@ -143,12 +192,13 @@ def _interaction(slopes: pd.DataFrame, label: str, decides: bool) -> Test | None
     """Regresses slopes on log2 of the ratio: within datasets where latent_dim varies there, else over datasets."""
     about = f"{label} for each doubling of beta and of factors per latent"
     rows = slopes
-    varied = rows.groupby("dataset", observed=True)["latent_dim"].transform("nunique") > 1
+    varied = rows.groupby(_ALIKE, observed=True)["latent_dim"].transform("nunique") > 1
     if varied.any():
         rows = rows[varied]
         ratios = pd.Series(np.log2(rows["ratio"].to_numpy(float)), rows.index)
-        x = (ratios - ratios.groupby(rows["dataset"]).transform("mean")).to_numpy()
-        y = (rows["slope"] - rows.groupby("dataset", observed=True)["slope"].transform("mean")).to_numpy()
+        alike = [rows[name] for name in _ALIKE]
+        x = (ratios - ratios.groupby(alike, observed=True).transform("mean")).to_numpy()
+        y = (rows["slope"] - rows.groupby(alike, observed=True)["slope"].transform("mean")).to_numpy()
         _, variances, counts = _by_group(rows)
         freedom, variance = float(counts.sum() - len(counts)), float(variances[0])
         by = f"within {counted(rows['dataset'].nunique(), 'dataset')}, latent_dim varied; trainings by t on {freedom:g}"
@@ -164,7 +214,8 @@ def _interaction(slopes: pd.DataFrame, label: str, decides: bool) -> Test | None
         by = f"over {len(means)} datasets, which differ otherwise too; datasets by t on {freedom:g}"
     if not x @ x > 0:
         return None
-    error = float(np.sqrt(variance / (x @ x)))
+    y = beyond_rounding(y, rows["slope"])
+    error = float(beyond_rounding(np.sqrt(variance / (x @ x)), rows["slope"]))
     return _t_test(
         about, "interaction", float(x @ y / (x @ x)), error, freedom, int(rows["runs"].sum()), decides, "", f"{by} d.f."
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from vaelens.errors import VaelensError
 from vaelens.statistics import hedges_g
+from vaelens.study.findings.runs import beyond_rounding
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def differences(runs: pd.DataFrame, measure: str) -> Iterator[Difference]:
     The standard error of a difference is √(s² (1/n + 1/m)), with s² the larger of two: the variance of a run about its
     model's mean pooled over all models of the dataset, and that pooled over these two alone. So a model whose seeds
     scatter more than the others' is not credited with their precision. t on runs − models degrees of freedom.
+    Differences and standard errors within rounding, 1e-9 of the values, are zero.
 
     Args:
         runs: a row for each run, with `dataset`, `model` and a finite value of the measure.
@@ -66,13 +67,14 @@ def _difference(
 ) -> Difference:
     one, other = samples[first], samples[second]
     n, m = len(one), len(other)
+    values = np.concatenate([one, other])
     own = (one.var() * n + other.var() * m) / (n + m - 2)
-    value = float(one.mean() - other.mean())
-    error = float(np.sqrt(max(pooled, own) * (1 / n + 1 / m)))
+    value = float(beyond_rounding(one.mean() - other.mean(), values))
+    error = float(beyond_rounding(np.sqrt(max(pooled, own) * (1 / n + 1 / m)), values))
     reach = float(stdtrit(freedom, 0.975)) * error
     p = float(2 * stdtr(freedom, -abs(value) / error)) if error > 0 else float(value == 0)
-    try:
+    if beyond_rounding(np.sqrt(own), values):
         size = float(hedges_g(one, other).estimate)
-    except VaelensError:
-        size = np.nan
+    else:
+        size = float(np.copysign(np.inf, value)) if value else np.nan
     return Difference(dataset, first, second, value, value - reach, value + reach, p, size, n + m)

@@ -11,11 +11,19 @@ import numpy as np
 import pandas as pd
 
 from vaelens.errors import unknown
+from vaelens.paths import user_path
 from vaelens.study.findings.rules import Rule
+from vaelens.study.own_files import refuse_others
 from vaelens.writing import written_whole
 
 Verdict = Literal["supported", "not supported", "undecided", "not examined"]
 _NONE = float("nan")
+OWN_FILES = {
+    "findings.json": ("rule", "verdict", "sentence", "tests"),
+    "findings.csv": ("finding", "verdict", "about", "statistic"),
+    "modes.csv": ("mode", "trade_off", "quantised"),
+    "seeds_needed.csv": ("measure", "dataset", "first", "second", "needed"),
+}
 
 
 @dataclass(frozen=True)
@@ -112,18 +120,20 @@ class Findings:
         table = pd.concat(parts, ignore_index=True)
         return table[["finding", "verdict", *(name for name in table.columns if name not in ("finding", "verdict"))]]
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | Path) -> None:
         """Writes findings.json and findings.csv, and modes.csv and seeds_needed.csv where there are such numbers.
 
         Raises:
-            VaelensError: they can't be written.
+            VaelensError: they can't be written, or a file of that name is there that no study wrote.
         """
+        path = user_path("folder", folder)
+        refuse_others(path, OWN_FILES)
         told = [
             {"rule": asdict(finding.rule), "verdict": finding.verdict, "sentence": finding.sentence}
             | {"tests": [_plain(asdict(test)) for test in finding.tests]}
             for finding in self.findings
         ]
-        with written_whole(folder) as unfinished:
+        with written_whole(path) as unfinished:
             text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
             (unfinished / "findings.json").write_text(text + "\n", encoding="utf-8")
             self.frame().to_csv(unfinished / "findings.csv", index=False)

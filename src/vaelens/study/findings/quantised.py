@@ -35,20 +35,22 @@ def quantised(runs: pd.DataFrame, channel: str = _CHANNEL) -> Finding:
         return Finding(_RULE, "not examined", f"no {_QUANTISED} run has {channel}")
     others = complete(runs[runs["objective"] != _QUANTISED], [channel])
     others = others[others["dataset"].isin(taken["dataset"])]
-    tests, deciding, said = [], [], []
+    tests, deciding, said, unknown = [], [], [], []
     for width in sorted(of_codes["latent_dim"].fillna(0).unique().tolist()):
         of_width = of_codes[of_codes["latent_dim"].fillna(0) == width]
         where = f"embeddings of {width:g} dimensions" if width else "embeddings"
         spoken = []
         for measure, unit in ((channel, _UNITS[_CHANNEL]), *((name, _UNITS[name]) for name in (_POSITION, _SWAP))):
             test = _mean(complete(of_width, [measure]), measure, f"relative CES, {unit}", where, measure != _SWAP)
+            if measure != _SWAP and (test is None or not np.isfinite(test.high)):
+                unknown.append(f"{unit} for {where}")
             if test is None:
                 continue
             tests.append(test)
             spoken.append(f"{unit} {shown(test.value)} [{shown(test.low)}, {shown(test.high)}]")
             if test.decides:
                 deciding.append(test)
-        said.append(f"{where}: {', '.join(spoken)}")
+        said.append(f"{where}: {', '.join(spoken) or 'nothing measured'}")
         ratio = _ratio(complete(of_width, [channel]), others, channel, where)
         tests += [ratio] if ratio is not None else []
     of_others = _mean(others, channel, "relative CES, a latent of the other models", "", False)
@@ -58,7 +60,9 @@ def quantised(runs: pd.DataFrame, channel: str = _CHANNEL) -> Finding:
     if not any(np.isfinite(test.low) for test in deciding):
         why = f"{counted(len(taken), 'run')} of {_QUANTISED}, one of a dataset and width: no interval"
         return Finding(_RULE, "not examined", why, tuple(tests))
-    return Finding(_RULE, _verdict(deciding), f"{'; '.join(said)}.", tuple(tests))
+    verdict = _verdict(deciding, bool(unknown))
+    why = f" There is no interval of {', nor of '.join(unknown)}." if unknown else ""
+    return Finding(_RULE, verdict, f"{'; '.join(said)}.{why}", tuple(tests))
 
 
 def _mean(runs: pd.DataFrame, measure: str, about: str, where: str, decides: bool) -> Test | None:
@@ -101,8 +105,8 @@ def _moments(runs: pd.DataFrame, measure: str) -> tuple[float, float, float]:
     return mean, float(np.sqrt((weights**2 * variance / cells["count"]).sum())), freedom
 
 
-def _verdict(deciding: list[Test]) -> Verdict:
-    """Applies the rule."""
+def _verdict(deciding: list[Test], lacks_some: bool) -> Verdict:
+    """Applies the rule, by which all widths and both units are needed to support, and one of them to refute."""
     if any(test.low > NEAR_ZERO for test in deciding):
         return "not supported"
-    return "supported" if all(test.high < NEAR_ZERO for test in deciding) else "undecided"
+    return "supported" if not lacks_some and all(test.high < NEAR_ZERO for test in deciding) else "undecided"

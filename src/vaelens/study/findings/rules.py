@@ -59,8 +59,8 @@ _RULES = (
         "ratio is largest, and the information in the latents falls with beta, each with p ≤ 0.05.",
         f"The interval of one of the three lies above what the claim needs: above −{STEEPER} DCI for each doubling "
         "(the first two), or above 0 (the information).",
-        "vae (beta 1) and beta-vae, at two values of beta or more, from two seeds or more, at two ratios of factors to "
-        "latents or more: on one dataset with several latent_dim, or on 4 datasets or more.",
+        "vae (beta 1) and beta-vae, alike in all but beta, at two values of beta or more, from two seeds or more, at "
+        "two ratios of factors to latents or more: on one dataset with several latent_dim, or on 4 datasets or more.",
     ),
     Rule(
         "no_best",

@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 from vaelens.statistics.weights import generator_of
 from vaelens.study.findings.differences import differences
 from vaelens.study.findings.rules import ALPHA
-from vaelens.study.findings.runs import complete
+from vaelens.study.findings.runs import beyond_rounding, complete
 
 POWER = 0.8
 SEEDS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
@@ -46,7 +46,7 @@ def seeds_needed(
         scaled = (taken[measure] - means) * np.sqrt(counts / (counts - 1).clip(lower=1))
         draws = {}
         for dataset, of_dataset in taken[counts > 1].groupby("dataset", observed=True):
-            residuals = scaled[of_dataset.index].to_numpy(float)
+            residuals = beyond_rounding(scaled[of_dataset.index].to_numpy(float), of_dataset[measure].to_numpy(float))
             freedom = len(residuals) - of_dataset["model"].nunique()
             if freedom >= _RESIDUALS and residuals.any():
                 picked = generator_of(seed).integers(len(residuals), size=(2, _STUDIES, SEEDS[-1]))
