@@ -48,6 +48,7 @@ def test_each_phase_of_a_running_cell_is_a_line(tmp_path, capsys, monkeypatch):
     place = StudyFolder(tmp_path)
     Pulse(place.work_of(other, "left") / "progress.json", lambda: False).tell("cut off, and claimed by nobody")
     holder = claim(place.claim_of(named), Watch())
+    assert holder is not None
     pulse, watcher = Pulse(place.work_of(named, holder.token) / "progress.json", lambda: False), Watcher(tmp_path)
     watcher.begin(None, [named, other])
     told = ["the data", "training from step 0", "training from step 0", "training from step 0", "the analysis"]
