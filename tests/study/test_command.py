@@ -74,4 +74,4 @@ def test_what_is_not_installed_is_said(tmp_path, command):
     ended = subprocess.run(words, capture_output=True, text=True)
 
     assert ended.returncode == 1
-    assert ended.stderr == "vaelens: a study needs psutil: pip install 'vaelens[study]'\n"
+    assert ended.stderr == "vaelens: a study needs psutil: pip install '.[study]' in the clone of vaelens\n"

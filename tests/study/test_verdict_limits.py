@@ -62,7 +62,8 @@ def test_a_sweep_without_any_difference_has_a_slope_of_zero():
 
     tests = [test for test in findings_of(table)["bottleneck"].tests if "DCI disentanglement" in test.about]
 
-    assert [(test.value, test.p) for test in tests] == [(0.0, 1.0)] * 3
+    assert len(tests) > 3  # the mean, where ratios are largest, the interaction, and each dataset by itself
+    assert {(test.value, test.p) for test in tests} == {(0.0, 1.0)}
 
 
 def of_two_likelihoods(betas=(4.0, 16.0)):
