@@ -155,7 +155,7 @@ class Quantised(nn.Module):
 
 
 def quantisers():
-    from vector_quantize_pytorch import FSQ, LFQ, VectorQuantize
+    from vector_quantize_pytorch import FSQ, LFQ, ResidualVQ, VectorQuantize
 
     def plain():
         quantiser = VectorQuantize(dim=3, codebook_size=8, accept_image_fmap=True)
@@ -173,10 +173,25 @@ def quantisers():
         model = Quantised(quantiser.eval())
         return model, quantiser.codebook, model.indices
 
-    return {"VectorQuantize": plain, "FSQ": finite, "LFQ": binary}
+    def residual():  # whose codes are the sums of one code of each level
+        quantiser = ResidualVQ(dim=3, num_quantizers=2, codebook_size=4).eval()
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for level in quantiser.layers:
+                level.codebook.copy_(torch.randn(4, 3, generator=generator))
+        coarse, fine = quantiser.codebooks
+        book = (coarse[:, None] + fine).flatten(0, 1)
+
+        def indices(z):
+            levels = quantiser(z.flatten(2).transpose(1, 2))[1]
+            return (levels @ torch.tensor([4, 1])).view(len(z), *z.shape[2:])
+
+        return Quantised(quantiser), book, indices
+
+    return {"VectorQuantize": plain, "FSQ": finite, "LFQ": binary, "ResidualVQ": residual}
 
 
-@pytest.mark.parametrize("name", ["VectorQuantize", "FSQ", "LFQ"])
+@pytest.mark.parametrize("name", ["VectorQuantize", "FSQ", "LFQ", "ResidualVQ"])
 def test_quantisers_of_vector_quantize_pytorch(name):
     model, book, rule = quantisers()[name]()
     x = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(3))
