@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd as _Dropout
 
 from vaelens.lens.calls import Call, is_layer, keeps_units
 
@@ -50,6 +51,8 @@ def stages(
             grouped.append(Stage(call, call.source, [call.module]))
         elif grouped and _follows(call, grouped[-1].call) and not _into_tokens(call, calls):
             grouped[-1].extend(call)
+        elif grouped and _drops_nothing(call, grouped[-1].call):
+            grouped[-1].modules.append(call.module)
     if last_is_output and grouped:
         output = grouped[-1]
         for call in calls[calls.index(output.call) + 1 :]:
@@ -73,6 +76,11 @@ def _into_tokens(call: Call, calls: Sequence[Call]) -> bool:
         return False
     readers = [reader.module for reader in calls if reader.source is call.output and not reader.functions]
     return not any(isinstance(module, nn.Conv1d | nn.ConvTranspose1d) for module in readers)
+
+
+def _drops_nothing(call: Call, end: Call) -> bool:
+    """Whether a call is of a dropout that hands the stage's activation on as it is, to several readers."""
+    return isinstance(call.module, _Dropout) and call.source is end.output and call.output is end.output
 
 
 def _follows(call: Call, end: Call) -> bool:
