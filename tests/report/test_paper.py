@@ -107,15 +107,18 @@ def test_a_figure_is_saved_in_three_formats_with_text_as_text(analysis_of, tmp_p
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-@pytest.mark.parametrize("width", [3.25, 6.5])
+TEN = {"ces": np.linspace(1, 5, 10), "active": np.arange(10) % 3 > 0, "factors": ("orientation", "floor_hue")}
+
+
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "width"),
     [
-        {"ces": np.linspace(1, 5, 10), "active": np.arange(10) % 3 > 0, "factors": ("orientation", "floor_hue")},
-        {"ces": np.linspace(1, 5, 40), "active": np.arange(40) % 3 > 0},
-        {"swaps": np.arange(64.0).reshape(8, 8) + 0.123, "channels": 3},
+        (TEN, 3.25),
+        (TEN, 6.5),
+        ({"ces": np.linspace(1, 5, 40), "active": np.arange(40) % 3 > 0}, 3.25),
+        ({"swaps": np.arange(64.0).reshape(8, 8) + 0.123, "channels": 3}, 3.25),
     ],
-    ids=["ten latents", "many latents", "codebook"],
+    ids=["ten latents", "ten latents over two columns", "many latents", "codebook"],
 )
 def test_no_text_of_a_figure_is_cut_off_or_runs_into_another(analysis_of, kind, width):
     analysis = analysis_of(**kind)
