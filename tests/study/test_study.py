@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import vaelens as vl
 from study.tiny import PLAN, TITLES, table_of
@@ -147,3 +148,26 @@ def test_a_damaged_cell_is_named(undisturbed, tmp_path):
 def test_a_folder_without_a_cell_has_no_table(tmp_path):
     with pytest.raises(VaelensError, match=r"no cell of .* is done; run the study"):
         vl.Study.from_text(PLAN).table(Path(tmp_path))
+
+
+def test_a_learning_rate_that_decays_is_that_of_a_training_with_the_schedule(tmp_path):
+    plan = PLAN.replace("batch_size: 8", "batch_size: 8, lr_decay: cosine").replace("[0, 1]", "[0]")
+    vl.Study.from_text(plan).run(tmp_path / "study", cell="digits/vae/0")
+
+    ds = vl.load_dataset("digits")
+    model = vl.build_model("vae", ds.image_shape, seed=0)
+    vl.train(
+        model,
+        ds,
+        steps=8,
+        batch_size=8,
+        seed=0,
+        held_out=len(ds) // 5,
+        callbacks=vl.CosineDecay("lr", 8),
+        progress=False,
+    )
+    saved = vl.VAE.from_pretrained(tmp_path / "study/runs/digits/vae/0/model").state_dict()
+    record = json.loads((tmp_path / "study/runs/digits/vae/0/model/training.json").read_text())
+
+    assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())
+    assert record["schedules"] == {"lr": "CosineDecay(steps=8, end=0.0)"}

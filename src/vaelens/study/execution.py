@@ -150,18 +150,23 @@ def _trained(ds: Any, cell: Mapping[str, Any], folder: Path, pulse: Pulse) -> An
     )
     from vaelens.study.training_pulse import TrainingPulse  # imports Lightning
 
+    how = cell["training"]
+    decays = [vl.CosineDecay("lr", how["steps"])] if how["lr_decay"] == "cosine" else []
     result = vl.train(
         model,
         ds,
-        **cell["training"] | {"held_out": min(cell["training"]["held_out"], len(ds) // 5)},
+        steps=how["steps"],
+        batch_size=how["batch_size"],
+        lr=how["lr"],
+        held_out=min(how["held_out"], len(ds) // 5),
         seed=cell["seed"],
         device=cell["device"],
         folder=folder,
         resume=is_begun(folder),
-        callbacks=TrainingPulse(pulse, cell["training"]["steps"]),
+        callbacks=[TrainingPulse(pulse, how["steps"]), *decays],
         progress=False,
     )
-    save_run(model, folder, result, lr=cell["training"]["lr"])
+    save_run(model, folder, result, decays, lr=how["lr"])
     return model
 
 

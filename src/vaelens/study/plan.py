@@ -117,6 +117,8 @@ class Training(_Record):
     steps: _Whole = Field(default=5000, ge=1)
     batch_size: _Whole = Field(default=64, ge=1)
     lr: _Real = Field(default=1e-3, gt=0, le=1)
+    lr_decay: Literal["none", "cosine"] = "none"
+    """Whether the learning rate stays, or falls to 0 along half a cosine over the steps."""
     held_out: _Whole = Field(default=16_384, ge=0)
     """Images that no model of a dataset is trained on and all are analysed on, a fifth of them at most."""
 
@@ -155,6 +157,7 @@ class _Changes(_Record):
     steps: _Whole | None = Field(default=None, ge=1)
     batch_size: _Whole | None = Field(default=None, ge=1)
     lr: _Real | None = Field(default=None, gt=0, le=1)
+    lr_decay: Literal["none", "cosine"] | None = None
     images: _Whole | None = Field(default=None, ge=8)
     circuits: StrictBool | None = None
 

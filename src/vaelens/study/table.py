@@ -47,9 +47,9 @@ def study_table(done: DoneCells) -> pd.DataFrame:
 
     Returns:
         Columns `dataset`, `model`, `seed` (the run), `objective`, `latent_dim`, `likelihood`, one for each
-        hyperparameter, `steps`, `batch_size`, `lr`, `images`, `factors` (how many vary); `measure`, `factor`, `latent`,
-        `aligned`, `match`; `value`, `low`, `high` (95 % interval over images, of this one training), `chance`; `cell`
-        (its name).
+        hyperparameter, `steps`, `batch_size`, `lr`, `lr_decay`, `images`, `factors` (how many vary); `measure`,
+        `factor`, `latent`, `aligned`, `match`; `value`, `low`, `high` (95 % interval over images, of this one
+        training), `chance`; `cell` (its name).
 
     Raises:
         VaelensError: no cell is done, or a file of one is missing or damaged.

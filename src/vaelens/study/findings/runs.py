@@ -9,7 +9,7 @@ import pandas as pd
 from vaelens.errors import VaelensError
 
 RUN = ("dataset", "model", "seed")
-TRAINED = ("likelihood", "steps", "batch_size", "lr", "held_out", "images")  # how, where the table has it
+TRAINED = ("likelihood", "steps", "batch_size", "lr", "lr_decay", "held_out", "images")  # how, where the table has it
 _DESCRIBED = ("objective", "latent_dim", "beta", "factors", *TRAINED)  # of each run, where the table has them
 _NUMBERS = ("latent_dim", "beta", "factors")  # of these, what must be numbers
 _DERIVED = ("ratio", "trained")  # columns that findings add
@@ -24,8 +24,8 @@ def runs_of(table: Any) -> pd.DataFrame:
 
     Returns:
         Columns `dataset`, `model`, `seed`, `objective` (the model's name where the table has none), `latent_dim`,
-        `beta`, `factors`, `likelihood`, `steps`, `batch_size`, `lr`, `held_out`, `images` (NaN where it has none), and
-        the measures, NaN where a run has none.
+        `beta`, `factors`, `likelihood`, `steps`, `batch_size`, `lr`, `lr_decay`, `held_out`,
+        `images` (NaN where it has none), and the measures, NaN where a run has none.
 
     Raises:
         VaelensError: no such table, text where numbers belong, a measure with the name of a column, or a run that has a
