@@ -286,3 +286,29 @@ def test_means_over_latents_are_means_of_the_columns(linear):
         assert float(effects[f"{name}_active_mean"]) == pytest.approx(float(effects[name].values[active].mean()))
         for label in (f"{name}_mean", f"{name}_active_mean"):
             assert effects[f"{label}_low"] <= effects[label] <= effects[f"{label}_high"]
+
+
+def test_images_that_change_by_rounding_alone_have_not_changed():
+    class Rounds(nn.Module):
+        """Adds what kernels for other numbers of rows round otherwise; its second latent does nothing."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def encode(self, x):
+            return x.flatten(1)[:, :2]
+
+        def decode(self, z):
+            image = 0.5 + 0.1 * nn.functional.pad(z[:, :1].tanh(), (0, 63)).reshape(-1, 1, 8, 8)
+            generator = torch.Generator().manual_seed(len(z))
+            return image + 6e-8 * torch.randn(image.shape[1:], generator=generator)
+
+    model = Rounds()
+    x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    lens = vl.Lens(model, encode=model.encode, decode=model.decode, example=x[:4], progress=False, execution="hooks")
+
+    found = vl.latent_effects(lens, x, mode="shift", progress=False)
+
+    assert found["specificity_per_image"].values[0] == pytest.approx(1, abs=1e-3)  # one pixel of 64 alone
+    assert np.isnan(found["specificity_per_image"].values[1])

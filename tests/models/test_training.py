@@ -1,3 +1,4 @@
+import copy
 import math
 import os
 import signal
@@ -592,3 +593,13 @@ def test_nothing_or_a_damaged_checkpoint_to_resume_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(VaelensError, match="is a file; give a folder"):
         train(new_model(), IMAGES, **SHORT, folder=tmp_path / "file")
+
+
+def test_no_buffer_takes_gradients_after_a_training_that_took_none_before():
+    model = build_model("vq-vae", image_shape=(1, 8, 8), latent_dim=4, codes=8)
+    assert not any(buffer.requires_grad for buffer in model.buffers())
+
+    train(model, torch.rand(16, 1, 8, 8), steps=3, batch_size=4, progress=False, device="cpu")
+
+    assert not any(buffer.requires_grad for buffer in model.buffers())
+    assert copy.deepcopy(model.double()).training == model.training  # a copy of a cast, as of a move from a GPU

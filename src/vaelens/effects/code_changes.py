@@ -13,6 +13,7 @@ from torch import Tensor
 from vaelens.effects.code_swaps import other_codes
 from vaelens.effects.codes import Codebook
 from vaelens.effects.decoded_chunk import DecodedChunk
+from vaelens.effects.entropy import rounding_of
 from vaelens.effects.outcomes import sizes
 from vaelens.effects.record import RESAMPLES, Array
 from vaelens.lens import Batch, Lens
@@ -140,7 +141,7 @@ class CodeChanges:
             change = at_one - before
             sums.swapped_once.update(sizes(change, self._lens.observation))
             if self._grid.fits:
-                sums.reach.update(self._reaches(change, once))
+                sums.reach.update(self._reaches(change, once, rounding_of(before)))
         for rows in self._drawn((~takes).any(dim=1), generator):
             indices = self._flat[rows]
             once = _one_of_each(~takes[rows], generator)
@@ -179,14 +180,15 @@ class CodeChanges:
         context = None if self._context is None else self._context[rows.to(self._context.device)]
         return Batch(self._embeddings[places].movedim(-1, 1), context)
 
-    def _reaches(self, change: Tensor, once: Tensor) -> Tensor:
+    def _reaches(self, change: Tensor, once: Tensor, rounding: Tensor) -> Tensor:
         """Within what distance of the position's cell 95 % of a change lie, of the images that change, (m,)."""
+        least = rounding.cpu().double().square() * change[0].numel()
         energy = change.cpu().double().square().sum(dim=1)  # over channels, (n, *sizes)
         distances = self._grid.distances(once.numpy()).flatten(1)
         by_distance = torch.zeros(len(energy), max(self._grid.sizes) + 1, dtype=torch.float64)
         by_distance.scatter_add_(1, distances, energy.flatten(1))
         within = by_distance.cumsum(dim=1)
-        changes = within[:, -1] > 0
+        changes = within[:, -1] > least
         short = within[changes] < _ENERGY * within[changes, -1:]
         return short.sum(dim=1).double()
 

@@ -18,21 +18,33 @@ def entropies(change: Array) -> Array:
     return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
 
 
-def row_specificities(change: Tensor) -> Tensor:
+def row_specificities(change: Tensor, rounding: Tensor | None = None) -> Tensor:
     """Computes 1 − H / log n of each row of n outputs, 0 where nothing changes, and whether anything does, (c, 2).
 
     Args:
         change: |Δ_o|, (c, n), at least 0.
+        rounding: up to what mean |Δ_o| a row has not changed, (c,), as `rounding_of` tells it; 0 by default.
 
     Example:
         >>> row_specificities(torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]])).tolist()
         [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
     """
     total = change.sum(dim=1)
-    changed = total > 0
+    changed = total > (0 if rounding is None else rounding * change.shape[1])
     safe = torch.where(changed, total, 1)
     # Of x/T the entropy is log T − Σ x log x / T: one pass over the outputs.
     entropy = safe.log() + torch.special.entr(change).sum(dim=1) / safe
     widest = float(np.log(change.shape[1])) if change.shape[1] > 1 else float("nan")
     specificity = torch.where(changed, (1 - entropy / widest).clamp(0, 1), 0)
     return torch.stack([specificity, changed.to(specificity)], dim=1)
+
+
+def rounding_of(outputs: Tensor) -> Tensor:
+    """Computes what two runs on the same code may differ by, of each row, (c,).
+
+    A processor that takes other kernels for other numbers of rows, as a GPU does, rounds otherwise.
+
+    Args:
+        outputs: of one run, (c, ...).
+    """
+    return 4 * torch.finfo(torch.float32).eps * outputs.flatten(1).abs().amax(dim=1)

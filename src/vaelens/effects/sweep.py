@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vaelens.effects.chunks import chunks
 from vaelens.effects.decoded_chunk import DecodedChunk
-from vaelens.effects.entropy import entropies, row_specificities
+from vaelens.effects.entropy import entropies, rounding_of, row_specificities
 from vaelens.effects.outcomes import numbers
 from vaelens.effects.outputs import Outputs, PixelOutputs
 from vaelens.effects.record import RESAMPLES, Array, Interval
@@ -184,6 +184,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
     on_host = chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.numpy()
     local = torch.from_numpy(np.flatnonzero(plan.recoded[on_host])).to(base.device, non_blocking=True)
     values = len(interventions.labels)
+    rounding = rounding_of(base) if over_pixels else None
     sizes = []
     for unit, unit_sums in sums.items():
         # The interventions of the mode: how far each moves the image, and where.
@@ -204,7 +205,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
         if not over_pixels:
             changed = elsewhere / values
             unit_sums.outputs.update(changed)
-        unit_sums.per_image.update(row_specificities(changed))
+        unit_sums.per_image.update(row_specificities(changed, rounding))
         # What the encoder makes of the changed images.
         if recoded:
             unit_sums.cycle.update(_cycle_errors(chunk, interventions, unit, recoded, local))

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from vaelens.lens.module_state import ModuleState
+from vaelens.lens.single_precision import single_precision
+from vaelens.models.devices import check_default_device
 
 _lock = threading.RLock()
 
@@ -23,7 +25,8 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
     """Run a model in eval mode, without gradients and from a fixed random state, and leave no trace.
 
     What its modules hold, the train/eval mode of each, and the random states of torch, NumPy and Python are the same
-    afterwards, also after an exception. Another thread waits. A caller's autocast and inference mode do not reach in.
+    afterwards, also after an exception. Another thread waits. A caller's autocast and inference mode do not reach in,
+    and values of single precision are multiplied in it (see `single_precision`).
 
     Args:
         model: the model.
@@ -32,7 +35,11 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
 
     Yields:
         The state to which the model returns.
+
+    Raises:
+        VaelensError: new tensors would be made elsewhere than on the CPU.
     """
+    check_default_device()
     with _lock, ExitStack() as stack:
         cuda = _cuda_devices(model)
         stack.enter_context(torch.random.fork_rng(devices=cuda))
@@ -43,6 +50,7 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(single_precision())
         stack.enter_context(_uncompiled())
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
         for device in cuda:

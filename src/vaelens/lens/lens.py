@@ -27,6 +27,7 @@ from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
 from vaelens.lens.sites import LATENT, Sites
+from vaelens.models.devices import check_default_device
 from vaelens.observation import Observation
 from vaelens.progress import check_progress
 
@@ -116,6 +117,7 @@ class Lens(Coding):
         if memory_mb is not None and not (isinstance(memory_mb, int | float) and 0 < memory_mb < math.inf):
             raise VaelensError(f"memory_mb is {memory_mb}; give a positive number of megabytes")
         check_progress(progress)
+        check_default_device()
         keep_freed_memory()
         self._directions, self._own, self._noise = {}, self, noise
         self._ways, self._progress = checked_ways(execution), progress

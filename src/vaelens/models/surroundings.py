@@ -37,6 +37,12 @@ def as_before(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Lets the model train inside a `with`, after which its mode and device, and all that is global, are as before."""
     home = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
+    without_gradient = [
+        (module, name)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not buffer.requires_grad
+    ]
     gradients = torch.is_grad_enabled()
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     interrupt = signal.getsignal(signal.SIGINT)
@@ -56,6 +62,10 @@ def as_before(model: nn.Module, device: torch.device) -> Iterator[None]:
             # Lightning ignores Ctrl-C after the first
             signal.signal(signal.SIGINT, interrupt)
         model.zero_grad(set_to_none=True)
+        # vector-quantize-pytorch lets a buffer take gradients, whose copy from a GPU could then not be copied again
+        for module, name in without_gradient:
+            buffer = module.get_buffer(name)
+            setattr(module, name, buffer.requires_grad_(False) if buffer.is_leaf else buffer.detach())
         model.to(home)
         for module, mode in modes:
             module.training = mode
