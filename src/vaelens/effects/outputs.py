@@ -28,10 +28,12 @@ class Outputs(Protocol):
     Attributes:
         count: how many outputs there are.
         resamples: how many bootstrap resamples their means have.
+        weights: how much a change of each output by 1 counts among them, (count,); None where all count alike.
     """
 
     count: int
     resamples: int
+    weights: Tensor | None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
         """The outputs of the unchanged images."""
@@ -43,12 +45,13 @@ class Outputs(Protocol):
 
 
 class PixelOutputs:
-    """Every channel of every pixel."""
+    """Every channel of every pixel; of rows with Gower's distance each feature counts as it does there."""
 
     resamples = PICTURE_RESAMPLES
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         self.count = lens.observation.size
+        self.weights = torch.tensor(lens.observation.weights, dtype=torch.float64) if lens.observation.weights else None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
         """The images."""
@@ -60,12 +63,14 @@ class PixelOutputs:
 
 
 class GroupOutputs:
-    """Every named group of features, by the mean over its values."""
+    """Every named group of features, by the mean over its values; with Gower's distance by what it adds to that."""
 
     resamples = RESAMPLES
+    weights = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         groups = lens.observation.groups.values()
+        self._observation = lens.observation
         self.count = len(groups)
         self._members = [torch.tensor(members) for members in groups]
 
@@ -74,8 +79,11 @@ class GroupOutputs:
         return chunk.images
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The mean absolute change of each group's values."""
+        """The mean absolute change of each group's values, or Gower's of the group alone."""
         change = (images - start).abs_()
+        if self._observation.weights:
+            counted = change * torch.tensor(self._observation.weights).to(change)
+            return torch.stack([counted[:, members].sum(dim=1) for members in self._members], dim=1)
         return torch.stack([change[:, members].flatten(1).mean(dim=1) for members in self._members], dim=1)
 
 
@@ -86,6 +94,7 @@ class LatentOutputs:
     """
 
     resamples = PICTURE_RESAMPLES
+    weights = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         self.count = codes.z[0].numel()
@@ -105,6 +114,7 @@ class FactorOutputs:
     """Every factor that a reader predicts."""
 
     resamples = RESAMPLES
+    weights = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         assert options.predictions is not None, "factors are refused without a reader"

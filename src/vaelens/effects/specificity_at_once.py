@@ -35,6 +35,6 @@ def specificity_at_once(
         changed = torch.zeros(len(rows), outputs.count, device=start.device)
         for image in chunk.decoded(lambda k, rows=rows: plan.changed_at_once(rows, k), values):
             changed = outputs.change(chunk, image, start) + changed
-        total.update(row_specificities(changed / values))
+        total.update(row_specificities(changed / values, outputs.weights))
         first_row += len(rows)
     return total

@@ -133,8 +133,8 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
                 blocks = blocks[:used]
                 break
         for unit_sums in sums.values():
-            entropy.append(entropies(unit_sums.outputs.mean))
-            resampled = [entropies(means) for means in unit_sums.outputs.replicates_in_blocks()]
+            entropy.append(entropies(unit_sums.outputs.mean, plan.outputs.weights))
+            resampled = [entropies(means, plan.outputs.weights) for means in unit_sums.outputs.replicates_in_blocks()]
             replicates.append(np.concatenate(resampled))
             done.append(unit_sums)
     return Sweep(
@@ -204,7 +204,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
         if not over_pixels:
             changed = elsewhere / values
             unit_sums.outputs.update(changed)
-        unit_sums.per_image.update(row_specificities(changed))
+        unit_sums.per_image.update(row_specificities(changed, outputs.weights))
         # What the encoder makes of the changed images.
         if recoded:
             unit_sums.cycle.update(_cycle_errors(chunk, interventions, unit, recoded, local))
