@@ -2,6 +2,7 @@
 
 import warnings
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def distance_by_hand(one, other, ranges):
     """Gower's: a number by its range, half of what classes change by, nothing of the constant; the mean over five."""
     change = np.abs(one - other)
     by_column = [change[:, 0:2].sum(axis=1) / 2, change[:, 3] / ranges["age"], change[:, 4:7].sum(axis=1) / 2]
-    return sum([*by_column, change[:, 7] / ranges["dose"], change[:, 8:10].sum(axis=1) / 2]) / 5
+    return np.sum([*by_column, change[:, 7] / ranges["dose"], change[:, 8:10].sum(axis=1) / 2], axis=0) / 5
 
 
 def test_rows_are_in_own_units_and_effects_are_those_by_hand(tvae, frame, monkeypatch):
@@ -169,9 +170,20 @@ def test_rows_are_in_own_units_and_effects_are_those_by_hand(tvae, frame, monkey
     assert lens.execution == {"encoder": "torch.fx", "decoder": "torch.fx"}
 
 
+def test_values_of_any_dtype_are_read(tvae, frame):
+    table = vl.TVAETable(tvae, frame)
+    others = frame.assign(
+        colour=frame["colour"].astype("category"), kids=frame["kids"].astype(float), ill=frame["ill"].astype("boolean")
+    )
+    assert torch.equal(table.rows(others), table.rows(frame))
+    nullable = frame.assign(dose=frame["dose"].astype("Float64"), age=frame["age"].round().astype("Int64"))
+    assert torch.equal(table.rows(nullable), table.rows(frame.assign(age=frame["age"].round())))
+    assert table.rows(frame.assign(age=frame["ill"]))[:, 3].tolist() == frame["ill"].astype(float).tolist()
+
+
 def test_a_synthesizer_of_sdv_is_the_tvae_inside(tvae, frame):
     kind = type("TVAESynthesizer", (), {"__module__": "sdv.single_table.ctgan"})
-    synthesizer = kind()
+    synthesizer: Any = kind()
     synthesizer._model = tvae
     assert torch.equal(vl.TVAETable(synthesizer, frame).rows(frame), vl.TVAETable(tvae, frame).rows(frame))
 
@@ -193,7 +205,7 @@ def test_a_frame_comes_back(tvae, frame):
         (lambda frame: frame.assign(age=np.nan), "column 'age' has 100 gaps, and had none where the TVAE was fitted"),
         (lambda frame: frame.assign(ill=None), "column 'ill' has 100 gaps, and had none"),
         (lambda frame: frame.assign(age=np.inf), "column 'age' holds an infinite number"),
-        (lambda frame: frame.assign(age="old"), "column 'age' was numbers where the TVAE was fitted; it has type"),
+        (lambda frame: frame.assign(age="old"), "column 'age' was numbers where the TVAE was fitted, and has type"),
         (
             lambda frame: frame.assign(colour="green"),
             "classes that the TVAE was not fitted to: green; it knows red, blue",
@@ -225,7 +237,8 @@ def test_what_is_no_tvae_is_one_sentence(tvae, frame):
 @pytest.mark.parametrize("kinds", ["both", "numbers", "classes"])
 def test_effects_equal_a_loop_on_ctgans_own_decoder_and_transformer(kinds, monkeypatch):
     ctgan = pytest.importorskip("ctgan", reason="ctgan is not installed: pip install '.[ctgan]'")
-    wine = load_wine(as_frame=True).frame.rename(columns={"target": "grape"})
+    loaded: Any = load_wine(as_frame=True)
+    wine = loaded.frame.rename(columns={"target": "grape"})
     wine["grape"] = wine["grape"].map({0: "barolo", 1: "grignolino", 2: "barbera"})
     wine["strong"] = wine["alcohol"] > 13
     columns = {"numbers": ["alcohol", "proline"], "classes": ["grape", "strong"], "both": list(wine.columns)}[kinds]
@@ -242,7 +255,7 @@ def test_effects_equal_a_loop_on_ctgans_own_decoder_and_transformer(kinds, monke
     np.testing.assert_allclose(table.code.coded(x).numpy(), coded, atol=1e-4)
 
     sure = torch.from_numpy(coded).float()
-    within = [k for k, feature in enumerate(vl.Lens(model).observation.features) if feature in columns]
+    within = [k for k, feature in enumerate(vl.Lens(model).observation.features or ()) if feature in columns]
     logits = 1e3 * sure
     logits[:, within] = torch.atanh(sure[:, within])
     back = own.inverse_transform(coded)

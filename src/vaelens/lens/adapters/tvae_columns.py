@@ -49,7 +49,8 @@ class NumberColumn:
         """
         if not pd.api.types.is_numeric_dtype(column):
             raise VaelensError(
-                f"column {self.name!r} was numbers where the TVAE was fitted; it has type {column.dtype}"
+                f"column {self.name!r} was numbers where the TVAE was fitted, and has type {column.dtype}; make it "
+                "numbers again, as pd.to_numeric does"
             )
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         missing = np.isnan(values)
