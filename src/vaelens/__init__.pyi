@@ -41,7 +41,7 @@ from .effects import (
 )
 from .errors import VaelensError, VaelensWarning
 from .explorer import Explorer, explore
-from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, encoder_kept
+from .lens import Ablate, Add, Direction, Hit, Intervention, Lens, Patch, Run, Scale, Set, Site, TVAETable, encoder_kept
 from .metrics.causal import causal_effect_strength, circuit_modularity, intervention_specificity
 from .metrics.disentanglement import (
     DCI,
@@ -104,6 +104,7 @@ __all__ = [
     "Site",
     "StructuralModel",
     "Study",
+    "TVAETable",
     "TableDataset",
     "TrainingResult",
     "VaelensError",

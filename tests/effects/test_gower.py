@@ -78,6 +78,37 @@ def test_every_effect_on_what_comes_out_is_in_it_and_says_so(lens):
     assert manipulated.output_effect.attrs["units"] == "Gower"
 
 
+def specific(shares):
+    """1 − H / log n of changes that are proportional to shares."""
+    p = np.asarray(shares) / np.sum(shares)
+    return 1 + (p[p > 0] * np.log(p[p > 0])).sum() / np.log(len(p))
+
+
+@pytest.mark.parametrize("over", ["values", "groups"])
+def test_specificity_counts_each_feature_by_its_share_of_it(lens, gower, over):
+    groups = {"age": [0], "constant": [1], "colour": [2, 3, 4], "ill": [5]}
+    observation = vl.Observation.vector(gower.features, groups=groups, one_hot=gower.one_hot, noun="rows")
+    x = torch.cat([ROWS, ROWS + 0.5])
+    grouped = vl.Lens(lens.module, lens.module[0], lens.module[1], example=x, observation=observation.with_gower(ROWS))
+    effects = vl.latent_effects(grouped, x, values=[-1.0, 2.0], over=over, progress=False)
+    z = lens.encode(x)
+    base = lens.decode(z).numpy()
+    weights = np.array([1 / 30, 0, 1 / 6, 1 / 6, 1 / 6, 1 / 3])  # of three columns: a range of 10, classes, a yes or no
+    for latent in range(2):
+        moved = np.zeros((6, 6))
+        for value in (-1.0, 2.0):
+            changed = z.clone()
+            changed[:, latent] = value
+            moved += np.abs(lens.decode(changed).numpy() - base) * weights / 2
+        if over == "groups":
+            moved = np.stack([moved[:, members].sum(axis=1) for members in groups.values()], axis=1)
+        assert float(effects.specificity_normalised[latent]) == pytest.approx(specific(moved.mean(axis=0)), abs=1e-5)
+        per_image = np.mean([specific(row) for row in moved])
+        assert float(effects.specificity_per_image[latent]) == pytest.approx(per_image, abs=1e-5)
+        if over == "values":  # what each feature changes by is said in its own unit
+            assert float(effects.effect_map[latent, 5]) == pytest.approx(moved.mean(axis=0)[5] * 3, rel=1e-4)
+
+
 def test_a_model_keeps_the_distance_that_it_was_built_with(gower, tmp_path):
     vl.build_model("vae", gower, latent_dim=2).save_pretrained(tmp_path)
     assert vl.Lens(vl.VAE.from_pretrained(tmp_path)).observation.weights == gower.weights

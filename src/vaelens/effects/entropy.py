@@ -7,28 +7,35 @@ from torch import Tensor
 from vaelens.effects.record import Array
 
 
-def entropies(change: Array) -> Array:
+def entropies(change: Array, weights: Tensor | None = None) -> Array:
     """Computes H in nats of the distribution proportional to the last axis, NaN where nothing changes.
+
+    Args:
+        change: |Δ_o|, (…, n), at least 0.
+        weights: how much a change of each output by 1 counts, (n,); None for all alike.
 
     Example:
         >>> entropies(np.array([[1.0, 1.0], [0.0, 0.0]])).round(4)
         array([0.6931,    nan])
     """
-    p = torch.from_numpy(change)
+    p = torch.from_numpy(change) if weights is None else torch.from_numpy(change) * weights
     return np.asarray(torch.special.entr(p / p.sum(dim=-1, keepdim=True)).sum(dim=-1))
 
 
-def row_specificities(change: Tensor, rounding: Tensor | None = None) -> Tensor:
+def row_specificities(change: Tensor, weights: Tensor | None = None, rounding: Tensor | None = None) -> Tensor:
     """Computes 1 − H / log n of each row of n outputs, 0 where nothing changes, and whether anything does, (c, 2).
 
     Args:
         change: |Δ_o|, (c, n), at least 0.
-        rounding: up to what mean |Δ_o| a row has not changed, (c,), as `rounding_of` tells it; 0 by default.
+        weights: how much a change of each output by 1 counts, (n,); None for all alike.
+        rounding: up to what mean |Δ_o|, weighted, a row has not changed, (c,), as `rounding_of` tells it; 0 by default.
 
     Example:
         >>> row_specificities(torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]])).tolist()
         [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
     """
+    if weights is not None:
+        change = change * weights.to(change)
     total = change.sum(dim=1)
     changed = total > (0 if rounding is None else rounding * change.shape[1])
     safe = torch.where(changed, total, 1)

@@ -84,11 +84,12 @@ def latent_effects(
             latent's own code, and the attribute `range_in` is "standard deviations" instead of "code".
         seed: draws other images, noise, codes, positions, pairs and bootstrap resamples.
         over: the outputs of the specificity: "pixels" (every channel of every pixel; of what is no image every value),
-            "groups" (the mean over each named group of features), or "latents" (the re-encoded
-            code of the changed image against that of the unchanged one, in standard deviations of the latent's
-            posterior, √E σ_k², or of its code where the encoder returns no variance; of a quantised latent before
-            quantisation; needs no labels), or "factors" (what `reader` predicts from the changed image against what it
-            predicts from the unchanged one: |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation
+            "groups" (the mean over each named group of features; with Gower's distance each feature and group counts by
+            what it adds to that), or "latents" (the re-encoded code of the changed image against that of the unchanged
+            one, in standard deviations of the latent's posterior, √E σ_k², or of its code where the encoder returns no
+            variance; of a quantised latent before quantisation; needs no labels), or "factors" (what `reader`
+            predicts from the changed image against what it predicts from the unchanged one:
+            |Δ_k| = ½ Σ_v |p_k(v | D(z̃)) − p_k(v | D(z))|, the total-variation
             distance, in [0, 1] and so comparable across factors; decided here).
         positions: where a latent with positions is set: "all" of them, "one" (a position for each image, drawn
             uniformly, the same for every latent and value), or a position's indices, (row, column).

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
+from vaelens.effects.entropy import rounding_of
 from vaelens.effects.factor_predictions import FACTORS
 from vaelens.effects.options import SweepOptions
 from vaelens.effects.record import RESAMPLES
@@ -28,10 +29,12 @@ class Outputs(Protocol):
     Attributes:
         count: how many outputs there are.
         resamples: how many bootstrap resamples their means have.
+        weights: how much a change of each output by 1 counts among them, (count,); None where all count alike.
     """
 
     count: int
     resamples: int
+    weights: Tensor | None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
         """The outputs of the unchanged images."""
@@ -43,12 +46,13 @@ class Outputs(Protocol):
 
 
 class PixelOutputs:
-    """Every channel of every pixel."""
+    """Every channel of every pixel; of rows with Gower's distance each feature counts as it does there."""
 
     resamples = PICTURE_RESAMPLES
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         self.count = lens.observation.size
+        self.weights = torch.tensor(lens.observation.weights, dtype=torch.float64) if lens.observation.weights else None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
         """The images."""
@@ -59,13 +63,27 @@ class PixelOutputs:
         return (images - start).abs_().flatten(1)
 
 
+def rounding_in(outputs: Outputs, start: Tensor) -> Tensor | None:
+    """How far outputs of one code may differ by rounding, of each image, (c,); None where they are no values of it.
+
+    Args:
+        outputs: what changes are measured in.
+        start: those of the unchanged images.
+    """
+    if not isinstance(outputs, PixelOutputs):
+        return None
+    return rounding_of(start if outputs.weights is None else start * outputs.weights.to(start))
+
+
 class GroupOutputs:
-    """Every named group of features, by the mean over its values."""
+    """Every named group of features, by the mean over its values; with Gower's distance by what it adds to that."""
 
     resamples = RESAMPLES
+    weights: Tensor | None = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         groups = lens.observation.groups.values()
+        self._observation = lens.observation
         self.count = len(groups)
         self._members = [torch.tensor(members) for members in groups]
 
@@ -74,8 +92,11 @@ class GroupOutputs:
         return chunk.images
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The mean absolute change of each group's values."""
+        """The mean absolute change of each group's values, or Gower's of the group alone."""
         change = (images - start).abs_()
+        if self._observation.weights:
+            counted = change * torch.tensor(self._observation.weights).to(change)
+            return torch.stack([counted[:, members].sum(dim=1) for members in self._members], dim=1)
         return torch.stack([change[:, members].flatten(1).mean(dim=1) for members in self._members], dim=1)
 
 
@@ -86,6 +107,7 @@ class LatentOutputs:
     """
 
     resamples = PICTURE_RESAMPLES
+    weights: Tensor | None = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         self.count = codes.z[0].numel()
@@ -105,6 +127,7 @@ class FactorOutputs:
     """Every factor that a reader predicts."""
 
     resamples = RESAMPLES
+    weights: Tensor | None = None
 
     def __init__(self, lens: Lens, codes: Codes, options: SweepOptions):
         assert options.predictions is not None, "factors are refused without a reader"

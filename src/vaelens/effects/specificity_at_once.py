@@ -5,8 +5,8 @@ from torch import Tensor
 
 from vaelens.effects.codes import Codes
 from vaelens.effects.decoded_chunk import DecodedChunk
-from vaelens.effects.entropy import rounding_of, row_specificities
-from vaelens.effects.outputs import Outputs, PixelOutputs
+from vaelens.effects.entropy import row_specificities
+from vaelens.effects.outputs import Outputs, rounding_in
 from vaelens.effects.record import RESAMPLES
 from vaelens.effects.replacements import Replacements
 from vaelens.lens import Lens
@@ -35,7 +35,6 @@ def specificity_at_once(
         changed = torch.zeros(len(rows), outputs.count, device=start.device)
         for image in chunk.decoded(lambda k, rows=rows: plan.changed_at_once(rows, k), values):
             changed = outputs.change(chunk, image, start) + changed
-        rounding = rounding_of(start) if isinstance(outputs, PixelOutputs) else None
-        total.update(row_specificities(changed / values, rounding))
+        total.update(row_specificities(changed / values, outputs.weights, rounding_in(outputs, start)))
         first_row += len(rows)
     return total

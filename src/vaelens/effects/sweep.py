@@ -13,9 +13,9 @@ from torch import Tensor
 
 from vaelens.effects.chunks import chunks
 from vaelens.effects.decoded_chunk import DecodedChunk
-from vaelens.effects.entropy import entropies, rounding_of, row_specificities
+from vaelens.effects.entropy import entropies, row_specificities
 from vaelens.effects.outcomes import numbers
-from vaelens.effects.outputs import Outputs, PixelOutputs
+from vaelens.effects.outputs import Outputs, PixelOutputs, rounding_in
 from vaelens.effects.record import RESAMPLES, Array, Interval
 from vaelens.effects.replacements import Replacements
 from vaelens.effects.stopping import Stopping
@@ -133,8 +133,8 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
                 blocks = blocks[:used]
                 break
         for unit_sums in sums.values():
-            entropy.append(entropies(unit_sums.outputs.mean))
-            resampled = [entropies(means) for means in unit_sums.outputs.replicates_in_blocks()]
+            entropy.append(entropies(unit_sums.outputs.mean, plan.outputs.weights))
+            resampled = [entropies(means, plan.outputs.weights) for means in unit_sums.outputs.replicates_in_blocks()]
             replicates.append(np.concatenate(resampled))
             done.append(unit_sums)
     return Sweep(
@@ -184,7 +184,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
     on_host = chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.numpy()
     local = torch.from_numpy(np.flatnonzero(plan.recoded[on_host])).to(base.device, non_blocking=True)
     values = len(interventions.labels)
-    rounding = rounding_of(base) if over_pixels else None
+    rounding = rounding_in(outputs, start)
     sizes = []
     for unit, unit_sums in sums.items():
         # The interventions of the mode: how far each moves the image, and where.
@@ -205,7 +205,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
         if not over_pixels:
             changed = elsewhere / values
             unit_sums.outputs.update(changed)
-        unit_sums.per_image.update(row_specificities(changed, rounding))
+        unit_sums.per_image.update(row_specificities(changed, outputs.weights, rounding))
         # What the encoder makes of the changed images.
         if recoded:
             unit_sums.cycle.update(_cycle_errors(chunk, interventions, unit, recoded, local))

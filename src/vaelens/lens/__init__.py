@@ -3,7 +3,7 @@
 The rooms above import from here alone. Nothing in it knows a dataset or a metric.
 """
 
-from vaelens.lens.adapters import encoder_kept
+from vaelens.lens.adapters import TVAETable, encoder_kept
 from vaelens.lens.batch import Batch, BatchLike, as_batch, joined
 from vaelens.lens.cached_run import CODE, IMAGE, CachedRun
 from vaelens.lens.context import ContextLike
@@ -63,6 +63,7 @@ __all__ = [
     "SitePatch",
     "Sites",
     "Subspace",
+    "TVAETable",
     "Whole",
     "as_batch",
     "axis_names",

@@ -7,5 +7,6 @@ so that nothing is imported that its owner has not imported already.
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.adapters.choice import adapted, library, module_of, unwrapped
 from vaelens.lens.adapters.tvae import encoder_kept
+from vaelens.lens.adapters.tvae_table import TVAETable
 
-__all__ = ["Adapter", "adapted", "encoder_kept", "library", "module_of", "unwrapped"]
+__all__ = ["Adapter", "TVAETable", "adapted", "encoder_kept", "library", "module_of", "unwrapped"]

@@ -13,7 +13,8 @@ from vaelens.lens.adapters.lineage import lineage
 from vaelens.lens.adapters.own import own
 from vaelens.lens.adapters.pythae import pythae
 from vaelens.lens.adapters.scvi import DISTRIBUTION, PACKAGE, scvi, scvi_module
-from vaelens.lens.adapters.tvae import TVAE, tvae, tvae_module
+from vaelens.lens.adapters.tvae import TVAE, tvae_module
+from vaelens.lens.adapters.tvae_table import ctgan
 from vaelens.lens.quantisation import Quantisation
 
 FAMILIES = {
@@ -21,7 +22,7 @@ FAMILIES = {
     "pythae": pythae,
     "diffusers": diffusers,
     "scvi": scvi,
-    "ctgan": tvae,
+    "ctgan": ctgan,
 }  # by the package that a model comes from
 
 

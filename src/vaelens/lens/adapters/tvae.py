@@ -1,8 +1,8 @@
 """The parts of a TVAE of ctgan, and of SDV's synthesizer around one: a VAE of tables with mixed columns.
 
 A lens on one takes rows as its own transformer makes them, and decodes to rows of the same form: a tanh of each number,
-within its mode, and probabilities of modes and classes. ctgan throws the encoder away once it is fitted: see
-`encoder_kept`.
+within its mode, and probabilities of modes and classes; `tvae_table` has rows in the table's own units. ctgan throws
+the encoder away once it is fitted: see `encoder_kept`.
 """
 
 import importlib
@@ -68,7 +68,7 @@ def tvae_module(model: Any) -> nn.Module | None:
     Raises:
         VaelensError: a TVAE that was not fitted, or without an encoder.
     """
-    tvae = _tvae(model)
+    tvae = fitted(model)
     if tvae is None:
         return None
     if not hasattr(tvae, "decoder"):
@@ -87,7 +87,7 @@ def tvae(model: Any) -> Adapter | None:
     parts: Any = tvae_module(model)
     if parts is None:
         return None
-    columns = _tvae(model).transformer._column_transform_info_list
+    columns = fitted(model).transformer._column_transform_info_list
     spans = [span for column in columns for span in column.output_info]
 
     def encode(rows: Any) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ def tvae(model: Any) -> Adapter | None:
     return Adapter(encode, decode, None, example, observation=observation)
 
 
-def _tvae(model: Any) -> Any:
+def fitted(model: Any) -> Any:
     """The TVAE that a model is, or that a synthesizer of SDV has inside; None for anything else."""
     inside = getattr(model, "_model", None) if lineage(model, "sdv") else model
     return inside if "TVAE" in lineage(inside, PACKAGE) else None
