@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
 import vaelens as vl
 from vaelens.effects import SCHEMAS
 from vaelens.effects.code_changes import CodeGrid
 from vaelens.effects.code_occurrences import occurrences
+from vaelens.lens.adapters.quantisers import quantisation_of
 
 SLOW = {"codes": 99, "images_each": 99, "alternative": "nearest", "progress": False}
 
@@ -212,6 +214,66 @@ def test_quantisers_of_vector_quantize_pytorch(name):
         expected = float(change.detach().flatten(1).norm(dim=1).mean())
         assert float(effects.effect[row]) == pytest.approx(expected, rel=1e-4)
     np.testing.assert_allclose(effects.reach, 0)  # a decoder of one layer draws each position's own cell
+
+
+@pytest.mark.parametrize("name", ["VectorQuantize", "FSQ", "LFQ", "ResidualVQ"])
+def test_a_quantiser_itself_is_its_codes_and_its_rule(name):
+    model, book, rule = quantisers()[name]()
+    x = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    parts = {"encode": model.encode, "decode": lambda z: model.decoder(z).sigmoid(), "example": x[:2]}
+    model.quantiser.train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    whole = vl.code_effects(vl.Lens(model, codebook=model.quantiser, **parts), x, **SLOW)
+
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert model.quantiser.training
+    model.quantiser.eval()
+    xr.testing.assert_allclose(whole, vl.code_effects(vl.Lens(model, codebook=book, quantise=rule, **parts), x, **SLOW))
+
+
+def more_quantisers():
+    import vector_quantize_pytorch as package
+
+    torch.manual_seed(0)
+    return {
+        "in a space of its own": package.VectorQuantize(dim=6, codebook_size=8, codebook_dim=3),
+        "by cosine": package.VectorQuantize(dim=6, codebook_size=8, use_cosine_sim=True),
+        "channels first": package.VectorQuantize(dim=6, codebook_size=8, channel_last=False),
+        "FSQ, projected": package.FSQ(levels=[5, 3], dim=6),
+        "FSQ, channels first": package.FSQ(levels=[5, 3], dim=6, channel_first=True),
+        "LFQ, projected": package.LFQ(codebook_size=8, dim=6),
+        "residual FSQ": package.ResidualFSQ(levels=[3, 3], num_quantizers=2, dim=6),
+        "residual LFQ": package.ResidualLFQ(dim=6, codebook_size=8, num_quantizers=2),
+        "SimVQ": package.SimVQ(dim=6, codebook_size=8),
+    }
+
+
+@pytest.mark.parametrize("name", list(more_quantisers()))
+def test_the_codes_of_a_quantiser_are_what_it_gives(name):
+    quantiser = more_quantisers()[name].eval()
+    z = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(1))
+    first = "first" in name
+
+    with torch.no_grad():
+        expected = quantiser(z if first else z.transpose(1, 2))[0]
+    found = quantisation_of(quantiser, None)(z)
+
+    torch.testing.assert_close(found.embedding, expected if first else expected.transpose(1, 2))
+
+
+def test_a_quantiser_whose_codes_cannot_be_told_is_refused_in_a_sentence():
+    import vector_quantize_pytorch as package
+
+    heads = package.VectorQuantize(dim=6, codebook_size=8, heads=2, separate_codebook_per_head=True)
+    cases = [
+        (heads, "VectorQuantize"),
+        (package.ResidualVQ(dim=6, num_quantizers=8, codebook_size=1024), r"1024\^8 = 1,208,.* 65,536 can be listed"),
+        (torch.nn.Linear(2, 2), "codebook is a Linear; expected the codes"),
+    ]
+    for quantiser, sentence in cases:
+        with pytest.raises(vl.VaelensError, match=sentence):
+            quantisation_of(quantiser, None)
 
 
 def test_a_tokeniser_of_diffusers():

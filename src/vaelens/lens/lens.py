@@ -52,10 +52,10 @@ class Lens(Coding):
             their shape needs none.
         memory_mb: what the activations of one chunk may take, in MB; 256 by default, and on a CUDA GPU a quarter of
             its memory, at most 4096.
-        codebook: of a latent that is quantised: the codes (K, d), or a function that gives them. The lens then
-            quantises between `encode` and `decode`.
+        codebook: of a latent that is quantised: the codes (K, d), a function that gives them, or a quantiser of
+            vector-quantize-pytorch. The lens then quantises between `encode` and `decode`.
         quantise: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions); the
-            nearest code by default.
+            quantiser's own, or the nearest code, by default.
         sites: names of your own: a mapping from a name to a submodule, its dotted path in the model, a pair of either
             and a call number (0 is the first, through encode and then decode), or a site's name, which it replaces.
         precision: of sweeps: "fp32" (the model's own type), or "bf16", whose measured error stands beside each result.

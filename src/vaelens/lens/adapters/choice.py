@@ -12,10 +12,10 @@ from vaelens.lens.adapters.diffusers import diffusers
 from vaelens.lens.adapters.lineage import lineage
 from vaelens.lens.adapters.own import own
 from vaelens.lens.adapters.pythae import pythae
+from vaelens.lens.adapters.quantisers import quantisation_of
 from vaelens.lens.adapters.scvi import DISTRIBUTION, PACKAGE, scvi, scvi_module
 from vaelens.lens.adapters.tvae import TVAE, tvae_module
 from vaelens.lens.adapters.tvae_table import ctgan
-from vaelens.lens.quantisation import Quantisation
 
 FAMILIES = {
     "vaelens": own,
@@ -38,7 +38,7 @@ def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise
     if codebook is None and quantise is not None:
         raise VaelensError("quantise chooses codes of a codebook, and none was given; give codebook= as well")
     if encode is not None:
-        return Adapter(encode, decode, None if codebook is None else Quantisation(codebook, quantise))
+        return Adapter(encode, decode, None if codebook is None else quantisation_of(codebook, quantise))
     for family in FAMILIES.values():
         known = family(model)
         if known is None:

@@ -1,0 +1,121 @@
+"""The codes of a quantiser of vector-quantize-pytorch, and its own rule: what `codebook=` makes of the module itself.
+
+A quantiser of several levels has a code for each choice of one code a level, numbered with the first level's slowest.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaelens.errors import VaelensError
+from vaelens.lens.adapters.lineage import lineage
+from vaelens.lens.quantisation import Quantisation, Rule
+
+PACKAGE = "vector_quantize_pytorch"
+_MOST = 2**16  # codes of all levels together, each of which an effect may be asked for
+_PROBES = 32  # embeddings on which codes and rule are compared
+
+
+def quantisation_of(codebook: Any, rule: Rule | None) -> Quantisation:
+    """The codebook that a user names, with its rule.
+
+    Args:
+        codebook: codes (K, d), an nn.Embedding, a function that gives codes, or a quantiser of vector-quantize-pytorch.
+        rule: which code an embedding takes; the quantiser's own, or the nearest, where None.
+
+    Raises:
+        VaelensError: another module, or a quantiser whose codes can't be told from its indices.
+    """
+    if not isinstance(codebook, nn.Module) or isinstance(codebook, nn.Embedding):
+        return Quantisation(codebook, rule)
+    if not lineage(codebook, PACKAGE):
+        raise VaelensError(
+            f"codebook is a {type(codebook).__name__}; expected the codes (K, d), an nn.Embedding, or a quantiser of "
+            "vector-quantize-pytorch"
+        )
+    levels = _Levels(codebook)
+    return Quantisation(levels.codes, rule or levels.indices)
+
+
+class _Levels:
+    """A quantiser of one or more levels, as one codebook.
+
+    Raises:
+        VaelensError: more codes than can be listed, or outputs that are no codes of the indices beside them.
+    """
+
+    def __init__(self, quantiser: Any):
+        self._quantiser = quantiser
+        self._pictures = bool(getattr(quantiser, "accept_image_fmap", False))
+        self._channels_first = (
+            self._pictures
+            or bool(getattr(quantiser, "channel_first", False))
+            or not getattr(quantiser, "channel_last", True)
+        )
+        name, help_ = type(quantiser).__name__, "give them, codebook=codes of shape (K, d), and quantise="
+        books = getattr(quantiser, "codebooks", None)  # of each level
+        self._levels, self._size = (1, int(quantiser.codebook_size)) if books is None else tuple(books.shape[:2])
+        total = self._size**self._levels
+        if total > _MOST:
+            raise VaelensError(
+                f"this {name} has {self._size}^{self._levels} = {total:,} codes, of which {_MOST:,} can be listed; of "
+                f"those in use {help_}"
+            )
+        try:
+            codes = self.codes()
+            probes = torch.randn(_PROBES, codes.shape[1], generator=torch.Generator().manual_seed(0)).to(codes)
+            outputs, taken = self._quantised(probes)
+            same = torch.allclose(codes[self._numbers(taken)], outputs, rtol=1e-4, atol=1e-4)
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise VaelensError(f"the codes of this {name} can't be listed ({why}); {help_}") from error
+        if not same:
+            raise VaelensError(f"this {name} gives something else than the codes of its indices; {help_}")
+
+    def codes(self) -> Tensor:
+        """Every code, (K, d)."""
+        read = getattr(self._quantiser, "get_output_from_indices", None) or self._quantiser.indices_to_codes
+        device = next(chain(self._quantiser.parameters(), self._quantiser.buffers())).device
+        numbers = torch.arange(self._size**self._levels, device=device)
+        levels = [numbers // self._size**level % self._size for level in reversed(range(self._levels))]
+        with _evaluated(self._quantiser):
+            values = read((torch.stack(levels, dim=1) if self._levels > 1 else numbers)[None])[0]
+        return values.reshape(len(values), -1).T if self._channels_first else values.reshape(len(numbers), -1)
+
+    def indices(self, embeddings: Tensor) -> Tensor:
+        """The code that each position of embeddings (n, d, *positions) takes, (n, *positions)."""
+        rows = embeddings.movedim(1, -1)
+        _, taken = self._quantised(rows.reshape(-1, rows.shape[-1]))
+        return self._numbers(taken).reshape(rows.shape[:-1])
+
+    def _quantised(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What embeddings (m, d) become, (m, d), and the index of their code at each level, (m, levels)."""
+        laid_out = rows.T if self._channels_first else rows
+        with _evaluated(self._quantiser):
+            outputs, indices = self._quantiser((laid_out[..., None] if self._pictures else laid_out)[None])[:2]
+        outputs = outputs[0].reshape(len(laid_out), -1)
+        return outputs.T if self._channels_first else outputs, indices[0].reshape(len(rows), -1)
+
+    def _numbers(self, indices: Tensor) -> Tensor:
+        """The numbers (m,) of codes by their indices at each level, (m, levels)."""
+        numbers = torch.zeros_like(indices[:, 0])
+        for level in indices.T:
+            numbers = numbers * self._size + level
+        return numbers.long()
+
+
+@contextmanager
+def _evaluated(quantiser: nn.Module) -> Iterator[None]:
+    """Has a quantiser choose codes inside a `with` and learn nothing from it."""
+    modes = [(module, module.training) for module in quantiser.modules()]
+    quantiser.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
