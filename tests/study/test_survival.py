@@ -13,7 +13,8 @@ import pytest
 
 import vaelens as vl
 from study.tiny import PLAN, TITLES, table_of
-from vaelens.study import execution, lease
+from vaelens.errors import VaelensError
+from vaelens.study import driver, execution, lease
 from vaelens.study.folder import DEATHS, StudyFolder
 
 
@@ -153,3 +154,68 @@ def test_a_cell_that_another_holds_is_waited_for(undisturbed, tmp_path):
     assert holder is not None
     assert study.states(tmp_path / "study")[named.cell.title] == "running"
     assert [outcome.how for outcome in tally.outcomes.values()] == ["held"]
+
+
+def test_a_start_that_was_killed_or_is_another_drivers_leaves_the_folder_a_studys(tmp_path):
+    """Of a driver that was killed before it had written the plan, and of one that is just writing it."""
+    (tmp_path / ".unfinished-abc").mkdir()
+
+    vl.Study.from_text(PLAN)._begin(StudyFolder(tmp_path))
+
+    assert (tmp_path / "study.yaml").read_text() == PLAN
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"name: ["])
+def test_a_damaged_plan_in_the_folder_is_one_sentence(tmp_path, content):
+    (tmp_path / "study.yaml").write_bytes(content)
+
+    with pytest.raises(VaelensError, match=r"study\.yaml"):
+        vl.Study.from_text(PLAN)._begin(StudyFolder(tmp_path))
+
+
+def test_a_folder_where_no_cell_can_be_claimed_is_one_sentence(tmp_path):
+    study = vl.Study.from_text(PLAN)
+    study._begin(StudyFolder(tmp_path))
+    (tmp_path / "claims").write_text("a file")
+
+    with pytest.raises(VaelensError, match=r"claims' can't be written \(File exists\), so no cell can be claimed"):
+        study.run(tmp_path)
+
+
+def test_a_disk_that_is_full_before_a_cell_is_claimed_stops_the_study(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execution, "claim", full)
+
+    tally = vl.Study.from_text(PLAN).run(tmp_path / "study")
+
+    assert "claims' can't be written (No space left on device)" in tally.stopped
+    assert tally.outcomes["digits/vae/0"].how == "full"
+
+
+def test_a_task_that_ends_before_its_cell_is_not_tried_for_ever(tmp_path, monkeypatch):
+    class Failed:
+        status = "error"
+        done, cancelled = (lambda self: True), (lambda self: False)
+
+        def exception(self):
+            return ModuleNotFoundError("No module named 'vaelens'")
+
+    class Client:
+        tried = 0
+
+        def submit(self, *_, **__):
+            self.tried += 1
+            return Failed()
+
+        def cancel(self, *_, **__):
+            pass
+
+    monkeypatch.setattr(driver, "_AGAIN", 0)
+    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client()
+
+    with pytest.raises(VaelensError, match=r"digits/vae/0 ended 10 times .*No module named 'vaelens'.*this version"):
+        driver.on_workers(client, StudyFolder(tmp_path), [named], None, 2, "cpu", lambda *_: None)
+
+    assert client.tried == 10
