@@ -53,6 +53,16 @@ def test_the_analysis_of_a_cell(folder, file, damage, message):
     assert message in str(told.value)
 
 
+def test_an_analysis_of_another_cell_is_not_taken_for_its_own(folder):
+    runs = folder / "runs" / "digits"
+    shutil.rmtree(runs / "vae" / "0" / "analysis")
+    shutil.copytree(runs / "beta-vae" / "0" / "analysis", runs / "vae" / "0" / "analysis")
+
+    said = r'analysis of digits/vae/0 is not the cell.s own \(model was "vae" and is "beta-vae"\); move .* made anew'
+    with pytest.raises(VaelensError, match=said):
+        vl.Study.from_folder(folder).table()
+
+
 @pytest.mark.parametrize("content", ["", "step,loss\n1,2\n", "step,squared_error\n1,abc\n2,3\n"])
 def test_the_log_of_a_training(folder, content):
     log = folder / "runs" / "digits" / "vae" / "0" / "model" / "logs" / "metrics.csv"
