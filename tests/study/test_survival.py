@@ -85,6 +85,23 @@ def test_a_cell_that_fails_is_given_up_and_the_others_are_done(tmp_path):
     assert study.states(tmp_path / "study") == {"digits/vae/0": "done", "digits/beta-vae/0": "failed"}
 
 
+def test_memory_that_runs_out_once_costs_an_attempt(undisturbed, tmp_path, monkeypatch):
+    train, said = vl.train, []
+
+    def short_of_memory(*args, **options):
+        monkeypatch.setattr(vl, "train", train)
+        raise MemoryError
+
+    monkeypatch.setattr(vl, "train", short_of_memory)
+
+    tally = vl.Study.from_text(PLAN).run(
+        tmp_path / "study", cell="digits/vae/0", event=lambda _, outcome: said.append((outcome.how, outcome.why))
+    )
+
+    assert said == [("failed", "MemoryError"), ("done", "")]
+    assert tally.outcomes["digits/vae/0"].how == "done"
+
+
 def test_two_finishers_count_once(undisturbed, tmp_path):
     (named, *_) = vl.Study.from_text(PLAN).cells()
     place = StudyFolder(tmp_path / "study")

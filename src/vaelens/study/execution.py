@@ -89,9 +89,9 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
             counted = _work(folder, named, holder, root, lost.is_set)
         return Outcome("done" if counted else "done before", seconds=time.monotonic() - begun)
     except Exception as error:  # whatever a model, a disk or the memory of this machine comes up with
-        why = " ".join((str(error) or type(error).__name__).split())
+        why = " ".join(str(error).split())
         if not isinstance(error, VaelensError):
-            why = f"{type(error).__name__}: {why}"
+            why = f"{type(error).__name__}: {why}" if why else type(error).__name__
         if _is_full(error):
             return Outcome("full", why, time.monotonic() - begun)
         ending = {
