@@ -211,28 +211,50 @@ def test_a_disk_that_is_full_before_a_cell_is_claimed_stops_the_study(tmp_path, 
     assert tally.outcomes["digits/vae/0"].how == "full"
 
 
+class Failed:
+    """A task that ended with an error, or with its client."""
+
+    done, cancelled = (lambda self: True), (lambda self: self.status == "cancelled")
+
+    def __init__(self, status):
+        self.status = status
+
+    def exception(self):
+        return ModuleNotFoundError("No module named 'vaelens'")
+
+
+class Client:
+    """One of Dask whose tasks all fail."""
+
+    tried, status = 0, "running"
+
+    def __init__(self, task):
+        self.task = task
+
+    def submit(self, *_, **__):
+        self.tried += 1
+        return self.task
+
+    def cancel(self, *_, **__):
+        assert self.status == "running", "a closed client of Dask raises"
+
+
 def test_a_task_that_ends_before_its_cell_is_not_tried_for_ever(tmp_path, monkeypatch):
-    class Failed:
-        status = "error"
-        done, cancelled = (lambda self: True), (lambda self: False)
-
-        def exception(self):
-            return ModuleNotFoundError("No module named 'vaelens'")
-
-    class Client:
-        tried = 0
-
-        def submit(self, *_, **__):
-            self.tried += 1
-            return Failed()
-
-        def cancel(self, *_, **__):
-            pass
-
     monkeypatch.setattr(driver, "_AGAIN", 0)
-    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client()
+    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client(Failed("error"))
 
     with pytest.raises(VaelensError, match=r"digits/vae/0 ended 10 times .*No module named 'vaelens'.*this version"):
         driver.on_workers(client, StudyFolder(tmp_path), [named], None, 2, "cpu", lambda *_: None)
 
     assert client.tried == 10
+
+
+def test_a_scheduler_that_is_gone_is_one_sentence(tmp_path):
+    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client(Failed("cancelled"))
+
+    def closed(_, outcome):
+        assert (outcome.how, outcome.why) == ("stopped", "its worker was closed")
+        client.status = "closed"
+
+    with pytest.raises(VaelensError, match="the scheduler of the workers is gone; nothing is lost: start it again"):
+        driver.on_workers(client, StudyFolder(tmp_path), [named], None, 2, "cpu", closed)

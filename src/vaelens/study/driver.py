@@ -114,6 +114,10 @@ def on_workers(
         submit(named, -place)
     try:
         while running or later:
+            if client.status == "closed":  # it tries for half a minute to reach its scheduler again
+                raise VaelensError(
+                    "the scheduler of the workers is gone; nothing is lost: start it again, and run the same command"
+                )
             now = time.monotonic()
             for named in [named for when, named in later if when <= now]:
                 submit(named, 0)
@@ -143,7 +147,8 @@ def on_workers(
             if not finished:
                 time.sleep(_LOOK)
     finally:
-        client.cancel(list(running), force=True)
+        if client.status == "running":
+            client.cancel(list(running), force=True)
     return tally
 
 
