@@ -143,3 +143,14 @@ def test_a_true_correlation_is_found():
 def test_tables_that_tell_nothing_are_refused(table, options, message):
     with pytest.raises(VaelensError, match=message):
         cell_mean_correlation(table, "x", "y", **options)
+
+
+def test_orders_that_leave_no_cell_speak_for_no_correlation():
+    """Of 24 orders 4 leave the pairs together, two of them with |r| = 1; the 20 others leave no pair, or no cell."""
+    rows = [(d, m, float(k), float(k)) for d, pair in (("a", "pq"), ("b", "rs")) for k, m in enumerate(pair)]
+    table = pd.DataFrame(rows, columns=["dataset", "architecture", "x", "y"])
+
+    result = cell_mean_correlation(table, "x", "y")
+
+    assert result.r == pytest.approx(1)
+    assert result.p == pytest.approx(22 / 24)

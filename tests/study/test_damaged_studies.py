@@ -33,6 +33,36 @@ def test_the_record_of_a_cell(folder, changes, message):
     assert message in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), "is damaged"),
+        (lambda path: path.unlink(), "is missing"),
+    ],
+)
+@pytest.mark.parametrize("file", ["manifest.json", "effects/latent-*.nc"])
+def test_the_analysis_of_a_cell(folder, file, damage, message):
+    """The cell counts as done, so the study does not make its analysis anew by itself."""
+    cell = folder / "runs" / "digits" / "vae" / "0"
+    damage(next((cell / "analysis").glob(file)))
+
+    with pytest.raises(
+        VaelensError, match=r"the analysis of digits/vae/0: .*; move '.*0' away, and run the st"
+    ) as told:
+        vl.Study.from_folder(folder).table()
+    assert message in str(told.value)
+
+
+def test_an_analysis_of_another_cell_is_not_taken_for_its_own(folder):
+    runs = folder / "runs" / "digits"
+    shutil.rmtree(runs / "vae" / "0" / "analysis")
+    shutil.copytree(runs / "beta-vae" / "0" / "analysis", runs / "vae" / "0" / "analysis")
+
+    said = r'analysis of digits/vae/0 is not the cell.s own \(model was "vae" and is "beta-vae"\); move .* made anew'
+    with pytest.raises(VaelensError, match=said):
+        vl.Study.from_folder(folder).table()
+
+
 @pytest.mark.parametrize("content", ["", "step,loss\n1,2\n", "step,squared_error\n1,abc\n2,3\n"])
 def test_the_log_of_a_training(folder, content):
     log = folder / "runs" / "digits" / "vae" / "0" / "model" / "logs" / "metrics.csv"

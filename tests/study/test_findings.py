@@ -255,6 +255,15 @@ def test_findings_are_written_with_their_rules(tmp_path):
     assert len(pd.read_csv(tmp_path / "findings.csv")) == len(found.frame())
 
 
+def test_numbers_of_findings_written_before_are_not_left_beside_those_of_now(tmp_path):
+    findings_of(best_table("true")).write(tmp_path)
+    assert (tmp_path / "seeds_needed.csv").exists()
+
+    findings_of(best_table("true").query("seed == 0")).write(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["findings.csv", "findings.json"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

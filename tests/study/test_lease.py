@@ -141,3 +141,26 @@ def test_a_damaged_lease_is_taken_when_nobody_mends_it(tmp_path, monkeypatch, co
 
     assert claim(tmp_path / "cell", watch) is None
     assert claim(tmp_path / "cell", watch) is not None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"process": "1"}, {"process": -5}, {"started": None}, {"token": ["a"]}, {"beat": None}]
+)
+def test_a_lease_that_names_no_holder_counts_as_damaged(tmp_path, wrong):
+    holder = claim(tmp_path / "cell", Watch())
+    (tmp_path / "cell").write_text(json.dumps(asdict(holder) | wrong))
+
+    assert read(tmp_path / "cell") is None
+    assert claim(tmp_path / "cell", Watch()) is None
+
+
+def test_each_damaged_lease_has_a_patience_of_its_own(tmp_path, monkeypatch):
+    clock = iter([0.0, 61.0, 62.0])
+    monkeypatch.setattr(lease.time, "monotonic", lambda: next(clock))
+    watch = Watch()
+    for name in ("first", "second"):
+        (tmp_path / name).write_text("")
+
+    assert claim(tmp_path / "first", watch) is None
+    assert claim(tmp_path / "second", watch) is None  # seen at 61 for the first time
+    assert claim(tmp_path / "first", watch) is not None

@@ -13,7 +13,8 @@ import pytest
 
 import vaelens as vl
 from study.tiny import PLAN, TITLES, table_of
-from vaelens.study import execution, lease
+from vaelens.errors import VaelensError
+from vaelens.study import driver, execution, lease
 from vaelens.study.folder import DEATHS, StudyFolder
 
 
@@ -82,6 +83,23 @@ def test_a_cell_that_fails_is_given_up_and_the_others_are_done(tmp_path):
         pytest.skip("this training did not diverge on this machine")
     assert [outcome.how for outcome in failures] == ["failed", "failed"]
     assert study.states(tmp_path / "study") == {"digits/vae/0": "done", "digits/beta-vae/0": "failed"}
+
+
+def test_memory_that_runs_out_once_costs_an_attempt(undisturbed, tmp_path, monkeypatch):
+    train, said = vl.train, []
+
+    def short_of_memory(*args, **options):
+        monkeypatch.setattr(vl, "train", train)
+        raise MemoryError
+
+    monkeypatch.setattr(vl, "train", short_of_memory)
+
+    tally = vl.Study.from_text(PLAN).run(
+        tmp_path / "study", cell="digits/vae/0", event=lambda _, outcome: said.append((outcome.how, outcome.why))
+    )
+
+    assert said == [("failed", "MemoryError"), ("done", "")]
+    assert tally.outcomes["digits/vae/0"].how == "done"
 
 
 def test_two_finishers_count_once(undisturbed, tmp_path):
@@ -153,3 +171,90 @@ def test_a_cell_that_another_holds_is_waited_for(undisturbed, tmp_path):
     assert holder is not None
     assert study.states(tmp_path / "study")[named.cell.title] == "running"
     assert [outcome.how for outcome in tally.outcomes.values()] == ["held"]
+
+
+def test_a_start_that_was_killed_or_is_another_drivers_leaves_the_folder_a_studys(tmp_path):
+    """Of a driver that was killed before it had written the plan, and of one that is just writing it."""
+    (tmp_path / ".unfinished-abc").mkdir()
+
+    vl.Study.from_text(PLAN)._begin(StudyFolder(tmp_path))
+
+    assert (tmp_path / "study.yaml").read_text() == PLAN
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"name: ["])
+def test_a_damaged_plan_in_the_folder_is_one_sentence(tmp_path, content):
+    (tmp_path / "study.yaml").write_bytes(content)
+
+    with pytest.raises(VaelensError, match=r"study\.yaml"):
+        vl.Study.from_text(PLAN)._begin(StudyFolder(tmp_path))
+
+
+def test_a_folder_where_no_cell_can_be_claimed_is_one_sentence(tmp_path):
+    study = vl.Study.from_text(PLAN)
+    study._begin(StudyFolder(tmp_path))
+    (tmp_path / "claims").write_text("a file")
+
+    with pytest.raises(VaelensError, match=r"claims' can't be written \(File exists\), so no cell can be claimed"):
+        study.run(tmp_path)
+
+
+def test_a_disk_that_is_full_before_a_cell_is_claimed_stops_the_study(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(execution, "claim", full)
+
+    tally = vl.Study.from_text(PLAN).run(tmp_path / "study")
+
+    assert "claims' can't be written (No space left on device)" in tally.stopped
+    assert tally.outcomes["digits/vae/0"].how == "full"
+
+
+class Failed:
+    """A task that ended with an error, or with its client."""
+
+    done, cancelled = (lambda self: True), (lambda self: self.status == "cancelled")
+
+    def __init__(self, status):
+        self.status = status
+
+    def exception(self):
+        return ModuleNotFoundError("No module named 'vaelens'")
+
+
+class Client:
+    """One of Dask whose tasks all fail."""
+
+    tried, status = 0, "running"
+
+    def __init__(self, task):
+        self.task = task
+
+    def submit(self, *_, **__):
+        self.tried += 1
+        return self.task
+
+    def cancel(self, *_, **__):
+        assert self.status == "running", "a closed client of Dask raises"
+
+
+def test_a_task_that_ends_before_its_cell_is_not_tried_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver, "_AGAIN", 0)
+    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client(Failed("error"))
+
+    with pytest.raises(VaelensError, match=r"digits/vae/0 ended 10 times .*No module named 'vaelens'.*this version"):
+        driver.on_workers(client, StudyFolder(tmp_path), [named], None, 2, "cpu", lambda *_: None)
+
+    assert client.tried == 10
+
+
+def test_a_scheduler_that_is_gone_is_one_sentence(tmp_path):
+    (named, *_), client = vl.Study.from_text(PLAN).cells(), Client(Failed("cancelled"))
+
+    def closed(_, outcome):
+        assert (outcome.how, outcome.why) == ("stopped", "its worker was closed")
+        client.status = "closed"
+
+    with pytest.raises(VaelensError, match="the scheduler of the workers is gone; nothing is lost: start it again"):
+        driver.on_workers(client, StudyFolder(tmp_path), [named], None, 2, "cpu", closed)

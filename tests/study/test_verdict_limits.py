@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from study.simulated import quantised_table, sweep_table, tidy
+from study.simulated import quantised_table, sweep_table, tidy, trade_off_table
 from vaelens.study import findings_of
 from vaelens.study.findings.runs import runs_of
 from vaelens.study.findings.seeds_needed import seeds_needed
@@ -112,3 +112,60 @@ def test_a_model_that_no_other_is_trained_like_is_left_out_and_said():
     assert "Left out, since no other beta was trained alike: sprites/gaussian-1-4, sprites/gaussian-1-8." in (
         finding.sentence
     )
+
+
+def _scores(of_run):
+    """DCI of m1 and m2 from three seeds on two datasets, m1 better by 0.4, and what `of_run` has besides."""
+    clear = [
+        (dataset, model, seed, level + 0.01 * seed)
+        for dataset in ("room", "sprites")
+        for model, level in (("m1", 0.7), ("m2", 0.3))
+        for seed in range(3)
+    ]
+    return tidy(
+        {"dataset": dataset, "model": model, "seed": seed, "measures": {"dci_disentanglement": value}}
+        for dataset, model, seed, value in [*clear, *of_run]
+    )
+
+
+def test_a_model_is_not_best_over_one_that_it_is_not_compared_with():
+    """One seed has no test, and may be the better: here it is."""
+    assert findings_of(_scores([]))["no_best"].verdict == "not supported"
+
+    for other in ("sprites", "garden"):
+        finding = findings_of(_scores([(other, "m1", 9, 0.7), (other, "m3", 0, 0.95)]))["no_best"]
+
+        assert finding.verdict == "undecided"
+        assert f"one seed alone, so not compared: {other}/m" in finding.sentence
+
+
+def test_a_table_without_the_mode_range_has_no_order_to_compare_with():
+    table = tidy(
+        {"dataset": "sprites", "model": m, "seed": 0, "measures": {"ces_relative_shift": value}}
+        for m, value in (("m1", 0.2), ("m2", 0.4))
+    )
+
+    (mode,) = findings_of(table).modes.to_dict("records")
+
+    assert (mode["mode"], mode["strongest"]) == ("shift", "m2")
+    assert np.isnan(mode["order"])
+
+
+def test_no_ratio_where_no_latent_of_the_other_models_moves_anything():
+    table = quantised_table({64: (0.05, 0.01)})
+    table.loc[(table["model"] == "vae") & (table["measure"] == "ces_relative"), "value"] = 0.0
+
+    finding = findings_of(table)["quantised"]
+
+    assert finding.verdict == "supported"
+    assert "ratio" not in {test.statistic for test in finding.tests}
+
+
+def test_what_no_run_has_is_named_alone():
+    table = trade_off_table("true")
+
+    assert findings_of(table[table["measure"] != "ces"])["trade_off"].sentence == "no run has ces"
+    one = (table["measure"] == "ces") & (table["seed"] == 0)
+    other = (table["measure"] != "ces") & (table["seed"] == 1)
+    said = "no run has all of ces, dci_disentanglement and reconstruction_error"
+    assert findings_of(table[one | other])["trade_off"].sentence == said

@@ -84,7 +84,9 @@ def run(
     print(f"table: {folder / 'runs.csv'} and runs.parquet")
     if failed:
         first = f"{failed[0]}: {tally.outcomes[failed[0]].why}"
-        raise VaelensError(f"{len(failed)} cells failed and were given up, {first}; --retry-failed tries them again")
+        cells, them = ("1 cell", "it") if len(failed) == 1 else (f"{len(failed)} cells", "them")
+        were = "was" if len(failed) == 1 else "were"
+        raise VaelensError(f"{cells} failed and {were} given up, {first}; --retry-failed tries {them} again")
 
 
 @study.command()

@@ -31,7 +31,7 @@ class Watcher:
         self._cells = cells
         if client is not None and getattr(client, "dashboard_link", None):
             print(f"vaelens: dashboard {client.dashboard_link}", file=sys.stderr, flush=True)
-        print(f"vaelens: {len(cells)} cells to do", file=sys.stderr, flush=True)
+        print(f"vaelens: {len(cells)} {'cell' if len(cells) == 1 else 'cells'} to do", file=sys.stderr, flush=True)
         if self._console.is_terminal:
             from rich.live import Live
 

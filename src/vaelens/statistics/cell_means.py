@@ -173,11 +173,11 @@ def _basis(
     """An orthonormal basis of what datasets and covariates explain of the cells."""
     of_block = np.eye(len(present))[np.nonzero(present)[0]]
     values = covariates[:, present]
-    centred = values - values.mean(axis=1, keepdims=True)
+    centred = values - values.sum(axis=1, keepdims=True) / max(values.shape[1], 1)  # an order may leave no cell
     scale = np.linalg.norm(centred, axis=1, keepdims=True)
     design = np.hstack([of_block, (centred / np.where(scale > 0, scale, 1)).T])
     left, singular, _ = np.linalg.svd(design, full_matrices=False)
-    return left[:, singular > 1e-9 * singular[0]]
+    return left[:, singular > 1e-9 * singular.max(initial=0)]
 
 
 def _moved_correlations(

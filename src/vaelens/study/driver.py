@@ -5,6 +5,7 @@ moment, and several drivers may share a folder.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from vaelens.study.folder import Named, StudyFolder
 from vaelens.study.lease import Watch
 
 _AGAIN = 5.0  # seconds until a cell that another holds is asked for again
+_ERRORS = 10  # of a task around the work on its cell, after which the study ends: every cell may meet them
 _LOOK = 0.5  # seconds between two looks at what the workers have done
 _NEVER = 10**9  # deaths of workers after which Dask may call a task guilty: who is guilty, the folder knows
 
@@ -94,8 +96,12 @@ def on_workers(
         attempts: how often a cell may fail by itself.
         device: what cells run on; each asks for one GPU where it is `cuda`.
         event: is told how each attempt ended.
+
+    Raises:
+        VaelensError: what every cell would meet, such as a folder that can't be written.
     """
     tally, later, running = Tally(), list[tuple[float, Named]](), dict[Any, Named]()
+    errors = Counter[str]()
     resources = {"GPU": 1} if device == "cuda" else None
 
     def submit(named: Named, priority: int) -> None:
@@ -108,6 +114,10 @@ def on_workers(
         submit(named, -place)
     try:
         while running or later:
+            if client.status == "closed":  # it tries for half a minute to reach its scheduler again
+                raise VaelensError(
+                    "the scheduler of the workers is gone; nothing is lost: start it again, and run the same command"
+                )
             now = time.monotonic()
             for named in [named for when, named in later if when <= now]:
                 submit(named, 0)
@@ -120,9 +130,16 @@ def on_workers(
                     tally.stopped = outcome.why
                     event(named, outcome)
                     return tally
+                is_error = outcome.how == "stopped" and future.status == "error"
+                errors[named.name] += is_error
+                if errors[named.name] >= _ERRORS:
+                    raise VaelensError(
+                        f"{named.cell.title} ended {_ERRORS} times before or after the work on it ({outcome.why}); see "
+                        "that all workers have this version of vaelens and can write to the study's folder"
+                    )
                 failed_for_good = outcome.how == "failed" and folder.why_given_up(named, attempts)
                 if outcome.how in ("held", "stopped") or (outcome.how == "failed" and not failed_for_good):
-                    later.append((now + (_AGAIN if outcome.how == "held" else 0), named))
+                    later.append((now + (_AGAIN if outcome.how == "held" or is_error else 0), named))
                 else:
                     tally.outcomes[named.cell.title] = outcome
                 if outcome.how != "held":
@@ -130,7 +147,8 @@ def on_workers(
             if not finished:
                 time.sleep(_LOOK)
     finally:
-        client.cancel(list(running), force=True)
+        if client.status == "running":
+            client.cancel(list(running), force=True)
     return tally
 
 

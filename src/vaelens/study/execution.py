@@ -60,7 +60,7 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
     Raises:
         KeyboardInterrupt: Ctrl-C; the lease is given back first.
         SystemExit: likewise, of a signal.
-        VaelensError: its place holds a cell that was made otherwise, or another holder took the lease.
+        VaelensError: its place holds a cell that was made otherwise, or nothing can be written where leases lie.
     """
     from vaelens.analysis.threads import on_threads  # PyTorch is imported where a cell is worked on
 
@@ -68,7 +68,10 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
     if folder.is_done(named):
         return Outcome("done before")
     left = read(folder.claim_of(named))
-    holder = claim(folder.claim_of(named), watch)
+    try:
+        holder = claim(folder.claim_of(named), watch)
+    except OSError as error:
+        return _unclaimed(folder, named, error)
     if holder is None:
         return Outcome("held")
     try:
@@ -86,9 +89,9 @@ def execute(folder: StudyFolder, named: Named, root: Path | None, attempts: int,
             counted = _work(folder, named, holder, root, lost.is_set)
         return Outcome("done" if counted else "done before", seconds=time.monotonic() - begun)
     except Exception as error:  # whatever a model, a disk or the memory of this machine comes up with
-        why = " ".join((str(error) or type(error).__name__).split())
+        why = " ".join(str(error).split())
         if not isinstance(error, VaelensError):
-            why = f"{type(error).__name__}: {why}"
+            why = f"{type(error).__name__}: {why}" if why else type(error).__name__
         if _is_full(error):
             return Outcome("full", why, time.monotonic() - begun)
         ending = {
@@ -202,6 +205,18 @@ def _check_room(folder: StudyFolder, named: Named) -> None:
             f"{str(folder.path)!r} has {free / 2**20:,.0f} MiB free and {named.cell.title} may need "
             f"{needed / 2**20:,.0f}; make room, and run the study again to go on",
         )
+
+
+def _unclaimed(folder: StudyFolder, named: Named, error: OSError) -> Outcome:
+    """Says why a cell could not be claimed: a full disk stops the study, and so does a folder that can't be written.
+
+    Raises:
+        VaelensError: every cell would meet the same.
+    """
+    why = f"{str(folder.claim_of(named).parent)!r} can't be written ({error.strerror or error})"
+    if _is_full(error):
+        return Outcome("full", why)
+    raise VaelensError(f"{why}, so no cell can be claimed; see that it is a folder you may write to") from error
 
 
 def _is_full(error: BaseException | None) -> bool:

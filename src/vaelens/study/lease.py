@@ -77,7 +77,7 @@ def claim(path: Path, watch: Watch) -> Holder | None:
     """
     holder = read(path)
     if holder is None and path.exists():  # cut off by a full disk, in a version of the file system that allows it
-        holder = Holder("damaged", "", 0, 0.0)
+        holder = Holder(f"damaged {path.name}", "", 0, 0.0)
     if holder is not None:
         if not watch.is_gone(holder):
             return None
@@ -99,9 +99,12 @@ def claim(path: Path, watch: Watch) -> Holder | None:
 
 
 def read(path: Path) -> Holder | None:
-    """Reads who holds a lease; None where nobody does."""
+    """Reads who holds a lease; None where nobody does, or the file does not say."""
     try:
-        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+        holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
+        texts, counts = (holder.token, holder.machine, holder.begun), (holder.process, holder.beat)
+        fits = all(isinstance(text, str) for text in texts) and all(type(count) is int for count in counts)
+        return holder if fits and holder.process >= 0 and isinstance(holder.started, int | float) else None
     except (OSError, ValueError, TypeError):
         return None
 

@@ -28,6 +28,7 @@ from vaelens.study.cell import Cell
 
 Plain: TypeAlias = bool | int | float | str | list[Any] | None  # what an option of a dataset can be in a file
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a folder on any system, but for the devices of Windows
+_LONGEST_LABEL = 100  # characters; with the steps of a path around it, any system has room for it
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{k}" for port in ("com", "lpt") for k in range(1, 10))}
 
 
@@ -40,6 +41,8 @@ def _number(value: Any) -> Any:
 
 def _folder_name(label: str) -> str:
     """Refuses names that some systems don't let a folder have."""
+    if len(label) > _LONGEST_LABEL:
+        raise ValueError(f"it has {len(label)} characters; a folder is called so, give {_LONGEST_LABEL} at most")
     if label.endswith("."):
         raise ValueError(f"{label!r} ends in a dot, which no folder of Windows can; leave it out")
     if label.split(".")[0].lower() in _DEVICES:
@@ -161,6 +164,14 @@ class _Changes(_Record):
     images: _Whole | None = Field(default=None, ge=8)
     circuits: StrictBool | None = None
 
+    @model_validator(mode="after")
+    def _change_something(self) -> "_Changes":
+        without = sorted(name for name in self.model_fields_set if getattr(self, name) is None)
+        if without or not self.model_fields_set:
+            told = f"no value of {', '.join(without)}" if without else "it is empty"
+            raise ValueError(f"{told}, so nothing is changed; give values, or leave the exception out")
+        return self
+
 
 class Deviation(_Record):
     """What is otherwise for some cells."""
@@ -177,6 +188,20 @@ class Deviation(_Record):
         return (not self.datasets or dataset in self.datasets) and (not self.models or model in self.models)
 
 
+def _labels(entries: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(entry.label or entry.name for entry in entries)
+
+
+def _of_this_study(deviation: Deviation, given: ValidationInfo) -> Deviation:
+    """Refuses an exception for datasets or models that the study does not have."""
+    for kind, names in (("dataset", deviation.datasets), ("model", deviation.models)):
+        known = _labels(given.data.get(f"{kind}s", ()))
+        for name in names if known else ():  # there are none where they were refused themselves
+            if name not in known:
+                raise unknown(f"{kind} of this study", name, known)
+    return deviation
+
+
 class Plan(_Record):
     """A study: every model on every dataset from every seed."""
 
@@ -188,7 +213,7 @@ class Plan(_Record):
     """Of first weights, batches and noise."""
     training: Training = Training()
     analysis: Analysis = Analysis()
-    exceptions: tuple[Deviation, ...] = ()
+    exceptions: tuple[Annotated[Deviation, AfterValidator(_of_this_study)], ...] = ()
     """In order; a later one wins."""
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     """What cells run on; a `cuda` cell asks Dask for the resource GPU."""
@@ -208,7 +233,7 @@ class Plan(_Record):
     @field_validator("datasets", "models")
     @classmethod
     def _labels_are_distinct(cls, entries: tuple[Any, ...], field: ValidationInfo) -> tuple[Any, ...]:
-        labels = [entry.label or entry.name for entry in entries]
+        labels = _labels(entries)
         twice = [label for label, count in Counter(labels).items() if count > 1]
         if twice:
             raise ValueError(f"{field.field_name} name {', '.join(twice)} more than once; give each a label of its own")
@@ -232,26 +257,15 @@ class Plan(_Record):
             )
         return exceptions
 
-    @model_validator(mode="after")
-    def _exceptions_concern_something(self) -> "Plan":
-        for deviation in self.exceptions:
-            for name in deviation.datasets:
-                if name not in self.dataset_labels:
-                    raise unknown("dataset of this study", name, self.dataset_labels)
-            for name in deviation.models:
-                if name not in self.model_labels:
-                    raise unknown("model of this study", name, self.model_labels)
-        return self
-
     @property
     def dataset_labels(self) -> tuple[str, ...]:
         """What the datasets are called."""
-        return tuple(entry.label or entry.name for entry in self.datasets)
+        return _labels(self.datasets)
 
     @property
     def model_labels(self) -> tuple[str, ...]:
         """What the models are called."""
-        return tuple(entry.label or entry.name for entry in self.models)
+        return _labels(self.models)
 
     def cells(self) -> Iterator[Cell]:
         """Yields the cells in the order in which they are run: all of one seed before the next."""

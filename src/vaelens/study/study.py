@@ -24,7 +24,7 @@ from vaelens.study.results import StudyResults, study_results
 from vaelens.study.study_file import parse_plan, read_plan
 from vaelens.study.table import study_table, write_table
 from vaelens.version import __version__
-from vaelens.writing import written_whole
+from vaelens.writing import is_ours, written_whole
 
 _PLAN = "study.yaml"
 
@@ -223,11 +223,13 @@ class Study:
     def _begin(self, place: StudyFolder) -> None:
         """Keeps the plan in the folder, unless another study lives there."""
         kept = place.path / _PLAN
-        if kept.exists() and kept.read_text(encoding="utf-8") == self.text:
-            return
         if kept.exists():
-            _check_shared(place.path, read_plan(kept), self.plan)
-        if place.path.is_dir() and any(place.path.iterdir()) and not kept.exists():
+            before = read_plan(kept)
+            if kept.read_text(encoding="utf-8") == self.text:
+                return
+            _check_shared(place.path, before, self.plan)
+        # What another driver is just writing, or one that was killed left, is nobody else's.
+        elif place.path.is_dir() and not all(is_ours(path.name) for path in place.path.iterdir()) and not kept.exists():
             raise VaelensError(f"{str(place.path)!r} holds other things than a study; give an empty or a new folder")
         with written_whole(place.path) as unfinished:
             (unfinished / _PLAN).write_text(self.text, encoding="utf-8")

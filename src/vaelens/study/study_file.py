@@ -16,6 +16,16 @@ _LONGEST = 2**20  # bytes; a study's file takes a few thousand
 _LONGEST_WHOLE = 30  # digits
 _BASE_8 = re.compile(r"[-+]?0[0-7_]+")  # as YAML 1.1 has it, where others read a decimal number
 
+# What YAML calls what the checker calls by Python's names.
+_IN_YAML = {
+    "tuple_type": "input should be a list, such as [a, b]",
+    "dict_type": "input should be fields with values, such as {a: 1}",
+    "model_type": "input should be fields with values, such as {a: 1}",
+    "extra_forbidden": "there is no such field",
+}
+
+_TRIED = [(kind,) for kind in ("bool", "int", "float", "str", "list[any]")]  # as the checker calls types of a value
+
 _Lines = dict[tuple[str | int, ...], int]
 
 
@@ -149,24 +159,28 @@ def _told(error: ValidationError, lines: _Lines, source: str) -> str:
     """Tells the first few mistakes, each with its line and field."""
     told, mistakes = [], error.errors(include_url=False)
     places = [mistake["loc"] for mistake in mistakes]
-    # A list is called too short as well where one of its items is refused.
-    mistakes = [
-        mistake
-        for mistake in mistakes
-        if mistake["type"] != "too_short"
-        or not any(place[: len(mistake["loc"])] == mistake["loc"] != place for place in places)
-    ]
-    for mistake in mistakes[:3]:
-        place = tuple(part for part in mistake["loc"] if part not in ("dict", "list"))
-        known = place
+    by_field: dict[tuple[str | int, ...], list[Any]] = {}
+    for mistake in mistakes:
+        # A list is called too short as well where one of its items is refused.
+        of_items = (place[: len(mistake["loc"])] == mistake["loc"] != place for place in places)
+        if mistake["type"] != "too_short" or not any(of_items):
+            by_field.setdefault(_field(mistake, lines), []).append(mistake)
+    for field, (mistake, *others) in list(by_field.items())[:3]:
+        known = field
         while known not in lines and known:
             known = known[:-1]
-        field = ".".join(map(str, place)) or "the study"
-        reason = mistake["msg"].removeprefix("Value error, ")
-        if mistake["type"] == "extra_forbidden":
-            reason = "there is no such field"
+        reason = _IN_YAML.get(mistake["type"]) or str(mistake["msg"]).removeprefix("Value error, ")
+        if others:  # one for each type that the value might have been of
+            reason = "input should be one value, such as a number or a text"
         given = f", not {mistake['input']!r}" if isinstance(mistake["input"], bool | int | float | str) else ""
         given = "" if mistake["type"] in ("value_error", "extra_forbidden", "missing") else given
-        told.append(f"line {lines[known]}, {field}: {reason[:1].lower()}{reason[1:]}{given}")
-    more = len(mistakes) - len(told)
+        said = ".".join(map(str, field)) or "the study"
+        told.append(f"line {lines[known]}, {said}: {reason[:1].lower()}{reason[1:]}{given}")
+    more = len(by_field) - len(told)
     return f"{source}: {'; '.join(told)}{f'; and {more} more' if more else ''}"
+
+
+def _field(mistake: Any, lines: _Lines) -> tuple[str | int, ...]:
+    """The field that a mistake is in, without the type that its value was tried for."""
+    place = tuple(part for part in mistake["loc"] if part not in ("dict", "list"))
+    return place[:-1] if place not in lines and place[-1:] in _TRIED else place

@@ -15,6 +15,7 @@ import xarray as xr
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.statistics.alignment import align_latents
+from vaelens.study.cell import differences
 from vaelens.study.done_cells import DoneCell, DoneCells
 from vaelens.writing import written_whole
 
@@ -94,14 +95,19 @@ def _run(done: DoneCell) -> tuple[dict[str, Any], Analysis]:
     """Reads a cell: what it is, in columns, and its analysis."""
     configuration = done.cell.configuration
     model = configuration["model"]
-    analysis = Analysis.load(done.path / "analysis")
+    anew = f"move {str(done.path)!r} away, and run the study to have it made anew"
     try:
+        analysis = Analysis.load(done.path / "analysis")
         factors = sum(size > 1 for size in analysis.provenance["dataset"]["factor_sizes"])
+        analysed, data = analysis.provenance["model"]["model"], analysis.provenance["dataset"]["content_sha256"]
+    except VaelensError as error:  # which says what to do outside a study, where this cell counts as done
+        raise VaelensError(f"the analysis of {done.cell.title}: {str(error).split(';')[0]}; {anew}") from error
     except (KeyError, TypeError) as error:
-        raise VaelensError(
-            f"the analysis of {done.cell.title} does not say what data it is of; move {str(done.path)!r} away, and run "
-            "the study to have it made anew"
-        ) from error
+        raise VaelensError(f"the analysis of {done.cell.title} does not say what data it is of; {anew}") from error
+    asked = {"model": model["name"], "data": done.data, "seed": configuration["analysis"]["seed"]}
+    others = differences(asked, {"model": analysed, "data": data, "seed": analysis.provenance.get("seed")})
+    if others:
+        raise VaelensError(f"the analysis of {done.cell.title} is not the cell's own ({'; '.join(others)}); {anew}")
     described = {
         "dataset": done.cell.dataset,
         "model": done.cell.model,

@@ -123,6 +123,8 @@ class Findings:
     def write(self, folder: str | Path) -> None:
         """Writes findings.json and findings.csv, and modes.csv and seeds_needed.csv where there are such numbers.
 
+        Where there are none, such a file of findings written before is deleted.
+
         Raises:
             VaelensError: they can't be written, or a file of that name is there that no study wrote.
         """
@@ -133,13 +135,15 @@ class Findings:
             | {"tests": [_plain(asdict(test)) for test in finding.tests]}
             for finding in self.findings
         ]
+        numbers = [name for name in ("modes", "seeds_needed") if len(getattr(self, name))]
         with written_whole(path) as unfinished:
             text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
             (unfinished / "findings.json").write_text(text + "\n", encoding="utf-8")
             self.frame().to_csv(unfinished / "findings.csv", index=False)
-            for name in ("modes", "seeds_needed"):
-                if len(getattr(self, name)):
-                    getattr(self, name).to_csv(unfinished / f"{name}.csv", index=False)
+            for name in numbers:
+                getattr(self, name).to_csv(unfinished / f"{name}.csv", index=False)
+        for name in {"modes", "seeds_needed"} - {*numbers}:  # of findings that were written here before
+            (path / f"{name}.csv").unlink(missing_ok=True)
 
     def __repr__(self) -> str:
         return "\n".join(f"{finding.rule.claim} {finding.verdict}: {finding.sentence}" for finding in self.findings)

@@ -40,6 +40,8 @@ def by_mode(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _order(runs: pd.DataFrame, reference: str, measure: str) -> float:
     """Kendall's τ of two orders of models, averaged over datasets with two models or more."""
+    if reference not in runs.columns:
+        return float("nan")
     taken = complete(runs, [*dict.fromkeys((reference, measure))])
     means = taken.groupby(["dataset", "model"], observed=True)[[*dict.fromkeys((reference, measure))]].mean()
     taus = [

@@ -26,11 +26,12 @@ def no_best(runs: pd.DataFrame) -> Finding:
     tests: list[Test] = []
     verdicts: dict[str, tuple[Verdict, str]] = {}
     for measure in measures:
-        pairs = list(differences(complete(runs, [measure]), measure))
+        taken = complete(runs, [measure])
+        pairs = list(differences(taken, measure))
         if not pairs:
             continue
         adjusted = holm_sidak([pair.p for pair in pairs]).tolist()
-        verdicts[measure] = _verdict(pairs, adjusted, METRICS[measure].better == "higher")
+        verdicts[measure] = _verdict(pairs, adjusted, METRICS[measure].better == "higher", _present(taken))
         tests += [_test(pair, p, measure) for pair, p in zip(pairs, adjusted, strict=True)]
     if DECIDING not in verdicts:
         why = f"no dataset has two models with {METRICS[DECIDING].label} from two seeds each"
@@ -93,8 +94,16 @@ def _not_compared(best: str, others: Sequence[str], values: Mapping[str, int]) -
     return ", ".join(f"{model} ({'one seed' if values.get(model) else 'no value'})" for model in others)
 
 
-def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: bool) -> tuple[Verdict, str]:
-    """Applies the rule to one measure."""
+def _present(taken: pd.DataFrame) -> dict[str, set[str]]:
+    """The models with a value on each dataset where there are two or more, be it of one seed alone."""
+    models = taken.groupby("dataset", observed=True)["model"].agg(lambda names: set(map(str, names)))
+    return {str(dataset): names for dataset, names in models.items() if len(names) > 1}
+
+
+def _verdict(
+    pairs: Sequence[Difference], adjusted: Sequence[float], higher: bool, present: Mapping[str, set[str]]
+) -> tuple[Verdict, str]:
+    """Applies the rule to one measure; a model that is not compared with the others may be better than they."""
     datasets = sorted({pair.dataset for pair in pairs})
     models = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     if len(datasets) < 2:
@@ -118,7 +127,7 @@ def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: boo
     best = [
         model
         for model in sorted(everywhere)
-        if all(ahead.get((model, dataset), set()) >= rivals[dataset] - {model} for dataset in datasets)
+        if all(ahead.get((model, dataset), set()) >= others - {model} for dataset, others in present.items())
     ]
     if best:
         return "not supported", f"{best[0]} is better than every other model on all {len(datasets)} datasets"
@@ -129,7 +138,10 @@ def _verdict(pairs: Sequence[Difference], adjusted: Sequence[float], higher: boo
         )
     can_be = f"{', '.join(unbeaten)} {'is' if len(unbeaten) == 1 else 'are each'} beaten on none"
     count = sum(p <= ALPHA for p in adjusted)
-    return "undecided", f"{can_be} of {len(datasets)} datasets; {count} of {counted(len(pairs), 'difference')} told"
+    alone = [f"{d}/{m}" for d, others in sorted(present.items()) for m in sorted(others - rivals.get(d, set()))]
+    lacking = f"; one seed alone, so not compared: {', '.join(alone)}" if alone else ""
+    told = f"{count} of {counted(len(pairs), 'difference')} told{lacking}"
+    return "undecided", f"{can_be} of {len(datasets)} datasets; {told}"
 
 
 def _test(pair: Difference, adjusted: float, measure: str) -> Test:

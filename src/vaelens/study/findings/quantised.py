@@ -83,6 +83,8 @@ def _ratio(taken: pd.DataFrame, others: pd.DataFrame, measure: str, where: str) 
     (top, top_error, top_freedom), (bottom, bottom_error, bottom_freedom) = (
         _moments(of, measure) for of in (taken, others)
     )
+    if not bottom > 0:  # no latent of the others moves anything
+        return None
     freedom = min(top_freedom, bottom_freedom)
     ratio = top / bottom
     error = float(np.sqrt(top_error**2 + (ratio * bottom_error) ** 2) / bottom)

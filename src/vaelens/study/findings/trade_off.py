@@ -41,7 +41,7 @@ def verdict_of(runs: pd.DataFrame, form: str) -> tuple[Verdict, float, float]:
 def _judged(runs: pd.DataFrame, form: str) -> tuple[Verdict, str, list[Test]]:
     """Judges one form of CES: the verdict, the reason, and the tests."""
     taken = complete(runs, [form, DCI, ERROR])
-    missing = _missing(taken, form)
+    missing = _missing(runs, taken, form)
     if missing:
         return "not examined", missing, []
     try:
@@ -69,10 +69,11 @@ def _judged(runs: pd.DataFrame, form: str) -> tuple[Verdict, str, list[Test]]:
     return verdict, f"{said}{why}, {counted(raw.cells, 'cell')} of {counted(raw.groups, 'model')}", tests
 
 
-def _missing(taken: pd.DataFrame, form: str) -> str:
+def _missing(runs: pd.DataFrame, taken: pd.DataFrame, form: str) -> str:
     """Says what the table lacks."""
     if not len(taken):
-        return f"no run has {form}, {DCI} and {ERROR}"
+        lacking = [name for name in (form, DCI, ERROR) if not len(complete(runs, [name]))]
+        return f"no run has {' or '.join(lacking)}" if lacking else f"no run has all of {form}, {DCI} and {ERROR}"
     models = taken["model"].nunique()
     if models < _MODELS:
         return f"{counted(models, 'model')} with {form} and {DCI}; it needs {_MODELS} to permute"
