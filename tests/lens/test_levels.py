@@ -61,6 +61,52 @@ def test_each_level_is_a_site_that_can_be_read_and_set(way, noise):
         torch.testing.assert_close(base.activations["level.1"], model.first(base.code)[:, :3].detach())
 
 
+def into_zeros(mean, sd):
+    filled = torch.zeros_like(mean)
+    filled += mean
+    return torch.normal(filled, sd)
+
+
+def multiplied(mean, sd):
+    noise = torch.randn_like(mean)
+    noise *= sd
+    noise += mean
+    return noise
+
+
+IN_PLACE = {
+    "noise that a mean is added to": lambda mean, sd: torch.randn_like(mean).mul_(sd).add_(mean),
+    "noise, by operators": multiplied,
+    "zeros that a mean is added to": into_zeros,
+    "zeros that a mean is copied to": lambda mean, sd: Normal(torch.zeros_like(mean).copy_(mean), sd).sample(),
+    "all noise at once": lambda mean, sd: mean + sd * torch.randn(len(mean), 2 * mean.shape[1])[:, : mean.shape[1]],
+    "noise in two parts": lambda mean, sd: mean + torch.randn(len(mean), 2 * mean.shape[1]).chunk(2, dim=1)[0] * sd,
+}
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("way", IN_PLACE)
+def test_what_is_written_over_is_neither_noise_nor_zero_any_more(way, mode):
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.prior, self.skip = nn.Linear(4, 2), nn.Linear(2, 6), nn.Linear(2, 3)
+            self.out = nn.Linear(3, 4)
+
+        def decode(self, z, change=lambda value: value):
+            with mode():
+                mean, spread = self.prior(z).chunk(2, dim=1)
+                return self.out(change(IN_PLACE[way](mean, spread.exp())) + self.skip(z))
+
+    model, x = Residual(), torch.randn(5, 4)
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 4))
+    assert [name for name in lens.sites if name.startswith("level")] == ["level.1"]
+    with torch.no_grad():
+        torch.manual_seed(0)
+        expected = model.decode(model.encoder(x), lambda level: level * torch.tensor([1.0, 1.0, 0.0]))
+    torch.testing.assert_close(lens.run(x, vl.Ablate("level.1", 2)).reconstruction, expected)
+
+
 @pytest.mark.parametrize("noise", ["drawn", "mean"])
 def test_patching_a_level_equals_the_model_with_its_units_exchanged(noise):
     model = Hierarchy(WAYS["randn_like"])
