@@ -172,3 +172,46 @@ def test_the_model_has_no_module_more_afterwards():
     lens_on(model).run(torch.zeros(2, 4), vl.Scale("level.2", 0, 2.0))
     assert list(model.modules()) == modules
     assert not any(module._forward_hooks for module in modules)
+
+
+def test_draws_that_follow_the_layout_in_memory_are_shared_by_every_run_of_a_sweep():
+    class Spatial(nn.Module):
+        def __init__(self):
+            super().__init__()
+            # Convolutions with several channels, which sweeps run with the channels last in memory.
+            self.encoder = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(), nn.Conv2d(4, 3, 4, 2, 1))
+            self.first, self.prior, self.out = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1), nn.Conv2d(3, 1, 1)
+
+        def decode(self, z):
+            mean, spread = self.prior(self.first(z)).chunk(2, dim=1)
+            return torch.nn.functional.interpolate(
+                self.out(mean + spread.exp() * torch.randn_like(mean)), scale_factor=4
+            )
+
+    model = Spatial()
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 1, 16, 16))
+    base = torch.rand(5, 1, 16, 16)
+    source = (base + 1e-3).clamp(max=1)
+
+    def decoded(codes):
+        torch.manual_seed(0)
+        return model.decode(codes)
+
+    with torch.no_grad():
+        codes, given = model.encoder(base), model.first(model.encoder(source))
+        expected = []
+        for unit in range(4):
+
+            def exchange(module, inputs, output, unit=unit):
+                return torch.cat([output[:, :unit], given[:, unit : unit + 1], output[:, unit + 1 :]], dim=1)
+
+            hook = model.first.register_forward_hook(exchange)
+            patched = decoded(codes)
+            hook.remove()
+            expected.append((patched - decoded(codes)).flatten(1).norm(dim=1).mean())
+
+    effects = vl.patching_effects(lens, base, source, sites="first", progress=False)
+
+    torch.testing.assert_close(
+        torch.as_tensor(effects.effect.values), torch.stack(expected).double(), rtol=1e-3, atol=0
+    )
