@@ -213,5 +213,5 @@ def test_draws_that_follow_the_layout_in_memory_are_shared_by_every_run_of_a_swe
     effects = vl.patching_effects(lens, base, source, sites="first", progress=False)
 
     torch.testing.assert_close(
-        torch.as_tensor(effects.effect.values), torch.stack(expected).double(), rtol=1e-3, atol=0
+        torch.as_tensor(effects.effect.values), torch.stack(expected).double(), rtol=1e-3, atol=1e-5
     )
