@@ -163,6 +163,26 @@ def test_attribution_leaves_the_weights_without_gradients():
     assert all(weight.grad is None for weight in planted.model.parameters())
 
 
+@pytest.mark.parametrize("in_place", [lambda relu, h: relu(h), lambda relu, h: torch.relu_(h), lambda _, h: h.relu_()])
+def test_attribution_through_nonlinearities_that_write_over_their_argument(in_place):
+    class Model(torch.nn.Module):
+        def __init__(self, nonlinearity):
+            super().__init__()
+            self.encoder, self.first, self.out = torch.nn.Linear(4, 2), torch.nn.Linear(2, 5), torch.nn.Linear(5, 4)
+            self.relu, self.nonlinearity = torch.nn.ReLU(inplace=True), nonlinearity
+
+        def decode(self, z):
+            return self.out(self.nonlinearity(self.relu, self.first(z)))
+
+    def scores(nonlinearity):
+        torch.manual_seed(0)
+        model = Model(nonlinearity)
+        lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 4))
+        return SCORERS["attribution"](CircuitRuns(lens, *torch.randn(2, 6, 4)), 0)
+
+    np.testing.assert_allclose(scores(in_place), scores(lambda _, h: torch.relu(h)), rtol=1e-6)
+
+
 class Few(torch.nn.Module):
     """A VAE of ten units with weights as they are drawn."""
 

@@ -61,7 +61,8 @@ def gradients(
     def edits(part: str) -> dict[str, Callable[[Tensor], Tensor]]:
         return {site: partial(watched, site) for site in sites.of(part) if site != sites.output}
 
-    with torch.enable_grad():
+    # What a nonlinearity in place has kept for the backward pass is written over where its site is watched.
+    with torch.enable_grad(), torch.autograd.graph.allow_mutation_on_saved_tensors():
         encoded, _ = parts.encoder.run(images.to(parts.like), edits("encoder"), (), first_row, gradients=True)
         code = parts.in_latents(watched(LATENT, parts.codes_in(encoded, images.to(parts.like))))
         decoded, _ = parts.decoder.run(code, edits("decoder"), (), first_row, gradients=True)
