@@ -178,7 +178,8 @@ def test_attribution_through_nonlinearities_that_write_over_their_argument(in_pl
         torch.manual_seed(0)
         model = Model(nonlinearity)
         lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 4))
-        return SCORERS["attribution"](CircuitRuns(lens, *torch.randn(2, 6, 4)), 0)
+        base, source = torch.randn(2, 6, 4)
+        return SCORERS["attribution"](CircuitRuns(lens, base, source), 0)
 
     np.testing.assert_allclose(scores(in_place), scores(lambda _, h: torch.relu(h)), rtol=1e-6)
 
