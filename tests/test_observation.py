@@ -21,3 +21,27 @@ def test_an_observation_says_what_it_is():
     scores.check_range(-1e9, 1e9)  # it has no range
     with pytest.raises(VaelensError, match="observations contain NaN or infinite values; expected finite numbers"):
         scores.check_range(0.0, float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Observation.vector(["a", "b"], groups={"g": ["a", "a", "b"]}), r"'g' is \[0, 0, 1\], with a feature"),
+        (
+            lambda: Observation.vector(["a", "b"], groups={"a": ["b"]}),
+            "'a' has the name of a feature that is not in it",
+        ),
+        (lambda: Observation.vector(["a", "b"], groups=[["a"]]), "groups are a list; expected names"),  # pyright: ignore
+        (lambda: Observation.series((20,)), r"axes are \('channel', 'time'\), and the shape \(20,\) has 1"),
+        (lambda: Observation.image((8, 8)), r"the shape \(8, 8\) has 2; name each"),
+    ],
+    ids=["twice", "named as another", "list", "series", "image"],
+)
+def test_groups_and_shapes_that_mean_nothing_or_two_things_are_refused(make, message):
+    with pytest.raises(VaelensError, match=message):
+        make()
+
+
+def test_a_group_may_have_the_name_of_a_feature_in_it():
+    table = Observation.vector(["age", "age missing", "ill"], groups={"age": ["age", "age missing"]})
+    assert table.indices("age") == (0, 1)

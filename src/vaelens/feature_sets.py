@@ -1,6 +1,7 @@
 """The features on an observation's first axis: their names, groups of them, one-hot columns, weights of a distance."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vaelens.errors import VaelensError
 
@@ -16,7 +17,8 @@ def check_features(
 
     Raises:
         VaelensError: names of another number, or twice; a group or column that is empty, or of features that are not
-            there; a feature in two columns; weights of what is no vector, or of another number.
+            there, or twice; a group that has the name of a feature outside of it; a feature in two columns; weights of
+            what is no vector, or of another number.
     """
     count = shape[0]
     if weights and shape != (len(weights),):
@@ -30,12 +32,29 @@ def check_features(
             raise VaelensError(
                 f"group {name!r} is {list(members)}; expected indices of features, from 0 to {count - 1}"
             )
+        if len(set(members)) < len(members):
+            raise VaelensError(f"group {name!r} is {list(members)}, with a feature twice; name each once")
+        if names is not None and name in names and names.index(name) not in members:
+            raise VaelensError(f"group {name!r} has the name of a feature that is not in it; give it another")
     classes = [feature for column in one_hot for feature in column]
     if len(classes) != len(set(classes)) or not all(one_hot) or not set(classes) <= set(range(count)):
         raise VaelensError(
             f"one_hot is {[list(column) for column in one_hot]}; expected the features of each categorical column, "
             f"from 0 to {count - 1}, each once"
         )
+
+
+def named_groups(groups: Any) -> Mapping[str, Any]:
+    """Returns groups of features by name, none for None.
+
+    Raises:
+        VaelensError: no mapping.
+    """
+    if groups is not None and not isinstance(groups, Mapping):
+        raise VaelensError(
+            f"groups are a {type(groups).__name__}; expected names to features, such as {{'petal': [2, 3]}}"
+        )
+    return groups or {}
 
 
 def gower_weights(spans: Sequence[float], one_hot: Sequence[Sequence[int]]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaelens.checked_arrays import checked_array
 from vaelens.errors import VaelensError, unknown
-from vaelens.feature_sets import check_features, gower_weights
+from vaelens.feature_sets import check_features, gower_weights, named_groups
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ class Observation:
     @classmethod
     def image(cls, shape: Sequence[int]) -> "Observation":
         """An image (C, H, W) with values in [0, 1]."""
-        channels, height, width = shape
-        return cls((channels, height, width), ("channel", "height", "width"), 0.0, 1.0, "images", unit="pixel")
+        return cls(tuple(shape), ("channel", "height", "width"), 0.0, 1.0, "images", unit="pixel")
 
     @classmethod
     def vector(
@@ -101,7 +100,7 @@ class Observation:
         names = None if isinstance(features, int | np.integer) else tuple(map(str, features))
         count = int(features) if names is None else len(names)  # pyright: ignore[reportArgumentType]
         plain = cls((count,), ("feature",), low, high, noun, names, unit=unit)
-        members = {name: plain.indices(group) for name, group in (groups or {}).items()}
+        members = {name: plain.indices(group) for name, group in named_groups(groups).items()}
         return replace(plain, groups=members, one_hot=tuple(plain.indices(column) for column in one_hot))
 
     @classmethod
@@ -115,8 +114,7 @@ class Observation:
         noun: str = "series",
     ) -> "Observation":
         """A series (channels, time); the arguments as of `vector`."""
-        channel_count, time = shape
-        return cls((channel_count, time), ("channel", "time"), low, high, noun, _names(channels), unit=unit)
+        return cls(tuple(shape), ("channel", "time"), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
     def volume(
@@ -130,8 +128,7 @@ class Observation:
         axes: Sequence[str] = ("depth", "height", "width"),
     ) -> "Observation":
         """A volume (channels, depth, height, width), or a video with `axes=("frame", "height", "width")`."""
-        channel_count, *sides = shape
-        return cls((channel_count, *sides), ("channel", *axes), low, high, noun, _names(channels), unit=unit)
+        return cls(tuple(shape), ("channel", *axes), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
     def of_shape(cls, shape: Sequence[int]) -> "Observation":

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 
 import vaelens as vl
 from vaelens.circuits.circuit_runs import CircuitRuns, fractions
@@ -161,6 +162,55 @@ def test_attribution_leaves_the_weights_without_gradients():
     pairs = planted.dataset.pairs("first", 8)
     SCORERS["attribution"](CircuitRuns(planted.lens, pairs.x, pairs.x2), 0)
     assert all(weight.grad is None for weight in planted.model.parameters())
+
+
+@pytest.mark.parametrize("in_place", [lambda relu, h: relu(h), lambda relu, h: torch.relu_(h), lambda _, h: h.relu_()])
+def test_attribution_through_nonlinearities_that_write_over_their_argument(in_place):
+    class Model(torch.nn.Module):
+        def __init__(self, nonlinearity):
+            super().__init__()
+            self.encoder, self.first, self.out = torch.nn.Linear(4, 2), torch.nn.Linear(2, 5), torch.nn.Linear(5, 4)
+            self.relu, self.nonlinearity = torch.nn.ReLU(inplace=True), nonlinearity
+
+        def decode(self, z):
+            return self.out(self.nonlinearity(self.relu, self.first(z)))
+
+    def scores(nonlinearity):
+        torch.manual_seed(0)
+        model = Model(nonlinearity)
+        lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 4))
+        base, source = torch.randn(2, 6, 4)
+        return SCORERS["attribution"](CircuitRuns(lens, base, source), 0)
+
+    np.testing.assert_allclose(scores(in_place), scores(lambda _, h: torch.relu(h)), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize(
+    ("encode", "decode", "part"),
+    [
+        (torch.no_grad(), None, "encode"),
+        (None, torch.no_grad(), "decode"),
+        (None, torch.inference_mode(), "decode"),
+        (None, lambda decode: lambda z: decode(torch.distributions.Normal(z, 0.1).sample()), "decode"),
+        (None, lambda decode: lambda z: torch.utils.checkpoint.checkpoint(decode, z, use_reentrant=True), "a part"),
+    ],
+    ids=["encode without", "decode without", "inference", "sample", "reentrant"],
+)
+def test_attribution_is_refused_where_no_gradient_passes(encode, decode, part):
+    model = torch.nn.ModuleDict(
+        {
+            "e": torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)),
+            "d": torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.ReLU(), torch.nn.Linear(5, 4)),
+        }
+    )
+    parts = [
+        wrap(model[name].forward) if wrap else model[name].forward for wrap, name in ((encode, "e"), (decode, "d"))
+    ]
+    lens = vl.Lens(model, *parts, example=torch.zeros(2, 4))
+    base, source = torch.randn(2, 6, 4)
+    with pytest.raises(vl.VaelensError, match=f"none pass {part} of this model.*use scorer='exact'"):
+        SCORERS["attribution"](CircuitRuns(lens, base, source), 0)
 
 
 class Few(torch.nn.Module):

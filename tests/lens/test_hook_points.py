@@ -1,4 +1,5 @@
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 import pytest
@@ -150,3 +151,49 @@ def test_a_site_is_what_all_its_readers_are_given_not_what_follows_on_one_way(ho
     for unit in range(3):
         changed = lens.run(x, vl.Ablate("decoder.0", unit)).reconstruction
         assert float(effects.effect[unit]) == pytest.approx(float((changed - base).norm(dim=1).mean()), rel=1e-5)
+
+
+def returned_in_place(model, h):
+    return model.nonlinearity(h)
+
+
+def written_over(model, h):
+    model.nonlinearity(h)
+    return h
+
+
+@pytest.mark.parametrize("nonlinearity", [returned_in_place, written_over])
+@pytest.mark.parametrize("execution", ["auto", "torch.export", "hooks"])
+def test_a_nonlinearity_in_place_belongs_to_its_stage_before_a_skip_connection_too(nonlinearity, execution):
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.first, self.nonlinearity = nn.Linear(3, 2), nn.Linear(2, 4), nn.ReLU(inplace=True)
+            self.main = nn.Linear(4, 4)
+
+        def decode(self, z, change=lambda h: h):
+            h = change(nonlinearity(self, self.first(z)))
+            return (h + self.main(h))[:, :3]
+
+    model = Residual()
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.rand(2, 3), execution=execution)
+    base, source = torch.randn(2, 6, 3)
+    of_source: list[torch.Tensor] = []
+    with torch.no_grad():
+        code = model.encoder(base)
+        model.decode(model.encoder(source), lambda h: of_source.append(h.clone()) or h)
+        expected = [
+            (model.decode(code, partial(exchanged, of_source[0], unit)) - model.decode(code)).norm(dim=1).mean()
+            for unit in range(4)
+        ]
+
+    effects = vl.patching_effects(lens, base, source, sites="nonlinearity", progress=False)
+
+    assert lens.sites["nonlinearity"].name == lens.sites["first"].name == "decoder.0"
+    torch.testing.assert_close(torch.as_tensor(effects.effect.values), torch.stack(expected).double())
+
+
+def exchanged(source, unit, activation):
+    changed = activation.clone()
+    changed[:, unit] = source[:, unit]
+    return changed

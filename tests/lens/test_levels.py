@@ -61,6 +61,52 @@ def test_each_level_is_a_site_that_can_be_read_and_set(way, noise):
         torch.testing.assert_close(base.activations["level.1"], model.first(base.code)[:, :3].detach())
 
 
+def into_zeros(mean, sd):
+    filled = torch.zeros_like(mean)
+    filled += mean
+    return torch.normal(filled, sd)
+
+
+def multiplied(mean, sd):
+    noise = torch.randn_like(mean)
+    noise *= sd
+    noise += mean
+    return noise
+
+
+IN_PLACE = {
+    "noise that a mean is added to": lambda mean, sd: torch.randn_like(mean).mul_(sd).add_(mean),
+    "noise, by operators": multiplied,
+    "zeros that a mean is added to": into_zeros,
+    "zeros that a mean is copied to": lambda mean, sd: Normal(torch.zeros_like(mean).copy_(mean), sd).sample(),
+    "all noise at once": lambda mean, sd: mean + sd * torch.randn(len(mean), 2 * mean.shape[1])[:, : mean.shape[1]],
+    "noise in two parts": lambda mean, sd: mean + torch.randn(len(mean), 2 * mean.shape[1]).chunk(2, dim=1)[0] * sd,
+}
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("way", IN_PLACE)
+def test_what_is_written_over_is_neither_noise_nor_zero_any_more(way, mode):
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.prior, self.skip = nn.Linear(4, 2), nn.Linear(2, 6), nn.Linear(2, 3)
+            self.out = nn.Linear(3, 4)
+
+        def decode(self, z, change=lambda value: value):
+            with mode():
+                mean, spread = self.prior(z).chunk(2, dim=1)
+                return self.out(change(IN_PLACE[way](mean, spread.exp())) + self.skip(z))
+
+    model, x = Residual(), torch.randn(5, 4)
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 4))
+    assert [name for name in lens.sites if name.startswith("level")] == ["level.1"]
+    with torch.no_grad():
+        torch.manual_seed(0)
+        expected = model.decode(model.encoder(x), lambda level: level * torch.tensor([1.0, 1.0, 0.0]))
+    torch.testing.assert_close(lens.run(x, vl.Ablate("level.1", 2)).reconstruction, expected)
+
+
 @pytest.mark.parametrize("noise", ["drawn", "mean"])
 def test_patching_a_level_equals_the_model_with_its_units_exchanged(noise):
     model = Hierarchy(WAYS["randn_like"])
@@ -126,3 +172,46 @@ def test_the_model_has_no_module_more_afterwards():
     lens_on(model).run(torch.zeros(2, 4), vl.Scale("level.2", 0, 2.0))
     assert list(model.modules()) == modules
     assert not any(module._forward_hooks for module in modules)
+
+
+def test_draws_that_follow_the_layout_in_memory_are_shared_by_every_run_of_a_sweep():
+    class Spatial(nn.Module):
+        def __init__(self):
+            super().__init__()
+            # Convolutions with several channels, which sweeps run with the channels last in memory.
+            self.encoder = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(), nn.Conv2d(4, 3, 4, 2, 1))
+            self.first, self.prior, self.out = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 6, 1), nn.Conv2d(3, 1, 1)
+
+        def decode(self, z):
+            mean, spread = self.prior(self.first(z)).chunk(2, dim=1)
+            return torch.nn.functional.interpolate(
+                self.out(mean + spread.exp() * torch.randn_like(mean)), scale_factor=4
+            )
+
+    model = Spatial()
+    lens = vl.Lens(model, model.encoder, model.decode, example=torch.zeros(2, 1, 16, 16))
+    base = torch.rand(5, 1, 16, 16)
+    source = (base + 1e-3).clamp(max=1)
+
+    def decoded(codes):
+        torch.manual_seed(0)
+        return model.decode(codes)
+
+    with torch.no_grad():
+        codes, given = model.encoder(base), model.first(model.encoder(source))
+        expected = []
+        for unit in range(4):
+
+            def exchange(module, inputs, output, unit=unit):
+                return torch.cat([output[:, :unit], given[:, unit : unit + 1], output[:, unit + 1 :]], dim=1)
+
+            hook = model.first.register_forward_hook(exchange)
+            patched = decoded(codes)
+            hook.remove()
+            expected.append((patched - decoded(codes)).flatten(1).norm(dim=1).mean())
+
+    effects = vl.patching_effects(lens, base, source, sites="first", progress=False)
+
+    torch.testing.assert_close(
+        torch.as_tensor(effects.effect.values), torch.stack(expected).double(), rtol=1e-3, atol=1e-5
+    )

@@ -26,6 +26,7 @@ class Call:
     functions: tuple[str, ...] = ()  # names of functions that the module's output went through to become this output
     used_once: bool = True  # whether nothing but one call was given the output
     batch: int = 0  # on which axis of the output the images lie
+    in_place: bool = False  # whether it wrote over its argument, and returned that
 
     @property
     def activation(self) -> Tensor:

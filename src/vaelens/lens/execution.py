@@ -62,9 +62,11 @@ def trace(
         add(replace(before, source=source, output=output, axis=axis, functions=(*before.functions, name)))
 
     recorder = FunctionRecorder(record_function)
+    versions: list[int | None] = []  # of what each leaf that is running was given
 
     def enter(child: nn.Module, arguments: tuple) -> None:
         if child in leaves:
+            versions.append(_version(arguments[0]) if arguments and isinstance(arguments[0], Tensor) else None)
             if recorder.inside == 0:
                 for argument in arguments:
                     if isinstance(argument, Tensor):
@@ -73,6 +75,7 @@ def trace(
 
     def record(child: nn.Module, arguments: tuple, output: object) -> None:
         leaf = child in leaves
+        version_before = versions.pop() if leaf else None
         recorder.inside -= leaf
         if leaf and recorder.inside == 0 and isinstance(output, Tensor) and any(output is given for given in arguments):
             recorder.returned(output)
@@ -89,7 +92,8 @@ def trace(
         activation, element = returned_tensor
         source = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
         axis = axes.of(child, source, activation, element, leaf)
-        add(Call(child, number, source, activation, False, axis, element, leaf, batch=batch))
+        in_place = activation is source and version_before != _version(activation)
+        add(Call(child, number, source, activation, False, axis, element, leaf, batch=batch, in_place=in_place))
 
     handles = []
     try:
@@ -157,7 +161,10 @@ def execute(
         names = by_call[child].get(number, ())
         for name in names:
             if not wanted[name].functions:
-                output = at_site(name, output)
+                replaced = at_site(name, output)
+                # What a module that writes over its argument returns may never be looked at.
+                written = wanted[name].in_place and isinstance(output, Tensor) and replaced is not output
+                output = output.copy_(replaced) if written else replaced  # pyright: ignore[reportAttributeAccessIssue]
         for name in names:
             point = wanted[name]
             if point.functions:

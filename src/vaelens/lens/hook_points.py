@@ -22,6 +22,7 @@ class HookPoint:
         batch: on which axis of what the module returns the images lie.
         functions: names of functions that follow the module's call and belong to its stage, in order: the activation
             is what the last of them returns.
+        in_place: whether the module writes over its argument, and returns that.
         basis: in which the activation is presented; None for its own units.
     """
 
@@ -32,12 +33,22 @@ class HookPoint:
     element: int | None = None
     functions: tuple[str, ...] = ()
     batch: int = 0
+    in_place: bool = False
     basis: Basis | None = None
 
 
 def hook_point(call: Call) -> HookPoint:
     """The hook point at which a call was traced."""
-    return HookPoint(call.module, call.number, call.changed_later, call.axis, call.element, call.functions, call.batch)
+    return HookPoint(
+        call.module,
+        call.number,
+        call.changed_later,
+        call.axis,
+        call.element,
+        call.functions,
+        call.batch,
+        call.in_place and not call.functions,
+    )
 
 
 def counts_units(point: HookPoint) -> bool:

@@ -20,7 +20,7 @@ _ZEROS = frozenset(["zeros", "zeros_like", "new_zeros"])
 _TIMES = "mul rmul imul multiply div truediv itruediv neg matmul rmatmul bmm mv"
 _PLUS = "add radd iadd sub rsub isub addcmul"
 _ARRANGE = """view reshape view_as reshape_as expand expand_as unsqueeze squeeze flatten unflatten permute transpose
-movedim to type type_as float double half bfloat16 contiguous clone detach"""
+movedim to type type_as float double half bfloat16 contiguous clone detach getitem select narrow chunk split unbind"""
 _SCALES, _SUMS, _LAYOUTS = (frozenset(names.split()) for names in (_TIMES, _PLUS, _ARRANGE))
 
 
@@ -68,6 +68,31 @@ class Levelled:
         return self.levels[number](value) if number < len(self.levels) else value
 
 
+class _Known:
+    """Tensors of which something is known, each for as long as nothing is written over it."""
+
+    def __init__(self):
+        # by id; the tensors are held, so that ids stay theirs
+        self._versions: dict[int, tuple[Tensor, int | None]] = {}
+
+    def add(self, *tensors: Tensor) -> None:
+        """Know it of tensors as they now are."""
+        self._versions.update((id(tensor), (tensor, _version(tensor))) for tensor in tensors)
+
+    def discard(self, tensor: Tensor) -> None:
+        """Know it of a tensor no more."""
+        self._versions.pop(id(tensor), None)
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        known = self._versions.get(id(tensor))
+        return known is not None and known[1] == _version(tensor)
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often a tensor was written over; None where that is not known, in a model's own inference mode."""
+    return None if tensor.is_inference() else tensor._version
+
+
 class _LevelWatcher(TorchFunctionMode):
     """Follows Gaussian noise from where it is drawn to where a mean is added to it.
 
@@ -78,32 +103,37 @@ class _LevelWatcher(TorchFunctionMode):
     def __init__(self, reached: Callable[[int, Tensor], Tensor]):
         super().__init__()
         self._reached, self._number = reached, 0
-        self._noise: dict[int, Tensor] = {}  # by id; the tensors are held, so that ids stay theirs
-        self._zeros: dict[int, Tensor] = {}
+        self._noise, self._zeros = _Known(), _Known()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        given = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, Tensor)]
+        noisy = [value in self._noise for value in given]  # before it may be written over
+        of_zeros = bool(given) and given[0] in self._zeros
         result = func(*args, **(kwargs or {}))
+        name = function_name(func)
+        if isinstance(result, tuple | list) and name in _LAYOUTS and any(noisy):
+            self._noise.add(*result)
         if not isinstance(result, Tensor):
             return result
-        name = function_name(func)
-        given = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, Tensor)]
+        if any(result is value for value in given):  # written over, as in inference mode no version tells
+            self._noise.discard(result)
+            self._zeros.discard(result)
         if name in _DRAWS:
             mean = args[0] if args else (kwargs or {}).get("mean")
-            if func is torch.normal and isinstance(mean, Tensor) and id(mean) not in self._zeros:
+            if func is torch.normal and isinstance(mean, Tensor) and not of_zeros:
                 return self._at_level(result, given)
-            self._noise[id(result)] = result
+            self._noise.add(result)
             return result
-        if name in _ZEROS or (name in _LAYOUTS and given and id(given[0]) in self._zeros):
-            self._zeros[id(result)] = result
-        noisy = [id(value) in self._noise for value in given]
+        if name in _ZEROS or (name in _LAYOUTS and of_zeros):
+            self._zeros.add(result)
         if not any(noisy):
             return result
         if name in _SUMS and not all(noisy):
             return self._at_level(result, given)
         if name in _SCALES or name in _SUMS or name in _LAYOUTS:
-            self._noise[id(result)] = result
+            self._noise.add(result)
         return result
 
     def _at_level(self, value: Tensor, given: Sequence[Tensor]) -> Tensor:

@@ -130,7 +130,7 @@ class ModelPart:
     ) -> tuple[Any, dict[str, Tensor]]:
         """The part's result and some activations after the edits, by the model's own forward under hooks."""
         with isolated(self.model, seed), torch.set_grad_enabled(gradients):
-            return self._by_hooks(inputs.clone(), edits, capture)  # it may begin in place
+            return self._by_hooks(inputs, edits, capture)
 
     # Running it as sweeps do: in faster forms, and again from some sites on
 
@@ -163,7 +163,7 @@ class ModelPart:
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
         with isolated(self.model, seed), in_precision(precision, inputs):
             if traced is None:
-                result, captured = self._by_hooks(inputs.clone(), edits, names)
+                result, captured = self._by_hooks(inputs, edits, names)
                 return CachedPart(inputs, result, captured, clamped, {}, precision, seed)
             self._trust.check(traced, self.function, inputs)
             self._choose_forms(traced, inputs, precision)
@@ -245,7 +245,9 @@ class ModelPart:
         self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
     ) -> tuple[Any, dict[str, Tensor]]:
         """Run the model's own forward; what it returned is copied where the model would write over it later."""
-        result, captured = execute(self.function, inputs, self.points, edits, capture)
+        # A copy, as it may begin in place; rows first in memory, as `randn_like` and others draw in the order there.
+        copied = inputs.clone(memory_format=torch.contiguous_format)
+        result, captured = execute(self.function, copied, self.points, edits, capture)
         if self.rows.reuses_memory:
             captured = {name: activation.clone() for name, activation in captured.items()}
         return in_own_memory(result, self.rows.reuses_memory), captured

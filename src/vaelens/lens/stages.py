@@ -87,8 +87,8 @@ def _follows(call: Call, end: Call) -> bool:
     """Whether a call takes the activation that a stage ended with so far, and leaves its units what they are."""
     if call.source is None or call.source is not end.output:
         return False
-    # Beside another reader of the same activation, what follows is a gate or a branch: a site is what all are given. A
-    # function that writes over its argument gives it to all.
-    if not end.used_once and not (call.functions and call.output is end.output):
+    # Beside another reader of the same activation, what follows is a gate or a branch: a site is what all are given.
+    # What writes over its argument gives it to all.
+    if not end.used_once and not ((call.functions or call.in_place) and call.output is end.output):
         return False
     return bool(call.functions) or keeps_units(call.module, call.source, call.output, end.axis)
