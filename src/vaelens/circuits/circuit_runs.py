@@ -244,6 +244,7 @@ class CircuitRuns:
         """
         first, image = self.table.sites[0], chunk.source.image
         every = torch.arange(len(image), device=image.device)
+        change = chunk.source.activation(first) - chunk.without.activation(first)
         for place, mask in enumerate(masks):
             if mask.all():
                 yield place, image, every
@@ -251,7 +252,7 @@ class CircuitRuns:
             run = chunk.without.confined(self.table.units(mask), often=False)
             if run is None:
                 break
-            yield place, run.with_values(first, chunk.source.activation(first)), every
+            yield place, run.with_change(first, change), every
         else:
             return
         # Something passes by a site: the source goes in, and what is outside of a set is held.
