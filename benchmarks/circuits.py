@@ -57,10 +57,10 @@ class HookedRuns(CircuitRuns):
     def carried(self, masks: Masks) -> np.ndarray:
         return np.stack([self._projected(self._circuit(mask)) for mask in masks])
 
-    def without_each(self, mask: Mask) -> np.ndarray:
+    def without_each(self, mask: Mask, tried: Mask | None = None) -> np.ndarray:
         rows = []
         code = self._code(mask)
-        for number in np.flatnonzero(mask):
+        for number in np.flatnonzero(mask if tried is None else tried):
             smaller = mask.copy()
             smaller[number] = False
             site, _ = self.table.node(int(number))

@@ -95,6 +95,10 @@ def test_leaving_out_each_unit_in_turn_is_running_the_smaller_sets(pairs, masks)
         smaller[np.arange(len(smaller)), np.flatnonzero(mask)] = False
         expected = runs.carried(smaller) / runs.totals
         np.testing.assert_allclose(runs.without_each(mask) / runs.totals, expected, atol=1e-4)
+        tried = mask.copy()
+        tried[np.flatnonzero(mask)[::2]] = False
+        of_some = runs.without_each(mask, tried) / runs.totals
+        np.testing.assert_allclose(of_some, expected[tried[mask]], atol=1e-4)
 
 
 def test_units_patched_alone_recover_what_patching_effects_say(pairs):

@@ -70,7 +70,7 @@ def test_what_is_free_comes_to_what_it_comes_to_with_the_rest_held(kind, often):
         expected = run.image.clone()
         for rows in run.interchange([whole, *(SitePatch(p.site, p.source, p.groups[:1]) for p in later)], IMAGE):
             expected[rows.images] = rows.values[IMAGE]
-        images = confined.with_values(site, source.activation(site))
+        images = confined.with_change(site, source.activation(site) - run.activation(site))
         torch.testing.assert_close(images, expected, atol=2e-6, rtol=1e-5)
 
 
@@ -80,7 +80,9 @@ def test_of_a_site_without_free_units_nothing_comes_through():
     run, source = (lens.engine.cached_run(part, sites, capture=sites) for part in (x[:4], x[4:]))
     free, _ = halves(lens, sites)
     confined = run.confined(free | {"decoder.1": ()})
-    assert torch.equal(confined.with_values("encoder.0", source.activation("encoder.0")), run.image)
+    assert torch.equal(
+        confined.with_change("encoder.0", source.activation("encoder.0") - run.activation("encoder.0")), run.image
+    )
 
 
 def test_where_steps_are_not_known_there_is_none():

@@ -120,16 +120,20 @@ class CircuitRuns:
             outcomes.append(outcome)
         return torch.cat(outcomes)
 
-    def without_each(self, mask: Mask) -> Carried:
+    def without_each(self, mask: Mask, tried: Mask | None = None) -> Carried:
         """Computes what a set carries without each of its units in turn, in their order.
 
         The rest of the circuit runs once, and from each unit's site on again.
+
+        Args:
+            mask: the set.
+            tried: those of its units that are left out; all by default.
         """
-        members = np.flatnonzero(mask)
-        carried = np.empty((len(members), self.pairs))
+        tried = mask if tried is None else tried
+        carried = np.empty((int(tried.sum()), self.pairs))
         for chunk in self._chunks:
-            carried[:, chunk.rows] = self._chunk_without_each(chunk, mask).T
-        self.runs += len(members) * self.pairs
+            carried[:, chunk.rows] = self._chunk_without_each(chunk, mask, tried).T
+        self.runs += carried.size
         return carried
 
     def patched(self, into_source: bool = False, sites: Collection[str] | None = None) -> Carried:
@@ -244,6 +248,7 @@ class CircuitRuns:
         """
         first, image = self.table.sites[0], chunk.source.image
         every = torch.arange(len(image), device=image.device)
+        change = chunk.source.activation(first) - chunk.without.activation(first)
         for place, mask in enumerate(masks):
             if mask.all():
                 yield place, image, every
@@ -251,7 +256,7 @@ class CircuitRuns:
             run = chunk.without.confined(self.table.units(mask), often=False)
             if run is None:
                 break
-            yield place, run.with_values(first, chunk.source.activation(first)), every
+            yield place, run.with_change(first, change), every
         else:
             return
         # Something passes by a site: the source goes in, and what is outside of a set is held.
@@ -261,14 +266,16 @@ class CircuitRuns:
         for rows in chunk.source.interchange(patches, IMAGE):
             yield rows.rows.groups, rows.values[IMAGE], rows.images
 
-    def _chunk_without_each(self, chunk: _Chunk, mask: Mask) -> np.ndarray:
+    def _chunk_without_each(self, chunk: _Chunk, mask: Mask, tried: Mask) -> np.ndarray:
         members, outside = self.table.units(mask), self.table.units(~mask)
         treatment = [Patch(site, units, chunk.held[site]) for site, units in outside.items() if units]
         circuit = self._cached(self._source, chunk.rows, treatment)
         confined = circuit.confined(members)
         present = products(cells(circuit.image) - chunk.empty, chunk.total)
         columns = [present.new_empty(len(present), 0)]
-        for site, units in members.items():
+        for site, units in self.table.units(tried).items():
+            if not units:
+                continue
             patch = SitePatch(site, chunk.held[site], [Region((unit,)) for unit in units])
             values = present[:, None].repeat(1, len(units))
             for rows in circuit.interchange(patch, IMAGE) if confined is None else confined.interchange(patch):

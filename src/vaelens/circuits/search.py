@@ -153,7 +153,10 @@ class Search:
         while True:
             estimated = self._runs.estimated_without_each(mask)
             few = np.flatnonzero(mask)[np.argsort(-estimated, kind="stable")][:_FORESEEN]
-            carried = self._carried([_lessened(mask, few[place : place + 1]) for place in range(len(few))])
+            tried = _chosen(len(mask), few)
+            by_unit = np.zeros(len(mask))
+            by_unit[tried] = fractions(self._runs.without_each(mask, tried), self._runs.totals)
+            carried = by_unit[few]
             order = np.argsort(-carried, kind="stable")
             removable = few[order][: int((carried >= self._least).sum())]
             if not len(removable):

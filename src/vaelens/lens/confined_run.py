@@ -45,19 +45,18 @@ class ConfinedRun:
                 values = _image(stretches, stretches[0].begin(interchange))
             yield Counterfactuals(batch, {IMAGE: values})
 
-    def with_values(self, site: str, values: Tensor) -> Tensor:
-        """Return the images where the free units of a site take their values from elsewhere.
+    def with_change(self, site: str, change: Tensor) -> Tensor:
+        """Return the images where the free units of a site change by some amounts.
 
         Args:
             site: the site's name.
-            values: of the whole site, (c, units, *positions).
+            change: of the whole site, (c, units, *positions); of units that are not free it has no effect.
         """
         stretches = self._from(site)
         first = stretches[0]
         with isolated(self._parts.module):
-            given = values.to(first.activation)
-            given = given.clone() if first.starts is None else select_units(given, first.starts)
-            return _image(stretches, first.go_on(given))
+            chosen = change if first.starts is None else select_units(change, first.starts)
+            return _image(stretches, first.after_change(chosen))
 
     def _from(self, site: str) -> Sequence[Stretch]:
         """The stretches from a site on."""

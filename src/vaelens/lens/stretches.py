@@ -100,10 +100,22 @@ class Stretch:
             whole[:, list(self.free)] = values[:, places]
             rows = torch.arange(images, device=values.device).repeat(times)
             return self._rerun(whole, rows, None if times == 1 else rows)
+        if not self._severed:
+            each_time(values, images).sub_(self.before)
+        return self.after_change(values)
+
+    def after_change(self, change: Tensor) -> Tensor:
+        """Return the next site's activation where the site's free units change by some amounts.
+
+        Args:
+            change: (m, starts, *positions), rows as of `go_on`; of units that are not free it has no effect.
+        """
+        images = len(self.activation)
+        if self.way is None:
+            return self.go_on(each_time(change, images).add(self.before).flatten(0, 1))
         if self._severed:
-            return self._unchanged(times)
-        each_time(values, images).sub_(self.before)
-        value = self.from_free.apply(values.flatten(1) if self.from_free.axes == 1 else values)
+            return self._unchanged(len(change) // images)
+        value = self.from_free.apply(change.flatten(1) if self.from_free.axes == 1 else change)
         each_time(value, images).add_(self.layer_value)
         return self.way.follow(value)
 

@@ -22,7 +22,10 @@ def select_rows(value: Any, rows: Tensor | None) -> Any:
 def select_units(value: Tensor, units: Sequence[int] | Tensor) -> Tensor:
     """Select units, the second axis of a tensor, in its memory layout."""
     indices = torch.as_tensor(units, dtype=torch.int64, device=value.device)
-    return value[:, indices].contiguous(memory_format=memory_layout(value))
+    if memory_layout(value) is not torch.channels_last:
+        return value.index_select(1, indices)
+    by_position = value.permute(0, 2, 3, 1)  # as it lies in memory, where indexing would turn the axes twice
+    return by_position.gather(3, indices.expand(*by_position.shape[:3], -1)).permute(0, 3, 1, 2)
 
 
 def memory_layout(value: Tensor) -> torch.memory_format:
