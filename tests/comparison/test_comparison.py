@@ -94,6 +94,12 @@ def test_other_images_are_said_unpaired_in_a_sentence(models):
     )
 
 
+def test_names_that_are_no_list_are_refused(models):
+    for names in (5, "ab"):
+        with pytest.raises(VaelensError, match="expected a list of 2 different ones"):
+            vl.compare([models[0][1], models[1][1]], names=names)
+
+
 def test_other_data_is_refused(models):
     _, other = analysed(ds=vl.load_dataset("sprites", size=32))
     with pytest.raises(VaelensError, match=r"was analysed on digits \(1 × 32 × 32\) and .* on sprites .*same data"):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import vaelens as vl
 from vaelens.effects.manipulations import BLOCK, MANIPULATIONS, resolved
@@ -156,3 +157,14 @@ def test_images_may_be_manipulated_a_few_at_a_time(name):
     change = resolved(vl.Manipulation(name), Observation.image(images.shape[1:])).drawing(seed=7)
     parts = torch.cat([change(part) for part in images.split(BLOCK)])
     assert torch.equal(parts, vl.manipulate(images, name, seed=7))
+
+
+def test_one_observation_is_not_permuted_and_none_is_left_alone_behind_a_block():
+    linear = nn.Linear(3, 3)
+    lens = vl.Lens(linear, encode=linear, decode=lambda z: z, example=torch.randn(4, 3), progress=False)
+    ds = vl.ArrayDataset(np.random.default_rng(0).normal(size=(65, 3)), observation=vl.Observation.vector(3))
+
+    with pytest.raises(vl.VaelensError, match="permute takes the values of another observation, and there is one"):
+        vl.manipulation_effects(lens, ds, ["permute"], n=1, progress=False)
+    assert vl.manipulation_effects(lens, ds, ["permute"], n=65, progress=False).attrs["pairs"] == 64
+    assert vl.manipulation_effects(lens, ds, ["noise"], n=65, progress=False).attrs["pairs"] == 65

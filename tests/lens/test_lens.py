@@ -345,3 +345,14 @@ def test_a_forward_that_takes_another_path_is_an_error_and_no_silent_miss(layer,
         lens.run(torch.zeros(2, 1, 2, 2), vl.Set("decoder.0", 0, 1.0))
     with pytest.raises(VaelensError, match=r"never reached decoder\.0"):
         lens.run(torch.zeros(2, 1, 2, 2), capture="decoder.0")
+
+
+def test_a_model_may_be_one_layer():
+    layer = nn.Linear(3, 3)
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    lens = vl.Lens(layer, encode=layer, decode=lambda z: 2 * z, example=x, progress=False)
+
+    effects = vl.patching_effects(lens, x, x.flip(0), progress=False)
+
+    z = layer(x).detach()
+    np.testing.assert_allclose(effects.effect.values, 2 * (z.flip(0) - z).abs().mean(dim=0), rtol=1e-5)

@@ -124,6 +124,8 @@ def compare(analyses: _Analyses, names: Sequence[str] | None = None) -> Comparis
     for analysis in analyses:
         if not isinstance(analysis, Analysis):
             raise VaelensError(f"compare takes analyses, and got a {type(analysis).__name__}; make one with vl.analyse")
+    if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):
+        raise VaelensError(f"names is {names!r}; expected a list of {len(analyses)} different ones, one an analysis")
     called = _default_names(analyses) if names is None else tuple(map(str, names))
     if len(called) != len(analyses) or len(set(called)) < len(called):
         raise VaelensError(f"names are {', '.join(called)}; expected {len(analyses)} different ones, one an analysis")

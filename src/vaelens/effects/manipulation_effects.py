@@ -16,11 +16,12 @@ from vaelens.effects.chunks import chunks
 from vaelens.effects.dataset_rows import check_dataset, dataset_rows
 from vaelens.effects.factor_predictions import ReadsFactors
 from vaelens.effects.input_sweep import ChangedImages, InputChanges, checked_names, input_record, input_sweep
-from vaelens.effects.manipulations import Manipulation, resolved, usual_manipulations
+from vaelens.effects.manipulations import Manipulation, permute, resolved, usual_manipulations
 from vaelens.effects.options import checked_options
 from vaelens.effects.pixel_manipulations import BLOCK
 from vaelens.effects.precision import with_precision
 from vaelens.effects.schemas import MANIPULATION_EFFECTS
+from vaelens.errors import VaelensError
 from vaelens.lens import Lens
 
 Manipulations = Mapping[str, float | Manipulation | None] | Sequence[str] | str | None
@@ -59,7 +60,8 @@ def manipulation_effects(
 
     Raises:
         VaelensError: an unknown manipulation or feature, or a strength that it cannot have; more images than the
-            dataset has; a reader without factors or of images of another shape; a tolerance that is not positive.
+            dataset has; a reader without factors or of images of another shape; a tolerance that is not positive; one
+            observation to permute.
 
     Warns:
         VaelensWarning: n images do not suffice for the tolerance.
@@ -79,6 +81,10 @@ def manipulation_effects(
     checked = [resolved(manipulation, lens.observation) for manipulation in asked.values()]
     options = checked_options(lens, seed, progress, tolerance, reader)
     indices = ds.draw(images, options.seed)
+    if any(manipulation.function is permute for manipulation in checked) and len(indices) % BLOCK == 1:
+        if len(indices) == 1:
+            raise VaelensError("permute takes the values of another observation, and there is one; give n of 2 or more")
+        indices = indices[:-1]  # which would be permuted alone
     functions = [manipulation.drawing(options.seed) for manipulation in checked]
 
     def manipulated(wanted: Collection[int]) -> Iterator[ChangedImages]:
@@ -90,7 +96,7 @@ def manipulation_effects(
             changed = {number: change(x) for number, change in enumerate(functions) if number in wanted}
             yield ChangedImages(rows.start, dataset_rows(lens, x, ds.context_at(at)), changed)
 
-    changes = InputChanges("manipulation", names, images, manipulated)
+    changes = InputChanges("manipulation", names, len(indices), manipulated)
     swept = input_sweep(lens, ds, changes, options)
     coords = {"strength": ("manipulation", [manipulation.strength for manipulation in checked])}
     return input_record(lens, MANIPULATION_EFFECTS, changes, swept, options, coords)

@@ -118,17 +118,19 @@ def _lags(
 
 
 def _largest(deviations: Float[np.ndarray, "r k"], error: Float[np.ndarray, "k k"]) -> Float[np.ndarray, " r"]:
-    """The largest t*_jk over all ordered pairs, of each replicate."""
+    """The largest t*_jk over all ordered pairs, of each replicate; in single precision, for the time goes here."""
     with np.errstate(divide="ignore"):
         precision = np.where(error > 0, 1 / error, 0)  # of two that never differ there is nothing to compare
-    by_candidate = np.ascontiguousarray(deviations.T)
-    largest = np.zeros(len(deviations))
+    scale = float(np.abs(deviations).max()) or 1.0  # so that no effect is too small, or its error, for the type
+    precision = (precision * scale).astype(np.float32)
+    by_candidate = np.ascontiguousarray((deviations / scale).T, dtype=np.float32)
+    largest, differences = np.zeros(len(deviations), dtype=np.float32), np.empty_like(by_candidate)
     for j in range(len(error) - 1):
-        t = by_candidate[j + 1 :] - by_candidate[j]
+        t = np.subtract(by_candidate[j + 1 :], by_candidate[j], out=differences[j + 1 :])
         np.abs(t, out=t)
         t *= precision[j, j + 1 :, None]
         np.maximum(largest, t.max(axis=0), out=largest)
-    return largest
+    return largest.astype(np.float64)
 
 
 def _widened(quantile: float, images: int | None) -> float:

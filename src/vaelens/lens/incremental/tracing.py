@@ -84,7 +84,7 @@ def symbolic(model: nn.Module, function: PartFunction, leaves: Collection[nn.Mod
             steps[node] = Step(node.name, _reader(root, node.target), state=True)
         elif node.op == "call_module":
             module = root.get_submodule(node.target)
-            paths[node.target.removeprefix("model.")] = module
+            paths[node.target.removeprefix("model").removeprefix(".")] = module
             steps[node] = Step(node.name, module, args, kwargs, module)
         else:
             method = node.op == "call_method"
