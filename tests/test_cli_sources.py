@@ -150,7 +150,9 @@ def test_a_folder_of_pythae_is_analysed(kind, config, options, tmp_path, capsys)
     model = save_pythae(tmp_path / "model", kind, config, **options)
     out = tmp_path / "out"
     state = torch.random.get_rng_state()
-    assert run("analyse", tmp_path / "model", "--dataset", "digits", "--images", 8, "--out", out) == 0
+    assert (
+        run("analyse", tmp_path / "model", "--dataset", "digits", "--images", 8, "--only", "latent", "--out", out) == 0
+    )
     assert torch.equal(torch.random.get_rng_state(), state)
     assert capsys.readouterr().out.splitlines()[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     assert vl.Analysis.load(out).provenance["model"] == vl.Lens(model).describe()
@@ -209,7 +211,10 @@ def plain():
 def test_a_function_of_the_current_folder_is_called(here, capsys):
     (here / "zoo").mkdir()
     (here / "zoo" / "mine.py").write_text(MODULE)
-    assert run("analyse", "zoo.mine:lens", "--dataset", "digits", "--images", 8, "--device", "cpu") == 0
+    assert (
+        run("analyse", "zoo.mine:lens", "--dataset", "digits", "--images", 8, "--only", "latent", "--device", "cpu")
+        == 0
+    )
     out = Path("runs/lens/analysis")
     assert capsys.readouterr().out.splitlines()[-2:] == [f"analysis: {out}", f"report: {out / 'report.html'}"]
     made = vl.Analysis.load(out).provenance

@@ -245,8 +245,8 @@ class ModelPart:
         self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
     ) -> tuple[Any, dict[str, Tensor]]:
         """Run the model's own forward; what it returned is copied where the model would write over it later."""
-        # A copy, as it may begin in place; rows first in memory, as `randn_like` and others draw in the order there.
-        copied = inputs.clone(memory_format=torch.contiguous_format)
+        # A copy, as it may begin in place; of one that draws rows first in memory, in whose order `randn_like` draws.
+        copied = inputs.clone(memory_format=torch.contiguous_format if self.rows.draws else torch.preserve_format)
         result, captured = execute(self.function, copied, self.points, edits, capture)
         if self.rows.reuses_memory:
             captured = {name: activation.clone() for name, activation in captured.items()}
