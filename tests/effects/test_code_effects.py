@@ -275,6 +275,12 @@ def test_a_quantiser_whose_codes_cannot_be_told_is_refused_in_a_sentence():
         with pytest.raises(vl.VaelensError, match=sentence):
             quantisation_of(quantiser, None)
 
+    untrained = package.VectorQuantize(dim=6, codebook_size=8, kmeans_init=True)
+    before = {name: value.clone() for name, value in untrained.state_dict().items()}
+    with pytest.raises(vl.VaelensError, match="not trained yet"):
+        quantisation_of(untrained, None)
+    assert all(torch.equal(value, before[name]) for name, value in untrained.state_dict().items())
+
 
 def test_a_tokeniser_of_diffusers():
     diffusers = pytest.importorskip("diffusers")

@@ -5,6 +5,7 @@ from torch import nn
 
 import vaelens as vl
 from vaelens.effects.ces_by_mode import ces_by_mode
+from vaelens.effects.entropy import rounding_of, row_specificities
 from vaelens.lens import other_images
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-9}
@@ -312,3 +313,15 @@ def test_images_that_change_by_rounding_alone_have_not_changed():
 
     assert found["specificity_per_image"].values[0] == pytest.approx(1, abs=1e-3)  # one pixel of 64 alone
     assert np.isnan(found["specificity_per_image"].values[1])
+
+
+def test_what_changes_by_rounding_alone_depends_on_the_type_and_not_on_the_size_of_the_image():
+    change = torch.zeros(3, 64 * 64, dtype=torch.float64)
+    change[:, 7] = torch.tensor([1e-3, 1e-6, 1e-8])  # one pixel of many
+    outputs = torch.ones(3, 64 * 64)
+
+    single = row_specificities(change, rounding=rounding_of(outputs))[:, 1]
+    double = row_specificities(change, rounding=rounding_of(outputs.double()))[:, 1]
+
+    assert single.tolist() == [1, 1, 0]
+    assert double.tolist() == [1, 1, 1]

@@ -182,13 +182,12 @@ class CodeChanges:
 
     def _reaches(self, change: Tensor, once: Tensor, rounding: Tensor) -> Tensor:
         """Within what distance of the position's cell 95 % of a change lie, of the images that change, (m,)."""
-        least = rounding.cpu().double().square() * change[0].numel()
         energy = change.cpu().double().square().sum(dim=1)  # over channels, (n, *sizes)
         distances = self._grid.distances(once.numpy()).flatten(1)
         by_distance = torch.zeros(len(energy), max(self._grid.sizes) + 1, dtype=torch.float64)
         by_distance.scatter_add_(1, distances, energy.flatten(1))
         within = by_distance.cumsum(dim=1)
-        changes = within[:, -1] > least
+        changes = (change.flatten(1).abs().amax(dim=1) > rounding).cpu()
         short = within[changes] < _ENERGY * within[changes, -1:]
         return short.sum(dim=1).double()
 

@@ -28,7 +28,8 @@ def row_specificities(change: Tensor, weights: Tensor | None = None, rounding: T
     Args:
         change: |Δ_o|, (c, n), at least 0.
         weights: how much a change of each output by 1 counts, (n,); None for all alike.
-        rounding: up to what mean |Δ_o|, weighted, a row has not changed, (c,), as `rounding_of` tells it; 0 by default.
+        rounding: up to what largest |Δ_o|, weighted, a row has not changed, (c,), as `rounding_of` tells it; 0 by
+            default.
 
     Example:
         >>> row_specificities(torch.tensor([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]])).tolist()
@@ -37,7 +38,7 @@ def row_specificities(change: Tensor, weights: Tensor | None = None, rounding: T
     if weights is not None:
         change = change * weights.to(change)
     total = change.sum(dim=1)
-    changed = total > (0 if rounding is None else rounding * change.shape[1])
+    changed = total > 0 if rounding is None else change.amax(dim=1) > rounding
     safe = torch.where(changed, total, 1)
     # Of x/T the entropy is log T − Σ x log x / T: one pass over the outputs.
     entropy = safe.log() + torch.special.entr(change).sum(dim=1) / safe
@@ -47,11 +48,11 @@ def row_specificities(change: Tensor, weights: Tensor | None = None, rounding: T
 
 
 def rounding_of(outputs: Tensor) -> Tensor:
-    """Computes what two runs on the same code may differ by, of each row, (c,).
+    """Computes what an output of two runs on the same code may differ by, of each row, (c,).
 
     A processor that takes other kernels for other numbers of rows, as a GPU does, rounds otherwise.
 
     Args:
         outputs: of one run, (c, ...).
     """
-    return 4 * torch.finfo(torch.float32).eps * outputs.flatten(1).abs().amax(dim=1)
+    return 4 * torch.finfo(outputs.dtype).eps * outputs.flatten(1).abs().amax(dim=1)

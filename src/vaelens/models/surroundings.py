@@ -64,8 +64,9 @@ def as_before(model: nn.Module, device: torch.device) -> Iterator[None]:
         model.zero_grad(set_to_none=True)
         # vector-quantize-pytorch lets a buffer take gradients, whose copy from a GPU could then not be copied again
         for module, name in without_gradient:
-            buffer = module.get_buffer(name)
-            setattr(module, name, buffer.requires_grad_(False) if buffer.is_leaf else buffer.detach())
+            buffer = getattr(module, name, None)
+            if isinstance(buffer, torch.Tensor) and buffer.requires_grad:
+                setattr(module, name, buffer.detach())
         model.to(home)
         for module, mode in modes:
             module.training = mode

@@ -121,9 +121,11 @@ def _largest(deviations: Float[np.ndarray, "r k"], error: Float[np.ndarray, "k k
     """The largest t*_jk over all ordered pairs, of each replicate; in single precision, for the time goes here."""
     with np.errstate(divide="ignore"):
         precision = np.where(error > 0, 1 / error, 0)  # of two that never differ there is nothing to compare
-    scale = float(np.abs(deviations).max()) or 1.0  # so that no effect is too small, or its error, for the type
+    # What all have in common cancels, and would take up digits; nothing is then too small for the type.
+    apart = deviations - deviations.mean(axis=1, keepdims=True)
+    scale = float(np.abs(apart).max()) or 1.0
     precision = (precision * scale).astype(np.float32)
-    by_candidate = np.ascontiguousarray((deviations / scale).T, dtype=np.float32)
+    by_candidate = np.ascontiguousarray((apart / scale).T, dtype=np.float32)
     largest, differences = np.zeros(len(deviations), dtype=np.float32), np.empty_like(by_candidate)
     for j in range(len(error) - 1):
         t = np.subtract(by_candidate[j + 1 :], by_candidate[j], out=differences[j + 1 :])

@@ -3,6 +3,7 @@
 A quantiser of several levels has a code for each choice of one code a level, numbered with the first level's slowest.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -56,25 +57,33 @@ class _Levels:
             or bool(getattr(quantiser, "channel_first", False))
             or not getattr(quantiser, "channel_last", True)
         )
-        name, help_ = type(quantiser).__name__, "give them, codebook=codes of shape (K, d), and quantise="
-        books = getattr(quantiser, "codebooks", None)  # of each level
-        self._levels, self._size = (1, int(quantiser.codebook_size)) if books is None else tuple(books.shape[:2])
-        total = self._size**self._levels
+        name, instead = type(quantiser).__name__, "give them, codebook=codes of shape (K, d), and quantise="
+        try:
+            books = getattr(quantiser, "codebooks", None)  # of each level
+            self._levels, self._size = (1, int(quantiser.codebook_size)) if books is None else tuple(books.shape[:2])
+            total = self._size**self._levels
+            same = total > _MOST or self._agree()
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise VaelensError(f"the codes of this {name} can't be listed ({why}); {instead}") from error
         if total > _MOST:
             raise VaelensError(
                 f"this {name} has {self._size}^{self._levels} = {total:,} codes, of which {_MOST:,} can be listed; of "
-                f"those in use {help_}"
+                f"those in use {instead}"
             )
-        try:
-            codes = self.codes()
-            probes = torch.randn(_PROBES, codes.shape[1], generator=torch.Generator().manual_seed(0)).to(codes)
-            outputs, taken = self._quantised(probes)
-            same = torch.allclose(codes[self._numbers(taken)], outputs, rtol=1e-4, atol=1e-4)
-        except Exception as error:
-            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise VaelensError(f"the codes of this {name} can't be listed ({why}); {help_}") from error
         if not same:
-            raise VaelensError(f"this {name} gives something else than the codes of its indices; {help_}")
+            raise VaelensError(
+                f"this {name} gives something else than the codes of its indices, as one does that was not trained "
+                f"yet; {instead}"
+            )
+
+    def _agree(self) -> bool:
+        """Whether embeddings become the codes of the indices that they are given."""
+        codes = self.codes()
+        probes = torch.randn(_PROBES, codes.shape[1], generator=torch.Generator().manual_seed(0)).to(codes)
+        # A copy, as one that was not trained yet makes codes of the first embeddings that it sees.
+        outputs, taken = self._quantised(probes, copy.deepcopy(self._quantiser))
+        return torch.allclose(codes[self._numbers(taken)], outputs, rtol=1e-4, atol=1e-4)
 
     def codes(self) -> Tensor:
         """Every code, (K, d)."""
@@ -89,14 +98,14 @@ class _Levels:
     def indices(self, embeddings: Tensor) -> Tensor:
         """The code that each position of embeddings (n, d, *positions) takes, (n, *positions)."""
         rows = embeddings.movedim(1, -1)
-        _, taken = self._quantised(rows.reshape(-1, rows.shape[-1]))
+        _, taken = self._quantised(rows.reshape(-1, rows.shape[-1]), self._quantiser)
         return self._numbers(taken).reshape(rows.shape[:-1])
 
-    def _quantised(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _quantised(self, rows: Tensor, quantiser: Any) -> tuple[Tensor, Tensor]:
         """What embeddings (m, d) become, (m, d), and the index of their code at each level, (m, levels)."""
         laid_out = rows.T if self._channels_first else rows
-        with _evaluated(self._quantiser):
-            outputs, indices = self._quantiser((laid_out[..., None] if self._pictures else laid_out)[None])[:2]
+        with _evaluated(quantiser):
+            outputs, indices = quantiser((laid_out[..., None] if self._pictures else laid_out)[None])[:2]
         outputs = outputs[0].reshape(len(laid_out), -1)
         return outputs.T if self._channels_first else outputs, indices[0].reshape(len(rows), -1)
 
