@@ -121,3 +121,14 @@ def test_what_has_no_columns_is_one_sentence(lens):
         vl.Observation((3,), ("feature",), weights=(1.0, 1.0))
     with pytest.raises(vl.VaelensError, match="these rows have no range"):
         vl.latent_effects(lens, ROWS, tolerance=0.1, progress=False)
+
+
+def test_columns_in_units_of_their_own_have_no_removal_cost_where_the_likelihood_is_not_known():
+    linear = torch.nn.Linear(2, 2)
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    plain = vl.Observation.vector(2)
+    kept = []
+    for kind in (plain, plain.with_gower(x)):
+        lens = vl.Lens(linear, encode=linear, decode=lambda z: z, example=x, observation=kind, progress=False)
+        kept.append("removal_cost" in vl.latent_effects(lens, x, progress=False))
+    assert kept == [True, False]

@@ -37,6 +37,9 @@ def information(codes: Codes, seed: int) -> Information | None:
     return posterior_information(mean, logvar, points, seed)
 
 
+_GUESSED = "squared error / 2"
+
+
 @dataclass(frozen=True, eq=False)
 class Likelihood:
     """The loss that a removal adds to.
@@ -48,6 +51,11 @@ class Likelihood:
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether it is the squared error, for want of the model's own."""
+        return self.name == _GUESSED
 
     @property
     def counts(self) -> bool:
@@ -71,7 +79,7 @@ class Likelihood:
 def likelihood_of(lens: Lens) -> Likelihood:
     """The likelihood that the model under a lens was trained with."""
     if not isinstance(lens.module, VAE):
-        return Likelihood("squared error / 2")
+        return Likelihood(_GUESSED)
     parameters = LIKELIHOODS[lens.module.likelihood].parameters(lens.module.mean)
     held = {name: value.detach() if isinstance(value, Tensor) else value for name, value in parameters.items()}
     return Likelihood(lens.module.likelihood, held)

@@ -126,7 +126,8 @@ def latent_effects(
           mixture q(z_i) over the images, where the encoder returns a variance; never above log n (attribute
           `information_limit`). `removal_cost` (latent), by how many nats −log p(x|mu(x)) grows when z_i is set to its
           mean, on every second image, the KL term left as it is: what the ELBO loses. The attribute `likelihood` says
-          which p is: the model's own of a vaelens VAE, of another model squared error / 2.
+          which p is: the model's own of a vaelens VAE, of another model squared error / 2, which is none of rows with
+          Gower's distance: there it is left out.
         - `effect_map` (latent, channel, height, width), E|Δ| of each pixel.
         - `ces_mean_resampled` (resample), and the same of the means over active latents of `ces_relative`
           and `ces_posterior`, and of `kl_total`: the mean of each bootstrap resample, of which another model's on the

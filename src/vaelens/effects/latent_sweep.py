@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vaelens.effects.codes import Codes, position_coords
-from vaelens.effects.information import removal_cost
+from vaelens.effects.information import likelihood_of, removal_cost
 from vaelens.effects.latent_scores import score_variables, stacked
 from vaelens.effects.options import SweepOptions
 from vaelens.effects.outputs import OUTPUTS, Outputs
@@ -41,7 +41,8 @@ class LatentSweep:
         over: the outputs of the specificity.
         recoded: how many images were encoded again.
         support: of each latent; None for positions.
-        removal: the cost of each latent's removal; None for positions.
+        removal: the cost of each latent's removal; None for positions, and of columns in units of their own where the
+            model's likelihood is not known.
     """
 
     codes: Codes
@@ -143,7 +144,9 @@ def latent_sweep(
         removal = within = None
         if plan.over != POSITION:
             chosen = used.sort().values[::step]
-            removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed)
+            # Squared errors of columns in units of their own have no sum that is a likelihood.
+            if not (lens.observation.weights and likelihood_of(lens).is_guessed):
+                removal = removal_cost(lens, images, codes, z[used].mean(dim=0), chosen, seed)
             within = support(codes, plan, used, seed)
         distance = reference_distance(lens, codes.batch if stopping is None else codes.batch[used], seed)
         recoded_used = used[torch.from_numpy(recoded[used.numpy()])]

@@ -5,6 +5,7 @@ from vaelens.effects.schema import ANY, POSITIVE, SHARE, Variable
 L2, SD, NATS, NUMBER = "pixel-L2", "standard deviations", "nats", "1"
 POSTERIOR_SD = "standard deviations of the posterior"
 READER, STOPPED, VARIANCE = "a reader is given", "a tolerance is given", "the encoder returns a variance"
+LIKELIHOOD = "the likelihood is the model's own, or distances are not Gower's"
 
 
 def best_of(score: str, dims: tuple[str, ...], which: str, when: str = "") -> Variable:
@@ -142,7 +143,15 @@ def of_latents(unit: str) -> tuple[Variable, ...]:
             f"how far the re-encoded {unit} is from the value set",
         ),
         Variable("information", (unit,), NATS, POSITIVE, f"mutual information of {unit} and image", True, VARIANCE),
-        Variable("removal_cost", (unit,), NATS, ANY, f"what the ELBO loses when the {unit} is set to its mean"),
+        Variable(
+            "removal_cost",
+            (unit,),
+            NATS,
+            ANY,
+            f"what the ELBO loses when the {unit} is set to its mean",
+            True,
+            LIKELIHOOD,
+        ),
     )
 
 

@@ -2,10 +2,10 @@
 
 from vaelens.analysis import Analysis
 from vaelens.markup import table, text
-from vaelens.report.features import in_words_of, observation_of
 from vaelens.report.sentences import headlines
 from vaelens.report.tables import score_rows
 from vaelens.report.titles import title
+from vaelens.report.wording import in_words_of, observation_of
 
 _COLUMNS = ("score", "value", "interval", "chance", "untrained")
 

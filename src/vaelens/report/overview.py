@@ -11,6 +11,7 @@ from vaelens.effects.activity import ACTIVE_NATS
 from vaelens.report.numerals import counted, listed, number
 from vaelens.report.phrases import NAMED, spoken_score
 from vaelens.report.ranking import estimates
+from vaelens.report.wording import observation_of
 
 _SHARE = 0.95  # of the information, that the latents carry which are counted where the analysis names none
 _NEAR = 0.9  # of the most that an estimate of information can be, above which it is only a lower bound
@@ -43,12 +44,13 @@ def reconstruction_sentence(analysis: Analysis) -> str | None:
         )
     if error is None:
         return None
+    decided = ", in which columns of large numbers decide" if observation_of(analysis.provenance).weights else ""
     seen = analysis.provenance.get("images_seen_in_training", "unknown")
     if seen in _IMAGES:
-        return f"Reconstructions of {_IMAGES[seen]} are off by a mean squared error of {error} a pixel."
+        return f"Reconstructions of {_IMAGES[seen]} are off by a mean squared error of {error} a pixel{decided}."
     return (
-        f"Reconstructions are off by a mean squared error of {error} a pixel; whether the model was trained on these "
-        "images is not recorded."
+        f"Reconstructions are off by a mean squared error of {error} a pixel{decided}; whether the model was trained "
+        "on these images is not recorded."
     )
 
 

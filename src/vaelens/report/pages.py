@@ -20,7 +20,7 @@ from vaelens.report.codebook import code_use
 from vaelens.report.codes import code_cards
 from vaelens.report.downloads import csv_uri
 from vaelens.report.drawn import Drawn, colours, drawn_maps, slices
-from vaelens.report.features import feature_changes, in_words_of, in_words_of_plot, observation_of, top_features
+from vaelens.report.features import feature_changes, top_features
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.numerals import estimate, listed, number
 from vaelens.report.ranking import by_strength, estimates, grid_of, position_names
@@ -31,6 +31,7 @@ from vaelens.report.strength import range_support
 from vaelens.report.style import latent_step
 from vaelens.report.titles import numbered, source, title
 from vaelens.report.units import shown_sites
+from vaelens.report.wording import in_words_of, in_words_of_plot, observation_of
 
 _UNFOLDED = 16  # traversals that are seen at once; the rest opens on request
 _UNFOLDED_MAPS = 64

@@ -11,13 +11,13 @@ from vaelens.errors import VaelensError
 from vaelens.report.changes import changes_sentence
 from vaelens.report.circuits import circuits_sentence
 from vaelens.report.codebook import code_use, codebook_sentence, swap_sentence
-from vaelens.report.features import observation_of
 from vaelens.report.mediation import mediation_sentence
 from vaelens.report.overview import check_sentence, latents_sentence, reconstruction_sentence
 from vaelens.report.reading import reading_sentence
 from vaelens.report.scores import scores_sentence
 from vaelens.report.strength import strength_sentence
 from vaelens.report.units import units_sentence
+from vaelens.report.wording import observation_of
 
 Sentence = Callable[[Analysis], str | None]
 

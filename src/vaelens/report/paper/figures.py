@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from vaelens.analysis import Analysis
 from vaelens.errors import VaelensError, unknown
-from vaelens.report.features import observation_of
 from vaelens.report.latents import Latents, latents_of
 from vaelens.report.matrices import associations, label_associations
 from vaelens.report.paper.names import check_analysis, check_parts
 from vaelens.report.units import shown_sites
+from vaelens.report.wording import observation_of
 
 if TYPE_CHECKING:
     from vaelens.report.paper.canvas import PaperFigure
