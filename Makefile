@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 quickstart: $(VENV)/installed
 	$(BIN)/vaelens quickstart --out runs/quickstart
 
-test: $(VENV)/installed-dev lint docs
+test: $(VENV)/installed-dev
+	$(MAKE) --jobs 2 lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/installed-dev

@@ -6,7 +6,7 @@ One model runs at a time in a process: the random state, which every run sets, b
 import random
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
@@ -39,24 +39,7 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
     Raises:
         VaelensError: new tensors would be made elsewhere than on the CPU.
     """
-    check_default_device()
-    with _lock, ExitStack() as stack:
-        cuda = _cuda_devices(model)
-        stack.enter_context(torch.random.fork_rng(devices=cuda))
-        stack.enter_context(_python_random_states())
-        # In a caller's inference mode tensors have no version, by which in-place operations are noticed.
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
-        for device in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
-        stack.enter_context(single_precision())
-        stack.enter_context(_uncompiled())
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
-        for device in cuda:
-            torch.cuda.default_generators[device].manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002 — what a model draws from the global state
-        random.seed(seed)
+    with _torch_set(seed, _cuda_devices(model)), _python_random_states(seed):
         modes = [(child, child.training) for child in model.modules()]
         state = ModuleState(model, copies)
         fast = torch.backends.mha.get_fastpath_enabled()
@@ -75,9 +58,58 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
 
 
 @contextmanager
-def _python_random_states() -> Iterator[None]:
+def isolated_steps(modules: Collection[nn.Module], device: torch.device, seed: int = 0) -> Iterator[None]:
+    """Run steps of a model that are PyTorch's own, as `isolated` does the model.
+
+    They assign nothing, and draw from nothing but PyTorch's random state: nothing else is noted and put back, which
+    would take longer than a small model runs.
+
+    Args:
+        modules: those that the steps call.
+        device: where they compute.
+        seed: of the random state inside.
+
+    Raises:
+        VaelensError: new tensors would be made elsewhere than on the CPU.
+    """
+    with _torch_set(seed, [device.index or 0] if device.type == "cuda" else []):
+        training = [module for module in modules if module.training]
+        try:
+            for module in training:
+                _set_mode(module, False)
+            yield
+        finally:
+            for module in training:
+                _set_mode(module, True)
+
+
+@contextmanager
+def _torch_set(seed: int, cuda: Sequence[int]) -> Iterator[None]:
+    """PyTorch as a run needs it, for one thread at a time: without gradients, from a seed, in the model's own types."""
+    check_default_device()
+    with _lock, ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        # In a caller's inference mode tensors have no version, by which in-place operations are noticed.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(single_precision())
+        stack.enter_context(_uncompiled())
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed accelerators that are not in use
+        for number in cuda:
+            torch.cuda.default_generators[number].manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _python_random_states(seed: int) -> Iterator[None]:
+    """The global random states of NumPy and Python, from a seed."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
+        np.random.seed(seed % 2**32)  # noqa: NPY002 — what a model draws from the global state
+        random.seed(seed)
         yield
     finally:
         random.setstate(python)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vaelens.lens.basis import Basis
 from vaelens.lens.cached_part import CachedPart, Clamp, first_result, in_own_memory
+from vaelens.lens.conditions import conditions
 from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
 from vaelens.lens.hook_points import HookPoint, counts_units, presented
 from vaelens.lens.incremental.choice import choose
@@ -27,7 +28,7 @@ from vaelens.lens.interchange import SiteInterchange
 from vaelens.lens.isolation import isolated
 from vaelens.lens.known_modules import KnownModules
 from vaelens.lens.row_independence import Rows, rows_of
-from vaelens.lens.settings import FP32, HOOKS, in_precision
+from vaelens.lens.settings import FP32, HOOKS
 from vaelens.lens.source_change import INPUT, SourceChange, Sources, at_point, edits_at, new_values
 from vaelens.lens.trust import Trust
 from vaelens.progress import Advance
@@ -161,11 +162,12 @@ class ModelPart:
         """
         edits, clamped, traced = edits or {}, clamped or {}, self.as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
-        with isolated(self.model, seed), in_precision(precision, inputs):
+        if traced is not None:
+            self._trust.check(traced, self.function, inputs, precision)
+        with conditions(self.model, traced, inputs, precision, seed):
             if traced is None:
                 result, captured = self._by_hooks(inputs, edits, names)
                 return CachedPart(inputs, result, captured, clamped, {}, precision, seed)
-            self._trust.check(traced, self.function, inputs)
             self._choose_forms(traced, inputs, precision)
             targets = (RESULT, *capture)
             ways = product(sites, targets, (True, False))
@@ -190,9 +192,9 @@ class ModelPart:
             sources: the changes, by site or INPUT.
             targets: RESULT (the first of several results), and sites that were captured.
         """
-        traced = self.as_steps()
-        with isolated(self.model, cached.seed), in_precision(cached.precision, cached.inputs):
-            if traced is None or not cached.values:
+        traced = self.as_steps() if cached.values else None
+        with conditions(self.model, traced, cached.inputs, cached.precision, cached.seed):
+            if traced is None:
                 return self._rerun_by_hooks(cached, rows, sources, targets)
             self._choose_forms(traced, cached.inputs, cached.precision)
             partial = len(sources) == 1 and all(

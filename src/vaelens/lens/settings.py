@@ -1,11 +1,7 @@
 """The settings of a lens that say how sweeps run: the way, the precision, and how much at once."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import torch
-from torch import Tensor
 
 from vaelens.errors import unknown
 from vaelens.lens.incremental.traced_part import WAYS
@@ -31,11 +27,6 @@ class SweepSettings:
     rows: int
     budget: float
     precision: str
-
-
-def in_precision(precision: str, inputs: Tensor) -> Any:
-    """What a model runs in for a precision: nothing for the model's own type."""
-    return torch.autocast(inputs.device.type, torch.bfloat16) if precision == BF16 else nullcontext()
 
 
 def checked_ways(execution: Any) -> tuple[str, ...]:

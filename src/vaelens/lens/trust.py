@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.conditions import conditions
 from vaelens.lens.incremental.traced_part import TracedPart
 
 _SECONDS, _SHARE = 2.0, 20  # for which a comparison is trusted; times what it took
@@ -19,8 +20,8 @@ class Trust:
     def __init__(self, model: nn.Module):
         self._model, self._until = model, -math.inf
 
-    def check(self, traced: TracedPart, function: Callable[[Tensor], Any], inputs: Tensor) -> None:
-        """Compare steps with the model, unless that was done a moment ago.
+    def check(self, traced: TracedPart, function: Callable[[Tensor], Any], inputs: Tensor, precision: str) -> None:
+        """Compare steps with the model in a precision, unless that was done a moment ago.
 
         Raises:
             VaelensError: they give other values.
@@ -28,7 +29,9 @@ class Trust:
         began = time.monotonic()
         if began < self._until:
             return
-        if traced.differs_from(function, inputs[:1]):
+        with conditions(self._model, None, inputs, precision):
+            differs = traced.differs_from(function, inputs[:1])
+        if differs:
             raise VaelensError(
                 f"{type(self._model).__name__} gives other values than when its sites were found: its forward takes "
                 "another path now; make a new Lens"

@@ -1,7 +1,7 @@
 """A part traced into steps by torch.fx, else by torch.export, each compared with what hooks saw of the model."""
 
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.layers import Layer, layer_of
 from vaelens.lens.incremental.observation import Kind, Observed, observed, tried
+from vaelens.lens.incremental.own_steps import own_modules
 from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import Untraceable, exported, symbolic
@@ -36,12 +37,14 @@ class TracedPart:
         places: the step of each site.
         layers: the linear layers among the steps.
         rectified: ReLUs that may be written over what they are given.
+        own_modules: the modules that steps call, where all steps are PyTorch's own; None where one is not.
     """
 
     known: Observed
     places: Mapping[str, Step]
     layers: Mapping[Step, Layer]
     rectified: frozenset[Step]
+    own_modules: Sequence[nn.Module] | None
 
     @property
     def program(self) -> Program:
@@ -163,7 +166,8 @@ def _checked(
         if known.kinds[step] is not Kind.ROWS and not _only_element(known, step, points[name]):
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
-    return TracedPart(known, places, layers, rectified(known.program.steps, references(known.program.result)))
+    over = rectified(known.program.steps, references(known.program.result))
+    return TracedPart(known, places, layers, over, own_modules(known.program.steps))
 
 
 def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
