@@ -34,10 +34,10 @@ def test_the_page_that_is_kept_is_the_one_that_is_written(page):
 
 def test_a_mean_says_of_how_many_seeds_it_is_where_one_has_no_value(page):
     table = pd.read_parquet(KEPT / "runs.parquet")
-    measured = table[(table["dataset"] == "digits") & (table["model"] == "factor-vae") & table["latent"].isna()]
+    measured = table[(table["dataset"] == "sprites") & (table["model"] == "dip-vae-ii") & table["latent"].isna()]
     values = measured[measured["measure"] == "ces_relative"]["value"].dropna().to_numpy()
 
-    row = cells(page, "digits", "factor-vae")
+    row = cells(page, "sprites", "dip-vae-ii")
 
     assert len(values) == 2
     assert row["relative CES"] == f"{values.mean():.3g} ± {np.std(values, ddof=1):.1g} (2 of 3)"
