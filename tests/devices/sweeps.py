@@ -81,7 +81,7 @@ def main():
         float64.WITHOUT.add("elsewhere")
     trust._SECONDS = float("inf")  # seconds until the steps are held against the model again, which waits
     found = {}
-    # Every sweep and swap is of the latter: it alone tells enough of a device that is like the first but for its types.
+    # On vq-vae every sweep runs: enough for a device that differs from the first in its types alone.
     for name in ("vq-vae",) if ElsewhereTensor.without_doubles else ("vae", "vq-vae"):
         here = vl.Lens(model(name), execution="torch.fx")
         with reachable():

@@ -58,7 +58,7 @@ def test_a_default_and_the_same_value_written_out_are_one_configuration():
             "line 11, exceptions.0: unknown model of this study 'weak'",
         ),
         ("change: {lr: 0.01}", "change: {}", r"line 15, exceptions.1.change: it is empty, so nothing is changed"),
-        ("change: {lr: 0.01}", "change: {lr: }", r"line 15, exceptions.1.change: no value of lr, so nothing is"),
+        ("change: {lr: 0.01}", "change: {lr: }", r"line 15, exceptions.1.change: no value of lr; give one, or"),
         ("label: strong", f"label: {'l' * 101}", r"line 7, models.1.label: it has 101 characters; .* 100 at most"),
         ("[0, 1]", "0", r"line 8, seeds: input should be a list, such as \[a, b\], not 0$"),
         ("{steps: 10}", "", r"line 9, training: input should be fields with values, such as \{a: 1\}$"),

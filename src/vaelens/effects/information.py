@@ -23,6 +23,7 @@ from vaelens.statistics import BootstrapMean, Information, posterior_information
 
 _POINTS = 2048  # of which densities are computed
 _DENSITIES = 2**31  # that are computed at most: fewer points where images, latents and positions are many
+_GUESSED = "squared error / 2"  # of a model whose likelihood is not known
 
 
 def information(codes: Codes, seed: int) -> Information | None:
@@ -35,9 +36,6 @@ def information(codes: Codes, seed: int) -> Information | None:
     mean, logvar = (values[:, : codes.units].cpu().double().numpy() for values in (codes.z, codes.logvar))
     points = int(np.clip(_DENSITIES // (mean.size), 64, _POINTS))
     return posterior_information(mean, logvar, points, seed)
-
-
-_GUESSED = "squared error / 2"
 
 
 @dataclass(frozen=True, eq=False)

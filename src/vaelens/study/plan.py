@@ -167,9 +167,10 @@ class _Changes(_Record):
     @model_validator(mode="after")
     def _change_something(self) -> "_Changes":
         without = sorted(name for name in self.model_fields_set if getattr(self, name) is None)
-        if without or not self.model_fields_set:
-            told = f"no value of {', '.join(without)}" if without else "it is empty"
-            raise ValueError(f"{told}, so nothing is changed; give values, or leave the exception out")
+        if without:
+            raise ValueError(f"no value of {', '.join(without)}; give one, or leave the field out")
+        if not self.model_fields_set:
+            raise ValueError("it is empty, so nothing is changed; give values, or leave the exception out")
         return self
 
 
