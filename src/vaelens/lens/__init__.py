@@ -1,6 +1,6 @@
-"""The lens: a trained VAE's sites, the interventions on them, and runs that leave the model as it was.
+"""The lens, which finds a trained VAE's sites, intervenes on them, and leaves the model as it was.
 
-The rooms above import from here alone. Nothing in it knows a dataset or a metric.
+The packages above import from here alone. Nothing in it knows a dataset or a metric.
 """
 
 from vaelens.lens.adapters import TVAETable, encoder_kept

@@ -1,7 +1,7 @@
-"""A basis of a site's units: vectors first, then what is orthogonal to all of them, and coordinates by least squares.
+"""A basis of a site's units, and the coordinates of activations along it by least squares.
 
-With rows w_i, an activation a = Σ y_i w_i + rest; the y_i are those that leave the least rest, and setting one of them
-moves the activation along its own vector alone.
+Its given vectors come first, then what is orthogonal to all of them. With rows w_i, an activation a = Σ y_i w_i + rest;
+the y_i are those that leave the least rest, and setting one of them moves the activation along its own vector alone.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def whole_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """Products in the type of what they are of, also where an autocast is on."""
+    """Returns a context in which products keep the type of their operands, also where an autocast is on."""
     lowered = torch.is_autocast_enabled(device.type)
     return torch.autocast(device.type, enabled=False) if lowered else nullcontext()
 
@@ -41,12 +41,12 @@ class Basis:
 
     @cached_property
     def dual(self) -> Tensor:
-        """What reads the coordinates, (W Wᵀ)⁻¹ W, (k, units)."""
+        """The dual vectors (W Wᵀ)⁻¹ W, which read the coordinates, (k, units)."""
         return torch.linalg.solve(self.vectors @ self.vectors.T, self.vectors)
 
     @cached_property
     def completed(self) -> "Basis":
-        """This basis with an orthonormal one of all that is orthogonal to it, (units, units)."""
+        """This basis completed by orthonormal vectors of all that is orthogonal to it, (units, units)."""
         count, units = self.vectors.shape
         if count == units:
             return self
@@ -54,15 +54,15 @@ class Basis:
         return Basis(torch.cat([self.vectors, whole[:, count:].T]))
 
     def coordinates(self, activation: Tensor) -> Tensor:
-        """The coordinates, (n, k, *positions), of activations, (n, units, *positions)."""
+        """Computes the coordinates, (n, k, *positions), of activations, (n, units, *positions)."""
         return self._mixed("dual", self.dual, activation)
 
     def along(self, coordinates: Tensor) -> Tensor:
-        """What has some coordinates and nothing else, (n, units, *positions), Σ y_i w_i."""
+        """Computes the activation with some coordinates and nothing else in it, Σ y_i w_i, (n, units, *positions)."""
         return self._mixed("vectors", self.vectors.T, coordinates)
 
     def log_variance(self, logvar: Tensor) -> Tensor:
-        """The log-variance of each coordinate, of units that vary by themselves, (n, units, *positions)."""
+        """Computes the log-variance of each coordinate from those of independent units, (n, units, *positions)."""
         return self._mixed("squares", self.dual.square(), logvar.exp()).log()
 
     @cached_property
@@ -71,7 +71,7 @@ class Basis:
         return self.dual.norm(dim=1)
 
     def _mixed(self, name: str, matrix: Tensor, values: Tensor) -> Tensor:
-        """A matrix times values over their second axis, in at least single precision."""
+        """Multiplies a matrix by values over their second axis, in at least single precision."""
         wide = torch.promote_types(values.dtype, torch.float32)
         key = (name, wide, values.device)
         if key not in self._prepared:

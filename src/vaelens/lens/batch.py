@@ -1,4 +1,4 @@
-"""A batch: observations or codes, and of each row the context that encoder and decoder are given besides.
+"""Batches of observations or codes, with the context that encoder and decoder are also given for each row.
 
 Whoever takes some rows of a batch takes their context with them.
 """
@@ -29,16 +29,16 @@ class Batch:
         return Batch(self.values[rows], None if self.context is None else self.context[rows])
 
     def with_values(self, values: Tensor) -> "Batch":
-        """Other values in the same context, (n, …)."""
+        """Returns a batch of other values, (n, …), in the same context."""
         return Batch(values, self.context)
 
     def to(self, like: Tensor) -> "Batch":
-        """On a tensor's device and of its type."""
+        """Converts the batch to a tensor's device and type."""
         context = None if self.context is None else self.context.to(like, non_blocking=True)
         return Batch(self.values.to(like, non_blocking=True), context)
 
     def split(self, rows: int) -> Iterator["Batch"]:
-        """Consecutive rows, at most so many at once."""
+        """Yields consecutive batches of at most `rows` rows."""
         return (self[slice(start, start + rows)] for start in range(0, len(self), rows))
 
 
@@ -46,11 +46,11 @@ BatchLike = Batch | Tensor
 
 
 def as_batch(rows: BatchLike) -> Batch:
-    """Rows as a batch; a tensor's have no context."""
+    """Returns rows as a batch, which has no context where they are a tensor."""
     return rows if isinstance(rows, Batch) else Batch(rows)
 
 
 def joined(batches: list[Batch]) -> Batch:
-    """Batches one after the other."""
+    """Joins batches one after the other."""
     contexts = [batch.context for batch in batches if batch.context is not None]
     return Batch(torch.cat([batch.values for batch in batches]), torch.cat(contexts) if contexts else None)

@@ -1,4 +1,4 @@
-"""Bound interventions: each tied to its site, its values and the rows of a chunk, and counted."""
+"""Bound interventions, each of which is tied to its site, its values and the rows of a chunk, and counted."""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ from vaelens.lens.subspace import Subspace
 
 
 class BoundIntervention:
-    """An intervention tied to a site and to what it takes from elsewhere; counts its hits and its change."""
+    """An intervention tied to a site and to what it takes from elsewhere, which counts its hits and its change."""
 
     def __init__(self, intervention: Intervention, site: Site, base: Tensor | None):
         self.site = site.name
@@ -29,7 +29,7 @@ class BoundIntervention:
         self._squares = 0.0
 
     def __call__(self, activation: Tensor, rows: slice) -> Tensor:
-        """The edited activation of the images `rows`."""
+        """Edits a copy of the activation of the images `rows`, and counts the hit."""
         values = self._values
         if values is not None:
             values = (values if len(values) == 1 else values[rows]).to(activation)
@@ -47,7 +47,7 @@ class BoundIntervention:
         return edited
 
     def report(self) -> Hit:
-        """How often it took place in one forward, and ‖Δ‖₂ over all images.
+        """Reports how often it took place in one forward, and ‖Δ‖₂ over all images.
 
         Raises:
             VaelensError: it never did.
@@ -60,7 +60,7 @@ class BoundIntervention:
 
 
 def checked(edits: Sequence[Any], sites: Sites, images: int) -> set[str]:
-    """Refuse, before anything runs, interventions that do not fit; the sites whose unedited activations they need.
+    """Refuses unfit interventions before anything runs, and returns the sites whose unedited activations they need.
 
     Raises:
         VaelensError: something else than an intervention, an unknown site or unit, values that do not fit.
@@ -74,7 +74,7 @@ def checked(edits: Sequence[Any], sites: Sites, images: int) -> set[str]:
 
 
 def edits_for(rows: slice, interventions: Sequence[BoundIntervention]) -> Mapping[str, ActivationEdit]:
-    """One edit for each site, its interventions in the order given, for the images `rows` of a run."""
+    """Builds one edit for each site, its interventions in the order given, for the images `rows` of a run."""
     grouped: dict[str, list[BoundIntervention]] = {}
     for bound in interventions:
         grouped.setdefault(bound.site, []).append(bound)

@@ -1,4 +1,4 @@
-"""The cached run of one part on a chunk of rows: what it takes to run the part again from some sites on."""
+"""The cached run of one part on a chunk of rows, with what it takes to run the part again from some sites on."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class CachedPart:
     seed: int
 
     def clamps(self, rows: Tensor) -> dict[str, ActivationEdit]:
-        """By site the edit that keeps what a treatment has set as it is in the cached run, for some rows."""
+        """Builds by site the edit that keeps what a treatment has set as it is in the cached run, for some rows."""
         return {
             name: functools.partial(clamp, select_rows(self.activations[name], rows), regions)
             for name, regions in self.clamped.items()
@@ -47,7 +47,7 @@ class CachedPart:
 
 
 def clamp(values: Tensor, regions: Sequence[Clamp], activation: Tensor) -> Tensor:
-    """Return an activation in which some regions have other values, those of a tensor of the same shape."""
+    """Copies an activation and sets some of its regions to their values in another tensor of the same shape."""
     edited, values = activation.clone(), values.to(activation)
     for region in regions:
         region.copy(values, edited)
@@ -55,12 +55,12 @@ def clamp(values: Tensor, regions: Sequence[Clamp], activation: Tensor) -> Tenso
 
 
 def first_result(result: Any) -> Tensor:
-    """Return the posterior mean, of a pair; the result itself of one tensor."""
+    """Returns the posterior mean of a pair, or the result itself where it is one tensor."""
     return result[0] if isinstance(result, tuple | list) else result
 
 
 def in_own_memory(result: Any, copied: bool = False) -> Any:
-    """Return what a part returned, out of inference mode, and in memory of its own where that is asked for."""
+    """Takes what a part returned out of inference mode, and into memory of its own where `copied` asks for it."""
     if isinstance(result, Tensor):
         return result.clone() if copied or result.is_inference() else result
     if isinstance(result, tuple | list):

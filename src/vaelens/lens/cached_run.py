@@ -1,4 +1,4 @@
-"""A cached run: a chunk of images run once, and run again with units of sites taking their values from elsewhere.
+"""A cached run of a chunk of images, run again with units of sites taking their values from elsewhere.
 
 Rows whose values would not change are skipped, exactly; the others go in batches sized for caches and memory budget.
 """
@@ -66,16 +66,16 @@ class CachedRun:
 
     @cached_property
     def image(self) -> Tensor:
-        """What came out, (c, *shape)."""
+        """The decoded images, (c, *shape)."""
         return first_result(self._decoder.result).to(self.images)
 
     @cached_property
     def logvar(self) -> Tensor | None:
-        """The posteriors' log-variances, like the code; None where the encoder returns none."""
+        """The posteriors' log-variances, shaped like the code, or None where the encoder returns none."""
         return self._parts.posterior_in(self._encoder.result, self.images)[1]
 
     def activation(self, site: str) -> Tensor:
-        """The activation at a site that was captured, (c, units, *positions)."""
+        """Returns the activation at a site that was captured, (c, units, *positions)."""
         name, part = self._sites[site].name, self._sites[site].part
         if name == LATENT:
             return self.code
@@ -87,13 +87,13 @@ class CachedRun:
         return {LATENT: self.code, **self._encoder.activations, **self._decoder.activations}
 
     def value(self, target: str) -> Tensor:
-        """The code, the image, or the activation at a site."""
+        """Returns the code, the image, or the activation at a site."""
         return {CODE: lambda: self.code, IMAGE: lambda: self.image}.get(target, lambda: self.activation(target))()
 
     def interchange(
         self, patches: SitePatch | Sequence[SitePatch], targets: str | Collection[str]
     ) -> Iterator[Counterfactuals]:
-        """Run counterfactuals in which groups of units at some sites take their values from elsewhere.
+        """Runs counterfactuals in which groups of units at some sites take their values from elsewhere.
 
         The k-th counterfactual exchanges the k-th group of every patch, all at once. Units of a later site that are
         in no group take the values that they come to; to hold them, exchange them for this run's own activation.
@@ -121,7 +121,7 @@ class CachedRun:
             yield Counterfactuals(batch, self._values(pairs, batch, targets))
 
     def confined(self, units: Mapping[str, Sequence[int]], often: bool = True) -> ConfinedRun | None:
-        """Return this run with only some units free to change, by site; it was cached for all sites but the output.
+        """Returns this run, cached for all sites but the output, with only some units of each site free to change.
 
         None where a change can pass a site by: hold the others by exchanging them for this run's own activation.
         """
@@ -134,7 +134,7 @@ class CachedRun:
     # Inside
 
     def _rows_together(self, pairs: Mapping[str, ActivationPair], targets: Sequence[str]) -> int:
-        """How many rows to run again at once."""
+        """Returns how many rows to run again at once."""
         by_part = self._by_part(pairs)
         partial = len(pairs) == 1 and next(iter(pairs.values())).partial
         device, budget, least = self.images.device, self._settings.budget, self._settings.rows
@@ -154,20 +154,20 @@ class CachedRun:
         return IMAGE in targets or bool(self._of_part(targets, "decoder"))
 
     def _of_part(self, targets: Collection[str], part: str) -> list[str]:
-        """The targets that are sites of a part; a module of the model may be called "code" or "image" too."""
+        """Selects the targets that are sites of a part. A module of the model may be called "code" or "image" too."""
         return [target for target in targets if target not in (CODE, IMAGE) and self._sites[target].part == part]
 
     def _values(
         self, pairs: Mapping[str, ActivationPair], rows: CounterfactualRows, targets: Sequence[str]
     ) -> dict[str, Tensor]:
-        """The targets of some rows; on halves of them where memory runs out."""
+        """Computes the targets of some rows, on halves of them where memory runs out."""
         if self._parts.coupled or len(targets) > 1:
             return self._rerun(Interchange(pairs, rows), targets)
         target = targets[0]
         return {target: halving(lambda some: self._rerun(Interchange(pairs, some), targets)[target], rows)}
 
     def _rerun(self, interchange: Interchange, targets: Sequence[str]) -> dict[str, Tensor]:
-        """Run rows of an interchange through the encoder, the latent and the decoder, each from its first change on."""
+        """Runs rows of an interchange through encoder, latent and decoder, each from its first change on."""
         by_part, rows = self._by_part(interchange.pairs), interchange.rows.rows
         values: dict[str, Tensor] = {}
         code = None  # of the rows, where it is not the cached run's own
@@ -213,12 +213,12 @@ class CachedRun:
         return {target: values[target] for target in targets}
 
     def _decodable(self, code: Tensor, rows: Tensor) -> Tensor:
-        """What the decoder is given for codes of some rows, in the context of those rows."""
+        """Returns what the decoder is given for codes of some rows, in the context of those rows."""
         context = None if self.context is None else self.context.index_select(0, rows)
         return self._parts.decodable(Batch(code, context))
 
     def _where_codes_move(self, code: Tensor, rows: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
-        """The decoder on changed codes; where a codebook takes the same codes as before, the cached run's values."""
+        """Decodes changed codes, but takes the cached run's values where a codebook takes the same codes as before."""
         before, after = self._decoder.inputs.index_select(0, rows), self._decodable(code, rows)
         if self._parts.decoder.rows.coupled:
             return self._parts.decoder.rerun(self._decoder, rows, None, {INPUT: after}, wanted)
@@ -247,7 +247,7 @@ def cached_run(
     settings: SweepSettings,
     first_row: int = 0,
 ) -> CachedRun:
-    """Run one chunk of images, and cache what is needed to run it again.
+    """Runs one chunk of images, and caches what is needed to run it again.
 
     Args:
         parts: the model.

@@ -1,4 +1,4 @@
-"""Calls: what a traced forward records of the modules that ran, and on which axis of their output the units lie."""
+"""Calls of modules as a traced forward records them, and the axis of their output on which the units lie."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ Shapes = dict[tuple[nn.Module, int], tuple[int, ...]]  # of what the n-th call o
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A traced forward: its result, and its calls in the order in which they returned.
+    """The result of a traced forward, and its calls in the order in which they returned.
 
     Attributes:
         result: what the part returned.
@@ -68,12 +68,12 @@ class Trace:
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:
-    """A view of an output with its units behind the batch, (n, units, *positions)."""
+    """Returns a view of an output with its units behind the batch, (n, units, *positions)."""
     return output.movedim(-1, 1) if axis == LAST else output
 
 
 def activation_in(output: object) -> tuple[Tensor, int | None] | None:
-    """The tensor that a module returned first, and which element it is; None where it returned none."""
+    """Finds the tensor that a module returned first, and which element it is, or None where it is no activation."""
     element = 0 if isinstance(output, tuple | list) and output else None
     tensor = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
     if not isinstance(tensor, Tensor) or tensor.ndim < 2 or not tensor.is_floating_point():
@@ -82,7 +82,7 @@ def activation_in(output: object) -> tuple[Tensor, int | None] | None:
 
 
 def batch_axis(shape: tuple[int, ...], images: int, other: tuple[int, ...] | None, others: int) -> int | None:
-    """The axis that follows the number of images, by the shapes for two numbers; None where there is none.
+    """Finds the axis that follows the number of images, by the shapes for two numbers, or None where there is none.
 
     Example:
         >>> batch_axis((2, 3, 4), 3, (2, 5, 4), 5), batch_axis((3, 4), 3, (3, 4), 5)
@@ -97,14 +97,14 @@ def batch_axis(shape: tuple[int, ...], images: int, other: tuple[int, ...] | Non
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module has weights between units of its own."""
+    """Tells whether a module has weights of its own between units."""
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):  # one scale a unit and position: no weights between units
         return False
     return is_parametrized(module) or any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
 
 
 def keeps_units(module: nn.Module, source: Tensor, output: Tensor, axis: int = SECOND) -> bool:
-    """Whether a module that follows a layer leaves its units what they are: nonlinearity, normalisation, unflatten."""
+    """Tells whether a module after a layer leaves its units what they are, as a nonlinearity or an unflatten does."""
     if source.shape == output.shape:
         return True
     return isinstance(module, nn.Unflatten) and (axis == SECOND or source.shape[-1] == output.shape[-1])
@@ -122,7 +122,7 @@ class Axes:
         self._by_shape: dict[tuple[int, ...], int] = {}
 
     def of(self, module: nn.Module, source: Tensor | None, output: Tensor, element: int | None, leaf: bool) -> int:
-        """The axis of the next output, 1 or -1."""
+        """Finds the axis of the next output's units, 1 or -1."""
         axis = self._axis(module, source, output, element, leaf)
         self._by_output[id(output)] = output, axis
         self._by_shape[tuple(output.shape)] = axis

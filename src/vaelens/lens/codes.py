@@ -10,7 +10,7 @@ from vaelens.lens.description import name_of
 
 
 def checked_codes(z: Any, shape: tuple[int, ...] | None = None) -> Tensor:
-    """Codes as a tensor (n, d, *positions), or a sentence that says what is wrong with them.
+    """Returns codes as a tensor (n, d, *positions), or raises a sentence that says what is wrong with them.
 
     Args:
         z: a tensor, array or list.
@@ -32,7 +32,7 @@ def checked_codes(z: Any, shape: tuple[int, ...] | None = None) -> Tensor:
 
 
 def has_no_codes(model: nn.Module) -> VaelensError:
-    """The error where codes of a codebook are asked for of a continuous latent."""
+    """Builds the error for where codes of a codebook are asked for of a continuous latent."""
     return VaelensError(
         f"the latent of this {name_of(model)} is continuous, so no position of it takes a code; a quantised one, such "
         "as a vq-vae's, has codes"

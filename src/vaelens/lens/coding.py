@@ -1,4 +1,4 @@
-"""What a lens does with observations and codes without an intervention: encode, decode, reconstruct, quantise."""
+"""What a lens does without an intervention, which is to encode, decode, reconstruct and quantise."""
 
 from abc import ABC, abstractmethod
 
@@ -20,26 +20,29 @@ class Coding(Facts, ABC):
     """Encodes and decodes with a model under a lens."""
 
     def posterior(self, x: ImagesLike, context: ContextLike | None = None) -> tuple[Tensor, Tensor | None]:
-        """Mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
+        """Computes mean and log-variance (None where the encoder gives none) of q(z|x), each (n, d, *positions)."""
         return self._engine.posterior(self.batch(x, context))
 
     def encode(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """The code z = mu(x), (n, d, *positions), of observations such as images in [0, 1]."""
+        """Encodes observations, such as images in [0, 1], as z = mu(x), (n, d, *positions)."""
         return self.posterior(x, context)[0]
 
     def decode(self, z: ArrayLike | Tensor | Batch, context: ContextLike | None = None) -> Tensor:
-        """The mean observations D(z), (n, *shape), of codes (n, d, *positions)."""
+        """Decodes codes, (n, d, *positions), to their mean observations D(z), (n, *shape)."""
         codes = self._codes(z.values if isinstance(z, Batch) else z)
         packed = z.context if isinstance(z, Batch) else self._packed(context, len(codes))
         return self._engine.decode_by_hooks(Batch(codes, packed))
 
     def reconstruct(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """D(mu(x)), (n, *shape)."""
+        """Reconstructs observations as D(mu(x)), (n, *shape)."""
         batch = self.batch(x, context)
         return self.decode(batch.with_values(self.encode(batch)))
 
     def representation(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """What scores are computed from: mu(x); for a quantised latent the mean of its codes over positions, (n, d)."""
+        """Returns what scores are computed from.
+
+        It is mu(x); for a quantised latent the mean of its codes over positions, (n, d).
+        """
         code = self.encode(x, context)
         if not self.quantised:
             return code
@@ -47,7 +50,7 @@ class Coding(Facts, ABC):
         return embedding.flatten(2).mean(dim=2) if embedding.ndim > 2 else embedding
 
     def quantise(self, z: ArrayLike | Tensor) -> Quantised:
-        """The codes that embeddings (n, d, *positions) take: `embedding`, of the same shape, and `indices`.
+        """Finds the codes that embeddings (n, d, *positions) take, as `embedding`, of the same shape, and `indices`.
 
         Raises:
             VaelensError: a latent that is not quantised, embeddings that do not fit it.
@@ -57,7 +60,7 @@ class Coding(Facts, ABC):
         return self._engine.quantise_in_chunks(self._codes(z))
 
     def code_indices(self, x: ImagesLike, context: ContextLike | None = None) -> Tensor:
-        """Which code each position takes, int64 (n, *positions), 0 to K − 1.
+        """Finds which code each position takes, int64 (n, *positions), 0 to K − 1.
 
         Raises:
             VaelensError: a latent that is not quantised, images out of range.
@@ -68,12 +71,12 @@ class Coding(Facts, ABC):
 
     @abstractmethod
     def check_images(self, x: ImagesLike) -> Tensor:
-        """Return observations as a tensor (n, *shape), in their range, that the model takes."""
+        """Returns observations as a tensor (n, *shape), in their range, that the model takes."""
 
     # Inside
 
     def batch(self, x: ImagesLike, context: ContextLike | None = None) -> Batch:
-        """Return observations that the model takes, and the context of each, checked.
+        """Checks observations and the context of each, and returns them as a batch that the model takes.
 
         Raises:
             VaelensError: as `check_images`; a context of another form or number of rows, or none where there must be.
@@ -84,7 +87,7 @@ class Coding(Facts, ABC):
         return Batch(values, self._packed(context, len(values)))
 
     def _packed(self, context: ContextLike | None, rows: int) -> Tensor | None:
-        """The context of some rows, as parts take it.
+        """Packs the context of some rows as parts take it.
 
         Raises:
             VaelensError: see `batch`.

@@ -1,4 +1,4 @@
-"""The conditions that a part of a model runs under: isolated as far as it has to be, and in a precision."""
+"""The conditions that a part of a model runs under, which are as much isolation as it needs and a precision."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +15,7 @@ from vaelens.lens.settings import BF16
 def conditions(
     model: nn.Module, traced: TracedPart | None, inputs: Tensor, precision: str, seed: int = 0
 ) -> Iterator[None]:
-    """Run a part inside a `with`.
+    """Isolates a part, and sets its precision, inside a `with`.
 
     Args:
         model: the model that it is of.

@@ -1,4 +1,4 @@
-"""A confined run: a cached run, run again with only some units of each site free to change.
+"""A confined run, which is a cached run that runs again with only some units of each site free to change.
 
 All other units stay as they are in it, and nothing is computed of them. It costs, for each row, what the free units of
 each site do to those of the next.
@@ -29,7 +29,7 @@ class ConfinedRun:
         self._parts, self._stretches, self._batch = parts, stretches, batch
 
     def interchange(self, patch: SitePatch) -> Iterator[Counterfactuals]:
-        """Run counterfactuals in which groups of units at one site take their values from elsewhere.
+        """Runs counterfactuals in which groups of units at one site take their values from elsewhere.
 
         Yields:
             Images of batches of rows, as those of `CachedRun.interchange`, but all rows of a group. Of groups that are
@@ -46,7 +46,7 @@ class ConfinedRun:
             yield Counterfactuals(batch, {IMAGE: values})
 
     def with_change(self, site: str, change: Tensor) -> Tensor:
-        """Return the images where the free units of a site change by some amounts.
+        """Computes the images that result where the free units of a site change by some amounts.
 
         Args:
             site: the site's name.
@@ -59,12 +59,12 @@ class ConfinedRun:
             return _image(stretches, first.after_change(chosen))
 
     def _from(self, site: str) -> Sequence[Stretch]:
-        """The stretches from a site on."""
+        """Returns the stretches from a site on."""
         return self._stretches[[stretch.site for stretch in self._stretches].index(site) :]
 
 
 def _image(stretches: Sequence[Stretch], values: Tensor) -> Tensor:
-    """The image, of what the second site's units have come to."""
+    """Computes the image from what the second site's units have come to."""
     for stretch in stretches[1:]:
         values = stretch.go_on(values)
     return values

@@ -1,4 +1,4 @@
-"""Context: what encoder and decoder are given besides, such as a class label, a batch or a library size.
+"""The context that encoder and decoder are also given, such as a class label, a batch or a library size.
 
 It is one row an observation, an array or a mapping of arrays by name. Inside it travels as one line of numbers a row,
 so that whoever takes some rows takes their context; a part is given it in its own form.
@@ -48,7 +48,7 @@ class ContextField:
 
 @dataclass(frozen=True)
 class ContextForm:
-    """The form of a model's context: the names, shapes and types of its arrays.
+    """The form of a model's context, which is the names, shapes and types of its arrays.
 
     Attributes:
         fields: in the order of the line of numbers that a row is packed into.
@@ -58,7 +58,7 @@ class ContextForm:
 
     @classmethod
     def of(cls, context: Any) -> "ContextForm":
-        """The form of some rows of context.
+        """Finds the form of some rows of context.
 
         Raises:
             VaelensError: no array, or no mapping of arrays by name.
@@ -81,7 +81,7 @@ class ContextForm:
         return ", ".join(each)
 
     def packed(self, context: Any, rows: int, like: Tensor) -> Tensor:
-        """Rows of context in one line each, (rows, k), on a tensor's device and of its type.
+        """Packs rows of context in one line each, (rows, k), on a tensor's device and of its type.
 
         Raises:
             VaelensError: none is given; other names, shapes or types than the model's; another number of rows; values
@@ -97,7 +97,7 @@ class ContextForm:
         return torch.cat([_packed(field, arrays, rows, like) for field in self.fields], dim=1)
 
     def unpacked(self, lines: Any) -> Any:
-        """The context as parts are given it: an array, or a dictionary of arrays by name.
+        """Unpacks the context as parts are given it, which is an array or a dictionary of arrays by name.
 
         Args:
             lines: (n, k); or what stands for such a tensor while a part is traced.
@@ -118,7 +118,7 @@ class ContextForm:
 def in_context(
     function: Callable[..., Any], form: ContextForm, shape: Callable[[], Sequence[int]]
 ) -> Callable[[Any], Any]:
-    """A part that takes rows and their context in one line each.
+    """Wraps a part so that it takes each row and its context in one line.
 
     Args:
         function: the part, of rows (n, *shape) and their context.

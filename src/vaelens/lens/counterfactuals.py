@@ -24,5 +24,5 @@ class Counterfactuals:
 
     @property
     def images(self) -> Tensor:
-        """For each row the image of the chunk, (m,), on the device of the values."""
+        """Which image of the chunk each row is of, (m,), on the device of the values."""
         return self.rows.rows

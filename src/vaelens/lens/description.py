@@ -1,4 +1,4 @@
-"""The description of a model under a lens: what stands beside a number that was measured on it."""
+"""The description of a model under a lens, which stands beside the numbers that are measured on it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from vaelens.models import VAE
 
 
 def name_of(module: nn.Module) -> str:
-    """The objective of a vaelens VAE, the class of anything else."""
+    """Returns the objective of a vaelens VAE, or the class of anything else."""
     return module.objective if isinstance(module, VAE) else type(module).__name__
 
 
 def printed(module: nn.Module, sites: Sites, execution: Mapping[str, str], codes: int | None) -> str:
-    """Print what a lens looks at: the model, the table of its sites, and how sweeps run each part.
+    """Describes in words the model under a lens, the table of its sites, and how sweeps run each part.
 
     Args:
         module: the model.
@@ -42,9 +42,10 @@ def in_html(lens: Any) -> str:
 
 
 def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
-    """Class or objective, library or hyperparameters, size and hash of the weights, in types that JSON holds.
+    """Describes a model by its class or objective, library or hyperparameters, size and hash of the weights.
 
-    `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one.
+    All are of types that JSON holds. `latent` says "continuous" or "quantised", and `codes` how many there are of a
+    quantised one.
 
     Args:
         module: the model.

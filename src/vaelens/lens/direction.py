@@ -1,6 +1,6 @@
-"""Directions of a site's activation space, which stand wherever units do.
+"""Directions of a site's activation space, which can stand wherever units do.
 
-What is known of their numbers is checked here when they are made, and their width when they meet a site.
+Their numbers are checked here when they are made, and their width when they meet a site.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Direction:
-    """Directions w_1 … w_k in the space of a site's units, which stand wherever units do.
+    """Directions w_1 … w_k in the space of a site's units, which can stand wherever units do.
 
     An activation a has the coordinates
 
@@ -133,7 +133,7 @@ class Direction:
 
     @classmethod
     def from_probe(cls, site: str, probe: Any, label: Any = None) -> "Direction":
-        """Returns the weights of a linear probe: where the activation has to go for its prediction to change fastest.
+        """Returns the weights of a linear probe, along which a change of the activation changes its prediction fastest.
 
         Args:
             site: the site whose activations, (n, units), the probe was fitted on.
@@ -193,7 +193,7 @@ class Direction:
         n: int = 1024,
         seed: int = 0,
     ) -> "Direction":
-        """Returns the difference of two class means: from one value of a factor to another.
+        """Returns the difference of two class means, from one value of a factor to another.
 
         Args:
             lens: the lens.
@@ -216,18 +216,18 @@ class Direction:
         return len(self.vectors)
 
     def __getitem__(self, which: int | slice | Sequence[int]) -> "Direction":
-        """Some of the directions, by their numbers."""
+        """Selects some of the directions by their numbers."""
         numbers = np.atleast_1d(np.arange(len(self))[which])
         rows = self.vectors[numbers] * self.lengths[numbers, None]
         return Direction(self.site, rows, names=[self.names[k] for k in numbers], together=self.together)
 
     def at(self, site: str) -> "Direction":
-        """Returns the same directions, of a site."""
+        """Returns the same directions, assigned to a site."""
         rows = self.vectors * self.lengths[:, None]
         return Direction(site, rows, names=self.names, together=self.together)
 
     def orthonormal(self) -> "Direction":
-        """Returns orthonormal directions of the same subspace, the first as it is, by Gram and Schmidt."""
+        """Returns orthonormal directions that span the same subspace, the first as it is, by Gram and Schmidt."""
         columns, upper = torch.linalg.qr(self.vectors.T)
         signs = torch.where(upper.diagonal() < 0, -1.0, 1.0).to(columns)
         return Direction(self.site, (columns * signs).T, names=self.names, together=self.together)
@@ -238,7 +238,7 @@ class Direction:
         return Basis(self.vectors)
 
     def basis_of(self, site: Site, checked: bool = False) -> Basis:
-        """The directions as a basis of some of a site's activations.
+        """Returns the directions as a basis of part of a site's activation space.
 
         Args:
             site: the site.
@@ -268,7 +268,7 @@ class Direction:
 
 
 def direction_at(sites: Sites, direction: Any, site: str | None = None) -> tuple[Site, Basis]:
-    """The site that directions are of, and they as a basis there.
+    """Finds the site that directions are of, and returns it and them as a basis there.
 
     Args:
         sites: of the lens.

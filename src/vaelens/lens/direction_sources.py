@@ -1,4 +1,4 @@
-"""Where directions come from: principal components, a linear probe's weights, the means of two classes.
+"""The sources of directions, such as principal components, a linear probe's weights or the means of two classes.
 
 Activations come a chunk at a time; their moments are summed in double precision.
 """
@@ -21,7 +21,7 @@ _VARIES = 1e-10  # of the largest variance: less is rounding
 
 
 def activations(lens: "Lens", batch: Batch, site: str) -> Iterator[Tensor]:
-    """The activations at a site as samples, float64 (images · positions, units), a chunk at a time."""
+    """Yields the activations at a site as samples, float64 (images · positions, units), a chunk at a time."""
     for first_row, chunk in lens.engine.chunks(batch):
         run = lens.engine.cached_run(chunk, capture=[site], first_row=first_row)
         values = run.activation(site)
@@ -29,7 +29,7 @@ def activations(lens: "Lens", batch: Batch, site: str) -> Iterator[Tensor]:
 
 
 def mean_activation(lens: "Lens", batch: Batch, site: str) -> Tensor:
-    """The mean activation of a site's units over observations and positions, float64 (units,)."""
+    """Computes the mean activation of a site's units over observations and positions, float64 (units,)."""
     total, count = torch.zeros(lens.sites[site].units, dtype=torch.float64), 0
     for samples in activations(lens, batch, site):
         total += samples.sum(dim=0)
@@ -38,7 +38,7 @@ def mean_activation(lens: "Lens", batch: Batch, site: str) -> Tensor:
 
 
 def principal_components(lens: "Lens", batch: Batch, site: str, k: int | None) -> Tensor:
-    """The first principal components of a site's activations, (k, units).
+    """Computes the first principal components of a site's activations, (k, units).
 
     Raises:
         VaelensError: more of them than vary, or none at all.
@@ -64,7 +64,7 @@ def principal_components(lens: "Lens", batch: Batch, site: str, k: int | None) -
 
 
 def probe_weights(probe: Any, label: Any) -> tuple[np.ndarray, list[str]]:
-    """The weights of a fitted linear probe, (k, units), and what each is called.
+    """Reads the weights of a fitted linear probe, (k, units), and what each is called.
 
     Raises:
         VaelensError: see `Direction.from_probe`.
@@ -101,7 +101,7 @@ def probe_weights(probe: Any, label: Any) -> tuple[np.ndarray, list[str]]:
 def observations_by_value(
     lens: "Lens", ds: Any, factor: str, values: Any, n: Any, seed: Any
 ) -> tuple[list[Tensor], list[Any]]:
-    """Observations with either of two values of a factor, and their context.
+    """Samples observations with either of two values of a factor, and their context.
 
     Raises:
         VaelensError: see `Direction.between`.

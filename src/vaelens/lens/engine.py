@@ -1,7 +1,7 @@
-"""The engine: runs chunks of unchecked images and codes through a model, within a memory budget and a precision.
+"""The engine, which runs unchecked images and codes through a model, within a memory budget and a precision.
 
-Everything that effects are made of is a call of it. `run_by_hooks` is the model's own forward; everything else runs its
-layers in faster forms, and agrees with it but for rounding.
+They run in chunks, and every run behind an effect is a call of it. `run_by_hooks` is the model's own forward;
+everything else runs its layers in faster forms, and agrees with it but for rounding.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from vaelens.observation import Observation
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Runs a model; nothing that it is given is checked.
+    """Runs a model without checking anything that it is given.
 
     Rows of a model that draws random numbers, or whose rows influence one another, are run in the chunks in which
     `Lens.run` runs them: `first_row` says where in the order of all images a chunk begins.
@@ -63,20 +63,20 @@ class Engine:
         return self._budget().rows(self.sites)
 
     def rows_for(self, sites: Collection[str]) -> int:
-        """How many images go through at once where only some sites are cached."""
+        """Returns how many images go through at once where only some sites are cached."""
         return self.rows if self.coupled else self._budget().rows(sites)
 
     @property
     def rows_uncached(self) -> int:
-        """How many codes become images at once, or images codes, where no site is cached."""
+        """How many codes are decoded at once, or images encoded, where no site is cached."""
         return self.rows if self.coupled else self._budget().rows_uncached()
 
     def site_groups(self, sites: Sequence[str]) -> list[list[str]]:
-        """Sites in order, in groups of which the memory budget holds a full chunk of images."""
+        """Splits sites, in order, into groups of which the memory budget holds a CPU's full chunk of images."""
         return self._budget().groups(sites)
 
     def with_precision(self, precision: str) -> "Engine":
-        """This engine, with sweeps in another precision.
+        """Returns this engine with sweeps in another precision.
 
         Raises:
             VaelensError: neither "fp32" nor "bf16".
@@ -93,13 +93,13 @@ class Engine:
         sample: bool = False,
         seed: int = 0,
     ) -> Run:
-        """Send images through the model's own forward, with interventions."""
+        """Sends images through the model's own forward, with interventions."""
         images = self._batch(images).to(self.parts.like)
         bound = self.bind(images, interventions, sample, seed)
         return forward(self.parts, self.sites, images, self.rows, bound, capture, sample, seed)
 
     def posterior(self, images: BatchLike) -> tuple[Tensor, Tensor | None]:
-        """Mean and log-variance (or None) of q(z|x) of images, of which one chunk at a time is encoded under hooks."""
+        """Computes mean and log-variance (or None) of q(z|x) of images, encoded one chunk at a time under hooks."""
         means, logvars = Whole(len(images)), Whole(len(images))
         self.parts.forget_weights()  # a sweep begins by encoding
         for first_row, chunk in self.chunks(self._batch(images)):
@@ -111,12 +111,12 @@ class Engine:
         return means.tensor, logvars.tensor
 
     def decode_by_hooks(self, codes: BatchLike) -> Tensor:
-        """The images of codes, of which one chunk at a time is decoded under hooks."""
+        """Decodes codes to images, one chunk at a time under hooks."""
         codes = self._batch(codes).to(self.parts.like)
         return torch.cat([self.parts.decode(chunk, {}, (), start).images for start, chunk in self.chunks(codes)])
 
     def chunks(self, rows: Batch) -> Iterator[tuple[int, Batch]]:
-        """Consecutive chunks of images or codes, each with the number of its first row."""
+        """Yields consecutive chunks of images or codes, each with the number of its first row."""
         size = self.rows
         for start in range(0, len(rows), size):
             yield start, rows[start : start + size]
@@ -124,7 +124,7 @@ class Engine:
     # What sweeps are made of
 
     def decode(self, codes: BatchLike, first_row: int = 0) -> Tensor:
-        """One chunk of codes to images, (n, *shape)."""
+        """Decodes one chunk of codes to images, (n, *shape)."""
         return self._whole_or_halves(
             lambda rows: self.parts.evaluate_decoder(rows, self.precision, first_row),
             self._batch(codes),
@@ -134,7 +134,7 @@ class Engine:
     def decode_variants(
         self, variants: Sequence[Batch], first_row: int, images: Tensor, indices: Tensor | None = None
     ) -> Iterator[Tensor]:
-        """One chunk of images under several changes of their codes, one batch of images for each change.
+        """Decodes one chunk under several changes of its codes, and yields one batch of images for each change.
 
         Args:
             variants: codes of the chunk, (c, d, *positions), after each change.
@@ -158,7 +158,7 @@ class Engine:
         yield from changed.split(len(images))
 
     def decode_some(self, codes: Batch, indices: Tensor) -> Tensor:
-        """The images of some of all codes, by their indices, in chunks."""
+        """Decodes some of all codes, by their indices, in chunks."""
         whole = Whole(len(indices))
         if not self.parts.decoder.rows.coupled:
             for chunk in codes[indices].split(self.rows_uncached):
@@ -176,7 +176,7 @@ class Engine:
         return whole.tensor
 
     def encode(self, images: BatchLike, first_row: int = 0) -> Tensor:
-        """One chunk of images to codes, (n, d, *positions)."""
+        """Encodes one chunk of images to codes, (n, d, *positions)."""
         return self._whole_or_halves(
             lambda rows: self.parts.evaluate_encoder(rows, self.precision, first_row),
             self._batch(images),
@@ -184,11 +184,11 @@ class Engine:
         )
 
     def quantise(self, codes: Tensor) -> Quantised:
-        """The codes of the codebook that one chunk of codes takes."""
+        """Finds the codes of the codebook that one chunk of codes takes."""
         return self.parts.quantise(codes)
 
     def quantise_in_chunks(self, codes: Tensor) -> Quantised:
-        """The codes of the codebook that any number of codes take."""
+        """Finds the codes of the codebook that any number of codes take."""
         chunks = [self.quantise(chunk.values) for _, chunk in self.chunks(Batch(codes))]
         embeddings, indices = (
             torch.cat([getattr(chunk, name) for chunk in chunks]) for name in ("embedding", "indices")
@@ -196,7 +196,7 @@ class Engine:
         return Quantised(embeddings, indices)
 
     def decoder_activations(self, codes: BatchLike, sites: Collection[str], first_row: int = 0) -> Mapping[str, Tensor]:
-        """The activations of some of the decoder's sites on one chunk of codes, (n, units, *positions)."""
+        """Computes the activations of some of the decoder's sites on one chunk of codes, (n, units, *positions)."""
         return self.parts.decoder_activations(self._batch(codes), sites, self.precision, first_row)
 
     def cached_run(
@@ -207,7 +207,7 @@ class Engine:
         capture: Collection[str] = (),
         first_row: int = 0,
     ) -> CachedRun:
-        """Run one chunk of images, and cache what is needed to run it again from some sites on.
+        """Runs one chunk of images, and caches what is needed to run it again from some sites on.
 
         Args:
             images: the chunk, (c, *shape).
@@ -226,7 +226,7 @@ class Engine:
     def bind(
         self, images: Batch, interventions: Sequence[Any], sample: bool = False, seed: int = 0
     ) -> list[BoundIntervention]:
-        """Interventions tied to their sites, with what they take from the run without them."""
+        """Binds interventions to their sites and to what they take from the run without them."""
         needed = checked(interventions, self.sites, len(images))
         base = self.run_by_hooks(images, capture=needed, sample=sample, seed=seed).activations if needed else {}
         return [
@@ -237,7 +237,7 @@ class Engine:
     # Inside
 
     def _batch(self, rows: BatchLike) -> Batch:
-        """Rows with the context that the model takes.
+        """Returns rows as a batch with the context that the model takes.
 
         Raises:
             VaelensError: it takes one, and there is none.
@@ -248,7 +248,7 @@ class Engine:
         return batch
 
     def _whole_or_halves(self, work: Callable[[Batch], Tensor], rows: Batch, part: ModelPart) -> Tensor:
-        """The work on some rows, in halves where memory runs out, unless its rows belong together."""
+        """Runs the work on some rows, in halves where memory runs out, unless its rows belong together."""
         if part.rows.coupled:
             return work(rows)
         return halving(work, rows)

@@ -1,4 +1,4 @@
-"""The example of a lens: a few observations with which its sites are found, what they are, and their context."""
+"""The few observations with which a lens finds its sites, what they are, and their context."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,7 +42,7 @@ def example_for(
     observation: Observation | None = None,
     context: Any = None,
 ) -> Example:
-    """Return a few observations to find the sites with: those that are given, or the model's own.
+    """Returns a few observations to find the sites with, which are those given or the model's own.
 
     Args:
         model: the model.
@@ -85,7 +85,7 @@ def example_for(
 
 
 def _kind_of(given: Any) -> Observation:
-    """What an example is taken for: by the number of its axes; whatever is no array is refused as images are."""
+    """Infers what an example is from the number of its axes. Whatever is no array is refused as images are."""
     shape = tuple(getattr(given, "shape", ()))
     return Observation.of_shape(shape[1:]) if len(shape) > 1 and min(shape) > 0 else Observation.image((1, 1, 1))
 
@@ -96,7 +96,7 @@ def _has_axes_of(given: Any, kind: Observation) -> bool:
 
 
 def check_channels(observations: Tensor, wanted: int, model: str, noun: str) -> None:
-    """Refuse observations, (n, channels, *sizes), of another number of channels than a model takes.
+    """Refuses observations, (n, channels, *sizes), of another number of channels than a model takes.
 
     Raises:
         VaelensError: see above.

@@ -1,4 +1,4 @@
-"""Execution by forward hooks: the only file that attaches any.
+"""Execution by forward hooks, which no other file attaches.
 
 Every hook point is resolved before the first hook is attached, and hooks are removed in `finally`. A run costs one
 forward of its part; nothing is kept between runs.
@@ -30,7 +30,7 @@ def trace(
     also: Collection[nn.Module] = (),
     other: tuple[Shapes, int] | None = None,
 ) -> Trace:
-    """Run one part and record every call that returns an activation, a tensor with an axis of images.
+    """Runs one part and records every call that returns an activation, a tensor with an axis of images.
 
     Recorded are calls of leaf modules and, after them, of the functions that may belong to their stages.
 
@@ -126,7 +126,7 @@ def execute(
     edits: Mapping[str, ActivationEdit],
     capture: Collection[str],
 ) -> tuple[Any, dict[str, Tensor]]:
-    """Run one part with edits at some sites and the activations of others captured (after the edits).
+    """Runs one part, edits the activations of some sites, and captures those of some after the edits.
 
     Returns:
         The part's result and the captured activations by site.
@@ -193,7 +193,7 @@ def passing(
     points: Mapping[str, HookPoint],
     through: Callable[[nn.Module | str, object], object],
 ) -> Iterator[None]:
-    """Have what some modules return, and what functions after them or no module give at sites, pass through a function.
+    """Passes what some modules return, and the activations at sites that no such module returns, through a function.
 
     Args:
         modules: the modules.
@@ -231,7 +231,7 @@ def passing(
 
 
 def leaf_modules(module: nn.Module) -> list[nn.Module]:
-    """The modules whose calls are stages or parts of them: those that call no other module, and take hooks."""
+    """Finds the modules that call no other module and take hooks, whose calls are stages or parts of them."""
     # A parametrised layer (weight or spectral norm) has one child, which computes its weight: still a leaf. So is
     # attention, which takes the weights of its projection without calling it.
     attention = [child for child in module.modules() if isinstance(child, nn.MultiheadAttention)]
@@ -251,7 +251,7 @@ def leaf_modules(module: nn.Module) -> list[nn.Module]:
 
 
 def has_hooks(modules: Collection[nn.Module]) -> bool:
-    """Whether a module has hooks of somebody else, or all modules of the process have."""
+    """Tells whether any module has hooks of somebody else, or all modules of the process have."""
     everywhere = torch.nn.modules.module
     return bool(everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks) or any(
         module._forward_hooks or module._forward_pre_hooks for module in modules
@@ -259,7 +259,7 @@ def has_hooks(modules: Collection[nn.Module]) -> bool:
 
 
 def _version(tensor: Tensor) -> int | None:
-    """A tensor's version, by which in-place operations are noticed; None of an inference tensor, which has none."""
+    """Returns a tensor's version, by which in-place operations are noticed, or None of an inference tensor."""
     return None if tensor.is_inference() else tensor._version
 
 

@@ -1,4 +1,4 @@
-"""What a lens says of its model: sites, observations, latents, codebook, device, precision, execution."""
+"""What a lens says of its model, from sites, observations, latents and codebook to device, precision and execution."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,17 +29,17 @@ class Facts:
 
     @property
     def engine(self) -> Engine:
-        """What runs the model for effects; it checks nothing."""
+        """The engine that runs the model for effects, without checking what it is given."""
         return self._engine
 
     @property
     def sites(self) -> Sites:
-        """The sites in the order of the data: an ordered mapping from name to `Site`."""
+        """The sites in the order of the data, as an ordered mapping from name to `Site`."""
         return self._engine.sites
 
     @property
     def observation(self) -> Observation:
-        """What goes into the model and comes out: shape, axes, range, names of features."""
+        """What goes into the model and comes out of it, with its shape, axes, range and names of features."""
         return self._engine.observation
 
     @property
@@ -49,15 +49,15 @@ class Facts:
 
     @property
     def takes_context(self) -> bool:
-        """Whether encoder and decoder are given a context besides."""
+        """Whether encoder and decoder are also given a context."""
         return self._engine.parts.form is not None
 
     def target(self, x: Tensor) -> Tensor:
-        """What decoded values are compared with, (n, *shape): observations, in the units that they are decoded in."""
+        """Returns what decoded values are compared with, which are observations in the same units, (n, *shape)."""
         return x if self._adapter.target is None else self._adapter.target(x)
 
     def observed(self, decoded: Tensor) -> Tensor:
-        """Decoded values as observations, (n, *shape), which can be encoded again: of counts 10,000 each."""
+        """Turns decoded values into observations, (n, *shape), that can be encoded again. Counts sum to 10,000 each."""
         return decoded if self._adapter.observed is None else self._adapter.observed(decoded)
 
     @property
@@ -77,16 +77,16 @@ class Facts:
 
     @property
     def codebook(self) -> Tensor | None:
-        """The codes of a quantised latent, (K, d); None for any other."""
+        """The codes of a quantised latent, (K, d), or None for any other."""
         return self._engine.parts.codebook
 
     @property
     def directions(self) -> dict[str, Direction]:
-        """By site the directions that its units are counted along; of a lens made by `along`."""
+        """The directions along which units are counted, by site, of a lens made by `along`."""
         return dict(self._directions)
 
     def unseen_share(self, direction: Direction, site: str | None = None) -> NDArray[np.float64]:
-        """Says how much of each direction lies in what nothing behind its site sees.
+        """Measures how much of each direction lies in what nothing behind its site sees.
 
             unseen_share_i = ‖P w_i‖² / ‖w_i‖²,
 
@@ -119,25 +119,25 @@ class Facts:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device that the model is on."""
         return self._engine.parts.like.device
 
     @property
     def precision(self) -> str:
-        """What sweeps compute in: "fp32", the model's own type, or "bf16"."""
+        """What sweeps compute in, "fp32" (the model's own type) or "bf16"."""
         return self._engine.precision
 
     @property
     def execution(self) -> dict[str, str]:
-        """How sweeps run each part: "torch.fx", "torch.export", or "forward hooks" with the reason."""
+        """How sweeps run each part, by "torch.fx", "torch.export", or "forward hooks" with the reason."""
         parts = self._engine.parts
         return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 
     def describe(self) -> dict[str, Any]:
-        """What is under the lens, for the record beside a number: class, configuration, size, hash of the weights.
+        """Describes what is under the lens by class, configuration, size and hash of the weights.
 
-        `latent` says "continuous" or "quantised", and `codes` how many there are of a quantised one; `noise` is there
-        where it is not drawn.
+        The description is recorded beside every number. `latent` says "continuous" or "quantised", and `codes` how many
+        there are of a quantised one; `noise` is there where it is not drawn.
         """
         record = describe(self.module, None if self.codebook is None else len(self.codebook))
         return record if self._noise == DRAWN else {**record, "noise": self._noise}

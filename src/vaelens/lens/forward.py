@@ -1,4 +1,4 @@
-"""The forward of a run: images through the encoder, the latent and the decoder in chunks, with interventions."""
+"""The forward of a run, in which chunks of images go through encoder, latent and decoder, with interventions."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -25,7 +25,7 @@ def forward(
     sample: bool,
     seed: int,
 ) -> Run:
-    """Send checked images through a model, `rows` at a time, and return the run.
+    """Sends checked images through a model, `rows` at a time, and returns the run.
 
     Args:
         parts: the model.

@@ -1,4 +1,4 @@
-"""Function calls that belong to a stage: nonlinearities, normalisations and reshapes written as functions or methods.
+"""The calls of functions or methods that belong to a stage, such as nonlinearities, normalisations and reshapes.
 
 `functional.relu(h)`, `torch.relu(h)` and `h.relu()` are one function, `relu`. A watcher follows what a layer returned
 through such calls, in the model's own forward as well as in an export of it.
@@ -22,7 +22,7 @@ RESHAPES = frozenset(["view", "reshape", "unflatten", "view_as", "reshape_as"])
 
 
 def function_name(function: Any) -> str:
-    """The name that a function goes by whoever calls it: `relu` for functional.relu, torch.relu_ and Tensor.relu.
+    """Returns a function's name however it is called, `relu` for functional.relu, torch.relu_ and Tensor.relu.
 
     Example:
         >>> import torch
@@ -37,7 +37,7 @@ def function_name(function: Any) -> str:
 
 
 def belongs(name: str, source: Tensor, output: Tensor) -> bool:
-    """Whether a function's output is still the activation of the stage whose activation it was given.
+    """Tells whether a function's output is still the activation of the stage whose activation it was given.
 
     A nonlinearity is, and a reshape of one row of units (n, units) into channels (n, channels, *positions).
     """
@@ -91,12 +91,12 @@ class FunctionRecorder(TorchFunctionMode):
         return result
 
     def use(self, tensor: Tensor) -> None:
-        """Count one more call that was given a tensor."""
+        """Counts one more call that was given a tensor."""
         self._used.append(tensor)
         self.uses[id(tensor)] = self.uses.get(id(tensor), 0) + 1
 
     def returned(self, tensor: Tensor) -> None:
-        """Take a call back that returned the very tensor it was given."""
+        """Takes back the count of a call that returned the very tensor it was given."""
         self.uses[id(tensor)] -= 1
 
 
@@ -113,7 +113,7 @@ class FunctionWatcher(TorchFunctionMode):
         self._followed: dict[int, tuple[Tensor, Any, tuple[str, ...]]] = {}  # the tensors are held: ids stay theirs
 
     def follow(self, output: Tensor, key: Any, names: tuple[str, ...]) -> None:
-        """Follow a layer's output through functions of these names, in this order."""
+        """Follows a layer's output through functions of these names, in this order."""
         self._followed[id(output)] = output, key, names
 
     def __torch_function__(
@@ -137,7 +137,7 @@ class FunctionWatcher(TorchFunctionMode):
 
 
 def _holds_tensor(result: Any) -> bool:
-    """Whether a call returned a tensor: one that asked for a shape or a type did not use its argument's values."""
+    """Tells whether a call returned a tensor. One that asks for a shape or type does not use its argument's values."""
     if isinstance(result, tuple | list):
         return any(isinstance(part, Tensor) for part in result)
     return isinstance(result, Tensor)

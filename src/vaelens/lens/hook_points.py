@@ -1,4 +1,4 @@
-"""Hook points: where a site's activation can be read or replaced, and how it is turned to (n, units, *positions)."""
+"""Hook points, at which a site's activation can be read or replaced as a tensor (n, units, *positions)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from vaelens.lens.calls import LAST, Call, units_second
 
 @dataclass(frozen=True)
 class HookPoint:
-    """Where a site's activation can be read or replaced: what the n-th call of a module in one forward returns.
+    """Where a site's activation can be read or replaced, in what the n-th call of a module in one forward returns.
 
     Attributes:
         module: the module.
@@ -38,7 +38,7 @@ class HookPoint:
 
 
 def hook_point(call: Call) -> HookPoint:
-    """The hook point at which a call was traced."""
+    """Returns the hook point at which a call was traced."""
     return HookPoint(
         call.module,
         call.number,
@@ -52,18 +52,18 @@ def hook_point(call: Call) -> HookPoint:
 
 
 def counts_units(point: HookPoint) -> bool:
-    """Say whether what is returned has the units first, counted as they are."""
+    """Tells whether a hook point returns the units themselves, on the axis behind the batch."""
     return point.axis != LAST and point.basis is None
 
 
 def presented(output: Any, point: HookPoint) -> Tensor:
-    """The activation in what a hook point returned, as (n, units, *positions): a view of it, or its coordinates."""
+    """Returns the activation in a hook point's output, (n, units, *positions), as a view of it or as coordinates."""
     activation = _in_units(output, point)
     return activation if point.basis is None else point.basis.coordinates(activation).to(activation)
 
 
 def returned(activation: Tensor, output: Any, point: HookPoint) -> Any:
-    """What flows on in place of a hook point's `output`, of the same type and layout, with the activation in it."""
+    """Puts the activation into a hook point's `output`, and returns what flows on, of the same type and layout."""
     if point.basis is not None:  # what is orthogonal to all that changes stays as it is, to the bit
         present = _in_units(output, point)
         activation = present + point.basis.along(activation - point.basis.coordinates(present)).to(present)
@@ -79,11 +79,11 @@ def returned(activation: Tensor, output: Any, point: HookPoint) -> Any:
 
 
 def _in_units(output: Any, point: HookPoint) -> Tensor:
-    """The activation in its own units."""
+    """Returns a view of the activation in its own units, (n, units, *positions)."""
     activation = output if _alone(point) else output[point.element]
     return units_second(activation.movedim(point.batch, 0), point.axis)
 
 
 def _alone(point: HookPoint) -> bool:
-    """Whether the activation is all that is returned: functions after a module are given it without what is beside."""
+    """Tells whether the activation is all that is returned. Functions after a module are given nothing besides it."""
     return point.element is None or bool(point.functions)
