@@ -211,7 +211,7 @@ class ModelPart:
             return {target: self._target_value(traced, target, values) for target in targets}
 
     def forget_weights(self) -> None:
-        """Makes layers prepare their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
+        """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
         for layer in self._layers.values():
             layer.forget()
 

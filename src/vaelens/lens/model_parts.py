@@ -107,7 +107,7 @@ class ModelParts:
         return self.quantisation is None and self.form is None and self.basis is None
 
     def forget_weights(self) -> None:
-        """Makes layers prepare their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
+        """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
         self.encoder.forget_weights()
         self.decoder.forget_weights()
 

@@ -31,7 +31,7 @@ class SourceChange:
     kind: Kind
 
     def value(self) -> Any:
-        """Computes what the step's value becomes, where nothing before it changes."""
+        """Returns what the step's value becomes, where nothing before it changes."""
         changed = self.source if isinstance(self.source, Tensor) else self.source.activation()
         if self.point is None:
             return changed
@@ -42,13 +42,13 @@ class SourceChange:
         return returned(changed, whole, self.point)
 
     def edit(self, value: Any) -> Any:
-        """Computes what flows on in place of the value that these rows have come to."""
+        """Returns what flows on in place of the value that these rows have come to."""
         assert self.point is not None, "nothing comes before a part's input"
         assert isinstance(self.source, SiteInterchange), "only inputs are replaced as a whole"
         return returned(self.source.edit(presented(value, self.point)), value, self.point)
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """Computes what the value of a layer right behind the site becomes, from that in the cached run."""
+        """Returns what the value of a layer right behind the site becomes, from that in the cached run."""
         assert isinstance(self.source, SiteInterchange), "only single units' changes are updated"
         return self.source.update(layer, value)
 
