@@ -1,4 +1,4 @@
-"""Interchange interventions: rows of a site's activation in which some units take their values from a source.
+"""Interchange interventions, in which some units of a site's activation take their values from a source.
 
 Several sites can be intervened on at once. The k-th counterfactual exchanges the k-th group of each site.
 """
@@ -20,7 +20,7 @@ NOTHING = Region(())  # the group of a site that a counterfactual leaves alone
 
 @dataclass(frozen=True, eq=False)
 class SitePatch:
-    """What units of a site are set to.
+    """The source of values for units of a site, and the groups of units that take them.
 
     Attributes:
         site: the site's name.
@@ -34,7 +34,7 @@ class SitePatch:
 
 
 class ActivationPair:
-    """A site's activation in a base run and in a source, and which cells differ.
+    """A site's activation in a base run and in a source run, and where the two differ.
 
     Attributes:
         base: in the base run, (c, units, *positions).
@@ -51,13 +51,13 @@ class ActivationPair:
 
     @cached_property
     def partial(self) -> bool:
-        """Whether no group is more than half of the units: a layer behind them is then updated rather than run."""
+        """Whether no group is more than half of the units, so that a layer behind them is updated rather than run."""
         units = self.base.shape[1]
         return all(isinstance(group, Region) and 0 < 2 * len(group.units) <= units for group in self.groups)
 
     @cached_property
     def columns(self) -> Tensor | None:
-        """Which of an image's cells each group is, (groups,); None where one is more than a single cell."""
+        """The index of each group's cell within an image, (groups,). None unless every group is a single cell."""
         cells = self.base[0]
         numbered = torch.arange(cells.numel()).view(1, *cells.shape)
         indices = [group.take(numbered).flatten() for group in self.groups if isinstance(group, Region)]
@@ -66,7 +66,7 @@ class ActivationPair:
         return torch.cat(indices).to(self.base.device, non_blocking=True)
 
     def changing(self) -> Tensor:
-        """Whether a group's values differ in any bit, (groups, c)."""
+        """Tells in which rows the values of each group differ, however little, as booleans (groups, c)."""
         differ = self.difference != 0  # (units, c, *positions)
         regions = [group for group in self.groups if isinstance(group, Region) and group.positions is None]
         if len(regions) == len(self.groups):
@@ -87,9 +87,9 @@ class ActivationPair:
 
 @dataclass(frozen=True, eq=False)
 class CounterfactualRows:
-    """For each of m rows which group is exchanged in which base row, where the model is.
+    """The base row of each of m rows and the group that is exchanged in it, on the model's device.
 
-    The groups on the host too, because no batch is to wait until a GPU has caught up to say what the batch holds.
+    The groups are on the host too, so that no batch waits until a GPU has caught up to say what the batch holds.
 
     Attributes:
         groups: indices of groups, (m,), in ascending order.
@@ -108,7 +108,7 @@ class CounterfactualRows:
         return CounterfactualRows(self.groups[span], self.rows[span], self.host_groups[span])
 
     def batches(self, size: int) -> Iterator["CounterfactualRows"]:
-        """Consecutive rows, at most so many at once."""
+        """Yields consecutive rows, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -126,7 +126,7 @@ class Interchange:
 
     @cached_property
     def blocks(self) -> list[tuple[slice, int]]:
-        """Consecutive rows with the same group, and which it is."""
+        """The spans of consecutive rows that share a group, each with the index of the group."""
         groups, counts = self.rows.host_groups.unique_consecutive(return_counts=True)
         ends = counts.cumsum(0).tolist()
         return [
@@ -135,42 +135,42 @@ class Interchange:
 
     @cached_property
     def selection(self) -> Tensor | None:
-        """The base rows; None where they are all of them, each once and in order."""
+        """The base rows, or None where they are all of them, each once and in order."""
         base_rows = len(next(iter(self.pairs.values())).base)
         return None if len(self.rows) == base_rows and len(self.blocks) == 1 else self.rows.rows
 
     def at(self, site: str) -> "SiteInterchange":
-        """What the interchange does at one of its sites."""
+        """Returns the interchange at one of its sites."""
         return SiteInterchange(self.pairs[site], self)
 
 
 @dataclass(frozen=True, eq=False)
 class SiteInterchange:
-    """An interchange at one site: what its activation becomes in each row, and what becomes of a layer behind it."""
+    """An interchange at one site, which computes its activation in each row and the value of a layer behind it."""
 
     pair: ActivationPair
     interchange: Interchange
 
     @property
     def selection(self) -> Tensor | None:
-        """The base rows; None where they are all of them, each once and in order."""
+        """The base rows, or None where they are all of them, each once and in order."""
         return self.interchange.selection
 
     @property
     def rows(self) -> Tensor:
-        """For each row the base row, (m,)."""
+        """The base row of each row, (m,)."""
         return self.interchange.rows.rows
 
     def activation(self) -> Tensor:
-        """The base run's activation with the groups exchanged, (m, units, *positions)."""
+        """Returns the base run's activation with the groups exchanged, (m, units, *positions)."""
         return self._exchanged(select_rows(self.pair.base, self.rows))
 
     def edit(self, activation: Tensor) -> Tensor:
-        """The activation that these rows have come to, (m, units, *positions), with the groups exchanged."""
+        """Exchanges the groups in a copy of the activation that these rows have come to, (m, units, *positions)."""
         return self._exchanged(activation.clone())
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """A linear layer's value after the interchange, (m, …), from its value in the base run, (c, …)."""
+        """Computes a linear layer's value after the interchange, (m, …), from its value in the base run, (c, …)."""
         pair = self.pair
         if layer.kind == LINEAR and pair.columns is not None:
             return self._single(layer, select_rows(value, self.selection), pair.columns)
@@ -189,36 +189,36 @@ class SiteInterchange:
         return updated
 
     def _exchanged(self, activation: Tensor) -> Tensor:
-        """Write the groups' source values over an activation, (m, units, *positions), in place."""
+        """Writes the groups' source values over an activation, (m, units, *positions), in place."""
         for rows, group in self.interchange.blocks:
             source = self._select(self.pair.source, rows)
             self.pair.groups[group].copy(source.to(activation), activation[rows])
         return activation
 
     def _single(self, layer: Layer, value: Tensor, columns: Tensor) -> Tensor:
-        """The updated value where every group is one cell: an outer product a row."""
+        """Updates the value where every group is one cell, by one scaled column of the layer's weight in each row."""
         column = columns[self.interchange.rows.groups]  # (m,)
         by_column = self.pair.difference.transpose(0, 1).flatten(1)  # (c, columns)
         change = by_column[self.rows, column]
         return torch.addcmul(value, change[:, None].to(value), layer.weight().T[column].to(value))
 
     def _select(self, value: Tensor, rows: slice) -> Tensor:
-        """Of a value in the base run, (c, …), what belongs to some of the rows; they come in order, each once."""
+        """Selects some of the rows, which come in order and each once, from a value in the base run, (c, …)."""
         base_rows = self.rows[rows]
         return value if len(base_rows) == len(value) else select_rows(value, base_rows)
 
     def _change(self, rows: slice, region: Region) -> Tensor:
-        """The difference in a region, (rows, units, *its positions)."""
+        """Returns the difference in a region, (rows, units, *its positions)."""
         return self._select(region.take(self.pair.difference.transpose(0, 1)), rows)
 
     def _flat(self, rows: slice, region: Region) -> tuple[Tensor, Tensor]:
-        """The difference in a region, (rows, cells), and which of an image's cells they are."""
+        """Returns the difference in a region, (rows, cells), and the indices of these cells within an image."""
         cells = self.pair.base[0]
         numbered = torch.arange(cells.numel(), device=cells.device).view(1, *cells.shape)
         return self._change(rows, region).flatten(1), region.take(numbered).flatten()
 
     def _padded(self, rows: slice, region: Region) -> Tensor:
-        """The difference with zeros around the region's positions, (rows, units, *positions)."""
+        """Pads the difference in a region with zeros around its positions, (rows, units, *positions)."""
         change = self._change(rows, region)
         if region.positions is None:
             return change
@@ -231,7 +231,7 @@ class SiteInterchange:
 
 
 def changing_rows(pairs: Sequence[ActivationPair], whole_groups: bool = False) -> CounterfactualRows:
-    """The rows to run again: those in which a group's values at any of several sites differ in any bit.
+    """Finds the rows to run again, in which a group's values differ, however little, at any of several sites.
 
     Args:
         pairs: of each site.

@@ -1,6 +1,6 @@
-"""The interventions: small frozen records that say which units of which site get which value.
+"""The interventions, small frozen records that say which units of which site get which value.
 
-Each knows only how to turn the units' present values into the new ones; the lens finds the site, gathers what
+Each knows only how to turn the units' present values into the new ones. The lens finds the site, gathers what
 an intervention needs from other runs, and applies it.
 """
 
@@ -24,7 +24,7 @@ ABLATIONS = ("zero", "mean", "resample")
 
 @dataclass(frozen=True, eq=False)
 class Intervention(ABC):
-    """do(a_site[units] := …). The subclasses say what the units are set to.
+    """The base class of interventions do(a_site[units] := …), whose subclasses say what the units are set to.
 
     Attributes:
         site: a site's name, or the path of a module in it.
@@ -43,7 +43,7 @@ class Intervention(ABC):
         return False
 
     def resolve_units(self, site: Site) -> tuple[int, ...]:
-        """The unit indices at a site.
+        """Resolves the units to their indices at a site.
 
         Raises:
             VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
@@ -51,7 +51,7 @@ class Intervention(ABC):
         return resolve_units(self.units, site)
 
     def region(self, site: Site) -> Region | Subspace:
-        """The units, or the coordinates along directions, and positions at a site.
+        """Resolves the units, or the coordinates along directions, and the positions at a site.
 
         Raises:
             VaelensError: units as above; directions that do not fit; positions that the site has not, or no position
@@ -62,15 +62,15 @@ class Intervention(ABC):
         return Region(self.resolve_units(site), resolve_positions(self.positions, site))
 
     def check(self, site: Site, images: int) -> None:
-        """Refuse, before anything runs, values that do not fit a site or a number of images."""
+        """Refuses, before anything runs, values that do not fit a site or a number of images."""
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor | None:
-        """What the units are given from elsewhere, one row an image (or one row for all); None when nothing is."""
+        """Gathers the values that the units are given, a row for each image or one for all. None if none are needed."""
         return None
 
     @abstractmethod
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
-        """The units' new values.
+        """Computes the units' new values.
 
         Args:
             current: the units' present values at the positions, (n, units, *positions).
@@ -78,7 +78,7 @@ class Intervention(ABC):
         """
 
     def change_along(self, subspace: Subspace, activation: Tensor, values: Tensor | None) -> Tensor:
-        """By how much the coordinates along directions become more, (n, directions, *positions).
+        """Computes the change of the coordinates along directions, (n, directions, *positions).
 
         Args:
             subspace: the directions and positions.
@@ -127,7 +127,7 @@ class Set(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Add(_Valued):
-    """do(a[units] := a[units] + value); `value` has the shapes that `Set` takes."""
+    """do(a[units] := a[units] + value), where `value` has the shapes that `Set` takes."""
 
     value: Any
 
@@ -142,7 +142,7 @@ class Add(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Scale(_Valued):
-    """do(a[units] := factor · a[units]); `factor` has the shapes that `Set` takes for its value."""
+    """do(a[units] := factor · a[units]), where `factor` has the shapes that `Set` takes for its value."""
 
     factor: Any
 
@@ -157,7 +157,7 @@ class Scale(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Ablate(Intervention):
-    """Remove what units say about an image.
+    """Removes what units say about an image.
 
     Attributes:
         site: a site's name.
@@ -203,7 +203,7 @@ class Ablate(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Patch(Intervention):
-    """do(a[units] := a[units] of another run): activation patching.
+    """Activation patching, do(a[units] := a[units] of another run).
 
     Attributes:
         site: a site's name.
@@ -251,7 +251,7 @@ class Patch(Intervention):
 
 
 def spread(value: Any, region: Region | Subspace, images: int | None, site: Site) -> Tensor:
-    """A value as a tensor that broadcasts to a region of a site, (images, its units, *its positions)."""
+    """Returns a value as a tensor that broadcasts to a region of a site, (images, its units, *its positions)."""
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -285,7 +285,7 @@ def spread(value: Any, region: Region | Subspace, images: int | None, site: Site
 
 
 def other_images(images: int, seed: int) -> np.ndarray:
-    """For each image the index of another one: a seeded permutation without a fixed point.
+    """Assigns to each image the index of another one, by a seeded permutation without a fixed point.
 
     Raises:
         VaelensError: fewer than two images, a negative seed.

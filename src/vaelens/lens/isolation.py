@@ -1,6 +1,6 @@
-"""Isolation of a model while it runs: eval mode, no gradients, a random state of its own, and no trace afterwards.
+"""Isolation of a running model, in eval mode, without gradients, with its own random state, leaving no trace.
 
-One model runs at a time in a process: the random state, which every run sets, belongs to all threads.
+One model runs at a time in a process, because the random state, which every run sets, belongs to all threads.
 """
 
 import random
@@ -22,7 +22,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[ModuleState]:
-    """Run a model in eval mode, without gradients and from a fixed random state, and leave no trace.
+    """Runs a model in eval mode, without gradients and from a fixed random state, and leaves no trace.
 
     What its modules hold, the train/eval mode of each, and the random states of torch, NumPy and Python are the same
     afterwards, also after an exception. Another thread waits. A caller's autocast and inference mode do not reach in,
@@ -59,9 +59,9 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
 
 @contextmanager
 def isolated_steps(modules: Collection[nn.Module], device: torch.device, seed: int = 0) -> Iterator[None]:
-    """Run steps of a model that are PyTorch's own, as `isolated` does the model.
+    """Runs steps of a model that are PyTorch's own, as `isolated` runs the model.
 
-    They assign nothing, and draw from nothing but PyTorch's random state: nothing else is noted and put back, which
+    They assign nothing, and draw from nothing but PyTorch's random state. Nothing else is noted and put back, which
     would take longer than a small model runs.
 
     Args:
@@ -85,7 +85,7 @@ def isolated_steps(modules: Collection[nn.Module], device: torch.device, seed: i
 
 @contextmanager
 def _torch_set(seed: int, cuda: Sequence[int]) -> Iterator[None]:
-    """PyTorch as a run needs it, for one thread at a time: without gradients, from a seed, in the model's own types."""
+    """Sets PyTorch up for a run, without gradients, from a seed, in the model's own types, for one thread at a time."""
     check_default_device()
     with _lock, ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=cuda))
@@ -105,7 +105,7 @@ def _torch_set(seed: int, cuda: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def _python_random_states(seed: int) -> Iterator[None]:
-    """The global random states of NumPy and Python, from a seed."""
+    """Sets the global random states of NumPy and Python from a seed, and puts them back afterwards."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         np.random.seed(seed % 2**32)  # noqa: NPY002 — what a model draws from the global state
@@ -117,7 +117,7 @@ def _python_random_states(seed: int) -> Iterator[None]:
 
 
 def random_states(device: torch.device) -> tuple[object, ...]:
-    """The random states that a forward may draw from: two are equal where nothing was drawn between them."""
+    """Reads the random states that a forward may draw from. Two are equal where nothing was drawn between them."""
     torch_state = torch.random.get_rng_state().numpy().tobytes()
     on_device = torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b""
     numpy = np.random.get_state(legacy=False)  # noqa: NPY002
@@ -126,17 +126,17 @@ def random_states(device: torch.device) -> tuple[object, ...]:
 
 
 def is_scripted(module: nn.Module) -> bool:
-    """Whether a module is TorchScript, which takes no hooks."""
+    """Tells whether a module is TorchScript, which takes no hooks."""
     return isinstance(module, torch.jit.ScriptModule)
 
 
 def _uncompiled() -> AbstractContextManager:
-    """What torch.compile has taken over runs as it is written: compiled, it would be so anew for every set of hooks."""
+    """Returns a context in which compiled functions run as written, since every set of hooks would be compiled anew."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _evaluate(model: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None:
-    """Put a model into eval mode: as it does itself, where one of its submodules has its own way."""
+    """Puts a model into eval mode, by its own `eval` where one of its submodules overrides `train` or `eval`."""
     if not any(training for _, training in modes):
         return
     if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
@@ -147,9 +147,9 @@ def _evaluate(model: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None
 
 
 def _set_mode(module: nn.Module, training: bool) -> None:
-    """Put one module into train or eval mode, without its own way of setting attributes: that is slow once a batch.
+    """Puts one module into train or eval mode past its own `__setattr__`, which is slow once a batch.
 
-    TorchScript keeps the mode outside of Python, where only its own way reaches.
+    TorchScript keeps the mode outside of Python, where only its `__setattr__` reaches.
     """
     if is_scripted(module):
         module.training = training

@@ -1,4 +1,4 @@
-"""The modules of a model as they were when a part was traced: is one another now, or is a call of it intercepted?"""
+"""The modules of a model when a part was traced, to notice one that is replaced or whose call is intercepted."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from vaelens.lens.execution import has_hooks
 
 
 class KnownModules:
-    """All modules of a model, of which those at some paths are to stay.
+    """All modules of a model, of which those at some paths must not be replaced.
 
     Args:
         model: the model.
@@ -26,7 +26,7 @@ class KnownModules:
             self._follow(model, path)
 
     def interception(self) -> str | None:
-        """Say what steps would pass by: hooks of somebody else, or a forward that was replaced since; else None.
+        """Says what steps would bypass, hooks of somebody else or a forward replaced since, or returns None.
 
         Raises:
             VaelensError: another module has been put in the place of one that steps call.
@@ -46,7 +46,7 @@ class KnownModules:
         return None
 
     def _follow(self, module: nn.Module, path: str) -> None:
-        """Note each module on the way, as the one that it is in."""
+        """Notes each module along a path, with the module that it is in."""
         names = path.split(".") if path else []
         for k, name in enumerate(names):
             child = module.get_submodule(name)

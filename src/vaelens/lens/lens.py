@@ -1,4 +1,4 @@
-"""The lens on one model: finds its sites, runs interventions on it, and leaves it as it was."""
+"""The lens on one model, which finds its sites, runs interventions on it, and leaves it as it was."""
 
 import copy
 import math
@@ -140,7 +140,7 @@ class Lens(Coding):
         )
 
     def name_sites(self, sites: SiteNames) -> None:
-        """Name sites, as the argument `sites` does; after an error the sites are as they were.
+        """Names sites, as the argument `sites` does. After an error the sites are as they were.
 
         Raises:
             VaelensError: as of the argument; a lens along directions, which takes its sites from the one it is made of.
@@ -152,7 +152,7 @@ class Lens(Coding):
         self._names = names
 
     def with_precision(self, precision: Precision) -> "Lens":
-        """This lens, with sweeps in another precision, "fp32" or "bf16"."""
+        """Returns this lens with sweeps in another precision, "fp32" or "bf16"."""
         other = copy.copy(self)
         other._engine = self._engine.with_precision(precision)
         return other
@@ -193,7 +193,7 @@ class Lens(Coding):
         seed: Seed = 0,
         context: ContextLike | None = None,
     ) -> Run:
-        """Send images through the model with interventions, and capture activations.
+        """Sends images through the model with interventions, and captures activations.
 
         Args:
             x: observations (n, *shape), such as images in [0, 1].
@@ -226,7 +226,7 @@ class Lens(Coding):
         return sites.with_note(LATENT, self._adapter.latent)
 
     def check_images(self, x: ImagesLike) -> Tensor:
-        """Return observations as a tensor (n, *shape), in their range, that the model takes.
+        """Returns observations as a tensor (n, *shape), in their range, that the model takes.
 
         Raises:
             VaelensError: they are none, are of another shape than the model takes, out of range, or no counts.

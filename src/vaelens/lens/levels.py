@@ -1,4 +1,4 @@
-"""Levels of a hierarchical decoder: each Gaussian draw about a mean that it computes, seen as the call of a module.
+"""Levels of a hierarchical decoder, each a Gaussian draw about a mean that it computes, seen as a module's call.
 
 A level is z = mean + sd·ε with ε ~ N(0, I), however it is written: `mean + sd * torch.randn_like(mean)`,
 `torch.normal(mean, sd)`, `Normal(mean, sd).rsample()`. Whatever is drawn in another way is no level.
@@ -48,7 +48,7 @@ class Levelled:
 
     @contextmanager
     def finding(self) -> Iterator[None]:
-        """Has the levels found by the run in it."""
+        """Lets the run inside a `with` find the levels."""
         self.levels, self._finding = [], True
         try:
             yield
@@ -76,11 +76,11 @@ class _Known:
         self._versions: dict[int, tuple[Tensor, int | None]] = {}
 
     def add(self, *tensors: Tensor) -> None:
-        """Know it of tensors as they now are."""
+        """Adds tensors, which stay known until something is written over them."""
         self._versions.update((id(tensor), (tensor, _version(tensor))) for tensor in tensors)
 
     def discard(self, tensor: Tensor) -> None:
-        """Know it of a tensor no more."""
+        """Removes a tensor."""
         self._versions.pop(id(tensor), None)
 
     def __contains__(self, tensor: Tensor) -> bool:
@@ -89,7 +89,7 @@ class _Known:
 
 
 def _version(tensor: Tensor) -> int | None:
-    """How often a tensor was written over; None where that is not known, in a model's own inference mode."""
+    """Counts how often a tensor was written over, or returns None for one made in a model's own inference mode."""
     return None if tensor.is_inference() else tensor._version
 
 

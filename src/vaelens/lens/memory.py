@@ -1,4 +1,4 @@
-"""Memory between the chunks of a sweep, and what to do when it runs out: the same work in halves."""
+"""Memory between the chunks of a sweep, and the same work in halves where it runs out."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ _THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": (-3, 31 * 2**20), "MALLOC_TRIM_THRESHOL
 
 
 def keep_freed_memory(even_where_set: bool = False) -> None:
-    """Have the C library keep freed blocks for the next chunk, instead of giving every page back and asking again.
+    """Lets the C library keep freed blocks for the next chunk, instead of giving every page back and asking again.
 
     glibc's thresholds are set as high as it raises them by itself. Under another library this does nothing.
 
@@ -38,7 +38,7 @@ def keep_freed_memory(even_where_set: bool = False) -> None:
 
 @runtime_checkable
 class Rows(Protocol):
-    """What can be taken in parts."""
+    """Anything of which slices can be taken."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, some: slice, /) -> Any: ...
@@ -48,7 +48,7 @@ Taken = TypeVar("Taken", bound=Rows)
 
 
 def halving(work: Callable[[Taken], Tensor], rows: Taken) -> Tensor:
-    """The work on some rows, on halves of them where memory runs out, joined in order.
+    """Does some work on rows, or on halves of them where memory runs out, and joins the results in order.
 
     Raises:
         VaelensError: it runs out for a single row.
@@ -65,7 +65,7 @@ def halving(work: Callable[[Taken], Tensor], rows: Taken) -> Tensor:
 
 
 def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterator[tuple[slice, Made]]:
-    """Consecutive chunks of images with what is built of each; smaller ones once memory has run out.
+    """Yields consecutive chunks of images with what is built from each. They are smaller once memory has run out.
 
     Args:
         images: how many there are.
@@ -98,7 +98,7 @@ class Whole:
         self.tensor: Tensor | None = None
 
     def add(self, chunk: Tensor) -> None:
-        """The next rows; the first chunk says of which shape and type they are."""
+        """Appends the next rows. The first chunk decides on their shape and type."""
         if self.tensor is None:
             self.tensor = chunk.new_empty(self._rows, *chunk.shape[1:])
         self.tensor[self._filled : self._filled + len(chunk)] = chunk
@@ -106,7 +106,7 @@ class Whole:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception says that memory ran out, on a GPU or in RAM."""
+    """Tells whether an exception says that memory ran out, on a GPU or in RAM."""
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""One part of a model, encoder or decoder: run whole, and run again from some sites on.
+"""One part of a model, encoder or decoder, run as a whole and run again from some sites on.
 
 Traced into steps, only what lies after the sites runs again, in faster forms; under hooks, all of the part does.
 """
@@ -65,7 +65,7 @@ class ModelPart:
         ways: Collection[str] = WAYS,
         advance: Advance = lambda _: None,
     ) -> Any:
-        """Trace the part into steps, or note why it must run under hooks; returns its result on the example.
+        """Traces the part into steps, or notes why it must run under hooks, and returns its result on the example.
 
         Args:
             points: where the part's sites are.
@@ -97,14 +97,14 @@ class ModelPart:
         return result
 
     def along(self, bases: Mapping[str, Basis]) -> "ModelPart":
-        """This part, with the activations of some sites presented along directions."""
+        """Returns this part with the activations of some sites presented along directions."""
         other = copy.copy(self)
         points = {name: replace(point, basis=bases.get(name, point.basis)) for name, point in self.points.items()}
         other.points, other._plans = points, {}
         return other
 
     def readers(self, site: str) -> list[Tensor] | None:
-        """What reads a site, or INPUT, each as a matrix (outputs, units); None where not known or not linear."""
+        """Returns what reads a site or INPUT, each as a matrix (outputs, units). None where unknown or not linear."""
         if self._traced is None:
             return None
         places, known = self._traced.places, self._traced.known
@@ -112,7 +112,7 @@ class ModelPart:
 
     @property
     def described(self) -> str:
-        """The way, `torch.fx`, `torch.export` or `forward hooks`, the last with the reason."""
+        """The way in which the part runs, `torch.fx`, `torch.export` or `forward hooks`, the last with the reason."""
         reason = self.reason if self._traced is None else self._modules.interception()
         return f"{HOOKS}, because {reason}" if self._traced is None or reason else self._traced.program.way
 
@@ -129,14 +129,14 @@ class ModelPart:
         seed: int = 0,
         gradients: bool = False,
     ) -> tuple[Any, dict[str, Tensor]]:
-        """The part's result and some activations after the edits, by the model's own forward under hooks."""
+        """Runs the model's own forward under hooks, and returns the part's result and activations after the edits."""
         with isolated(self.model, seed), torch.set_grad_enabled(gradients):
             return self._by_hooks(inputs, edits, capture)
 
     # Running it as sweeps do: in faster forms, and again from some sites on
 
     def evaluate(self, inputs: Tensor, precision: str = FP32, seed: int = 0) -> Any:
-        """The part's result, whole, as `rerun` would give it."""
+        """Computes the part's whole result, as `rerun` would compute it."""
         return self.cache(inputs, (), precision=precision, seed=seed).result
 
     def cache(
@@ -149,7 +149,7 @@ class ModelPart:
         precision: str = FP32,
         seed: int = 0,
     ) -> CachedPart:
-        """Run the part on a chunk, and keep what is needed to run it again from some sites on.
+        """Runs the part on a chunk, and keeps what is needed to run it again from some sites on.
 
         Args:
             inputs: the chunk.
@@ -183,7 +183,7 @@ class ModelPart:
     def rerun(
         self, cached: CachedPart, rows: Tensor, selection: Tensor | None, sources: Sources, targets: Collection[str]
     ) -> dict[str, Tensor]:
-        """Run some rows again after changes at some sites, and return what is wanted of them.
+        """Runs some rows again after changes at some sites, and returns the values of the targets.
 
         Args:
             cached: the chunk, cached for these sites.
@@ -211,12 +211,12 @@ class ModelPart:
             return {target: self._target_value(traced, target, values) for target in targets}
 
     def forget_weights(self) -> None:
-        """Have weights put in form anew where a sweep begins: a change through `.data` leaves no trace on them."""
+        """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
         for layer in self._layers.values():
             layer.forget()
 
     def floats(self, sites: Collection[str]) -> tuple[int, int]:
-        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way."""
+        """Counts the numbers kept of one image to rerun it from some sites, and those of the largest value computed."""
         if self._traced is None:
             return 0, 0
         plans = [self._plan((site,), (RESULT,), partial) for site in sites for partial in (True, False)]
@@ -225,7 +225,7 @@ class ModelPart:
         return sum(floats[step] for step in kept), max(floats.values())
 
     def rows_again(self, sites: Sequence[str], partial: bool, device: torch.device, budget: float) -> int | None:
-        """How many rows to run again at once from some sites; None under hooks."""
+        """Computes how many rows to run again at once from some sites. None under hooks."""
         if self._traced is None:
             return None
         largest = max(1, self._plan(tuple(sites), (RESULT,), partial).floats)
@@ -238,7 +238,7 @@ class ModelPart:
         return {} if self._traced is None else self._traced.layers
 
     def as_steps(self) -> TracedPart | None:
-        """The steps, where they still are what the model does."""
+        """Returns the steps where they still are what the model does, else None."""
         if self._traced is None or self._modules.interception() is not None:
             return None
         return self._traced
@@ -246,7 +246,7 @@ class ModelPart:
     def _by_hooks(
         self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
     ) -> tuple[Any, dict[str, Tensor]]:
-        """Run the model's own forward; what it returned is copied where the model would write over it later."""
+        """Runs the model's own forward under hooks, and copies a result that the model would write over later."""
         # A copy, as it may begin in place; of one that draws rows first in memory, in whose order `randn_like` draws.
         copied = inputs.clone(memory_format=torch.contiguous_format if self.rows.draws else torch.preserve_format)
         result, captured = execute(self.function, copied, self.points, edits, capture)
@@ -255,7 +255,7 @@ class ModelPart:
         return in_own_memory(result, self.rows.reuses_memory), captured
 
     def step(self, traced: TracedPart, name: str) -> Step:
-        """The step of a site, of INPUT or of RESULT."""
+        """Returns the step of a site, of INPUT or of RESULT."""
         if name == INPUT:
             return traced.program.input
         return references(traced.program.result)[0] if name == RESULT else traced.places[name]
@@ -277,7 +277,7 @@ class ModelPart:
         return self._plans[key]
 
     def _choose_forms(self, traced: TracedPart, inputs: Tensor, precision: str) -> None:
-        """Choose the forms once for each kind of chunk."""
+        """Chooses the forms once for each kind of chunk."""
         kind, layers = (inputs.device, inputs.dtype, precision), list(traced.layers.values())
         if kind not in self._forms:
             with isolated(self.model):  # what the trial draws is not to move what comes after

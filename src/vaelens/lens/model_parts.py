@@ -29,7 +29,7 @@ from vaelens.observation import AN_IMAGE, Observation
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """A chunk through the encoder: posterior mean (n, d, *positions), log-variance or None, captured activations.
+    """The posterior mean (n, d, *positions), log-variance or None, and captured activations of a chunk of observations.
 
     `deviation` takes a standard normal draw for each latent to what a sample of the posterior differs by from its mean.
     """
@@ -42,18 +42,18 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A chunk through the decoder: mean observations (n, *shape) and captured activations."""
+    """The mean observations (n, *shape) and captured activations of a chunk of codes."""
 
     images: Tensor
     activations: Mapping[str, Tensor]
 
 
 class ModelParts:
-    """Runs a module's encoder and decoder with edits and captures; its sites are found by `site_search`.
+    """Runs a module's encoder and decoder with edits and captures, at sites that `site_search` finds.
 
     With a codebook, codes are quantised before they are decoded. With a context, each part is given it besides.
 
-    Each run gets a copy of its inputs: a model may begin with an in-place operation.
+    Each run gets a copy of its inputs, because a model may begin with an in-place operation.
 
     Args:
         module: the model.
@@ -85,7 +85,7 @@ class ModelParts:
         self.encoder, self.decoder = ModelPart(module, encode), ModelPart(module, decode)
 
     def along(self, bases: Mapping[str, Basis]) -> "ModelParts":
-        """These parts, with the activations of some sites, and codes, in coordinates along directions."""
+        """Returns these parts with the activations of some sites, and codes, in coordinates along directions."""
         other = copy.copy(self)
         other.encoder, other.decoder = self.encoder.along(bases), self.decoder.along(bases)
         other.basis = bases.get(LATENT, self.basis)
@@ -93,7 +93,7 @@ class ModelParts:
 
     @property
     def like(self) -> Tensor:
-        """A weight: what is on the model's device and of its type is like it."""
+        """A weight, which is on the model's device and of its type."""
         return weight_of(self.module)
 
     @property
@@ -107,49 +107,49 @@ class ModelParts:
         return self.quantisation is None and self.form is None and self.basis is None
 
     def forget_weights(self) -> None:
-        """Have the weights read anew."""
+        """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
         self.encoder.forget_weights()
         self.decoder.forget_weights()
 
     def encode(self, batch: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Encoded:
-        """One chunk through the encoder, under hooks; `seed` fixes whatever it draws by itself."""
+        """Runs one chunk through the encoder, under hooks. `seed` fixes whatever it draws by itself."""
         result, captured = self.encoder.run(self.encodable(batch), edits, capture, seed)
         mean, logvar = self.posterior_in(result, batch.values)
         return Encoded(mean, logvar, captured, None if logvar is None else self._deviation(result, batch.values))
 
     def _deviation(self, result: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
-        """What a sample differs by from its mean, of a standard normal draw for each latent."""
+        """Returns a function from a standard normal draw for each latent to what a sample differs by from its mean."""
         scale = torch.exp(0.5 * posterior_in(result, len(like))[1].to(like))  # pyright: ignore[reportOptionalMemberAccess]
         basis = self.basis
         return lambda noise: scale * noise if basis is None else basis.coordinates(scale * noise).to(like)
 
     def decode(self, codes: Batch, edits: Mapping[str, ActivationEdit], capture: Collection[str], seed: int) -> Decoded:
-        """One chunk through the decoder, under hooks."""
+        """Runs one chunk through the decoder, under hooks. `seed` fixes whatever it draws by itself."""
         result, captured = self.decoder.run(self.decodable(codes), edits, capture, seed)
         return Decoded(images_in(result, len(codes), self._observation).to(codes.values), captured)
 
     def evaluate_decoder(self, codes: Batch, precision: str = FP32, seed: int = 0) -> Tensor:
-        """The images of one chunk of codes, as sweeps compute them: in the forms that are fastest here."""
+        """Computes the images of one chunk of codes as sweeps do, in the forms that are fastest here."""
         return first_result(self.decoder.evaluate(self.decodable(codes), precision, seed)).to(codes.values)
 
     def decoder_activations(
         self, codes: Batch, sites: Collection[str], precision: str = FP32, seed: int = 0
     ) -> Mapping[str, Tensor]:
-        """The activations of some of the decoder's sites on one chunk of codes, as sweeps compute them."""
+        """Computes the activations of some of the decoder's sites on one chunk of codes, as sweeps do."""
         inputs = self.decodable(codes)
         return self.decoder.cache(inputs, (), capture=sites, precision=precision, seed=seed).activations
 
     def evaluate_encoder(self, batch: Batch, precision: str = FP32, seed: int = 0) -> Tensor:
-        """The codes of one chunk of images, as sweeps compute them."""
+        """Computes the codes of one chunk of images, as sweeps do."""
         return self.codes_in(self.encoder.evaluate(self.encodable(batch), precision, seed), batch.values)
 
     def codes_in(self, result: Any, like: Tensor) -> Tensor:
-        """The codes in what the encoder returned, where the model is."""
+        """Extracts the codes from what the encoder returned, on the device and in the type of `like`."""
         mean = first_result(result).to(like)
         return mean if self.basis is None else self.basis.coordinates(mean).to(like)
 
     def posterior_in(self, result: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mean and log-variance (or None) in what the encoder returned for some images.
+        """Extracts mean and log-variance (or None) from what the encoder returned for some images.
 
         Raises:
             VaelensError: it is neither a code nor a pair of such.
@@ -161,11 +161,11 @@ class ModelParts:
         return self.codes_in(mean, images), None if logvar is None else self.basis.log_variance(logvar).to(images)
 
     def in_latents(self, codes: Tensor) -> Tensor:
-        """Codes in the model's own latents."""
+        """Converts codes to the model's own latents."""
         return codes if self.basis is None else self.basis.along(codes).to(codes)
 
     def unseen(self, site: str) -> Tensor | None:
-        """The projector on what no linear layer that reads a site sees, float64 (units, units); None if not known."""
+        """Computes the projector on what no linear reader of a site sees, float64 (units, units). None if not known."""
         if site == LATENT:
             matrices = self.decoder.readers(INPUT) if self.quantisation is None and self.form is None else None
         else:
@@ -174,14 +174,14 @@ class ModelParts:
 
     @property
     def codebook(self) -> Tensor | None:
-        """The codes of a quantised latent, (K, d); None for any other."""
+        """The codes of a quantised latent, (K, d), or None for any other latent."""
         if self.quantisation is None or self.basis is None:
             return None if self.quantisation is None else self.quantisation.codebook
         codes = self.quantisation.codebook
         return self.basis.coordinates(codes).to(codes)
 
     def row_floats(self, parts: Mapping[str, str]) -> tuple[int, int]:
-        """Numbers kept of one image for running it again from some sites, and those of the largest value on the way.
+        """Counts the numbers kept of one image to rerun it from some sites, and those of the largest value computed.
 
         Args:
             parts: the part of each site, by name.
@@ -193,7 +193,7 @@ class ModelParts:
         return sum(kept for kept, _ in floats), max(largest for _, largest in floats)
 
     def quantise(self, codes: Tensor) -> Quantised:
-        """The codes of the codebook that one chunk takes."""
+        """Quantises one chunk of codes to those of the codebook."""
         assert self.quantisation is not None, "a lens asks only where there is a codebook"
         with isolated(self.module):
             chosen = self.quantisation(self.in_latents(codes))
@@ -202,11 +202,11 @@ class ModelParts:
         return Quantised(self.basis.coordinates(chosen.embedding).to(codes), chosen.indices)
 
     def encodable(self, batch: Batch) -> Tensor:
-        """What the encoder is given for some observations: themselves, or with their context in one line each."""
+        """Builds the encoder's input, which is the observations, or a flat row of each with its context."""
         return batch.values if batch.context is None else _in_lines(batch.values, batch.context)
 
     def decodable(self, codes: Batch) -> Tensor:
-        """What the decoder is given for some codes: themselves or those that they are quantised to, with the context.
+        """Builds the decoder's input, which is the codes, quantised if there is a codebook, with their context if any.
 
         Raises:
             VaelensError: the model takes a context, and the codes have none.
@@ -221,7 +221,7 @@ class ModelParts:
         return _in_lines(values, codes.context)
 
     def after_encoder(self, mean: Tensor, encoded: Tensor) -> Tensor:
-        """What the decoder is given for the posterior means of what the encoder was given."""
+        """Builds the decoder's input from the posterior means of what the encoder was given."""
         assert self.basis is None, "sites are found before directions are taken"
         context = None if self.form is None else encoded[:, self._observation.size :]
         return self.decodable(Batch(mean.to(encoded), context))
@@ -232,7 +232,7 @@ def _in_lines(values: Tensor, context: Tensor) -> Tensor:
 
 
 def weight_of(module: nn.Module) -> Tensor:
-    """A floating-point weight of a model.
+    """Finds a floating-point weight of a model.
 
     Raises:
         VaelensError: there is none, or it has no values.
@@ -252,7 +252,7 @@ def weight_of(module: nn.Module) -> Tensor:
 
 
 def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
-    """Mean and log-variance (or None) in what an encoder returned for some images.
+    """Extracts mean and log-variance (or None) from what an encoder returned for some images.
 
     Raises:
         VaelensError: it is neither a code nor a pair of such.
@@ -275,7 +275,7 @@ def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
 
 
 def images_in(result: Any, codes: int, observation: Observation) -> Tensor:
-    """The observations that a decoder returned for some codes.
+    """Checks that a decoder returned observations for some codes, and returns them.
 
     Raises:
         VaelensError: it returned something else.

@@ -1,4 +1,4 @@
-"""The sites that paths of modules stand for: each module by its stage, a container by the last stage inside it."""
+"""The sites that paths of modules stand for, a module by its stage and a container by the last stage inside it."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -9,10 +9,10 @@ from vaelens.lens.sites import LATENT, ModulePaths
 
 
 def module_paths(places: Sequence[Place], traced: TracedModel, logvar: Collection[nn.Module] = ()) -> ModulePaths:
-    """Say for the path of every module which site it stands for, or why none.
+    """Maps the path of every module to the site that it stands for, or to the reason why it stands for none.
 
-    A module whose output is a site stands for that site, any other for the site whose stage it belongs to; the
-    encoder's last layer for the latent, a part of a leaf (attention's projection) for what the leaf does.
+    A module whose output is a site stands for that site, any other for the site whose stage it belongs to. The
+    encoder's last layer stands for the latent, a part of a leaf (attention's projection) for what the leaf does.
 
     Args:
         places: all sites, in the order of the data.
@@ -51,7 +51,7 @@ def module_paths(places: Sequence[Place], traced: TracedModel, logvar: Collectio
 
 
 def _sites_of_modules(places: Sequence[Place], traced: TracedModel) -> dict[nn.Module, list[str]]:
-    """The sites that each module belongs to: that whose output it gives, if it runs once, before any other."""
+    """Maps each module to the sites it belongs to, or to the one whose activation it returns if it runs once."""
     ends: dict[nn.Module, list[str]] = {}
     members: dict[nn.Module, list[str]] = {}
     for place in places:
@@ -79,7 +79,7 @@ def _reason(path: str, module: nn.Module, traced: TracedModel, logvar: Collectio
 
 
 def _above(path: str) -> Iterator[str]:
-    """The paths of the containers of a module, the innermost first."""
+    """Yields the paths of the containers of a module, the innermost first."""
     while "." in path:
         path = path.rpartition(".")[0]
         yield path

@@ -1,4 +1,4 @@
-"""The state of a model's modules: what a forward may assign, noted before it and put back after it.
+"""The state of a model's modules that a forward may change, noted before it and put back after it.
 
 Noted are the attributes of every module, the buffers and parameters it holds, and whatever lies inside lists,
 dictionaries, sets and plain objects of the model's own package. Of tensors only those that are known to be written in
@@ -69,7 +69,7 @@ class ModuleState:
             self._copy(tensor)
 
     def restore(self) -> None:
-        """Put everything back as it was."""
+        """Puts everything back as it was."""
         for module, attributes, parameters, buffers in self._modules:
             _restore_mapping(module._parameters, parameters)
             _restore_mapping(module._buffers, buffers)
@@ -86,7 +86,7 @@ class ModuleState:
                 self._restore_values(tensor)
 
     def changed_names(self) -> list[str]:
-        """The dotted names of attributes and buffers that hold another object than they did, or other values."""
+        """Lists the dotted names of attributes and buffers that hold another object than they did, or other values."""
         written = {id(tensor) for tensor, version in self._versions if self._is_written(tensor, version)}
         paths = {module: path for path, module in self._model.named_modules()}
         names = []
@@ -135,7 +135,7 @@ class ModuleState:
             self._copies[id(tensor)] = tensor, tensor.detach().clone()
 
     def _restore_values(self, tensor: Tensor) -> None:
-        """Write a tensor's values back, and remember to copy it before the next run."""
+        """Writes a tensor's values back, and remembers to copy it before the next run."""
         _written.setdefault(self._model, WeakTensorKeyDictionary())[tensor] = True
         if id(tensor) in self._copies:
             with torch.no_grad():
@@ -151,7 +151,7 @@ def _same_kind(tensor: Tensor, copied: Tensor) -> bool:
 
 
 def _same_values(tensor: Tensor, copied: Tensor) -> bool:
-    """Whether the values are the same, where a tensor has any: on the meta device it has not."""
+    """Tells whether the values are the same. On the meta device a tensor has none, and counts as the same."""
     if not _same_kind(tensor, copied):
         return False
     try:
@@ -163,7 +163,7 @@ def _same_values(tensor: Tensor, copied: Tensor) -> bool:
 
 
 def _content(value: Any, packages: set[str]) -> Any:
-    """A shallow copy of what a container or a plain object holds; None for anything else."""
+    """Returns a shallow copy of what a container or a plain object holds, or None for anything else."""
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, list | deque):

@@ -1,4 +1,4 @@
-"""Names that a user gives: to the output of any submodule, or to a site that was found.
+"""Names that a user gives to the output of any submodule, or to a site that was found.
 
 A name stands for a submodule, its dotted path, one of these with the number of the call, or a site's name. Nothing here
 runs a model.
@@ -22,7 +22,7 @@ SiteNames = Mapping[str, str | nn.Module | tuple[str | nn.Module, int]]
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A site and the call that gives its activation; none for the latent.
+    """A site and the call that returns its activation, or None for the latent.
 
     Attributes:
         site: the site.
@@ -46,7 +46,7 @@ class TracedModel:
     decoder: Trace
 
     def place(self, name: str, part: str, call: Call, modules: Sequence[nn.Module] = ()) -> Place:
-        """The place of a call in a part, and the modules of its stage."""
+        """Returns the place of a call in a part, with the modules of its stage."""
         path = next((path for path, module in self.model.named_modules() if module is call.module), "")
         earlier = 0 if part == "encoder" else self.encoder.counts.get(call.module, 0)
         several = self.calls(call.module) > 1
@@ -55,11 +55,11 @@ class TracedModel:
         return Place(site, call, modules=modules or [call.module])
 
     def calls(self, module: nn.Module) -> int:
-        """How often a module is called, in encode and decode together."""
+        """Counts how often a module is called, in encode and decode together."""
         return self.encoder.counts.get(module, 0) + self.decoder.counts.get(module, 0)
 
     def rank(self, place: Place) -> tuple[int, int]:
-        """Where a place is in the order of the data."""
+        """Returns where a place is in the order of the data, a part and a call within it."""
         if place.call is None:
             return 1, 0
         trace, part = (self.encoder, 0) if place.site.part == "encoder" else (self.decoder, 2)
@@ -67,7 +67,7 @@ class TracedModel:
 
 
 def checked_names(sites: Any) -> list[Name]:
-    """A user's mapping from names to what they stand for, its names checked.
+    """Checks the names in a user's mapping from names to what they stand for, and returns its items.
 
     Raises:
         VaelensError: no mapping; a name that is no text, is taken, or has the characters of a pattern.
@@ -87,7 +87,7 @@ def checked_names(sites: Any) -> list[Name]:
 
 
 def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
-    """The submodules that names may stand for: those whose calls must be recorded.
+    """Finds the submodules that names may stand for, whose calls must be recorded.
 
     Raises:
         VaelensError: one of them does not let itself be seen.
@@ -103,7 +103,7 @@ def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
 
 
 def with_names(places: Sequence[Place], names: Sequence[Name], traced: TracedModel) -> list[Place]:
-    """The places with names given to them, and the places that were named besides, in the order of the data.
+    """Names places as a user does, adds those that are new, and returns all places in the order of the data.
 
     Raises:
         VaelensError: a name used twice, or one of something that is no submodule, never called, called several times,
@@ -120,7 +120,7 @@ def with_names(places: Sequence[Place], names: Sequence[Name], traced: TracedMod
 
 
 def with_blocks(places: Sequence[Place], blocks: Sequence[str], traced: TracedModel) -> list[Place]:
-    """The places with the outputs of a model's blocks besides, named by their paths, in the order of the data.
+    """Adds the outputs of a model's blocks, named by their paths, and returns all places in the order of the data.
 
     A block whose output is a place already, that runs several times, or never, is passed over.
 
@@ -142,7 +142,7 @@ def with_blocks(places: Sequence[Place], blocks: Sequence[str], traced: TracedMo
 
 
 def with_levels(places: Sequence[Place], levels: Sequence[nn.Module], traced: TracedModel) -> list[Place]:
-    """The places with the levels that the decoder draws besides, `level.1` and on, in the order of the data.
+    """Adds the levels that the decoder draws, `level.1` and on, and returns all places in the order of the data.
 
     What is drawn after the decoder's last stage is the observation itself, and no level.
     """
@@ -159,7 +159,7 @@ def _renamed(name: str, old: Place) -> tuple[Place, Place]:
 
 
 def _named(name: str, given: Any, placed: Sequence[Place], traced: TracedModel) -> tuple[Place | None, Place]:
-    """The place of a module that was named, and before it the one whose place it takes."""
+    """Returns the place of a module that was named, and before it the place that it replaces, if any."""
     new = _called(name, given, placed, traced)
     old = next((place for place in placed if place.call is new.call), None)
     if old is not None and old.named:
@@ -208,7 +208,7 @@ def _called(name: str, given: Any, placed: Sequence[Place], traced: TracedModel)
 
 
 def _replaced_output(new: Place, placed: Sequence[Place], traced: TracedModel) -> Place | None:
-    """The output site, where a module that ends later hands its activation over."""
+    """Returns the output site where a module that ends later hands its activation over, else None."""
     output = placed[-1]
     assert new.call is not None, "only the latent has no call"
     assert output.call is not None, "the last place is the decoder's output"

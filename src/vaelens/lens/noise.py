@@ -1,4 +1,4 @@
-"""Gaussian noise that a model draws by itself, fixed to its mean: what a hierarchical decoder makes without chance."""
+"""Gaussian noise that a model draws by itself, fixed to its mean to make a hierarchical decoder deterministic."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -33,7 +33,7 @@ def with_noise(part: Callable[..., Any], noise: str) -> Callable[..., Any]:
 
 
 def check_means(noise: str, draws: Mapping[str, bool]) -> None:
-    """Refuse a part that draws although its draws were to be their means.
+    """Refuses a part that still draws although every draw was to be its mean.
 
     Args:
         noise: "drawn" or "mean".
@@ -53,7 +53,7 @@ def check_means(noise: str, draws: Mapping[str, bool]) -> None:
 
 
 class _MeansOfDraws(TorchFunctionMode):
-    """Puts its mean in place of every Gaussian draw: of a distribution's too, which draws by these functions."""
+    """Puts its mean in place of every Gaussian draw, also of a distribution's, which draws by these functions."""
 
     def __torch_function__(
         self, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -70,6 +70,6 @@ class _MeansOfDraws(TorchFunctionMode):
 
 
 def _mean(mean: Any, std: Any = 1.0, size: Any = None, **given: Any) -> Any:
-    """The means that `torch.normal` would draw about, in the shape of what it would draw."""
+    """Returns the means that `torch.normal` would draw about, in the shape of what it would draw."""
     given.pop("generator", None)
     return mean + 0.0 * std if size is None else torch.full(size, float(mean), **given)

@@ -1,8 +1,8 @@
-"""Quantisation: the codebook of a quantised latent, and which of its codes each position takes.
+"""Quantisation, which maps each position of a latent to a code of its codebook.
 
-The nearest code is found in float64 and in blocks of one size: the sum of products that a distance is made of rounds
-by how many rows it is taken over, and a position between two codes would else go to one or the other by how the
-images were cut into chunks.
+The nearest code is found in float64 and in blocks of one size. The rounding of the sum of products in a distance
+depends on how many rows it is computed for, so that a position between two codes would else go to one or the other
+depending on how the images were cut into chunks.
 """
 
 from collections.abc import Callable
@@ -63,12 +63,12 @@ class Quantisation:
         return self._read().detach()
 
     def embedding(self, indices: Tensor) -> Tensor:
-        """The codes of these indices, (n, d, *positions) for (n, *positions)."""
+        """Looks up the codes of these indices, (n, d, *positions) for (n, *positions)."""
         # Left in the order in which rows are looked up, as the models do it: the decoder then runs the same kernels.
         return self.codebook[indices.to(self.codebook.device)].movedim(-1, 1)
 
     def __call__(self, embeddings: Tensor) -> Quantised:
-        """The codes that embeddings (n, d, *positions) take.
+        """Maps embeddings (n, d, *positions) to the codes that they take.
 
         Raises:
             VaelensError: embeddings of another width than the codes; a rule that gives no index of a code for each
@@ -89,7 +89,7 @@ class Quantisation:
 
 
 def nearest(points: Tensor, codebook: Tensor) -> Tensor:
-    """The index of the code nearest to each point, the lower one of two that are as near.
+    """Finds the index of the code nearest to each point, the lower one of two that are equally near.
 
     Args:
         points: (m, d).
@@ -109,9 +109,9 @@ def nearest(points: Tensor, codebook: Tensor) -> Tensor:
 
 
 def rows_that_differ(values: Tensor, expected: Tensor) -> Tensor:
-    """The indices of the rows in which two tensors are not the same, (m,).
+    """Finds the indices of the rows in which two tensors are not the same, (m,).
 
-    How many they are a GPU is waited for to say; what is then done with them needs no waiting.
+    How many there are is known only once a GPU has caught up. What is then done with them needs no waiting.
     """
     return (values != expected).reshape(len(values), -1).any(dim=1).nonzero()[:, 0]
 

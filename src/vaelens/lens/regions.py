@@ -1,4 +1,4 @@
-"""Regions: the part of a site's activation that is read or replaced as one, some units at some positions.
+"""Regions of a site's activation, some units at some positions that are read or replaced as one.
 
 A region's positions are a box, a slice on each axis. What counts as one unit of a site (a channel, a position, a tile)
 is a list of regions that covers each cell of the activation once.
@@ -45,26 +45,26 @@ class Region:
 
     @property
     def index(self) -> slice | list[int]:
-        """Its units as an index: a slice where they adjoin, of which indexing gives a view."""
+        """Its units as an index, which is a slice where they are consecutive, so that indexing returns a view."""
         if not self.units:
             return slice(0, 0)
         first, last = self.units[0], self.units[-1]
         return slice(first, last + 1) if self.units == tuple(range(first, last + 1)) else list(self.units)
 
     def take(self, activation: Tensor) -> Tensor:
-        """Its values, (n, its units, *its positions), in an activation (n, units, *positions)."""
+        """Returns its values, (n, its units, *its positions), in an activation (n, units, *positions)."""
         return activation[self._index()]
 
     def source(self, activation: Tensor) -> Tensor:
-        """What its values are taken from in another activation: themselves."""
+        """Returns the part of an activation that its values are taken from, which is those values themselves."""
         return self.take(activation)
 
     def put(self, activation: Tensor, values: Tensor) -> None:
-        """Write values that broadcast to (n, its units, *its positions) over an activation, in place."""
+        """Writes values that broadcast to (n, its units, *its positions) over an activation, in place."""
         activation[self._index()] = values
 
     def copy(self, source: Tensor, into: Tensor) -> None:
-        """Write its values in one activation over those in another, in place."""
+        """Writes its values in one activation over those in another, in place."""
         few = isinstance(self.index, slice) or len(self.units) < _MANY * into.shape[1]
         if few or self.positions is not None or into.requires_grad:
             self.put(into, self.take(source))
@@ -85,7 +85,7 @@ class Regions:
     members: tuple[Region, ...]
 
     def copy(self, source: Tensor, into: Tensor) -> None:
-        """Write the values of all in one activation over those in another, in place."""
+        """Writes its values in one activation over those in another, in place."""
         for member in self.members:
             member.copy(source, into)
 
@@ -94,7 +94,7 @@ Group = Region | Regions
 
 
 def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
-    """Unit indices at a site, checked; None and "all" are every unit.
+    """Resolves units at a site to their indices, where None and "all" mean every unit.
 
     Raises:
         VaelensError: an index that is not there, not an integer, or named twice; no unit at all.
@@ -124,7 +124,7 @@ def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
 
 
 def resolve_positions(positions: Any, site: Site) -> tuple[slice, ...] | None:
-    """Positions of a site as a box, checked; None and "all" are every position, and None is returned for them.
+    """Resolves positions of a site to a box. None and "all" mean every position, for which None is returned.
 
     Args:
         positions: "all", or for each axis of the site's positions an index, a slice or a pair (start, stop); where
@@ -153,7 +153,7 @@ def resolve_positions(positions: Any, site: Site) -> tuple[slice, ...] | None:
 
 
 def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, list[int]]]:
-    """What counts as one unit of a site, and where it is.
+    """Divides a site into the regions that count as one unit each, and returns their coordinates too.
 
     Args:
         site: the site.
@@ -192,19 +192,19 @@ def regions(site: Site, unit: Any = "channel") -> tuple[list[Region], dict[str, 
 
 
 def axis_names(axes: int) -> tuple[str, ...]:
-    """The names of coordinates of positions: row and column, or axis_0, axis_1 … of more than two."""
+    """Lists the names of coordinates of positions, row and column, or axis_0, axis_1 … of more than two."""
     return ("row", "column") if axes <= 2 else tuple(f"axis_{k}" for k in range(axes))
 
 
 def _corners(boxes: Sequence[tuple[slice, ...]]) -> dict[str, list[int]]:
-    """The first corner of each box, by axis."""
+    """Returns the first corner of each box, by axis."""
     names = axis_names(len(boxes[0]))
     starts = [[span.start for span in box] + [0] * (len(names) - len(box)) for box in boxes]
     return {name: [start[k] for start in starts] for k, name in enumerate(names)}
 
 
 def checked_unit(unit: Any) -> Any:
-    """What is to count as one unit: "channel", "position", "site", or the size of a box on each axis.
+    """Checks what is to count as one unit, "channel", "position", "site", or the size of a box on each axis.
 
     Raises:
         VaelensError: anything else.
@@ -220,12 +220,12 @@ def checked_unit(unit: Any) -> Any:
 
 
 def unit_name(unit: Any) -> str:
-    """What counts as one unit, in a word."""
+    """Says in one word what counts as one unit."""
     return unit if isinstance(unit, str) else "×".join(map(str, unit))
 
 
 def has_units(site: Site, unit: Any) -> bool:
-    """Whether a site has units of a kind that passed `checked_unit`."""
+    """Tells whether a site has units of a kind that passed `checked_unit`."""
     axes = len(site.shape) - 1
     return unit in ("channel", "site") or (axes > 0 if unit == "position" else axes == len(unit))
 

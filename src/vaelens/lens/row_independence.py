@@ -1,6 +1,6 @@
-"""Whether the rows of a part are independent: no random draw, and no row that influences or decides for another.
+"""The independence of a part's rows, where no row draws random numbers, influences another or decides for it.
 
-Rows that are not are run in the chunks in which `lens.run` runs them, every row of a chunk at once.
+Rows that are not independent are run in the chunks in which `lens.run` runs them, every row of a chunk at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ class Rows:
 
 
 def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor, original: Any, result: Any) -> Rows:
-    """Find out how the rows of a part depend on each other, by running it again, whole and row by row.
+    """Finds out how the rows of a part depend on each other, by running it again, whole and row by row.
 
     Args:
         model: the model.
@@ -89,7 +89,7 @@ def _close(values: Tensor, expected: Tensor) -> bool:
 
 
 def _shares_memory(original: Any, repeated: Any) -> bool:
-    """Whether two runs returned the same memory, the first of which is still held."""
+    """Tells whether two runs returned the same memory, although the first result is still held."""
     ends = [{tensor.untyped_storage().data_ptr() for tensor in _tensors(run)} for run in (original, repeated)]
     return bool(ends[0] & ends[1])
 

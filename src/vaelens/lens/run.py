@@ -1,4 +1,4 @@
-"""Records of a run: what came out, what was captured, and whether every intervention took place."""
+"""Records of a run that hold what came out, what was captured, and whether every intervention took place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from vaelens.markup import table
 
 @dataclass(frozen=True, eq=False)
 class Hit:
-    """That an intervention took place, and how much it changed.
+    """A report that an intervention took place, and of how much it changed.
 
     Attributes:
         intervention: the record that was applied.
@@ -31,7 +31,7 @@ class Hit:
 
 
 class Activations(dict[str, Tensor]):
-    """Captured activations by the names of their sites; looked up by the path of a module too.
+    """Captured activations by the names of their sites, which can be looked up by the path of a module too.
 
     Args:
         by_site: the activations.
@@ -54,7 +54,7 @@ class Activations(dict[str, Tensor]):
         return site is not None and dict.__contains__(self, site.name)
 
     def get(self, name: Any, default: Any = None) -> Any:
-        """The activation at a site, or the default."""
+        """Returns the activation at a site, or the default."""
         site = self._sites.get(name)
         return default if site is None else dict.get(self, site.name, default)
 

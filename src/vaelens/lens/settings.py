@@ -1,4 +1,4 @@
-"""The settings of a lens that say how sweeps run: the way, the precision, and how much at once."""
+"""The settings of a lens for its sweeps, which are the way, the precision, and how much runs at once."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class SweepSettings:
 
 
 def checked_ways(execution: Any) -> tuple[str, ...]:
-    """The ways to trace that an execution allows.
+    """Returns the ways to trace that an execution allows.
 
     Raises:
         VaelensError: an unknown execution.
@@ -41,7 +41,7 @@ def checked_ways(execution: Any) -> tuple[str, ...]:
 
 
 def checked_precision(precision: Any) -> str:
-    """A precision of sweeps.
+    """Checks a precision of sweeps, and returns it.
 
     Raises:
         VaelensError: an unknown one.

@@ -1,7 +1,7 @@
 """Products of single precision in single precision, where PyTorch would round their factors to fewer bits.
 
 A GPU's convolutions, and its matrix products where `torch.set_float32_matmul_precision` allows it, round each factor to
-TF32, of 10 bits: errors of 1e-3, in which small effects drown.
+TF32, of 10 bits. Small effects drown in the resulting errors of 1e-3.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _WHOLE = ("none", "ieee")
 
 @contextmanager
 def single_precision() -> Iterator[None]:
-    """Multiplies float32 values in float32 inside a `with`; what was allowed before is allowed again afterwards.
+    """Multiplies float32 values in float32 inside a `with`, after which what was allowed before is allowed again.
 
     Example:
         >>> torch.set_float32_matmul_precision("high")
@@ -49,7 +49,7 @@ def single_precision() -> Iterator[None]:
 
 
 def _operations() -> list[Any]:
-    """The kinds of operation whose precision PyTorch 2.9 and later have one by one, besides the older settings."""
+    """Lists the kinds of operation whose precision PyTorch 2.9 and later set one by one, besides the older settings."""
     backends: Any = torch.backends
     if not hasattr(backends.cudnn, "conv"):
         return []

@@ -1,4 +1,4 @@
-"""The search for a model's sites: two small batches are traced, and both parts told where their sites are."""
+"""The search for a model's sites, which traces two small batches and tells both parts where their sites are."""
 
 import math
 import warnings
@@ -41,7 +41,7 @@ def find_sites(
     blocks: Sequence[str] = (),
     known: bool = False,
 ) -> Sites:
-    """Trace small batches and resolve every site: those that are found, and those that a user names.
+    """Traces small batches and resolves every site, those that are found and those that a user names.
 
     Args:
         parts: the model; both parts are told their sites, and are traced.
@@ -68,7 +68,7 @@ def find_sites(
 def _resolved(
     parts: ModelParts, example: Tensor, observation: Observation, names: Sequence[Name], blocks: Sequence[str]
 ) -> tuple[Sites, Mapping[str, HookPoint], Tensor]:
-    """Every site, where it is, and what was decoded; what was traced for it, all activations at once, is released."""
+    """Resolves every site, where it is, and what was decoded, and releases all activations traced for it."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
     batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
     with _explained(batches[0], observation):
@@ -123,7 +123,7 @@ def _traced(
     also: Collection[nn.Module],
     shapes: tuple[Shapes, Shapes] = ({}, {}),
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
-    """Encoder and decoder on a batch, and the posterior between them; a large batch as its shapes alone."""
+    """Traces encoder and decoder on a batch, a large one as its shapes alone, and returns the posterior too."""
     if batch.numel() > _LARGE:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         with suppress(Exception), isolated(parts.module, copies=True), fake:
@@ -134,7 +134,7 @@ def _traced(
 
 @contextmanager
 def _explained(batch: Tensor, observation: Observation) -> Iterator[None]:
-    """Says in one sentence that a user's code does not run on a batch: it may want other numbers of images or channels.
+    """Says in one sentence that a user's code does not run on a batch. It may want other numbers of images or channels.
 
     Raises:
         VaelensError: it does not.
@@ -154,7 +154,7 @@ def _explained(batch: Tensor, observation: Observation) -> Iterator[None]:
 
 
 def _warn_of_range(image: Tensor, observation: Observation, known: bool) -> None:
-    """Warns of decoded values that are no numbers, or out of the range, which effects would be measured in."""
+    """Warns of decoded values that are not numbers or out of range, as effects would be measured in them."""
     least, most = observation.low, observation.high
     if isinstance(image, FakeTensor):
         return
@@ -190,7 +190,7 @@ def _warn_of_range(image: Tensor, observation: Observation, known: bool) -> None
 
 
 def _warn_of_weights(module: nn.Module) -> None:
-    """Warns of infinite weights, which a sigmoid hides; those that are NaN are seen in what is decoded."""
+    """Warns of infinite weights, which a sigmoid hides. Those that are NaN are seen in what is decoded."""
     infinite = [
         name
         for name, weights in module.named_parameters()
@@ -217,9 +217,9 @@ def _run_traced(
 
 
 def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -> Tensor:
-    """Codes, where the decoder reads nothing that the encoder left, on the model or elsewhere: each is run by itself.
+    """Encodes a batch, and checks that the decoder reads nothing that the encoder left on the model or elsewhere.
 
-    The same codes are decoded right after they were encoded, and after other images were.
+    A lens runs each by itself. The same codes are decoded right after they were encoded, and after other images were.
 
     Raises:
         VaelensError: what it reads is named, where it is on the model.
@@ -251,7 +251,7 @@ def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -
 
 
 def _levels(parts: ModelParts, codes: Tensor) -> list[Level]:
-    """The modules that the decoder hands its levels through."""
+    """Finds the modules that the decoder hands its levels through."""
     if parts.levelled is None:
         return []
     with isolated(parts.module, copies=True), parts.levelled.finding():
@@ -264,7 +264,7 @@ def _near(values: Tensor, expected: Tensor) -> bool:
 
 
 def _two_rows(example: Tensor, observation: Observation) -> Tensor:
-    """Two different rows that a part can be traced on: made up within the range, or without one near the example's."""
+    """Makes up two different rows to trace a part on, within the range, or without one near the example's."""
     generator = torch.Generator().manual_seed(0)
     rows = example[torch.arange(2) % len(example)]
     noise = torch.rand(2, observation.size, generator=generator, dtype=torch.float32).to(example)
@@ -285,7 +285,7 @@ def _prepare(
     ways: Collection[str],
     report: Report,
 ) -> None:
-    """Tell both parts their sites, and let them be traced into steps on two images."""
+    """Tells both parts their sites, and has them traced into steps on two images."""
     of_part = {part: {name: points[name] for name in sites.of(part)} for part in ("encoder", "decoder")}
     result: Any = parts.encoder.prepare(of_part["encoder"], images, ways, report.advance)
     mean, _ = posterior_in(result, len(images))

@@ -1,4 +1,4 @@
-"""Sites: the named places of a VAE where an activation can be read or replaced.
+"""Sites, the named places of a VAE where an activation can be read or replaced.
 
 A site is one stage of the encoder or the decoder (a layer with its nonlinearity), or the latent. Nothing here runs a
 model or attaches a hook.
@@ -74,7 +74,7 @@ class Sites(Mapping[str, Site]):
         raise unknown("site", name, self._sites, unlisted=self._paths.names)
 
     def get(self, name: object, default: Any = None) -> Any:
-        """The site of that name, or of the module at that path, or the default."""
+        """Returns the site of that name, or of the module at that path, or the default."""
         if not isinstance(name, str):
             return default
         return self._sites.get(self._paths.names.get(name, name) if name not in self._sites else name, default)
@@ -89,24 +89,24 @@ class Sites(Mapping[str, Site]):
         return len(self._sites)
 
     def of(self, *parts: str) -> tuple[str, ...]:
-        """The names of the sites of some parts, in order."""
+        """Returns the names of the sites of some parts, in order."""
         return tuple(name for name, site in self._sites.items() if site.part in parts)
 
     @property
     def output(self) -> str | None:
-        """The decoder's last stage: its activation is the image, so nothing is left downstream of it.
+        """The decoder's last stage, whose activation is the image, so that nothing is left downstream of it.
 
         None where the decoder has no site.
         """
         return next(reversed(self.of("decoder")), None)
 
     def with_note(self, name: str, note: str) -> "Sites":
-        """These sites, with something said of one of them in the table."""
+        """Returns these sites with a note on one of them in the table."""
         noted = [replace(site, note=note) if site.name == name else site for site in self.values()]
         return Sites(noted, self._paths)
 
     def select(self, names: str | Collection[str] | None) -> tuple[str, ...]:
-        """Check names and put them in the order of the data; None or "all" is every site.
+        """Checks names and puts them in the order of the data, where None and "all" mean every site.
 
         A shell pattern ("decoder.*", "*.1") stands for every site whose name it matches, or, where there is none, for
         the sites of the modules whose paths it matches; capitals matter.
@@ -142,7 +142,7 @@ class Sites(Mapping[str, Site]):
 
 
 def site_of(name: str, part: str, activation: Tensor) -> Site:
-    """The site whose activation, for a batch, is the given tensor."""
+    """Returns the site whose activation, for a batch, is the given tensor."""
     shape = tuple(activation.shape[1:])
     if not shape:
         raise VaelensError(

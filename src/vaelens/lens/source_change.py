@@ -1,4 +1,4 @@
-"""Changes of a part's steps: what an interchange at a site, or an edit of its activation, is to the step behind it."""
+"""Changes of a part's steps, which carry out interchanges at sites and edits of their activations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Sources = Mapping[str, SiteInterchange | Tensor]  # by site, or INPUT: an interc
 
 @dataclass(frozen=True, eq=False)
 class SourceChange:
-    """The change of a source's step in a rerun: an interchange at its site, or values for all rows."""
+    """The change of a source's step in a rerun, an interchange at its site or values for all rows."""
 
     source: SiteInterchange | Tensor
     point: HookPoint | None
@@ -31,7 +31,7 @@ class SourceChange:
     kind: Kind
 
     def value(self) -> Any:
-        """What the step's value becomes, where nothing before it changes."""
+        """Returns what the step's value becomes, where nothing before it changes."""
         changed = self.source if isinstance(self.source, Tensor) else self.source.activation()
         if self.point is None:
             return changed
@@ -42,24 +42,24 @@ class SourceChange:
         return returned(changed, whole, self.point)
 
     def edit(self, value: Any) -> Any:
-        """What flows on in place of the value that these rows have come to."""
+        """Returns what flows on in place of the value that these rows have come to."""
         assert self.point is not None, "nothing comes before a part's input"
         assert isinstance(self.source, SiteInterchange), "only inputs are replaced as a whole"
         return returned(self.source.edit(presented(value, self.point)), value, self.point)
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """What the value of a layer right behind the site becomes, from that in the cached run."""
+        """Returns what the value of a layer right behind the site becomes, from that in the cached run."""
         assert isinstance(self.source, SiteInterchange), "only single units' changes are updated"
         return self.source.update(layer, value)
 
 
 def at_point(point: HookPoint, edit: ActivationEdit) -> ValueEdit:
-    """Turn the edit of a site's activation into one of its step's value."""
+    """Turns the edit of a site's activation into one of its step's value."""
     return lambda value: returned(edit(presented(value, point)), value, point)
 
 
 def edits_at(sources: Sources, clamps: Mapping[str, ActivationEdit]) -> dict[str, ActivationEdit]:
-    """By site the edit that makes its change under hooks, after whatever a treatment has set there."""
+    """Returns for each site the edit that makes its change under hooks, after whatever a treatment has set there."""
     edits = dict(clamps)
     for site, source in sources.items():
         if site != INPUT:
@@ -69,7 +69,7 @@ def edits_at(sources: Sources, clamps: Mapping[str, ActivationEdit]) -> dict[str
 
 
 def new_values(source: SiteInterchange | Tensor) -> Tensor:
-    """The values of the rows after a change, in memory of their own."""
+    """Returns the values of the rows after a change, in memory of their own."""
     return source.activation() if isinstance(source, SiteInterchange) else source.clone()
 
 

@@ -1,4 +1,4 @@
-"""Stages: a traced forward's calls grouped into layers with the nonlinearities that follow them, however written."""
+"""Stages, a traced forward's calls grouped into layers with the nonlinearities that follow them, however written."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Stage:
     modules: list[nn.Module] = field(default_factory=list)
 
     def extend(self, call: Call) -> None:
-        """Take in a call that follows."""
+        """Takes in a call that follows."""
         self.call = call
         if call.module not in self.modules:
             self.modules.append(call.module)
@@ -33,7 +33,7 @@ class Stage:
 def stages(
     calls: Sequence[Call], *, heads: Collection[Tensor] = (), last_is_output: bool = False
 ) -> tuple[list[Stage], list[Stage]]:
-    """Group a traced forward into stages, and return them and those that only hand over the part's results.
+    """Groups a traced forward into stages, and sets apart those that only hand over the part's results.
 
     A stage opens at a layer with a weight matrix or kernel and takes in what follows it as long as the shape is
     kept (nonlinearity, normalisation, dropout) or unflattened into channels, be it a module, a function or a method.
@@ -71,7 +71,7 @@ def stages(
 
 
 def _into_tokens(call: Call, calls: Sequence[Call]) -> bool:
-    """Whether a call turns a row of units into (n, tokens, channels), which no convolution reads."""
+    """Tells whether a call turns a row of units into (n, tokens, channels), which no convolution reads."""
     if call.source is None or not call.source.ndim == 2 < call.output.ndim == 3:
         return False
     readers = [reader.module for reader in calls if reader.source is call.output and not reader.functions]
@@ -79,12 +79,12 @@ def _into_tokens(call: Call, calls: Sequence[Call]) -> bool:
 
 
 def _drops_nothing(call: Call, end: Call) -> bool:
-    """Whether a call is of a dropout that hands the stage's activation on as it is, to several readers."""
+    """Tells whether a call is of a dropout that hands the stage's activation on as it is, to several readers."""
     return isinstance(call.module, _Dropout) and call.source is end.output and call.output is end.output
 
 
 def _follows(call: Call, end: Call) -> bool:
-    """Whether a call takes the activation that a stage ended with so far, and leaves its units what they are."""
+    """Tells whether a call takes the activation that a stage ended with so far, and leaves its units what they are."""
     if call.source is None or call.source is not end.output:
         return False
     # Beside another reader of the same activation, what follows is a gate or a branch: a site is what all are given.

@@ -1,6 +1,6 @@
 """Stretches of a model from one site to the next, on which only some units change.
 
-Nothing is computed of all others where no more lies between than a layer and functions of each number by itself.
+Nothing is computed for the others where only a layer and elementwise functions lie in between.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ class Stretch:
 
     @cached_property
     def from_free(self) -> Layer:
-        """The layer from the free units to the next site's; of others of which changes are computed it takes none."""
+        """The layer from the free units to the next site's, which ignores changes of any other unit."""
         assert self.way is not None, "there is a layer"
         return self.way.narrowed(self.starts, self.ends, self.free)
 
@@ -79,7 +79,7 @@ class Stretch:
         return self.activation if self.starts is None else select_units(self.activation, self.starts)
 
     def begin(self, interchange: Interchange) -> Tensor:
-        """Return the next site's activation after an interchange at the site, (m, ends, *positions)."""
+        """Computes the next site's activation after an interchange at the site, (m, ends, *positions)."""
         at_site = interchange.at(self.site)
         if self.way is None:
             return self._rerun(at_site.activation(), interchange.rows.rows, interchange.selection)
@@ -88,7 +88,7 @@ class Stretch:
         return self.way.follow(at_site.update(self.from_all, self.layer_value))
 
     def go_on(self, values: Tensor) -> Tensor:
-        """Return the next site's activation where the site's free units come to some values.
+        """Computes the next site's activation where the site's free units take some values.
 
         Args:
             values: (m, starts, *positions), which are written over; the cached run's rows, once or several times over.
@@ -105,7 +105,7 @@ class Stretch:
         return self.after_change(values)
 
     def after_change(self, change: Tensor) -> Tensor:
-        """Return the next site's activation where the site's free units change by some amounts.
+        """Computes the next site's activation where the site's free units change by some amounts.
 
         Args:
             change: (m, starts, *positions), rows as of `go_on`; of units that are not free it has no effect.
@@ -125,7 +125,7 @@ class Stretch:
         return not self.free or (self.ends is not None and not self.ends)
 
     def _unchanged(self, times: int) -> Tensor:
-        """The next site's activation where nothing changes before it; a unit that was held may be another then."""
+        """Computes the next site's activation where nothing before it changes, without what a treatment had set."""
         assert self.way is not None, "there is a layer"
         return self.way.follow(self.layer_value.repeat(times, *[1] * (self.layer_value.ndim - 1)))
 
@@ -135,7 +135,7 @@ class Stretch:
 
 
 def each_time(values: Tensor, images: int) -> Tensor:
-    """View values of images that come several times over by time, (times, images, …)."""
+    """Views values of images that are repeated several times as (times, images, …)."""
     return values.unflatten(0, (-1, images))
 
 
@@ -147,7 +147,7 @@ def stretches(
     units: Mapping[str, Units],
     often: bool,
 ) -> list[Stretch] | None:
-    """List the stretches from each site to the next, the last to the image.
+    """Lists the stretches from each site to the next, the last to the image.
 
     None where a change at a site can pass by the next one, or where rows belong together.
 
@@ -197,7 +197,7 @@ def stretches(
 
 
 def _is_chain(part: ModelPart, names: Sequence[str]) -> bool:
-    """Whether whatever a site changes of the result it changes through the next one: no connection skips it."""
+    """Tells whether each site changes the result through the next one alone, with no connection that skips it."""
     traced = part.as_steps()
     if traced is None:
         return False
@@ -206,7 +206,7 @@ def _is_chain(part: ModelPart, names: Sequence[str]) -> bool:
 
 
 def _way(part: ModelPart, start: str, end: str) -> Way | None:
-    """The way from a site, or INPUT, to the next, or RESULT; None where it is more than a layer."""
+    """Finds the way from a site, or INPUT, to the next, or RESULT. None where it is more than a layer."""
     traced = part.as_steps()
     points = [part.points[name] for name in (start, end) if name in part.points]
     if traced is None or any(not counts_units(point) or point.element is not None for point in points):
@@ -228,6 +228,6 @@ def _rerun(
     rows: Tensor,
     selection: Tensor | None,
 ) -> Tensor:
-    """Run a part of the model again from one of its sites to the next."""
+    """Runs a part of the model again from one of its sites to the next."""
     given = values if taken is None else taken(Batch(values))
     return part.rerun(run, rows, selection, {start: given}, [end])[end]

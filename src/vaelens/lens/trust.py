@@ -1,4 +1,4 @@
-"""Trust in the steps of a part: they are compared with the model now and then, and believed for a while."""
+"""Trust in the steps of a part, which are compared with the model now and then, and believed for a while."""
 
 import math
 import time
@@ -15,13 +15,13 @@ _SECONDS, _SHARE = 2.0, 20  # for which a comparison is trusted; times what it t
 
 
 class Trust:
-    """Compares steps with the model they are of: Python may take another path than when they were traced."""
+    """Compares steps with the model they are of, as Python may take another path than when they were traced."""
 
     def __init__(self, model: nn.Module):
         self._model, self._until = model, -math.inf
 
     def check(self, traced: TracedPart, function: Callable[[Tensor], Any], inputs: Tensor, precision: str) -> None:
-        """Compare steps with the model in a precision, unless that was done a moment ago.
+        """Compares steps with the model in a precision, unless that was done a moment ago.
 
         Raises:
             VaelensError: they give other values.

@@ -1,4 +1,4 @@
-"""What of a direction nothing behind its site sees: the part in the null space of the next linear maps."""
+"""The part of a direction that nothing behind its site sees, in the null space of the next linear maps."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def unseen_projector(matrices: Sequence[Tensor], eps: float) -> Tensor:
-    """The orthogonal projector on what all of some matrices take to 0, float64 (units, units).
+    """Computes the orthogonal projector on the null space that some matrices share, float64 (units, units).
 
     Args:
         matrices: float64 (outputs, units) each.
@@ -24,7 +24,9 @@ def unseen_projector(matrices: Sequence[Tensor], eps: float) -> Tensor:
 
 
 def unseen_share(projector: Tensor, vectors: Tensor) -> float:
-    """The share of a subspace in the null space, tr(P_null P_W) / k; of one direction ‖P_null w‖² / ‖w‖², in [0, 1].
+    """Computes the share of a subspace in the null space, tr(P_null P_W) / k, in [0, 1].
+
+    Of one direction that is ‖P_null w‖² / ‖w‖².
 
     Args:
         projector: as `unseen_projector` returns it.

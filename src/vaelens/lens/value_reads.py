@@ -1,6 +1,6 @@
-"""Whether a part's Python code reads values of its input, as a branch does: a row may then decide for all of a batch.
+"""Detects Python code that reads values of a part's input, such as a branch, where a row may decide for its batch.
 
-Every operation on something computed from the input gives something computed from it; told by the memory it lies in.
+What an operation computes from a value derived from the input is derived from it too, and is known by its memory.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,9 +19,9 @@ _READS = frozenset([*_TO_NUMBERS, "tolist", "numpy", "__array__", "equal", "allc
 
 
 def reads_values(function: Callable[[Tensor], Any], example: Tensor) -> bool:
-    """Run a part on an example and see whether Python reads a value that depends on it.
+    """Runs a part on an example and tells whether Python reads a value that depends on it.
 
-    That is a branch or a loop on one (`if z.max() > 3`), `item()`, `tolist()`, `numpy()`, a conversion to a number.
+    A read is a branch or a loop on one (`if z.max() > 3`), `item()`, `tolist()`, `numpy()`, a conversion to a number.
     """
     derived = _Derived(example)
     with ExitStack() as stack:
@@ -77,7 +77,7 @@ class _Operations(TorchDispatchMode):
 
 
 class _Reads(TorchFunctionMode):
-    """Sees values leave PyTorch as numbers, lists and arrays."""
+    """Notices values that leave PyTorch as numbers, lists and arrays."""
 
     def __init__(self, derived: _Derived):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Vectors as a user gives them: rows of finite numbers that do not depend on each other."""
+"""Vectors as a user gives them, rows of finite numbers that do not depend on each other."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _INDEPENDENT = 1e-6  # the least singular value of vectors of length 1 that are 
 
 
 def checked_rows(vectors: Any) -> Tensor:
-    """Vectors as float64 rows, (k, units).
+    """Returns vectors as float64 rows, (k, units).
 
     Raises:
         VaelensError: anything else than a table of finite numbers.
@@ -31,7 +31,7 @@ def checked_rows(vectors: Any) -> Tensor:
 
 
 def check_independent(vectors: Tensor) -> None:
-    """Refuse vectors of length 1 that depend on each other linearly.
+    """Refuses vectors of length 1 that depend on each other linearly.
 
     Raises:
         VaelensError: they do.
