@@ -148,7 +148,7 @@ def _channels_last(values: Tensor) -> Tensor:
 
 
 def layer_of(step: Step) -> Layer | None:
-    """Returns the linear layer that a step is, or None for anything else and for a layer that may do more."""
+    """Returns the linear layer that a step is, or None for anything else and for a layer that may do more than that."""
     if step.module is not None:
         return _module_layer(step.module, step)
     if step.call not in _OPERATIONS:

@@ -1,10 +1,8 @@
 """Transposed convolutions as one matrix product and its sums, which is faster where outputs are few.
 
-The result is equal but for rounding.
-
-With stride s and a kernel of s · m taps, out[s·u + r − p] = Σ_t in[u − t] w[r + s·t]. Each remainder r is a convolution
-with m taps of its own, a phase of the output. One product gives all in[v] w[r + s·t]; their sums are the phases, which
-are interleaved, and p is cut off.
+The result is equal but for rounding. With stride s and a kernel of s · m taps, out[s·u + r − p] =
+Σ_t in[u − t] w[r + s·t]. Each remainder r is a convolution with m taps of its own, a phase of the output. One product
+gives all in[v] w[r + s·t]; their sums are the phases, which are interleaved, and p is cut off.
 """
 
 from collections.abc import Mapping
