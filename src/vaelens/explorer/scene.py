@@ -207,7 +207,7 @@ class Scene:
         )
 
     def encodable(self, image: Tensor) -> Tensor:
-        """Turns what was decoded into what can be encoded, in its range where it has one, as counts of expression."""
+        """Turns what was decoded into what can be encoded, counts for expression, clamped where it has a range."""
         kind, observed = self.lens.observation, self.lens.observed(image)
         return observed if kind.low is None else observed.clamp(kind.low, kind.high)
 

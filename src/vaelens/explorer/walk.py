@@ -69,7 +69,7 @@ class Walk:
 
 
 def walks_of(circuits: Any) -> tuple[Walk, ...]:
-    """Takes circuits as a user gives them, which is a `Circuit`, the JSON file of one, a `Walk`, or several of these.
+    """Takes circuits as a user gives them, each a `Circuit`, the JSON file of one or a `Walk`, one alone or several.
 
     Raises:
         VaelensError: anything else.

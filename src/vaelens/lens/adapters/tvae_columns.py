@@ -1,4 +1,4 @@
-"""The columns of a fitted TVAE's table, with modes or classes, by which the values of a frame are read."""
+"""The columns of a fitted TVAE's table, numbers with modes and others with classes, which read a frame's values."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -136,7 +136,7 @@ class TVAETable(TVAE):
 
 
 def ctgan(model: Any) -> Adapter | None:
-    """Returns the adapter of a TVAE, in the units of a `TVAETable` or else as `tvae` does."""
+    """Returns the adapter of a `TVAETable`, or what `tvae` returns for any other model."""
     return model.adapter() if isinstance(model, TVAETable) else tvae(model)
 
 

@@ -50,7 +50,7 @@ def readers(known: Observed, source: Step, layers: Mapping[Step, Layer]) -> list
 def _matrix(
     reader: Step, step: Step, layers: Mapping[Step, Layer], shape: tuple[int, ...] | None, units: int
 ) -> Tensor | None:
-    """Returns a layer that is given a step's value as a matrix, (outputs, units), or None for anything else."""
+    """Returns the matrix (outputs, units) of a layer that is given a step's value, or None for anything else."""
     layer = layers.get(reader)
     if layer is not None and layer.data is step:
         weight, transposed, groups = layer.weight(), layer.kind == TRANSPOSED, layer.options.get("groups", 1)
