@@ -1,4 +1,4 @@
-"""`vaelens analyse`: everything about one model, as a record and a report."""
+"""`vaelens analyse` measures everything about one model, and writes a record and a report."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ def analyse(
     verbose: Annotated[bool, typer.Option("--verbose", help=_VERBOSE_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
 ) -> None:
-    """Explain a trained VAE, of vaelens or not: interventions on all four levels, metrics, and a report.
+    """Explain a trained VAE, of vaelens or not, by interventions on all four levels, metrics, and a report.
 
     Each part is saved as it ends, and the same command goes on where it was cut off.
     """
@@ -184,7 +184,7 @@ def _print_sentences(said: Sequence[str], target: Path, report: Path) -> None:
 
 
 def _split(names: Sequence[str] | None) -> list[str] | None:
-    """Names that stand alone or side by side, with commas between them."""
+    """Splits names that stand alone or side by side, with commas between them."""
     return [name.strip() for text in names for name in text.split(",")] if names else None
 
 

@@ -72,7 +72,7 @@ app.add_typer(study)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line.
+    """Runs the command line.
 
     Errors are one line on standard error, with exit status 1, or 2 for wrong usage.
     """

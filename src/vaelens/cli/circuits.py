@@ -1,4 +1,4 @@
-"""`vaelens circuits`: a circuit of every factor, and what the units of a model are like."""
+"""`vaelens circuits` finds a circuit of every factor, and says what the units of a model are like."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +39,7 @@ def circuits(
     out: Annotated[Path | None, typer.Option(help=_OUT_HELP, metavar="DIR")] = None,
     device: Device = "auto",
 ) -> None:
-    """Find a circuit of every factor: the units that carry it from image to image.
+    """Find a circuit of every factor, the units that carry it from image to image.
 
     Each is written as JSON, GraphML and Graphviz DOT, and as a picture (SVG), once it is found.
     """
@@ -70,7 +70,7 @@ def circuits(
 
 
 def _factors(ds: "FactorDataset", asked: list[str] | None) -> list[str]:
-    """The factors that were asked for, or all that vary.
+    """Returns the factors that were asked for, or all that vary.
 
     Raises:
         VaelensError: an unknown factor, or a dataset without any.

@@ -1,4 +1,4 @@
-"""`vaelens compare`: analyses of several models on the same data, side by side."""
+"""`vaelens compare` sets analyses of several models on the same data side by side."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ def compare(
         bool, typer.Option("--overwrite", help="Replace the page and the tables that --out holds.")
     ] = False,
 ) -> None:
-    """Compare models on the same data: scores side by side, differences paired over the same images, and a page."""
+    """Compare models on the same data, with scores side by side, differences paired over the same images and a page."""
     if len(folders) < 2:
         raise VaelensError("compare takes two or more folders of analyses, such as runs/a/analysis runs/b/analysis")
     import vaelens as vl

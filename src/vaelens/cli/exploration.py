@@ -1,4 +1,4 @@
-"""`vaelens explore`: a page on this machine in which a model's images, latents, units and circuits are changed."""
+"""`vaelens explore` serves a page on this machine that changes a model's images, latents, units and circuits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +43,7 @@ def explore(
     port: Annotated[int | None, typer.Option(help=_PORT_HELP)] = None,
     device: Device = "auto",
 ) -> None:
-    """Open a model: drag latents, patch and ablate units, walk circuits, and see at once what becomes of an image.
+    """Open a model to drag latents, patch and ablate units, walk circuits, and see at once what becomes of an image.
 
     Serves a page on this machine until Ctrl-C. Nothing is written, and nothing is asked of another machine.
     """
@@ -77,7 +77,7 @@ def explore(
 
 
 def _analysis(folder: Path) -> "Analysis | None":
-    """Loads the analysis that a folder is, or holds; None where there is none, or none that is finished."""
+    """Loads the analysis that a folder is, or holds. None where there is none, or none that is finished."""
     import vaelens as vl
 
     if not (folder / "manifest.json").is_file() and not (folder / "analysis" / "manifest.json").is_file():

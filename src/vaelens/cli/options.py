@@ -85,6 +85,6 @@ def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
 
 
 def print_notes(ds: "FactorDataset") -> None:
-    """Print what of the user's files was taken and what was passed over; nothing of a dataset that is built in."""
+    """Prints what of the user's files was taken and what was passed over, or nothing of a dataset that is built in."""
     for note in ds.notes:
         print(note)

@@ -128,7 +128,7 @@ def findings(folder: Folder) -> None:
 def report(
     folder: Folder, out: Annotated[str | None, typer.Option("--out", metavar="FILE", help="The page.")] = None
 ) -> None:
-    """Write the page of a study alone: findings, figures, convergence and cost."""
+    """Write the page of a study alone, with findings, figures, convergence and cost."""
     path = user_path("DIR", folder)
     target = user_path("--out", out) if out is not None else path / "report.html"
     results = _studies().from_folder(path).results()
@@ -138,7 +138,7 @@ def report(
 
 
 def _studies() -> "type[Study]":
-    """Imports what a study needs besides."""
+    """Imports `Study`, which needs the packages of the extra `study`."""
     try:
         from vaelens.study import Study
     except ModuleNotFoundError as error:

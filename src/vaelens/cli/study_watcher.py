@@ -1,4 +1,4 @@
-"""What `vaelens study run` shows while cells are worked on: a live table on a terminal, lines elsewhere."""
+"""What `vaelens study run` shows while cells are worked on, a live table on a terminal and lines elsewhere."""
 
 import sys
 import threading
@@ -14,7 +14,7 @@ _LINES = 4  # for each phase of a cell, training or analysis
 
 
 class Watcher:
-    """Shows how a study goes on: a live table on a terminal, else a line for each phase of a cell and for its end."""
+    """Shows how a study goes on, by a live table on a terminal, else by a line for a cell's end and each phase."""
 
     def __init__(self, folder: Path) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""`vaelens verify`: a run's numbers made again from model, data and configuration, and compared."""
+"""`vaelens verify` computes a run's numbers again from model, data and configuration, and compares them."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def verify(
 
 
 def _kept_reader(analysis: "Analysis", ds: "FactorDataset", device: str) -> Any:
-    """Finds the reader that the analysis had; a new one is not trained."""
+    """Finds the reader that the analysis had, and trains no new one."""
     if "reader" not in analysis.provenance:
         return None
     from vaelens.metrics.readers import kept_reader

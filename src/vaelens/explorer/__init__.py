@@ -1,4 +1,4 @@
-"""The explorer: a page on this machine in which images, latents, units and circuits of a model are changed by hand.
+"""The explorer, a page on this machine in which images, latents, units and circuits of a model are changed by hand.
 
 What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
 """

@@ -1,4 +1,4 @@
-"""What the page asks for, answered in plain values: what there is, what a view shows, what each unit costs."""
+"""Answers to the page in plain values, about what there is, what a view shows and what each unit costs."""
 
 import base64
 import binascii
@@ -75,7 +75,7 @@ class Answers:
         return plain({**told, "view": view.plain(), "error": error})
 
     def show(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Shows a view: pictures, codes, how far each site moved, the address, and the call in Python."""
+        """Shows a view with its pictures, codes, how far each site moved, the address, and the call in Python."""
         return _told(lambda: self._show(View.from_plain(record)))
 
     def units(self, record: Mapping[str, Any]) -> dict[str, Any]:

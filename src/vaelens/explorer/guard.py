@@ -1,4 +1,4 @@
-"""What the server answers at all: the page, its files and its own questions, to the names of this machine."""
+"""The guard of the server, which lets through the page's own requests alone, under the names of this machine."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -23,7 +23,7 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class Guard:
-    """Lets through what the page needs, and nothing else: no upload, no file, no proxy.
+    """Lets through what the page needs and nothing else, so no upload, no file and no proxy.
 
     Args:
         app: the server behind it.
@@ -59,7 +59,7 @@ class Guard:
         await self._app(scope, receive, guarded)
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Says why a request is refused, with its status; None where it is not."""
+        """Says why a request is refused, with its status, or returns None where it is not."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "").lower()
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host

@@ -1,4 +1,4 @@
-"""Observations as pictures in the page, which need no file: images as PNG, vectors and series as small charts."""
+"""Observations as pictures in the page without any file, images as PNG and vectors and series as small charts."""
 
 import base64
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is computed of a view: runs of one image, each the very call of `vl.Lens` that the copied code makes."""
+"""What is computed of a view, by runs of one image with the very calls of `vl.Lens` that the copied code makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -207,7 +207,7 @@ class Scene:
         )
 
     def encodable(self, image: Tensor) -> Tensor:
-        """Makes of what was decoded what can be encoded: in its range where there is one, counts of expression."""
+        """Turns what was decoded into what can be encoded, counts for expression, clamped where it has a range."""
         kind, observed = self.lens.observation, self.lens.observed(image)
         return observed if kind.low is None else observed.clamp(kind.low, kind.high)
 

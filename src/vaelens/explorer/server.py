@@ -1,4 +1,4 @@
-"""The server of the explorer: Gradio on this machine, with whatever it says to others turned off.
+"""The server of the explorer, which is Gradio on this machine with whatever it says to others turned off.
 
 Gradio is an extra, `pip install '.[explore]'` in the clone. All that is computed and said is in the other files.
 """
@@ -71,7 +71,7 @@ class Explorer:
             self.close()
 
     def close(self) -> None:
-        """Stops serving; nothing is left on the disk."""
+        """Stops serving, and leaves nothing on the disk."""
         if not self._closed.is_set():
             self._closed.set()
             self._blocks.close(verbose=False)
@@ -221,7 +221,7 @@ def gradio() -> Any:
 
 @cache
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Makes the folder that Gradio asks for: without files, as no upload is let through, and gone when Python ends."""
+    """Makes the folder that Gradio asks for, which stays empty as uploads are refused, and is gone when Python ends."""
     folder = tempfile.TemporaryDirectory(prefix="vaelens-explore-")
     atexit.register(folder.cleanup)
     return folder

@@ -1,4 +1,4 @@
-"""Pictures from the browser: checked, brought to the model's shape, and packed as text for address and code."""
+"""Pictures from the browser, checked, brought to the model's shape, and packed as text for address and code."""
 
 import base64
 import binascii

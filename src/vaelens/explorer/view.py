@@ -1,4 +1,4 @@
-"""What is chosen in the explorer, as a record of plain values: whatever is on the screen follows from it.
+"""What is chosen in the explorer, as a record of plain values from which whatever is on the screen follows.
 
 It goes to and from the query of an address, so that a link shows the same, and to and from JSON.
 """
@@ -127,7 +127,7 @@ class View:
 
     @classmethod
     def from_query(cls, query: str, default: "View") -> "View":
-        """Reads a view from the query of an address; what it does not say is as in the default.
+        """Reads a view from the query of an address, with the default's values for what the query does not say.
 
         Raises:
             VaelensError: an unknown field, or a value that can't be read.

@@ -1,4 +1,4 @@
-"""A circuit to walk: its units by site, what each is worth, and the edges between them."""
+"""A circuit to walk, with its units by site, what each is worth, and the edges between them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ _LARGEST = 64 * 2**20  # bytes of a file
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge of a circuit; the factor and the image are its ends.
+    """An edge between two units of a circuit, or from its factor, or to the image.
 
     Attributes:
         sender: a unit, or the factor's name.
@@ -69,7 +69,7 @@ class Walk:
 
 
 def walks_of(circuits: Any) -> tuple[Walk, ...]:
-    """Takes circuits as a user gives them: a `Circuit`, a file that one was written to as JSON, or several of both.
+    """Takes circuits as a user gives them, each a `Circuit`, the JSON file of one or a `Walk`, one alone or several.
 
     Raises:
         VaelensError: anything else.

@@ -1,4 +1,4 @@
-"""Studies: many models trained and analysed alike, in a folder that survives anything.
+"""Studies of many models trained and analysed alike, in a folder that survives anything.
 
 What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
 """

@@ -1,4 +1,4 @@
-"""A cell of a study: one model, trained on one dataset from one seed, and analysed."""
+"""A cell of a study, which is one model trained on one dataset from one seed, and analysed."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ class Cell:
         return f"{self.dataset}/{self.model}/{self.seed}"
 
     def name(self, data: str, version: str) -> str:
-        """Names the cell by all that its numbers depend on.
+        """Returns the cell's name, a hash of all that its numbers depend on.
 
         Args:
             data: the data's hash.

@@ -59,7 +59,7 @@ class DoneCells:
 
     @property
     def said_of_others(self) -> str:
-        """Says how many other cells there are and what to do; empty where there are none."""
+        """How many other cells there are and what to do, in words that are empty where there are none."""
         if not self.others:
             return ""
         count = len(self.others)

@@ -38,7 +38,7 @@ class Tally:
     stopped: str = ""
 
     def count(self, *how: str) -> int:
-        """Counts the cells that ended so."""
+        """Returns how many cells ended in one of these ways."""
         return sum(outcome.how in how for outcome in self.outcomes.values())
 
 
@@ -170,7 +170,7 @@ _watch = Watch()  # what this worker has seen of leases, over all of its tasks
 
 
 def _outcome(future: Any) -> Outcome:
-    """Reads how a task ended; one whose worker died or was closed counts as stopped.
+    """Reads how a task ended. One whose worker died or was closed counts as stopped.
 
     Raises:
         VaelensError: what the task raised: every cell would meet it.

@@ -1,4 +1,4 @@
-"""The work on one cell: the dataset is loaded, a model trained, analysed, and everything moved to its place.
+"""The work on one cell, which loads the dataset, trains a model, analyses it, and moves everything to its place.
 
 It can be killed at any moment. Whoever takes the cell up goes on from the last checkpoint and the last whole part of
 the analysis, and ends with the same numbers.
@@ -208,7 +208,7 @@ def _check_room(folder: StudyFolder, named: Named) -> None:
 
 
 def _unclaimed(folder: StudyFolder, named: Named, error: OSError) -> Outcome:
-    """Says why a cell could not be claimed: a full disk stops the study, and so does a folder that can't be written.
+    """Says why a cell could not be claimed. A full disk stops the study, and so does a folder that can't be written.
 
     Raises:
         VaelensError: every cell would meet the same.
@@ -220,7 +220,7 @@ def _unclaimed(folder: StudyFolder, named: Named, error: OSError) -> Outcome:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Says whether a full disk or quota is behind an error."""
+    """Tells whether a full disk or quota is behind an error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return True

@@ -48,11 +48,11 @@ class StudyFolder:
     path: Path
 
     def final(self, named: Named) -> Path:
-        """Where a cell lies that is done."""
+        """Returns where a finished cell lies."""
         return self.path / named.cell.path
 
     def claim_of(self, named: Named) -> Path:
-        """The file of its lease."""
+        """Returns the file of its lease."""
         return self.path / "claims" / named.name
 
     def work_of(self, named: Named, token: str) -> Path:
@@ -72,7 +72,7 @@ class StudyFolder:
         return mine
 
     def is_done(self, named: Named) -> bool:
-        """Says whether the cell is done.
+        """Tells whether the cell is done.
 
         Raises:
             VaelensError: its place holds a cell of another configuration, other data or another version.
@@ -172,7 +172,7 @@ class StudyFolder:
         return "interrupted" if any((self.path / "work").glob(f"{named.name}-*")) else "waiting"
 
     def progress(self, named: Named) -> dict[str, Any]:
-        """Reads how far the cell's worker says it is; empty where nobody works on it."""
+        """Reads how far the cell's worker says it is. Empty where nobody works on it."""
         for work in (self.path / "work").glob(f"{named.name}-*"):
             with suppress(OSError):
                 told = _record(work / "progress.json")
@@ -186,7 +186,7 @@ class StudyFolder:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    """Reads a record in JSON; empty where the file holds anything else."""
+    """Reads a record in JSON, or returns an empty one where the file holds anything else."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""A lease on a cell: who holds it works on the cell, and shows by a heartbeat that it is alive.
+"""A lease on a cell, whose holder works on the cell and shows by a heartbeat that it is alive.
 
 A lease is a file that is created exclusively, so that of several processes, on one machine or on many that share a
 disk, one gets it. Nobody compares clocks: a holder on the same machine is asked for by its process number and by the
@@ -49,12 +49,12 @@ class Holder:
 
 @dataclass
 class Watch:
-    """What an observer has seen of leases that others hold: of each, the last heartbeat and when it was new."""
+    """What an observer has seen of leases that others hold, of each the last heartbeat and when it was new."""
 
     seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def is_gone(self, holder: Holder) -> bool:
-        """Says whether the holder of a lease is dead, or has not been heard of for long."""
+        """Tells whether the holder of a lease is dead, or has not been heard of for long."""
         if holder.machine == _machine():
             return not _runs(holder)
         beat, since = self.seen.get(holder.token, (-1, 0.0))
@@ -99,7 +99,7 @@ def claim(path: Path, watch: Watch) -> Holder | None:
 
 
 def read(path: Path) -> Holder | None:
-    """Reads who holds a lease; None where nobody does, or the file does not say."""
+    """Reads who holds a lease. None where nobody does, or the file does not say."""
     try:
         holder = Holder(**json.loads(path.read_text(encoding="utf-8")))
         texts, counts = (holder.token, holder.machine, holder.begun), (holder.process, holder.beat)
@@ -160,14 +160,14 @@ def _write(path: Path, holder: Holder) -> Path:
 
 
 def _machine() -> str:
-    """Names this machine and, in a container, its own numbering of processes."""
+    """Identifies this machine and, in a container, its own numbering of processes."""
     with suppress(OSError):
         return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116 - a link to nothing
     return socket.gethostname()
 
 
 def _begun(process: int) -> str:
-    """Tells when a process began, by what a step of the clock does not change; empty where the system does not say.
+    """Tells when a process began, by what a step of the clock does not change. Empty where the system does not say.
 
     That is the start of the machine, by its name, and the ticks from there (field 22 of /proc/PID/stat).
     """

@@ -63,7 +63,7 @@ class _Record(BaseModel):
 
 
 def _by_name(entry: Any) -> Any:
-    """Reads `sprites` as `name: sprites`."""
+    """Reads a name alone, such as `sprites`, as an entry of that name."""
     return {"name": entry} if isinstance(entry, str) else entry
 
 
@@ -93,7 +93,7 @@ class DatasetEntry(_Record):
 
 
 class ModelEntry(_Record):
-    """A model of the study: what it is trained by, and its hyperparameters."""
+    """A model of the study, with its objective and hyperparameters."""
 
     name: str
     """A name of `vaelens models`."""
@@ -185,7 +185,7 @@ class Deviation(_Record):
     """The fields of `training` and `analysis` that differ."""
 
     def concerns(self, dataset: str, model: str) -> bool:
-        """Says whether it is about a cell."""
+        """Tells whether it is about a cell."""
         return (not self.datasets or dataset in self.datasets) and (not self.models or model in self.models)
 
 
@@ -204,7 +204,7 @@ def _of_this_study(deviation: Deviation, given: ValidationInfo) -> Deviation:
 
 
 class Plan(_Record):
-    """A study: every model on every dataset from every seed."""
+    """A study of every model on every dataset from every seed."""
 
     name: str = Field(pattern=_NAME)
     """What the study is called."""
@@ -269,7 +269,7 @@ class Plan(_Record):
         return _labels(self.models)
 
     def cells(self) -> Iterator[Cell]:
-        """Yields the cells in the order in which they are run: all of one seed before the next."""
+        """Yields the cells in the order in which they are run, all of one seed before the next."""
         for seed in self.seeds:
             for dataset, dataset_label in zip(self.datasets, self.dataset_labels, strict=True):
                 for model, model_label in zip(self.models, self.model_labels, strict=True):

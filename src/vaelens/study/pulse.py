@@ -18,7 +18,7 @@ class Pulse:
         self.path, self._lost, self._last = path, lost, 0.0
 
     def tell(self, place: str, share: float = 0.0, **more: float) -> None:
-        """Writes how far the cell is: where, what share of it, and numbers such as the loss.
+        """Writes how far the cell is, by the place, the share of it that is done, and numbers such as the loss.
 
         Raises:
             VaelensError: the lease was lost.
@@ -33,7 +33,7 @@ class Pulse:
 
     @property
     def is_due(self) -> bool:
-        """Says whether the last look was a while ago."""
+        """Whether the last look was a while ago."""
         return time.monotonic() - self._last >= _EVERY
 
     def analysing(self, done: float, total: float) -> None:

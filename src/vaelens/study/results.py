@@ -1,4 +1,4 @@
-"""What a study's folder holds when it is read: the table, the findings, how training went, and what it cost."""
+"""What is read from a study's folder, which is the table, the findings, how training went, and what it cost."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ class StudyResults:
 
     @classmethod
     def read(cls, folder: str | Path) -> "StudyResults":
-        """Reads what `write` wrote; the study is called as its folder, and its findings are judged anew.
+        """Reads what `write` wrote. The study is called as its folder, and its findings are judged anew.
 
         Raises:
             VaelensError: a file is missing or damaged, or holds something else.
@@ -159,7 +159,7 @@ def _log(done: DoneCell) -> Path:
 
 
 def _curve(done: DoneCell) -> pd.DataFrame:
-    """Reads the error over training off the log of a run."""
+    """Reads the error over training from the log of a run."""
     try:
         log = pd.read_csv(_log(done))
         curve = log[["step", _ERROR]].apply(pd.to_numeric).dropna()

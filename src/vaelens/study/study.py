@@ -1,4 +1,4 @@
-"""A study: a plan that is run into a folder, and what the folder then holds."""
+"""A study, which is a plan that is run into a folder, and what the folder then holds."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -182,7 +182,7 @@ class Study:
         return done_cells(StudyFolder(self._place(folder)), self.plan)
 
     def table(self, folder: str | Path | None = None) -> pd.DataFrame:
-        """Reads the table of the plan's cells that are done off the folder, by default the last; see `study_table`.
+        """Reads the table of the plan's cells that are done from the folder, by default the last. See `study_table`.
 
         Raises:
             VaelensError: no folder is known, or no cell is done there.
@@ -190,7 +190,7 @@ class Study:
         return study_table(self.done(folder))
 
     def findings(self, folder: str | Path | None = None) -> Findings:
-        """Judges the paper's findings on the table of the folder, by default the last; see `findings_of`.
+        """Judges the paper's findings on the table of the folder, by default the last. See `findings_of`.
 
         Raises:
             VaelensError: no folder is known, or no cell is done there.
@@ -198,7 +198,7 @@ class Study:
         return findings_of(self.table(folder))
 
     def results(self, folder: str | Path | None = None) -> StudyResults:
-        """Reads table, findings, training curves and costs off the folder, by default the last.
+        """Reads table, findings, training curves and costs from the folder, by default the last.
 
         Raises:
             VaelensError: as `findings`.

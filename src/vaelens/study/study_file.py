@@ -181,6 +181,6 @@ def _told(error: ValidationError, lines: _Lines, source: str) -> str:
 
 
 def _field(mistake: Any, lines: _Lines) -> tuple[str | int, ...]:
-    """The field that a mistake is in, without the type that its value was tried for."""
+    """Finds the field that a mistake is in, without the type that its value was tried for."""
     place = tuple(part for part in mistake["loc"] if part not in ("dict", "list"))
     return place[:-1] if place not in lines and place[-1:] in _TRIED else place

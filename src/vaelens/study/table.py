@@ -36,7 +36,7 @@ _RUN = ["dataset", "model", "seed"]
 
 
 def study_table(done: DoneCells) -> pd.DataFrame:
-    """Reads the table of a study off the cells of its plan that are done. Warns of other cells, which are left out.
+    """Reads the table of a study from the cells of its plan that are done. Warns of other cells, which are left out.
 
     A row is one measure of one run (`latent` and `factor` are missing), of one latent of one run, or of one factor of
     one run: `factor_predicted`, the share of the factor that the whole code predicts; and of its circuit, where
@@ -92,7 +92,7 @@ def write_table(table: pd.DataFrame, folder: Path) -> None:
 
 
 def _run(done: DoneCell) -> tuple[dict[str, Any], Analysis]:
-    """Reads a cell: what it is, in columns, and its analysis."""
+    """Reads what a cell is, in columns, and its analysis."""
     configuration = done.cell.configuration
     model = configuration["model"]
     anew = f"move {str(done.path)!r} away, and run the study to have it made anew"
@@ -125,7 +125,7 @@ def _run(done: DoneCell) -> tuple[dict[str, Any], Analysis]:
 
 
 def _maps(analysis: Analysis) -> np.ndarray:
-    """Each latent's effect map as a vector, (latent, pixels)."""
+    """Returns each latent's effect map as a vector, (latent, pixels)."""
     latent = analysis.effects.get("latent")
     if latent is None or "effect_map" not in latent:
         return np.zeros((0, 0))

@@ -1,4 +1,4 @@
-"""The sources that commands take a model from: folders of several libraries, runs, and functions of the user's.
+"""The sources that commands take a model from, which are folders of several libraries, runs, and a user's functions.
 
 A kind of folder is a file of its own and a line in `choice.FOLDERS`. Nothing that a folder holds is unpickled or run.
 """

@@ -58,7 +58,7 @@ def load_lens(model: str, device: str) -> "Lens":
 
 
 def function_named(model: str) -> tuple[str, str] | None:
-    """Splits package.module:function into module and function; None of anything else."""
+    """Splits package.module:function into module and function, or returns None for anything else."""
     function = _FUNCTION.fullmatch(model)
     return None if function is None else (function[1], function[2])
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def call(module: str, function: str) -> "Lens":
-    """Import a module, with the current folder on the path as Python itself has it, and call its function.
+    """Imports a module, with the current folder on the path as Python itself has it, and calls its function.
 
     Raises:
         VaelensError: no such module or function, one that takes arguments or raises, or returns something else.

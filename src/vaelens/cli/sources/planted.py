@@ -1,4 +1,4 @@
-"""Planted models: folders that `vl.PlantedVAE.save_pretrained` wrote."""
+"""Planted models in folders that `vl.PlantedVAE.save_pretrained` wrote."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ _KEYS = {"kind", "depth", "convolutional", "seed"}
 
 
 def planted(folder: Path) -> "PlantedVAE | None":
-    """Loads a planted model; None of a folder that holds something else.
+    """Loads the planted model in a folder, and returns None for another folder.
 
     Raises:
         VaelensError: a file of it is missing or damaged.

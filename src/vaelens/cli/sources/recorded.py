@@ -34,6 +34,6 @@ def recorded_dataset(recorded: Mapping[str, Any] | None, model: str) -> tuple[st
 
 
 def trained_on(lens: "Lens") -> Mapping[str, Any] | None:
-    """Returns what is recorded of the dataset that a model was trained on last; None where nothing is."""
+    """Returns what is recorded of the dataset that a model was trained on last, or None where nothing is."""
     records = [record.dataset for record in getattr(lens.module, "training_records", ()) if record is not None]
     return records[-1] if records else None

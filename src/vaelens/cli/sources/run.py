@@ -9,7 +9,7 @@ _CONFIGURATIONS = ("config.json", "model_config.json")  # of vaelens and diffuse
 
 
 def analysis_in(folder: Path) -> Path:
-    """Finds the folder of the analysis of a run: the folder itself, or `analysis` in it.
+    """Finds the folder of the analysis of a run, which is the folder itself or `analysis` in it.
 
     Raises:
         VaelensError: there is none.
@@ -22,7 +22,7 @@ def analysis_in(folder: Path) -> Path:
 
 
 def model_in(folder: Path) -> Path | None:
-    """Finds the folder of the model of a run: the folder itself, or `model` in it; None where there is none."""
+    """Finds the folder of the model of a run, which is the folder itself or `model` in it. None where there is none."""
     return next((each for each in (folder, folder / "model") if _has_model(each)), None)
 
 

@@ -1,4 +1,4 @@
-"""Adapters: how a lens gets at the encoder, the codebook and the decoder of a model that it knows.
+"""Adapters, by which a lens gets at the encoder, the codebook and the decoder of a model that it knows.
 
 A family of models is a file of its own and a line in `choice.FAMILIES`. A model is known by the names of its classes,
 so that nothing is imported that its owner has not imported already.

@@ -1,4 +1,4 @@
-"""The adapter: a model's parts as functions that run modules of it."""
+"""The adapter, which holds a model's parts as functions that run modules of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

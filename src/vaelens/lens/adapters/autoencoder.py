@@ -1,4 +1,4 @@
-"""The parts of an autoencoder of diffusers that is known by what it can do: its own `encode` and `decode`.
+"""The parts of an autoencoder of diffusers that is known by what it can do, its own `encode` and `decode`.
 
 Such a model encodes to one latent and decodes it, given nothing besides. Images and clips are in [0, 1] outside and in
 [-1, 1] inside, waveforms in [-1, 1] on both sides. A layer that runs once a piece of a clip has a site for each call.
@@ -23,7 +23,7 @@ _INSTEAD = "give encode= and decode= to say where its encoder and decoder are"
 
 
 def autoencoder(model: Any, blocks: tuple[str, ...]) -> Adapter:
-    """The parts of a model by its own methods.
+    """Builds the adapter of a model from its own `encode` and `decode`.
 
     Args:
         model: of diffusers, with the methods `encode` and `decode`.
@@ -78,7 +78,7 @@ def _parameters(method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _check_alone(name: str, method: str, function: Callable[..., Any]) -> None:
-    """Refuse a method that needs more than one argument.
+    """Refuses a method that needs more than one argument.
 
     Raises:
         VaelensError: it does.
@@ -98,7 +98,7 @@ def _check_alone(name: str, method: str, function: Callable[..., Any]) -> None:
 
 
 def _check_whole(model: Any) -> None:
-    """Refuse a model that cuts its input into slices or tiles.
+    """Refuses a model that cuts its input into slices or tiles.
 
     Raises:
         VaelensError: it does.
@@ -112,7 +112,7 @@ def _check_whole(model: Any) -> None:
 
 
 def _code(name: str, output: Any) -> Any:
-    """The code in what encode returned: a tensor, or mean and log-variance.
+    """Returns the code in what encode returned, as a tensor or as (mean, log-variance or None).
 
     Raises:
         VaelensError: it is neither, or there are several.

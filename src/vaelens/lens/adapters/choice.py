@@ -1,4 +1,4 @@
-"""The choice of an adapter: the parts that a user names, or those of the first family that knows the model."""
+"""The choice of an adapter, by the parts that a user names or else by the first family that knows the model."""
 
 from importlib.metadata import version
 from typing import Any
@@ -27,7 +27,7 @@ FAMILIES = {
 
 
 def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise: Any = None) -> Adapter:
-    """The parts as a user names them, or those of a model that is known.
+    """Returns the adapter of the parts that a user names, or of a model that is known.
 
     Raises:
         VaelensError: a model of unknown kind without `encode` and `decode`; one of two that belong together; parts
@@ -57,14 +57,14 @@ def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise
 
 
 def unwrapped(model: Any) -> Any:
-    """The model inside a wrapper that spreads it over devices, or the model itself."""
+    """Returns the model inside a wrapper that spreads it over devices, or the model itself."""
     while isinstance(model, nn.DataParallel | DistributedDataParallel):
         model = model.module
     return model
 
 
 def module_of(model: Any) -> nn.Module:
-    """The module that a model is, or that one of scvi-tools or ctgan has inside.
+    """Returns the module that a model is, or that a model of scvi-tools or ctgan has inside.
 
     Raises:
         VaelensError: neither.
@@ -76,7 +76,7 @@ def module_of(model: Any) -> nn.Module:
 
 
 def library(model: nn.Module) -> str | None:
-    """The library of others that a model's class comes from, with its version; None for any other model."""
+    """Returns the name and version of the library, other than vaelens, that a model's class comes from, or None."""
     for package in FAMILIES:
         if package != "vaelens" and lineage(model.encoder if isinstance(model, TVAE) else model, package):
             return f"{package} {version(DISTRIBUTION if package == PACKAGE else package)}"

@@ -1,4 +1,4 @@
-"""The parts of diffusers' autoencoders: those of images that are known by name, any other by what it can do.
+"""The parts of diffusers' autoencoders, of which some for images are known by name and any other by what it can do.
 
 Images are in [0, 1] outside and in [-1, 1] inside, as all of these models take them; what is decoded is not clamped.
 Latents are the model's own, as `encode` returns them, not multiplied by the `scaling_factor` with which a diffusion
@@ -28,7 +28,7 @@ _PATH = ("forward", "encode", "_encode", "decode", "_decode")
 
 
 def diffusers(model: Any) -> Adapter | None:
-    """The parts of an autoencoder, None for a model that is not of diffusers.
+    """Returns the adapter of an autoencoder, or None for a model that is not of diffusers.
 
     Raises:
         VaelensError: a model of diffusers that is none, or that needs more than observations and codes; one known by
@@ -138,7 +138,7 @@ def _adapter(
     quantisation: Quantisation | None = None,
     smallest: int = 1,
 ) -> Adapter:
-    """The adapter of a model with these parts, which takes images of any size from the smallest on.
+    """Builds the adapter of a model with these parts, which takes images of any size from the smallest on.
 
     Its example is as small as the model is made for, at most 64×64.
     """
@@ -157,7 +157,7 @@ def _adapter(
 
 
 def _blocks(model: nn.Module) -> tuple[str, ...]:
-    """The paths of the down, middle and up blocks, and of the blocks of an AutoencoderTiny."""
+    """Lists the paths of the down, middle and up blocks, and of the blocks of an AutoencoderTiny."""
     paths = []
     for path, module in model.named_modules():
         part, _, inside = path.partition(".")
@@ -171,7 +171,7 @@ def _blocks(model: nn.Module) -> tuple[str, ...]:
 
 
 def _check_untiled(tensor: Tensor, largest: int, tile: int) -> None:
-    """Refuse images or codes with a side over the largest that goes through in one piece."""
+    """Refuses images or codes with a side over the largest that goes through in one piece."""
     height, width = tensor.shape[-2:]
     if max(height, width) > largest:
         raise VaelensError(

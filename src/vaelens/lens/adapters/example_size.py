@@ -1,4 +1,4 @@
-"""The size of an example: the smallest that a model encodes and decodes to the same shape, found on shapes alone.
+"""The size of an example, the first likely one that a model encodes and decodes to the same shape.
 
 Nothing is computed: tensors without numbers go through the model, at the cost of its Python code.
 """
@@ -22,9 +22,10 @@ _Part = Callable[[Any], Any]
 
 
 def example_shape(model: Any, encode: _Part, decode: _Part, kinds: Sequence[Intake]) -> tuple[Intake, tuple[int, ...]]:
-    """What a model takes, and the shape of an example, (channels, *sizes): the first that comes back as it went in.
+    """Finds what a model takes and the shape of an example, (channels, *sizes).
 
-    Where none does, it is the likeliest: it may be that only other sizes go, which a user knows.
+    The shape is the first likely one that comes back as it went in. Where none does, it is the likeliest: it may be
+    that only other sizes go, which a user knows.
 
     Args:
         model: the model.
@@ -60,7 +61,7 @@ def example_shape(model: Any, encode: _Part, decode: _Part, kinds: Sequence[Inta
 
 
 def _check_alone(model: Any, encode: _Part, decode: _Part, kind: Intake, shape: tuple[int, ...]) -> None:
-    """Refuse a model that does not run on what it takes and codes alone.
+    """Refuses a model that does not run on what it takes and codes alone.
 
     Raises:
         VaelensError: it does not.
@@ -80,7 +81,7 @@ def _check_alone(model: Any, encode: _Part, decode: _Part, kind: Intake, shape: 
 
 
 def _returned(model: Any, encode: _Part, decode: _Part, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of what an observation of a shape is decoded to."""
+    """Returns the shape of what an observation of a shape is decoded to, without the axis of observations."""
     weight = next(model.parameters())
     with isolated(model):
         code = encode(torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device))
@@ -89,7 +90,7 @@ def _returned(model: Any, encode: _Part, decode: _Part, shape: tuple[int, ...]) 
 
 @contextmanager
 def _without_numbers() -> Iterator[None]:
-    """Has tensors be shapes alone, inside a `with`; PyTorch does not log what does not fit."""
+    """Makes tensors shapes alone inside a `with`, in which PyTorch does not log what does not fit."""
     log = logging.getLogger(fake_tensor.__name__)
     disabled, log.disabled = log.disabled, True
     try:
@@ -100,7 +101,7 @@ def _without_numbers() -> Iterator[None]:
 
 
 def _sizes(model: Any, axes: int) -> Iterator[tuple[int, ...]]:
-    """The likely sizes of an observation without its channels, small ones first."""
+    """Yields likely sizes of an observation without its channels, the likeliest first."""
     if axes == 1:
         hop = _stated(model, "hop_length", "hop_size", "downsampling_ratio")
         for rates in (model.config.get(name) for name in ("encoder_rates", "downsampling_ratios")):
@@ -123,7 +124,7 @@ def _sizes(model: Any, axes: int) -> Iterator[tuple[int, ...]]:
 
 
 def _stated(model: Any, *names: str) -> int | None:
-    """The first of some sizes that a model states, as an attribute or in its config."""
+    """Returns the first of some sizes that a model states, as an attribute or in its config, or None."""
     for name in names:
         for value in (vars(model).get(name), model.config.get(name)):
             if isinstance(value, int | float) and value >= 1:

@@ -1,4 +1,4 @@
-"""The intake of an autoencoder: images, clips or waveforms, told by the kind of its first convolution."""
+"""The intake of an autoencoder, which is images, clips or waveforms by the kind of its first convolution."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class Intake:
     signed: bool
 
     def observation(self, shape: tuple[int, ...]) -> Observation:
-        """What an observation of a shape is."""
+        """Describes an observation of a shape, (channels, *sizes)."""
         if self.axes == 1:
             return Observation.series(shape, -1.0, 1.0, noun="waveforms")
         if self.axes == 2:
@@ -37,7 +37,7 @@ class Intake:
 
 
 def intakes(model: Any) -> list[Intake]:
-    """What an autoencoder of diffusers may take: by the kind of its first convolution, then of its others.
+    """Lists what an autoencoder of diffusers may take, by the kind of its first convolution, then of its others.
 
     Raises:
         VaelensError: it has no convolution, or takes spectrograms.

@@ -1,4 +1,4 @@
-"""The lineage of a model: which classes of a package it is made from, told by their names without importing it."""
+"""The classes of a package that a model descends from, told by their names without importing the package."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def lineage(model: object, package: str) -> tuple[str, ...]:
-    """The names of the classes of a package that a model is an instance of, the nearest first; () where there are none.
+    """Lists by name the classes of a package that a model is an instance of, the nearest first. Empty for none.
 
     Example:
         >>> lineage(nn.Conv2d(1, 1, 1), "torch"), lineage(nn.Conv2d(1, 1, 1), "diffusers")
@@ -16,7 +16,7 @@ def lineage(model: object, package: str) -> tuple[str, ...]:
 
 
 def overridden(model: nn.Module, package: str, methods: Collection[str]) -> str | None:
-    """The first of some methods that a class outside the package defines anew, None where there is none."""
+    """Returns the first of some methods that a class outside the package defines anew, or None where there is none."""
     for method in methods:
         definer = next((kind for kind in type(model).__mro__ if method in vars(kind)), None)
         if definer is not None and _package(definer) != package:

@@ -16,7 +16,7 @@ from vaelens.models.quantiser import Quantiser
 
 
 def own(model: Any) -> Adapter | None:
-    """The parts of a vaelens VAE, None for another model."""
+    """Returns the adapter of a vaelens VAE, or None for any other model."""
     if not isinstance(model, VAE):
         return None
     vae = model

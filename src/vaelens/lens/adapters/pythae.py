@@ -32,7 +32,7 @@ _INSTEAD = "give encode= and decode= to look at the parts that you mean"
 
 
 def pythae(model: Any) -> Adapter | None:
-    """The parts of a Pythae model, None for another.
+    """Returns the adapter of a Pythae model, or None for any other model.
 
     Raises:
         VaelensError: a model whose decoder is not given what its encoder gives, or whose data are no images.

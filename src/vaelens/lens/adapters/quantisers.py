@@ -1,4 +1,4 @@
-"""The codes of a quantiser of vector-quantize-pytorch, and its own rule: what `codebook=` makes of the module itself.
+"""The codes of a quantiser of vector-quantize-pytorch and its own rule, where `codebook=` is the module itself.
 
 A quantiser of several levels has a code for each choice of one code a level, numbered with the first level's slowest.
 """
@@ -22,7 +22,7 @@ _PROBES = 32  # embeddings on which codes and rule are compared
 
 
 def quantisation_of(codebook: Any, rule: Rule | None) -> Quantisation:
-    """The codebook that a user names, with its rule.
+    """Returns the codebook that a user names, with its rule.
 
     Args:
         codebook: codes (K, d), an nn.Embedding, a function that gives codes, or a quantiser of vector-quantize-pytorch.
@@ -78,7 +78,7 @@ class _Levels:
             )
 
     def _agree(self) -> bool:
-        """Whether embeddings become the codes of the indices that they are given."""
+        """Tells whether embeddings become the codes of the indices that they are given."""
         codes = self.codes()
         probes = torch.randn(_PROBES, codes.shape[1], generator=torch.Generator().manual_seed(0)).to(codes)
         # A copy, as one that was not trained yet makes codes of the first embeddings that it sees.
@@ -86,7 +86,7 @@ class _Levels:
         return torch.allclose(codes[self._numbers(taken)], outputs, rtol=1e-4, atol=1e-4)
 
     def codes(self) -> Tensor:
-        """Every code, (K, d)."""
+        """Returns every code, (K, d)."""
         read = getattr(self._quantiser, "get_output_from_indices", None) or self._quantiser.indices_to_codes
         device = next(chain(self._quantiser.parameters(), self._quantiser.buffers())).device
         numbers = torch.arange(self._size**self._levels, device=device)
@@ -96,13 +96,13 @@ class _Levels:
         return values.reshape(len(values), -1).T if self._channels_first else values.reshape(len(numbers), -1)
 
     def indices(self, embeddings: Tensor) -> Tensor:
-        """The code that each position of embeddings (n, d, *positions) takes, (n, *positions)."""
+        """Returns the index of the code that each position of embeddings (n, d, *positions) takes, (n, *positions)."""
         rows = embeddings.movedim(1, -1)
         _, taken = self._quantised(rows.reshape(-1, rows.shape[-1]), self._quantiser)
         return self._numbers(taken).reshape(rows.shape[:-1])
 
     def _quantised(self, rows: Tensor, quantiser: Any) -> tuple[Tensor, Tensor]:
-        """What embeddings (m, d) become, (m, d), and the index of their code at each level, (m, levels)."""
+        """Quantises embeddings (m, d) to outputs (m, d), with the index of their code at each level, (m, levels)."""
         laid_out = rows.T if self._channels_first else rows
         with _evaluated(quantiser):
             outputs, indices = quantiser((laid_out[..., None] if self._pictures else laid_out)[None])[:2]
@@ -110,7 +110,7 @@ class _Levels:
         return outputs.T if self._channels_first else outputs, indices[0].reshape(len(rows), -1)
 
     def _numbers(self, indices: Tensor) -> Tensor:
-        """The numbers (m,) of codes by their indices at each level, (m, levels)."""
+        """Computes the numbers (m,) of codes from their indices at each level, (m, levels)."""
         numbers = torch.zeros_like(indices[:, 0])
         for level in indices.T:
             numbers = numbers * self._size + level

@@ -1,4 +1,4 @@
-"""The scaling of a latent: what a diffusion model sees of the codes that an autoencoder of diffusers encodes to."""
+"""The scaling with which a diffusion model sees the codes that an autoencoder of diffusers encodes to."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _BY_ITSELF = "_normalize_latents"  # of a model whose encode scales what it retu
 
 
 def scaling(model: Any) -> str:
-    """Says what a diffusion model sees of a model's codes, from its config; empty where it sees the codes themselves.
+    """Says what a diffusion model sees of a model's codes, from its config. Empty where it sees the codes themselves.
 
         (z − shift) · scaling_factor,   (z − latents_mean) · scaling_factor / latents_std
 
@@ -30,7 +30,7 @@ def scaling(model: Any) -> str:
 
 
 def _by_channel(model: Any, name: str) -> torch.Tensor | None:
-    """One number for each channel of the latent, of the config or a buffer."""
+    """Reads a number for each channel of the latent, from the config or a buffer. None where neither has it."""
     values = model.config.get(name)
     if values is None:
         buffer = model._buffers.get(name)  # as an attribute it would be looked up in the config too, with a warning

@@ -1,4 +1,4 @@
-"""The parts of scvi-tools' models of RNA counts: SCVI, LinearSCVI, SCANVI, and the RNA part of TOTALVI.
+"""The parts of scvi-tools' models of RNA counts, which are SCVI, LinearSCVI, SCANVI and the RNA part of TOTALVI.
 
 A lens on one takes counts (n, genes) and a context, the batch of each cell, and decodes to log-normalised expression,
 log(1 + 10,000 · px_scale): scvi's mean share of each gene, which no library size changes.
@@ -21,13 +21,13 @@ _KNOWN = {"SCVI", "LinearSCVI", "SCANVI", "TOTALVI"}
 
 
 def scvi_module(model: Any) -> nn.Module | None:
-    """The module inside a model of scvi-tools, which is none itself; None for anything else."""
+    """Returns the module inside a model of scvi-tools, which is none itself, or None for anything else."""
     module = getattr(model, "module", None)
     return module if isinstance(module, nn.Module) and lineage(model, PACKAGE) else None
 
 
 def scvi(model: Any) -> Adapter | None:
-    """The parts of a model of scvi-tools, None for another.
+    """Returns the adapter of a model of scvi-tools, or None for any other model.
 
     Raises:
         VaelensError: a model of scvi-tools of another kind, or one whose data were minified.
@@ -47,7 +47,7 @@ def scvi(model: Any) -> Adapter | None:
         )
 
     def given(context: Any) -> tuple[Any, Any, Any]:
-        """Batch (n, 1), continuous covariates or None, and categorical ones, (n, 1) each."""
+        """Splits a context into batch (n, 1), continuous covariates or None, and categorical ones, (n, 1) each."""
         categorical = context.get("cat_covs")
         split = () if categorical is None else torch.split(categorical, 1, dim=1)
         return context["batch"].reshape(-1, 1), context.get("cont_covs"), split
@@ -98,7 +98,7 @@ def scvi(model: Any) -> Adapter | None:
 
 
 def _context(model: Any) -> dict[str, Tensor]:
-    """The context of one cell, in the form that the model takes."""
+    """Builds the context of one cell as an example, in the form that the model takes."""
     registry = model.adata_manager.data_registry
     context = {"batch": torch.zeros(1, dtype=torch.int64)}
     for name, key in (("cat_covs", "extra_categorical_covs"), ("cont_covs", "extra_continuous_covs")):

@@ -1,4 +1,4 @@
-"""The RNA part of scvi-tools' TOTALVI: counts of genes in, log-normalised expression out, proteins as context.
+"""The RNA part of scvi-tools' TOTALVI, from counts of genes to log-normalised expression with proteins as context.
 
 The encoder is given the proteins of each cell, which stay as they are while genes and latents are intervened on.
 """

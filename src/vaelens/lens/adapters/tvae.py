@@ -1,4 +1,4 @@
-"""The parts of a TVAE of ctgan, and of SDV's synthesizer around one: a VAE of tables with mixed columns.
+"""The parts of a TVAE of ctgan, a VAE of tables with mixed columns, and of SDV's synthesizer around one.
 
 A lens on one takes rows as its own transformer makes them, and decodes to rows of the same form: a tanh of each number,
 within its mode, and probabilities of modes and classes; `tvae_table` has rows in the table's own units. ctgan throws
@@ -63,7 +63,7 @@ def encoder_kept() -> Iterator[None]:
 
 
 def tvae_module(model: Any) -> nn.Module | None:
-    """The encoder and decoder of a TVAE as a module, which it is not itself; None for anything else.
+    """Returns the encoder and decoder of a TVAE, which is no module itself, as one module. None for anything else.
 
     Raises:
         VaelensError: a TVAE that was not fitted, or without an encoder.
@@ -83,7 +83,7 @@ def tvae_module(model: Any) -> nn.Module | None:
 
 
 def tvae(model: Any) -> Adapter | None:
-    """The parts of a TVAE, None for another model."""
+    """Returns the adapter of a TVAE, in rows as its transformer makes them, or None for any other model."""
     parts: Any = tvae_module(model)
     if parts is None:
         return None
@@ -109,13 +109,13 @@ def tvae(model: Any) -> Adapter | None:
 
 
 def fitted(model: Any) -> Any:
-    """The TVAE that a model is, or that a synthesizer of SDV has inside; None for anything else."""
+    """Returns the TVAE that a model is or that a synthesizer of SDV has inside, or None for anything else."""
     inside = getattr(model, "_model", None) if lineage(model, "sdv") else model
     return inside if "TVAE" in lineage(inside, PACKAGE) else None
 
 
 def _observation(columns: Any) -> Observation:
-    """What rows are: named features, those of a column a group, modes and classes one-hot."""
+    """Describes rows as named features, of which those of a column are a group and modes and classes are one-hot."""
     features: list[str] = []
     groups: dict[str, range] = {}
     one_hot: list[range] = []

@@ -1,4 +1,4 @@
-"""The code of a TVAE's rows: from a table's own units to what the encoder is given, and from what is decoded back.
+"""The code of a TVAE's rows, from a table's own units to what the encoder is given, and from what is decoded back.
 
 ctgan codes a number by a mode of a mixture, `(value − mean) / 4 s` and the mode one-hot; classes are one-hot anyhow.
 """
@@ -53,9 +53,10 @@ class TableCode(nn.Module):
             self.register_buffer(name, torch.tensor(places, dtype=torch.int64, device=like.device))
 
     def coded(self, rows: Tensor) -> Tensor:
-        """Returns rows, (n, features), as the encoder takes them: each number by the mode that it likeliest comes from.
+        """Returns rows, (n, features), as the encoder takes them.
 
-        ctgan draws the mode at random, in proportion to these probabilities.
+        Each number is coded by the mode that it most probably comes from, where ctgan draws the mode at random, in
+        proportion to these probabilities.
         """
         numbers = rows.index_select(1, self.number_places).unsqueeze(2)  # (n, numbers, 1)
         away = ((numbers - self.means) - self.rests) / self.spreads  # (n, numbers, modes)
@@ -65,9 +66,9 @@ class TableCode(nn.Module):
         return torch.cat([within, modes.flatten(1), rows], dim=1).index_select(1, self.coded_places)
 
     def uncoded(self, output: Tensor) -> Tensor:
-        """Returns the mean rows, (n, features), of the decoder's output: of a number over its modes, shares of classes.
+        """Returns the mean rows, (n, features), of the decoder's output.
 
-        `Σ_k p_k (m_k + 4 s_k tanh a)` of a number, whose modes have the probabilities p.
+        A number is its mean over modes of probabilities p, `Σ_k p_k (m_k + 4 s_k tanh a)`, and a class its probability.
         """
         padded = torch.cat([output, torch.full_like(output[:, :1], -torch.inf)], dim=1)
         modes = padded.index_select(1, self.mode_places).unflatten(1, self._modes).softmax(dim=2)

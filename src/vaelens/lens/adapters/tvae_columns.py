@@ -1,4 +1,4 @@
-"""The columns of a fitted TVAE's table: the modes of numbers, the classes of others; how a frame's values are read."""
+"""The columns of a fitted TVAE's table, numbers with modes and others with classes, which read a frame's values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ class NumberColumn:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Returns the name of its one feature."""
+        """The name of its one feature."""
         return (self.name,)
 
     def values(self, column: pd.Series, kept: torch.dtype) -> np.ndarray:
@@ -74,7 +74,7 @@ class NumberColumn:
         return values[:, None]
 
     def _likeliest(self, values: np.ndarray) -> np.ndarray:
-        """Which mode each value most probably comes from."""
+        """Finds the mode that each value most probably comes from."""
         return (self.log_weights - 0.5 * ((values[:, None] - self.means) / self.spreads) ** 2).argmax(axis=1)
 
 
@@ -92,7 +92,7 @@ class ClassColumn:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Returns the names of its features, one for each class."""
+        """The names of its features, one for each class."""
         return tuple(
             f"{self.name} missing" if pd.isna(value) else f"{self.name}={value}" for value in self.classes
         )  # the gaps as `TableDataset` calls them

@@ -1,4 +1,4 @@
-"""A fitted TVAE in the units of its table: rows of numbers as they are and one-hot classes, for a lens and back."""
+"""A fitted TVAE in the units of its table, rows of numbers as they are and one-hot classes, for a lens and back."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ class TVAETable(TVAE):
         return torch.from_numpy(np.concatenate(values, axis=1)).to(kept)
 
     def frame_of(self, x: Any) -> pd.DataFrame:
-        """Turns rows, decoded ones too, into a table: numbers as they are, and the likeliest class.
+        """Turns rows, decoded ones too, into a table of numbers as they are and the likeliest classes.
 
         Args:
             x: (n, features).
@@ -114,7 +114,7 @@ class TVAETable(TVAE):
         return pd.DataFrame(table)
 
     def adapter(self) -> Adapter:
-        """Returns its parts, for a lens."""
+        """Returns its adapter, for a lens."""
 
         def encode(rows: Any) -> tuple[Tensor, Tensor]:
             mean, _, log_variance = self.encoder(self.code.coded(rows))
@@ -127,7 +127,7 @@ class TVAETable(TVAE):
         return Adapter(encode, decode, None, self._example(), observation=self.observation)
 
     def _example(self) -> Tensor:
-        """Returns a row that the model may have been fitted to: of numbers a mode's mean, of classes the first."""
+        """Returns a row that the model may have been fitted to, with a mode's mean for numbers and the first class."""
         row = [
             np.eye(len(column.classes))[0] if isinstance(column, ClassColumn) else column.means[:1]
             for column in self.columns
@@ -136,7 +136,7 @@ class TVAETable(TVAE):
 
 
 def ctgan(model: Any) -> Adapter | None:
-    """The parts of a TVAE, in the units of its table or as its transformer makes rows; None for another model."""
+    """Returns the adapter of a `TVAETable`, or what `tvae` returns for any other model."""
     return model.adapter() if isinstance(model, TVAETable) else tvae(model)
 
 

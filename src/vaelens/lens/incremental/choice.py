@@ -1,4 +1,4 @@
-"""The choice among the forms of a part's layers: by rule, so that the same call gives the same bits everywhere.
+"""The choice among the forms of a part's layers, by rule so that the same call gives the same bits everywhere.
 
 A form that a timing had chosen would be another one, and another rounding, now and then. The rule is what timings on
 several CPUs agreed on; on an accelerator the library that computes the layers does its own choosing.
@@ -18,7 +18,7 @@ _TRIAL = 2  # rows
 
 
 def choose(program: Program, layers: Mapping[Step, Layer], inputs: Tensor) -> None:
-    """Give each layer the form that is fastest on this kind of input.
+    """Gives each layer the form that is fastest on this kind of input.
 
     Args:
         program: the part.
@@ -39,7 +39,7 @@ def choose(program: Program, layers: Mapping[Step, Layer], inputs: Tensor) -> No
 
 
 def form_of(layer: Layer, inputs: Tensor) -> str:
-    """Return the form that a layer takes on this kind of input."""
+    """Returns the form that a layer takes on this kind of input."""
     # In double precision PyTorch has no convolution of its own for channels last.
     if layer.kind == LINEAR or inputs.device.type != "cpu" or inputs.dtype == torch.float64:
         return PLAIN

@@ -1,4 +1,4 @@
-"""What runs again when activations change: the steps between them and what is wanted, and nothing else.
+"""The steps that run again when activations change, which are those between them and what is wanted, and no others.
 
 A linear layer right behind a site is not even run: a change of a few units adds their columns' part to its value.
 """
@@ -23,13 +23,13 @@ class StepChange(Protocol):
     """A change of one step's value, for the rows that run again."""
 
     def value(self) -> Any:
-        """What the step's value becomes, where nothing before it changes."""
+        """Returns what the step's value becomes, where nothing before it changes."""
 
     def edit(self, value: Any) -> Any:
-        """What flows on in place of the value that these rows have come to."""
+        """Returns what flows on in place of the value that these rows have come to."""
 
     def update(self, layer: Layer, value: Tensor) -> Tensor:
-        """What the value of a layer right behind the step becomes, from that in the cached run."""
+        """Returns what the value of a layer right behind the step becomes, from that in the cached run."""
         ...
 
 
@@ -81,7 +81,7 @@ class Downstream:
     kinds: Mapping[Step, Kind]
 
     def run(self, rerun: Rerun) -> dict[Step, Any]:
-        """Return the targets' values for the rows that run again."""
+        """Runs the steps again, and returns the targets' values for these rows."""
         values: Values = {}
         for step in self.boundary:
             if step not in self.updates:
@@ -109,7 +109,7 @@ class Downstream:
 def downstream(
     known: Observed, sources: Sequence[Step], targets: Sequence[Step], layers: Mapping[Step, Layer]
 ) -> Downstream:
-    """Find the steps that changes make necessary to run again.
+    """Finds the steps that have to run again after changes at some steps.
 
     Args:
         known: the part.
@@ -160,7 +160,7 @@ def downstream(
 
 
 def _changed(known: Observed, sources: Collection[Step]) -> set[Step]:
-    """The steps whose values, not only shapes, depend on the sources'."""
+    """Finds the steps whose values, not only shapes, depend on the sources'."""
     changed = set(sources)
     for step in known.program.steps:
         if is_by_shape(step) or not known.floats[step]:
@@ -171,14 +171,14 @@ def _changed(known: Observed, sources: Collection[Step]) -> set[Step]:
 
 
 def _reached(source: Step, sources: Collection[Step], changed: Collection[Step]) -> bool:
-    """Whether a source is itself changed by what comes before it."""
+    """Tells whether a source is itself changed by what comes before it."""
     return any(argument in changed for argument in source.inputs)
 
 
 def _updated_from(
     known: Observed, step: Step, layer: Layer, sources: Collection[Step], changed: Collection[Step]
 ) -> Step | None:
-    """The source by whose change alone a layer's value can be updated; None where it must be run."""
+    """Returns the source by whose change alone a layer's value can be updated, or None where it must be run."""
     if step in sources or not layer.updatable or len(known.shapes.get(layer.data, ())) != layer.axes:
         return None  # also where it is given several rows an image, or images on another axis than the first
     for source in sources:
@@ -188,7 +188,7 @@ def _updated_from(
 
 
 def reshapes(known: Observed, step: Step, source: Step) -> bool:
-    """Whether a step lays out each image's activation in one row, in the order of memory."""
+    """Tells whether a step lays out each image's activation in one row, in the order of memory."""
     plain = step.function in _RESHAPES if step.module is None else type(step.module) is nn.Flatten
     return (
         plain

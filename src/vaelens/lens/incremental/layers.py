@@ -1,6 +1,7 @@
-"""Linear layers in faster forms: channels last, transposed convolutions as one product, and the update of a few units.
+"""Linear layers in faster forms.
 
-All are exact but for rounding. `choice.py` says which layer takes which.
+These are channels last, transposed convolutions as one product, and the update of a few units. All are exact but for
+rounding. `choice.py` says which layer takes which.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,7 @@ _MODULES = {nn.Linear: LINEAR, nn.Conv2d: CONVOLUTION, nn.ConvTranspose2d: TRANS
 
 @dataclass(eq=False)
 class Layer:
-    """A linear layer: a step, with its weights where the model has them.
+    """A linear layer, which is a step with its weights where the model has them.
 
     Attributes:
         kind: linear, convolution or transposed convolution.
@@ -58,7 +59,7 @@ class Layer:
 
     @property
     def axes(self) -> int:
-        """How many axes the data has for one image where columns are its first."""
+        """How many axes the data of one image has where its columns are the first."""
         return 1 if self.kind == LINEAR else 3
 
     @property
@@ -75,11 +76,11 @@ class Layer:
         return (PLAIN, CHANNELS_LAST) if self._splitting is None else FORMS
 
     def __call__(self, values: Any) -> Tensor:
-        """Its value, in place of its step's call."""
+        """Computes its value, in place of its step's call."""
         return self.apply(values[self.data])
 
     def apply(self, data: Tensor) -> Tensor:
-        """(n, inputs, …) to (n, outputs, …)."""
+        """Maps data (n, inputs, …) to (n, outputs, …)."""
         if self.form == PLAIN:
             return self._operation(data, self.weight(), self.bias())
         return self._in_form()(_channels_last(data))
@@ -90,7 +91,7 @@ class Layer:
         return self.options.get("groups", 1) == 1
 
     def update(self, change: Tensor, columns: Tensor | slice | list[int]) -> Tensor:
-        """What a change of some inputs adds to the output, without the bias.
+        """Computes what a change of some inputs adds to the output, without the bias.
 
         Args:
             change: (m, columns) or (m, columns, height, width).
@@ -109,7 +110,7 @@ class Layer:
         return functional.conv_transpose2d(data, weight, bias, **self.options)
 
     def forget(self) -> None:
-        """Have the weights put in form anew when they are next used."""
+        """Discards the weights in form, so that they are laid out anew when they are next used."""
         self._prepared = None
 
     @property
@@ -117,7 +118,7 @@ class Layer:
         return splitting(self.weight(), self.options) if self.kind == TRANSPOSED else None
 
     def _in_form(self) -> Callable[[Tensor], Tensor]:
-        """What it does in its form, its weights laid out for it anew when the model's own have changed."""
+        """Returns what it does in its form, with weights laid out anew when the model's own have changed."""
         weight, bias = self.weight(), self.bias()
         state = (self.form, *(_state(tensor) for tensor in (weight, bias)))
         prepared = self._prepared
@@ -136,9 +137,9 @@ class Layer:
 
 
 def _channels_last(values: Tensor) -> Tensor:
-    """Values (n, channels, h, w) with the channels last in memory.
+    """Lays out values (n, channels, h, w) with the channels last in memory.
 
-    A single channel lies there the same either way, and what is made of it would come out channels first, to be turned
+    A single channel lies there the same either way, and a layer would return its result channels first, to be turned
     by the next layer: its strides have to say that it is meant to be last.
     """
     last = values.contiguous(memory_format=torch.channels_last)
@@ -147,7 +148,7 @@ def _channels_last(values: Tensor) -> Tensor:
 
 
 def layer_of(step: Step) -> Layer | None:
-    """The linear layer that a step is; None for anything else, and for layers with tricks of their own."""
+    """Returns the linear layer that a step is, or None for anything else and for a layer that may do more than that."""
     if step.module is not None:
         return _module_layer(step.module, step)
     if step.call not in _OPERATIONS:
@@ -179,7 +180,7 @@ def _module_layer(module: nn.Module, step: Step) -> Layer | None:
 
 
 def _read(step: Step) -> Callable[[], Tensor]:
-    """Reads the parameter that a step reads."""
+    """Returns a function that reads the parameter of a step."""
     return lambda: _tensor(step({}))
 
 
@@ -196,7 +197,7 @@ def _complete(kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _state(tensor: Tensor | None) -> tuple[int, int] | None:
-    """Changes when a tensor's numbers do, or another is put in its place."""
+    """Returns what changes when a tensor's numbers do, or another is put in its place."""
     if tensor is None:
         return None
     return (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)

@@ -1,6 +1,7 @@
-"""What a traced part does beyond its graph: which steps write over tensors, and which mix images.
+"""What a traced part does beyond its graph, such as writing over tensors or mixing images.
 
-Seen by running it once on an example, and, without computing anything, by the shapes for two numbers of images.
+Seen by running it once on an example, and by the shapes for two numbers of images, which of a large part are followed
+without computing anything.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -65,7 +66,7 @@ class Trial:
 
 
 def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None], keep: Collection[Step] = ()) -> Trial:
-    """Run a traced part once, and learn what it writes over.
+    """Runs a traced part once, and learns what it writes over.
 
     Args:
         program: the part.
@@ -118,7 +119,7 @@ def tried(program: Program, example: Tensor, watch: Callable[[Step, Any], None],
 
 
 def observed(trial: Trial, example: Tensor) -> Observed:
-    """What is known of a part's steps from their shapes for two numbers of images.
+    """Derives what is known of a part's steps from their shapes for two numbers of images.
 
     Raises:
         Untraceable: a step mixes images; the shapes can't be followed.
@@ -145,7 +146,7 @@ def observed(trial: Trial, example: Tensor) -> Observed:
 
 
 def is_by_shape(step: Step) -> bool:
-    """Whether it takes only the shapes of what it is given."""
+    """Tells whether a step takes only the shapes of what it is given."""
     return step.function in _BY_SHAPE or step.function.startswith("new_")
 
 
@@ -155,7 +156,7 @@ def _rewired(
     overwrites: Mapping[Step, tuple[Step, ...]],
     keep: Collection[Step],
 ) -> Program:
-    """The program with readers of what was written over reading what stands for it."""
+    """Returns the program with the readers of a step that was written over reading the one that stands for it."""
     new: dict[Step, Step] = {program.input: program.input}
     now: dict[Step, Step] = {}  # what stands for a step at this point of the order
     for step in program.steps[1:]:
@@ -182,7 +183,10 @@ def _latest(step: Step, now: Mapping[Step, Step]) -> Step:
 
 
 def _shapes(program: Program, example: Tensor, images: int, computed: bool) -> dict[Step, Any]:
-    """The shape of every step's value: a tuple for a tensor, a list of such for several, else the value itself."""
+    """Finds the shape of every step's value.
+
+    It is a tuple for a tensor, a list of such for several, else the value itself in a dictionary.
+    """
     rows = example.expand(images, *example.shape[1:])
     with nullcontext() if computed else FakeTensorMode(allow_non_fake_inputs=True) as fake:
         values: dict[Step, Any] = {program.input: rows.clone() if fake is None else fake.from_tensor(rows)}

@@ -1,4 +1,4 @@
-"""Steps that are PyTorch's own: in eval mode they assign nothing, and draw from its random state alone."""
+"""Steps that are PyTorch's own, which in eval mode assign nothing and draw from its random state alone."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ _CHOOSING = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEn
 
 
 def own_modules(steps: Iterable[Step]) -> tuple[nn.Module, ...] | None:
-    """The modules that steps call, where all steps are PyTorch's own; None where one may do anything else.
+    """Returns the modules that steps call where all are PyTorch's own, or None where one may do anything else.
 
     Example:
         >>> relu, own = nn.ReLU(), type("Own", (nn.ReLU,), {})()

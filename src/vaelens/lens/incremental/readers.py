@@ -1,4 +1,4 @@
-"""The readers of a step: the linear layers that alone are given its value, each as a matrix of its units.
+"""The readers of a step, which are the linear layers that alone are given its value, as matrices of its units.
 
 What such a matrix does not see of an activation, nothing behind the step sees.
 """
@@ -18,7 +18,7 @@ _PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)  
 
 
 def readers(known: Observed, source: Step, layers: Mapping[Step, Layer]) -> list[Tensor] | None:
-    """The layers that read a step's value, each as a matrix (outputs, units); None where anything else reads it.
+    """Returns the layers that read a step's value as matrices (outputs, units), or None where anything else reads it.
 
     Of a convolution the outputs are every channel at every place of its kernel, of a layer behind a flattening every
     neuron at every position: what such a matrix takes to 0 does nothing wherever in the image it is.
@@ -50,7 +50,7 @@ def readers(known: Observed, source: Step, layers: Mapping[Step, Layer]) -> list
 def _matrix(
     reader: Step, step: Step, layers: Mapping[Step, Layer], shape: tuple[int, ...] | None, units: int
 ) -> Tensor | None:
-    """A layer that is given a step's value as a matrix, (outputs, units); None of anything else."""
+    """Returns the matrix (outputs, units) of a layer that is given a step's value, or None for anything else."""
     layer = layers.get(reader)
     if layer is not None and layer.data is step:
         weight, transposed, groups = layer.weight(), layer.kind == TRANSPOSED, layer.options.get("groups", 1)

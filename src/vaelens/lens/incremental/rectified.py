@@ -1,4 +1,4 @@
-"""ReLUs that are written over what they are given: a new tensor for each would cost as much as the layer before it."""
+"""ReLUs written over what they are given, as a new tensor for each would cost as much as the layer before it."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _RELUS = (functional.relu, torch.relu, torch.ops.aten.relu.default)
 
 
 def rectified(steps: Collection[Step], wanted: Collection[Step] = ()) -> frozenset[Step]:
-    """The ReLUs of a layer's value, which is always a new tensor, that no other step reads.
+    """Finds the ReLUs that alone read a layer's value, which is always a new tensor.
 
     Args:
         steps: those that run.
@@ -24,12 +24,12 @@ def rectified(steps: Collection[Step], wanted: Collection[Step] = ()) -> frozens
 
 
 def is_relu(step: Step) -> bool:
-    """Say whether a step is a ReLU."""
+    """Tells whether a step is a ReLU."""
     return type(step.module) is nn.ReLU or step.call in _RELUS
 
 
 def rectify(step: Step, values: Mapping[Step, Any]) -> Tensor:
-    """The value of one of them, in the place of what it is of."""
+    """Computes the value of such a ReLU, in the place of what it is given."""
     return torch.relu_(values[step.inputs[0]])
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def select_rows(value: Any, rows: Tensor | None) -> Any:
-    """Select rows of a tensor, or of every tensor in a tuple, in its memory layout; None selects all."""
+    """Selects rows of a tensor, or of every tensor in a tuple, in its memory layout. None selects all."""
     if rows is None:
         return value
     if isinstance(value, tuple | list):
@@ -20,7 +20,7 @@ def select_rows(value: Any, rows: Tensor | None) -> Any:
 
 
 def select_units(value: Tensor, units: Sequence[int] | Tensor) -> Tensor:
-    """Select units, the second axis of a tensor, in its memory layout."""
+    """Selects units, the second axis of a tensor, in its memory layout."""
     indices = torch.as_tensor(units, dtype=torch.int64, device=value.device)
     if memory_layout(value) is not torch.channels_last:
         return value.index_select(1, indices)
@@ -29,7 +29,7 @@ def select_units(value: Tensor, units: Sequence[int] | Tensor) -> Tensor:
 
 
 def memory_layout(value: Tensor) -> torch.memory_format:
-    """Tell whether a value has its channels last in memory, and could not as well have them first."""
+    """Returns a value's layout in memory, channels last only where it could not as well have them first."""
     if value.ndim == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last):
         return torch.channels_last
     return torch.contiguous_format

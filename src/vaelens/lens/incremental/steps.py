@@ -40,7 +40,7 @@ class Step:
         self.inputs: tuple[Step, ...] = tuple(dict.fromkeys(references((self.args, self.kwargs))))
 
     def __call__(self, values: Mapping["Step", Any]) -> Any:
-        """Its value, from those of its inputs."""
+        """Computes its value, from those of its inputs."""
         assert self.call is not None, "the input is given, not computed"
         if self.overwrites:
             values = {**{step: values[step] for step in self.inputs}, **{o: values[o].clone() for o in self.overwrites}}
@@ -80,7 +80,7 @@ class Program:
         return self.steps[0]
 
     def step_at(self, site: str, point: HookPoint) -> Step | None:
-        """The step whose value a hook point returns; None where the steps do not show it."""
+        """Returns the step whose value is read at a hook point, or None where the steps do not show it."""
         step = self.marked.get(site) or self.calls.get((point.module, point.number))
         if site in self.marked:
             return step
@@ -92,7 +92,7 @@ class Program:
         return step
 
     def read_last_by(self, k: int) -> Sequence[Step]:
-        """The steps whose values nobody reads after the k-th."""
+        """Returns the steps whose values nobody reads after the k-th."""
         return self._users_left[k]
 
     def run(
@@ -102,7 +102,7 @@ class Program:
         keep: Collection[Step] = (),
         calls: Mapping[Step, Callable[[Mapping[Step, Any]], Any]] | None = None,
     ) -> tuple[Any, Values]:
-        """The whole part.
+        """Runs the whole part.
 
         Args:
             inputs: what the part is given.
@@ -131,7 +131,7 @@ class Program:
 
 
 def references(structure: Any) -> list[Step]:
-    """The steps that an argument holds, however nested."""
+    """Lists the steps that an argument holds, however nested."""
     if isinstance(structure, Step):
         return [structure]
     if isinstance(structure, tuple | list):
@@ -144,7 +144,7 @@ def references(structure: Any) -> list[Step]:
 
 
 def filled(structure: Any, values: Mapping[Step, Any]) -> Any:
-    """The structure with the values of its steps in their places."""
+    """Returns a structure with the values of its steps in their places."""
     if isinstance(structure, Step):
         return values[structure]
     if isinstance(structure, tuple):
@@ -160,12 +160,12 @@ def filled(structure: Any, values: Mapping[Step, Any]) -> Any:
 
 
 def replaced(structure: Any, other: Mapping[Step, Step]) -> Any:
-    """The structure with some of its steps in the places of others."""
+    """Returns a structure with others in the places of some of its steps."""
     return filled(structure, {step: other.get(step, step) for step in references(structure)})
 
 
 def pruned(steps: Sequence[Step], result: Any) -> list[Step]:
-    """The steps that the result needs, in order, the input kept first."""
+    """Keeps the steps that the result needs, in order, the input kept first."""
     needed: set[Step] = set()
     pending = references(result)
     while pending:
@@ -177,7 +177,7 @@ def pruned(steps: Sequence[Step], result: Any) -> list[Step]:
 
 
 def last_uses(steps: Sequence[Step], results: Sequence[Step]) -> list[list[Step]]:
-    """For each step the steps whose values nobody reads after it."""
+    """Lists for each step the steps whose values nobody reads after it."""
     last = {step: k for k, step in enumerate(steps)}
     for k, step in enumerate(steps):
         for argument in step.inputs:

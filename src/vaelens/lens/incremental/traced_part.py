@@ -52,7 +52,7 @@ class TracedPart:
         return self.known.program
 
     def calls(self, kept: Collection[Step]) -> dict[Step, Callable[[Mapping[Step, Any]], Any]]:
-        """The ways to the steps' values that are fast here.
+        """Returns, by step, the ways to a value that are faster than the step's own call.
 
         Args:
             kept: steps whose values are wanted, or edited, and so are not to be written over.
@@ -61,7 +61,7 @@ class TracedPart:
         return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
     def differs_from(self, function: Callable[[Tensor], Any], row: Tensor) -> bool:
-        """Whether the model's own forward now returns something else for one row than the steps do."""
+        """Tells whether the model's own forward now returns something else for one row than the steps do."""
         by_model, as_steps = (_tensors(run)[0] for run in (function(row.clone()), self.program.run(row.clone())[0]))
         if by_model.shape != as_steps.shape:
             return True
@@ -78,13 +78,13 @@ class Sample:
 
 
 def sampled(activation: Tensor) -> Sample:
-    """Sample an activation: all its values, or, evenly spread, some of a large one."""
+    """Takes a sample of an activation, which is all its values or, of a large one, some that are evenly spread."""
     stride = -(-activation.numel() // _PLACES)
     return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone())
 
 
 def keep_sample(samples: dict[str, Sample], name: str, activation: Tensor) -> Tensor:
-    """Note a sample of an activation, and return the activation."""
+    """Notes a sample of an activation, and returns the activation."""
     samples[name] = sampled(activation)
     return activation
 
@@ -98,7 +98,7 @@ def trace_part(
     seen: tuple[Any, Mapping[str, Sample]],
     ways: Collection[str] = WAYS,
 ) -> TracedPart | str:
-    """Trace a part into steps, or say in a clause why that can't be done.
+    """Traces a part into steps, or says in a clause why that can't be done.
 
     Args:
         model: the model, in eval mode.
@@ -133,7 +133,7 @@ def _checked(
     points: Mapping[str, HookPoint],
     seen: tuple[Any, Mapping[str, Sample]],
 ) -> TracedPart:
-    """Compare steps with what hooks saw, on two rows together and alone."""
+    """Compares steps with what hooks saw, on two rows together and alone."""
     steps_at = {name: program.step_at(name, point) for name, point in points.items()}
     places = {name: step for name, step in steps_at.items() if step is not None}
     missing = [name for name in points if name not in places]
@@ -171,14 +171,14 @@ def _checked(
 
 
 def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
-    """Whether of a tuple that holds a site nothing but the site is read."""
+    """Tells whether nothing but the site is read of a tuple that holds it."""
     readers = [reader for reader in known.program.steps if step in reader.inputs]
     only = all(reader.call is operator.getitem and reader.args[1] == point.element for reader in readers)
     return only and step not in references(known.program.result)
 
 
 def _same(what: str, value: Any, expected: Any, tolerance: float = _CLOSE) -> None:
-    """Refuse steps whose values are not the model's."""
+    """Refuses steps whose values are not the model's."""
     tensors, expected_tensors = _tensors(value), _tensors(expected)
     close = len(tensors) == len(expected_tensors) and all(
         a.shape == b.shape

@@ -1,4 +1,4 @@
-"""Tracing of a part into steps: by torch.fx, which follows Python with stand-ins for tensors, or by torch.export.
+"""Tracing of a part into steps by torch.fx, which follows Python with stand-ins for tensors, or by torch.export.
 
 torch.fx calls leaf modules as they are; torch.export goes down to the operations inside them, and follows code that
 asks for shapes. Neither follows code that decides by a tensor's values.
@@ -61,7 +61,7 @@ class _Tracer(fx.Tracer):
 
 
 def symbolic(model: nn.Module, function: PartFunction, leaves: Collection[nn.Module]) -> Program:
-    """The part as torch.fx sees it.
+    """Traces a part by torch.fx.
 
     Raises:
         Untraceable: it can't follow.
@@ -96,7 +96,7 @@ def symbolic(model: nn.Module, function: PartFunction, leaves: Collection[nn.Mod
 
 
 def exported(model: nn.Module, function: PartFunction, example: Tensor, points: Mapping[str, HookPoint]) -> Program:
-    """The part as torch.export sees it, for any number of images.
+    """Traces a part by torch.export, for any number of images.
 
     Args:
         model: the model.
@@ -195,7 +195,7 @@ def _is_mark(node: fx.Node) -> bool:
 
 
 def _is_pure(node: fx.Node) -> bool:
-    """Whether it is an operation that says of itself that it writes nothing, or none at all."""
+    """Tells whether a node is an operation that says of itself that it writes nothing, or none at all."""
     if node.op in ("placeholder", "output"):
         return True
     if node.op != "call_function" or isinstance(node.target, torch._ops.HigherOrderOperator):
@@ -213,9 +213,9 @@ def _is_pure(node: fx.Node) -> bool:
 def _module_calls(
     model: nn.Module, steps: dict[fx.Node, Step]
 ) -> tuple[dict[tuple[nn.Module, int], Step], dict[str, nn.Module]]:
-    """The last step of each call of a module: what the call returned, unless it returned something older.
+    """Finds the last step of each call of a module, and the modules by path.
 
-    Of a module that is called several times the calls may look like one.
+    It is what the call returned, unless that was something older. Several calls of one module may look like one.
     """
     calls: dict[tuple[nn.Module, int], Step] = {}
     paths: dict[str, nn.Module] = {}
@@ -236,7 +236,7 @@ def _module_calls(
 
 
 def _reader(root: nn.Module, path: str) -> Callable[[], Any]:
-    """Reads a parameter or buffer anew each time, so that it is always the model's."""
+    """Returns a function that reads a parameter or buffer anew each time, so that it is always the model's."""
     owner, _, name = path.rpartition(".")
     module = root.get_submodule(owner)
     return lambda: getattr(module, name)
@@ -253,13 +253,13 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 def _view(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """A view, or a copy where the layout in memory, which a layer's form may have changed, allows none."""
+    """Returns a view, or a copy where the layout in memory, which a layer's form may have changed, allows none."""
     by_type = any(isinstance(argument, torch.dtype) for argument in (*args, *kwargs.values()))
     return tensor.view(*args, **kwargs) if by_type else tensor.reshape(*args, **kwargs)
 
 
 def _with_steps(structure: Any, steps: Mapping[fx.Node, Step]) -> Any:
-    """A node's arguments with steps for nodes, and torch.fx's immutable lists and dictionaries as Python's own."""
+    """Returns arguments with steps for nodes, and torch.fx's immutable lists and dictionaries as Python's own."""
     if isinstance(structure, fx.Node):
         return steps[structure]
     if isinstance(structure, dict):
@@ -276,7 +276,7 @@ def _with_steps(structure: Any, steps: Mapping[fx.Node, Step]) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch warns of, logs and prints about itself, such as the graph it had when it gave up.
+    """Silences what torch warns of, logs and prints about itself, such as the graph it had when it gave up.
 
     Why it did is in its error, which is kept.
     """
@@ -294,6 +294,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    """An error in one line."""
+    """Formats an error in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

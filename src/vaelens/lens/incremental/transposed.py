@@ -1,8 +1,8 @@
-"""Transposed convolutions as one matrix product and its sums: equal but for rounding, and faster where outputs are few.
+"""Transposed convolutions as one matrix product and its sums, which is faster where outputs are few.
 
-With stride s and a kernel of s · m taps, out[s·u + r − p] = Σ_t in[u − t] w[r + s·t]. Each remainder r is a convolution
-with m taps of its own, a phase of the output. One product gives all in[v] w[r + s·t]; their sums are the phases, which
-are interleaved, and p is cut off.
+The result is equal but for rounding. With stride s and a kernel of s · m taps, out[s·u + r − p] =
+Σ_t in[u − t] w[r + s·t]. Each remainder r is a convolution with m taps of its own, a phase of the output. One product
+gives all in[v] w[r + s·t]; their sums are the phases, which are interleaved, and p is cut off.
 """
 
 from collections.abc import Mapping
@@ -34,16 +34,16 @@ class Splitting:
     extra: tuple[int, int]
 
     def prepared(self, weight: Tensor, bias: Tensor | None) -> Prepared:
-        """Weights, (inputs, outputs, s·m, s·m), as the product wants them, and the bias."""
+        """Lays out weights, (inputs, outputs, s·m, s·m), as the product wants them, and returns them with the bias."""
         weight = weight.detach()
         return weight.reshape(len(weight), -1).t().contiguous(), bias
 
     def apply(self, data: Tensor, prepared: Prepared) -> Tensor:
-        """(n, inputs, h, w), channels last, to (n, outputs, height, width)."""
+        """Maps data (n, inputs, h, w), channels last, to (n, outputs, height, width)."""
         return self._interleaved(self._summed(data, *prepared), data)
 
     def _summed(self, data: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The phases, (n, outputs, s, s, h + m − 1, w + m − 1)."""
+        """Computes the phases, (n, outputs, s, s, h + m − 1, w + m − 1)."""
         s, m, (height, width) = self.stride, self.taps, data.shape[2:]
         flat = data.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # (n, inputs, h · w), not copied
         # Of one matrix with many, matmul would make one product, and copy it to turn its axes.
@@ -61,7 +61,7 @@ class Splitting:
         return phases.to(products.dtype)
 
     def _interleaved(self, phases: Tensor, data: Tensor) -> Tensor:
-        """The output, of which row s·u + r − p is row u of phase r."""
+        """Interleaves phases into the output, of which row s·u + r − p is row u of phase r."""
         height, width = self._size(data)
         layout = torch.contiguous_format if self.outputs == 1 else torch.channels_last
         whole = torch.empty(
@@ -75,7 +75,7 @@ class Splitting:
         return whole
 
     def _size(self, data: Tensor) -> tuple[int, int]:
-        """Height and width of the output."""
+        """Computes height and width of the output."""
         height, width = (
             (side + self.taps - 1) * self.stride - 2 * cut + extra
             for side, cut, extra in zip(data.shape[2:], self.cut, self.extra, strict=True)
@@ -84,7 +84,7 @@ class Splitting:
 
 
 def splitting(weight: Tensor, options: Mapping[str, Any]) -> Splitting | None:
-    """How a transposed convolution with these weights and options falls into phases; None where it does not."""
+    """Finds how a transposed convolution with these weights and options falls into phases. None where it does not."""
     strides, dilations, cut, extra = (_pair(options[of]) for of in ("stride", "dilation", "padding", "output_padding"))
     rows, columns = weight.shape[2:]
     square = strides[0] == strides[1] > 1 and rows == columns and rows % strides[0] == 0
@@ -95,7 +95,7 @@ def splitting(weight: Tensor, options: Mapping[str, Any]) -> Splitting | None:
 
 
 def _phase(remainder: int, stride: int, cut: int, size: int) -> tuple[slice, slice]:
-    """Which of `size` rows of the output a phase gives, and from which of its own."""
+    """Finds which of `size` rows of the output a phase gives, and from which of its own."""
     first = -(-(cut - remainder) // stride)  # the first row of the phase that is not cut off
     start = first * stride + remainder - cut
     return slice(start, size, stride), slice(first, first + len(range(start, size, stride)))

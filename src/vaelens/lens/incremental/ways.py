@@ -1,4 +1,4 @@
-"""Ways from one site to the next of which only some units change: nothing is computed of all others.
+"""Ways from one site to the next where only some units change, with nothing computed of all others.
 
 Of the layer on a way only what the units before it do to those behind it is run. For that it has to be right behind the
 one site, with nothing but functions of each number by itself between it and the next.
@@ -50,7 +50,7 @@ class Way:
     end: tuple[int, ...]
 
     def narrowed(self, units: Sequence[int] | None, ends: Sequence[int] | None, only: Sequence[int] | None) -> Layer:
-        """Return the layer from some units to some of the next site's, without its bias; None for all.
+        """Returns the layer from some units to some of the next site's, without its bias. None stands for all.
 
         Args:
             units: those that it is given.
@@ -68,11 +68,11 @@ class Way:
         return replace(self.layer, weight=lambda: weight, bias=lambda: None, _prepared=None)
 
     def values_of(self, value: Tensor, ends: Sequence[int] | None) -> Tensor:
-        """Return of the layer's value, (n, …), what belongs to some of the next site's units."""
+        """Returns the part of the layer's value, (n, …), that belongs to some of the next site's units."""
         return value if ends is None else select_units(value, self._places(ends, self.end))
 
     def follow(self, value: Tensor) -> Tensor:
-        """Take a value of the narrowed layer, which is written over, to the next site: (n, units, *positions)."""
+        """Takes a value of the narrowed layer, which is written over, to the next site, as (n, units, *positions)."""
         for step in self.functions:
             value = torch.relu_(value) if is_relu(step) else step({step.inputs[0]: value})
         return value.reshape(len(value), -1, *self.end[1:])
@@ -80,12 +80,12 @@ class Way:
     def _selected(
         self, weight: Tensor, axis: int, units: Sequence[int], shape: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        """Where some units of a site lie on an axis of the weights, and the weights there."""
+        """Finds where some units of a site lie on an axis of the weights, and the weights there."""
         places = self._places(units, shape).to(weight.device)
         return places, weight.index_select(axis, places)
 
     def _places(self, units: Sequence[int], shape: tuple[int, ...]) -> Tensor:
-        """Where the layer has some units; a dense one has all cells of a site in one row."""
+        """Finds where the layer has some units. A dense one has all cells of a site in one row."""
         numbers = torch.tensor(units, dtype=torch.int64)
         if self.layer.kind != LINEAR:
             return numbers
@@ -94,7 +94,7 @@ class Way:
 
 
 def find_way(known: Observed, layers: Mapping[Step, Layer], start: Step, end: Step) -> Way | None:
-    """Find the way between the steps of two sites; None where there is more on it than a layer and such functions."""
+    """Finds the way between the steps of two sites. None where there is more on it than a layer and such functions."""
     functions: list[Step] = []
     step = end
     while step not in layers:
@@ -116,7 +116,7 @@ def find_way(known: Observed, layers: Mapping[Step, Layer], start: Step, end: St
 
 
 def passes_by(known: Observed, start: Step, end: Step, target: Step) -> bool:
-    """Say whether a change at a step reaches a later one otherwise than through a step between them."""
+    """Tells whether a change at a step reaches a later one otherwise than through a step between them."""
     reached = {start}
     for step in known.program.steps:
         if step is not end and not is_by_shape(step) and any(argument in reached for argument in step.inputs):
@@ -129,7 +129,7 @@ def _by_number(step: Step) -> bool:
 
 
 def _into_channels(known: Observed, step: Step) -> bool:
-    """Whether a step lays out a row of numbers as channels of positions, in the order of memory."""
+    """Tells whether a step lays out a row of numbers as channels of positions, in the order of memory."""
     named = step.function in _INTO_CHANNELS if step.module is None else type(step.module) is nn.Unflatten
     before, after = known.shapes.get(step.inputs[0]), known.shapes.get(step)
     return named and before is not None and after is not None and len(before) == 1 and math.prod(after) == before[0]

@@ -1,4 +1,4 @@
-"""Finding (ii): whether a larger beta costs disentanglement where there are many factors for each latent."""
+"""Finding (ii), whether a larger beta costs disentanglement where there are many factors for each latent."""
 
 from collections.abc import Iterator, Sequence
 
@@ -149,7 +149,7 @@ def _missing(swept: pd.DataFrame) -> str:
 
 
 def _slopes(swept: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Fits a line over log2 beta for each group of models alike and each seed: its `slope`, `ratio` and `runs`."""
+    """Fits a line over log2 beta for each group of models alike and each seed, with its `slope`, `ratio` and `runs`."""
     taken, rows = complete(swept, [measure]), []
     for (*alike, seed), group in taken.groupby([*_GROUP, "seed"], observed=True):
         x, y = np.log2(group["beta"].to_numpy(float)), group[measure].to_numpy(float)
@@ -168,7 +168,7 @@ def _apart(slopes: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _mean_slope(slopes: pd.DataFrame, about: str, decides: bool, where: str = "") -> Test:
-    """Averages over datasets and numbers of latents, each the mean of its seeds; what varies are trainings."""
+    """Averages over datasets and numbers of latents, each the mean of its seeds. What varies are trainings."""
     means, variances, counts = _by_group(slopes)
     spread = variances / counts  # of each mean, pooled variance
     error = float(np.sqrt(spread.sum())) / len(means)
@@ -180,7 +180,7 @@ def _mean_slope(slopes: pd.DataFrame, about: str, decides: bool, where: str = ""
 
 
 def _by_group(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean over seeds of each group, the variance of one seed (the same for all groups), and the seeds."""
+    """Computes the mean over seeds of each group, the variance of one seed (the same for all groups), and the seeds."""
     grouped = rows.groupby(_GROUP, observed=True)["slope"]
     means, counts = grouped.mean().to_numpy(), grouped.count().to_numpy()
     within = float(((rows["slope"] - grouped.transform("mean")) ** 2).sum())
@@ -189,7 +189,7 @@ def _by_group(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _interaction(slopes: pd.DataFrame, label: str, decides: bool) -> Test | None:
-    """Regresses slopes on log2 of the ratio: within datasets where latent_dim varies there, else over datasets."""
+    """Regresses slopes on log2 of the ratio, within datasets where latent_dim varies there, else over datasets."""
     about = f"{label} for each doubling of beta and of factors per latent"
     rows = slopes
     varied = rows.groupby(_ALIKE, observed=True)["latent_dim"].transform("nunique") > 1

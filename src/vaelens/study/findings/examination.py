@@ -1,4 +1,4 @@
-"""The examination of a study's table: all findings, and what goes beyond them. Costs a second for 90 runs."""
+"""The examination of a study's table, by all findings and what goes beyond them. Costs a second for 90 runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a finding is: a claim, a verdict, and the tests that it rests on."""
+"""A finding, which is a claim, a verdict, and the tests that it rests on."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -150,7 +150,7 @@ class Findings:
 
 
 def adjusted(tests: Sequence[Test]) -> tuple[Test, ...]:
-    """Gives tests their p-values as one family (Holm–Šidák)."""
+    """Adjusts the p-values of tests as one family (Holm–Šidák)."""
     from dataclasses import replace
 
     from vaelens.statistics import holm_sidak

@@ -1,4 +1,4 @@
-"""Which conclusions depend on what a latent is set to: the findings about CES once more under every mode."""
+"""The findings about CES under every mode, to see which conclusions depend on what a latent is set to."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def by_mode(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _order(runs: pd.DataFrame, reference: str, measure: str) -> float:
-    """Kendall's τ of two orders of models, averaged over datasets with two models or more."""
+    """Computes Kendall's τ of two orders of models, averaged over datasets with two models or more."""
     if reference not in runs.columns:
         return float("nan")
     taken = complete(runs, [*dict.fromkeys((reference, measure))])

@@ -1,4 +1,4 @@
-"""Finding (iii): whether any architecture is best on all datasets, by every measure that has a better direction."""
+"""Finding (iii), whether any architecture is best on all datasets, by every measure that has a better direction."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ DECIDING = "dci_disentanglement"
 
 
 def no_best(runs: pd.DataFrame) -> Finding:
-    """Judges whether an architecture is best everywhere; every measure is a family of tests of its own.
+    """Judges whether an architecture is best everywhere. Every measure is a family of tests of its own.
 
     Args:
         runs: as `runs_of` returns them.
@@ -82,7 +82,7 @@ def best_models(runs: pd.DataFrame, measure: str, higher: bool) -> pd.DataFrame:
 
 
 def _not_compared(best: str, others: Sequence[str], values: Mapping[str, int]) -> str:
-    """Names the models that the best can't be compared with, each with the reason.
+    """Says which models the best can't be compared with, each with the reason.
 
     Args:
         best: the model with the best mean.
@@ -95,7 +95,7 @@ def _not_compared(best: str, others: Sequence[str], values: Mapping[str, int]) -
 
 
 def _present(taken: pd.DataFrame) -> dict[str, set[str]]:
-    """The models with a value on each dataset where there are two or more, be it of one seed alone."""
+    """Finds the models with a value on each dataset where there are two or more, be it of one seed alone."""
     models = taken.groupby("dataset", observed=True)["model"].agg(lambda names: set(map(str, names)))
     return {str(dataset): names for dataset, names in models.items() if len(names) > 1}
 
@@ -103,7 +103,7 @@ def _present(taken: pd.DataFrame) -> dict[str, set[str]]:
 def _verdict(
     pairs: Sequence[Difference], adjusted: Sequence[float], higher: bool, present: Mapping[str, set[str]]
 ) -> tuple[Verdict, str]:
-    """Applies the rule to one measure; a model that is not compared with the others may be better than they."""
+    """Applies the rule to one measure. A model that is not compared with the others may be better than they."""
     datasets = sorted({pair.dataset for pair in pairs})
     models = sorted({name for pair in pairs for name in (pair.first, pair.second)})
     if len(datasets) < 2:

@@ -1,4 +1,4 @@
-"""Finding (iv): how large the CES of continuous interventions on a VQ-VAE's latents is, by embedding width."""
+"""Finding (iv), how large the CES of continuous interventions on a VQ-VAE's latents is, by embedding width."""
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,7 @@ def quantised(runs: pd.DataFrame, channel: str = _CHANNEL) -> Finding:
 
 
 def _mean(runs: pd.DataFrame, measure: str, about: str, where: str, decides: bool) -> Test | None:
-    """Averages over datasets, with an interval of other trainings; models within a dataset are groups of their own."""
+    """Averages over datasets, with an interval of other trainings. Models within a dataset are groups of their own."""
     if not len(runs):
         return None
     mean, error, freedom = _moments(runs, measure)
@@ -95,7 +95,7 @@ def _ratio(taken: pd.DataFrame, others: pd.DataFrame, measure: str, where: str) 
 
 
 def _moments(runs: pd.DataFrame, measure: str) -> tuple[float, float, float]:
-    """The mean over datasets of their means over models of the means over seeds, its standard error and its d.f."""
+    """Computes the mean over datasets of means over models of means over seeds, its standard error and its d.f."""
     grouped = runs.groupby(["dataset", "model"], observed=True)[measure]
     cells = pd.DataFrame({"mean": grouped.mean(), "count": grouped.count()})
     freedom = float(len(runs) - len(cells))

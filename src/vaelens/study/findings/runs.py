@@ -75,7 +75,7 @@ def _check_values(table: pd.DataFrame) -> None:
 
 
 def complete(runs: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
-    """Takes the runs that have a finite value of every measure; none where a measure is not there at all."""
+    """Takes the runs that have a finite value of every measure, so none where a measure is not there at all."""
     if any(name not in runs.columns for name in measures):
         return runs.iloc[:0]
     is_complete = np.isfinite(runs[list(measures)].to_numpy(dtype=np.float64)).all(axis=1)

@@ -65,7 +65,7 @@ def seeds_needed(
 
 
 def _power(difference: float, residuals: np.ndarray) -> float:
-    """The share of resampled studies (2 models, studies, seeds) that show the difference."""
+    """Computes the share of resampled studies (2 models, studies, seeds) that show the difference."""
     k = residuals.shape[-1]
     means, variances = residuals.mean(axis=-1), residuals.var(axis=-1, ddof=1)
     apart = difference + means[0] - means[1]

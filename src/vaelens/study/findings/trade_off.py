@@ -1,4 +1,4 @@
-"""Finding (i): whether CES and DCI correlate negatively within datasets, and whether reconstruction explains it."""
+"""Finding (i), whether CES and DCI correlate negatively within datasets, and whether reconstruction explains it."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _MODELS = 4  # whose 24 orders can give p ≤ 0.05
 
 
 def trade_off(runs: pd.DataFrame) -> Finding:
-    """Judges the trade-off of CES and DCI; the verdict is that of CES as the paper has it.
+    """Judges the trade-off of CES and DCI. The verdict is that of CES as the paper has it.
 
     Args:
         runs: as `runs_of` returns them.
@@ -39,7 +39,7 @@ def verdict_of(runs: pd.DataFrame, form: str) -> tuple[Verdict, float, float]:
 
 
 def _judged(runs: pd.DataFrame, form: str) -> tuple[Verdict, str, list[Test]]:
-    """Judges one form of CES: the verdict, the reason, and the tests."""
+    """Judges one form of CES, and returns the verdict, the reason, and the tests."""
     taken = complete(runs, [form, DCI, ERROR])
     missing = _missing(runs, taken, form)
     if missing:
