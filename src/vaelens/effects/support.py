@@ -1,4 +1,4 @@
-"""The support of interventions: how many of the codes that they make are as near to codes of images as those are."""
+"""The support of interventions, which is how many of their codes are as near to codes of images as these to others."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ _ROWS = 128  # codes compared at once
 
 
 def support(codes: Codes, plan: Replacements, images: Tensor, seed: int) -> list[BootstrapMean]:
-    """The share of a latent's intervened codes that lie within the support, an accumulator (values,) for each latent.
+    """Measures the share of a latent's intervened codes that lie within the support, (values,) for each latent.
 
     A code does where its distance to the nearest code mu(x) of an image, in standard deviations of the code, is within
     the 95th percentile of the distances of such codes to the nearest other one.

@@ -31,7 +31,7 @@ class Weights:
         return np.asarray(self.host.sum(axis=1))
 
     def on(self, device: torch.device) -> Tensor:
-        """Returns the weights on a device, where they are brought once."""
+        """Returns the weights on a device, to which they are copied once."""
         if device.type == "cpu":
             return torch.from_numpy(self.host)
         if device not in self._elsewhere:
@@ -81,7 +81,7 @@ def poisson_weights(
 
 
 def generator_of(seed: int) -> np.random.Generator:
-    """Returns what the weights of a seed are drawn with.
+    """Builds the generator that the weights of a seed are drawn with.
 
     Raises:
         VaelensError: a negative seed.
