@@ -1,4 +1,4 @@
-"""How a codebook is used on some images, by how many codes, how evenly, and at which positions."""
+"""How many codes of a codebook some images use, how evenly, and at which positions."""
 
 from dataclasses import dataclass
 

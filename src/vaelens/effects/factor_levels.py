@@ -97,7 +97,7 @@ class FactorLevels:
     def _matched(
         self, draw: PairDraw, rows: slice, before: Reconstructed, after: Reconstructed, context: Tensor | None
     ) -> PairSizes | None:
-        """Measures the sizes of pairs once the second image has the first's other labels. None where it has them."""
+        """Measures pairs' sizes once the second image has the first's other labels. None where it has them already."""
         correction = None if self._regression is None else self._regression.correction(draw, rows)
         if correction is None:
             return None

@@ -1,4 +1,4 @@
-"""What a reader predicts from images, as an outcome with probabilities of each factor's values and a distance of two.
+"""The probabilities of factors' values that a reader predicts from images, as an outcome, and how far two differ.
 
 The reader is trained elsewhere (`vl.factor_reader`); anything that predicts probabilities from images will do.
 """

@@ -138,7 +138,10 @@ def _squares(factor: Factor, left: np.ndarray, right: np.ndarray) -> Float[np.nd
 
 
 def _points(factor: Factor, values: np.ndarray) -> np.ndarray:
-    """Places values of an ordinal label on a line, of a circular one in the complex plane, a missing one amid them."""
+    """Places the values of an ordinal label on a line, and of a circular one in the complex plane.
+
+    A missing value lies in the middle.
+    """
     if factor.kind == "circular":
         return np.where(values < 0, 0, np.exp(2j * np.pi * values / factor.size))
     return np.where(values < 0, (factor.size - 1) / 2, values)

@@ -1,4 +1,4 @@
-"""Natural codes, which are the standardised ones of images that codes after an intervention are compared with.
+"""Natural codes, the standardised codes of images that codes after an intervention are compared with.
 
 Distances to at most 1,024 of them are computed, in double precision and in blocks of rows.
 """

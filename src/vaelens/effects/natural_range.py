@@ -53,7 +53,10 @@ class NaturalRange:
             self._high[site] = torch.maximum(high, self._high.get(site, high))
 
     def share_outside(self, site: str, activation: Tensor, groups: Sequence[Region]) -> Tensor:
-        """Computes the share of each group's values that lie outside, (c, groups), of (c, units, *positions)."""
+        """Computes the share of each group's values that lie outside the range, (c, groups).
+
+        The values are those of an activation, (c, units, *positions).
+        """
         shape = (1, -1, *[1] * (activation.ndim - 2))
         low, high = (ends[site].to(activation).view(shape) for ends in (self._low, self._high))
         outside = ((activation < low) | (activation > high)).to(torch.float32)

@@ -1,4 +1,4 @@
-"""The outcomes of counterfactual rows, by how far they are from the cached run's, and along what."""
+"""How far the outcomes of counterfactual rows are from the cached run's, and along what."""
 
 from collections.abc import Callable, Collection, Sequence
 

@@ -1,4 +1,4 @@
-"""The outputs that specificity is over, which are pixels, groups, re-encoded latents, or factors as a reader predicts.
+"""The outputs of specificity, which are pixels, groups, re-encoded latents, or factors that a reader predicts.
 
 Each kind is a class of the same signature; a new one is a class and a line in `OUTPUTS`.
 """
@@ -64,7 +64,9 @@ class PixelOutputs:
 
 
 def rounding_in(outputs: Outputs, start: Tensor) -> Tensor | None:
-    """Computes how far outputs of one code may differ by rounding, (c,). None unless they are the image's own values.
+    """Computes how far outputs of one code may differ by rounding, for each image, (c,).
+
+    None where outputs are not the image's own values.
 
     Args:
         outputs: what changes are measured in.

@@ -1,4 +1,4 @@
-"""When a sweep stops, which takes images in random order until every unit's effect is known within a tolerance."""
+"""The stopping of a sweep, which takes images in random order until all effects are known within a tolerance."""
 
 import math
 import warnings

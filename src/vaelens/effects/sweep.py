@@ -221,7 +221,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
 def _cycle_errors(
     chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Batch], local: Tensor
 ) -> Tensor:
-    """Measures how far a re-encoded latent of the changed images is from the value set, over positions, (k, values).
+    """Measures how far re-encoded latents are from the value set, the mean over positions, (k, values).
 
     Args:
         chunk: the chunk.

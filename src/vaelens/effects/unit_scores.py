@@ -53,7 +53,7 @@ class _SiteSums:
             return self.shared.mean / self.whole.mean, ratio_interval(self.shared, self.whole)
 
     def best(self) -> Array:
-        """Marks the units that may recover the largest fraction of their site's."""
+        """Marks the units that may recover the largest fraction among those of their site."""
         with np.errstate(invalid="ignore", divide="ignore"):
             recovered, resampled = (
                 self.shared.mean / self.whole.mean,

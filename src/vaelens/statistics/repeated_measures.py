@@ -1,4 +1,4 @@
-"""Correlation within groups, of two measures that rise together inside each dataset or not, whatever their levels."""
+"""Correlation within groups, which says whether two measures rise together in each dataset, whatever their levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ def poisson_weights(
 ) -> NDArray[np.float32]:
     """Returns the weights that a `BootstrapMean` with this seed takes for its first n images.
 
-    For statistics that are no mean over images: in a mean over pairs (i, j), say, the pair has the weight
+    For statistics that are not means over images: in a mean over pairs (i, j), say, the pair has the weight
     w_i · w_j in each resample.
 
     Args:
