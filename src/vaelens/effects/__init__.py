@@ -1,4 +1,4 @@
-"""The four levels of intervention, as effects with intervals: input, latent, activation, mediation.
+"""Effects with intervals at the four levels of intervention, which are input, latent, activation and mediation.
 
 An effect is a file here and a schema in `schemas.py`, the table of what its result holds.
 """

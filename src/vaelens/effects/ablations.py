@@ -1,4 +1,4 @@
-"""Ablations over many images: what they put in the place of sites' activations, chunk by chunk.
+"""What ablations over many images put in the place of sites' activations, chunk by chunk.
 
 What comes from other images, a mean or another image's values, costs a run of these images; of activations only the
 means stay in memory. A new ablation is a class of the same signature and a line in `ABLATIONS`.
@@ -22,7 +22,7 @@ class Ablation(Protocol):
     """What takes the place of activations."""
 
     def activations(self, rows: slice, sites: Collection[str]) -> Mapping[str, Tensor]:
-        """By site what the images `rows` are given, (c or 1, units, *positions)."""
+        """Returns what the images `rows` are given at each site, (c or 1, units, *positions)."""
         ...
 
 
@@ -33,7 +33,7 @@ class ZeroAblation:
         self._zeros = {site: torch.zeros(1, *lens.sites[site].shape, device=lens.device) for site in sites}
 
     def activations(self, rows: slice, sites: Collection[str]) -> Mapping[str, Tensor]:
-        """Zeros, (1, units, *positions)."""
+        """Returns what the images `rows` are given at each site, zeros (1, units, *positions)."""
         return {site: self._zeros[site] for site in sites}
 
 
@@ -53,7 +53,7 @@ class MeanAblation:
         self._means = {site: total / len(images) for site, total in totals.items()}
 
     def activations(self, rows: slice, sites: Collection[str]) -> Mapping[str, Tensor]:
-        """The means, float64 (1, units, *positions)."""
+        """Returns what the images `rows` are given at each site, the means, float64 (1, units, *positions)."""
         return {site: self._means[site] for site in sites}
 
 
@@ -65,7 +65,7 @@ class ResampleAblation:
         self._partners = torch.as_tensor(other_images(len(images), seed))
 
     def activations(self, rows: slice, sites: Collection[str]) -> Mapping[str, Tensor]:
-        """The activations on the images' partners, (c, units, *positions)."""
+        """Returns what the images `rows` are given at each site, their partners' values, (c, units, *positions)."""
         partners = self._partners[rows]
         if not self._lens.engine.coupled:
             return self._activations(self._run(partners, rows.start, sites), sites)
@@ -91,7 +91,7 @@ ABLATIONS = MappingProxyType({"zero": ZeroAblation, "mean": MeanAblation, "resam
 
 
 def ablation(method: str, lens: Lens, images: BatchLike, sites: Collection[str], seed: int) -> Ablation:
-    """An ablation of some sites over all images.
+    """Builds an ablation of some sites over all images.
 
     Args:
         method: a name of `ABLATIONS`.

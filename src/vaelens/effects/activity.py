@@ -1,4 +1,4 @@
-"""Which latents carry anything: the spread of the codes and the KL of the posteriors."""
+"""Which latents carry anything, by the spread of the codes and the KL of the posteriors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Activity:
     def unit_scaled(self) -> bool:
         """Whether the latents are on the scale of the prior, as the aggregated posterior says.
 
-        The root mean square of √(s_i² + E σ_i²) over the active latents is then from 1/3 to 3. True without any.
+        The root mean square of √(s_i² + E σ_i²) over the active latents is then from 1/3 to 3. True if none is active.
         """
         noise = 0.0 if self.posterior_scale is None else self.posterior_scale[self.active] ** 2
         variance = self.scale[self.active] ** 2 + noise
@@ -52,28 +52,28 @@ class Activity:
 
 
 class RunningActivity:
-    """Which latents are active over images of which a chunk comes at a time."""
+    """Which latents are active over images that come a chunk at a time."""
 
     def __init__(self) -> None:
         self._images = 0
         self._nats: Tensor | None = None  # summed over images, (d,); None where the encoder gives no variance
 
     def add(self, mean: Tensor, logvar: Tensor | None, times: int = 1) -> None:
-        """Take in the posteriors of images that count so many times, on their device."""
+        """Adds the posteriors of some images, each counted `times` times, on their device."""
         self._images += times * len(mean)
         if logvar is not None:
             nats = times * divergence(mean, logvar).sum(dim=0)
             self._nats = nats if self._nats is None else self._nats + nats
 
     def active(self, scale: Array) -> Array:
-        """Which latents are, as `Activity.active` says it, by their codes' spread where there is no variance, (d,)."""
+        """Marks the active latents as `Activity.active` does, by the codes' spread where there is no variance, (d,)."""
         if self._nats is None:
             return spread_out(scale)
         return self._nats.cpu().numpy() / self._images > ACTIVE_NATS
 
 
 def activity(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None = None) -> Activity:
-    """Measure each latent's activity from the posteriors of some images.
+    """Measures each latent's activity from the posteriors of some images.
 
     Args:
         mean: posterior means, (n, d, *positions).
@@ -92,7 +92,7 @@ def activity(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None = N
 
 
 def standardised(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Posterior means and log-variances in standard deviations of the prior, (n, d, *positions) each."""
+    """Expresses posterior means and log-variances in standard deviations of the prior, (n, d, *positions) each."""
     if prior_scale is None:
         return mean, logvar
     scale = prior_scale.reshape(1, -1, *[1] * (mean.ndim - 2))
@@ -100,20 +100,20 @@ def standardised(mean: Tensor, logvar: Tensor | None, prior_scale: Tensor | None
 
 
 def divergences(mean: Tensor, logvar: Tensor) -> Iterator[Array]:
-    """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block of images."""
+    """Yields KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, (block, d) for each block."""
     for means, logvars in zip(mean.split(_BLOCK), logvar.split(_BLOCK), strict=True):
         yield divergence(means, logvars).cpu().numpy()
 
 
 def divergence(mean: Tensor, logvar: Tensor) -> Tensor:
-    """KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, float64 (n, d)."""
+    """Computes KL(q(z_i|x) || N(0, 1)) of each image in nats, summed over positions, float64 (n, d)."""
     mean, logvar = to_float64(mean), to_float64(logvar)
     nats = 0.5 * (mean.square() + logvar.exp() - logvar - 1)
     return nats.reshape(*nats.shape[:2], -1).sum(dim=2)
 
 
 def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int, units: int | None = None) -> Interval:
-    """The 95 % bootstrap interval over images of how many latents are active, whole numbers.
+    """Computes the 95 % bootstrap interval over images of how many latents are active, its ends whole numbers.
 
     Args:
         mean: posterior means, (n, d, *positions).
@@ -141,7 +141,7 @@ def active_count_interval(mean: Tensor, logvar: Tensor | None, seed: int, units:
 
 
 def checked_active(active: Any, latents: int) -> Array | None:
-    """Checks which latents a user takes for active, (d,) of bool; None where that is left to the images.
+    """Checks which latents a user takes for active, (d,) of bool. None leaves that to the images.
 
     Raises:
         VaelensError: no True or False for each latent.
@@ -155,7 +155,7 @@ def checked_active(active: Any, latents: int) -> Array | None:
 
 
 def spread_out(scale: Array) -> Array:
-    """Which latents' spread, along the last axis, exceeds a thousandth of the largest."""
+    """Marks the latents whose spread, along the last axis, exceeds a thousandth of the largest."""
     return np.asarray(scale > _ACTIVE_SPREAD * scale.max(axis=-1, keepdims=True))
 
 

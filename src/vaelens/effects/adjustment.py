@@ -1,4 +1,4 @@
-"""The effect of a label on data without a grid, less what images differ by that share the label.
+"""The effect of a label on data without a grid, less what images that share the label differ by.
 
 Pairs that differ in one label there differ in the others too, and in all that no label says. Contributions that have
 nothing to do with each other add up in squares; so squares are compared, at equal distance in the other labels.
@@ -45,15 +45,15 @@ class Adjustment:
         self._images = SharedImages(draw, self._sizes), SharedImages(controls.draw, self._sizes)
 
     def add_pairs(self, distance: Tensor, sizes: PairSizes) -> None:
-        """Take in pairs that differ in the label."""
+        """Adds pairs that differ in the label."""
         self._pairs.update(self._moments(distance, sizes, self._images[0]))
 
     def add_controls(self, distance: Tensor, sizes: PairSizes) -> None:
-        """Take in control pairs."""
+        """Adds control pairs."""
         self._shared.update(self._moments(distance, sizes, self._images[1]))
 
     def estimate(self) -> tuple[Array, Interval]:
-        """The adjusted effects on the output and each latent, (1 + d,), with a 95 % interval.
+        """Estimates the adjusted effects on the output and each latent, (1 + d,), with a 95 % interval.
 
         NaN where pairs and controls lie at one distance each, and not at the same, or where one image is in more than
         half of the pairs: nothing then says what the label does.
@@ -71,7 +71,7 @@ class Adjustment:
         return torch.cat([weight, weight * d, weight * d**2, *(weight * s for s in (size, size**2, d * size**2))], 1)
 
     def _fit(self, pairs: Array, controls: Array) -> Array:
-        """The adjusted effects from both groups' means, (resamples, 1 + d)."""
+        """Computes the adjusted effects from both groups' means, (resamples, 1 + d)."""
         pair, control = _Group(pairs, self._pairs.count), _Group(controls, self._shared.count)
         variance = (pair.variance + control.variance)[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):  # a resample without pairs, or without any size: NaN
@@ -85,7 +85,11 @@ class Adjustment:
 
 
 class _Group:
-    """Weighted sums of one group, of each resample: of weights, (r, 1), or within the group, (r,) and (r, 1 + d)."""
+    """The weighted moments of one group in each resample, the total weight, (r, 1), among them.
+
+    Beside it are the means of the distance, (r, 1), and of sizes and their squares, (r, 1 + d), and the sums of
+    products about the means, of the distance with itself, (r,), and with squared sizes, (r, 1 + d).
+    """
 
     def __init__(self, means: Array, count: int):
         sums = count * means

@@ -1,4 +1,4 @@
-"""Lenses along directions, for effects whose units are directions, and how much of those nothing behind them sees."""
+"""Lenses along directions, for effects whose units are directions, and how much of a patch no next layer sees."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from vaelens.statistics import BootstrapMean, ratio_interval
 
 
 def along_latents(lens: Lens, units: Any) -> Lens:
-    """A lens along directions of the latent.
+    """Builds a lens along directions of the latent.
 
     Raises:
         VaelensError: no directions, of another site, or taken together: a subspace has no one value to be set to.
@@ -35,7 +35,7 @@ def along_latents(lens: Lens, units: Any) -> Lens:
 
 
 def along_sites(lens: Lens, units: Any, sites: Collection[str] | str | None) -> tuple[Lens, tuple[str, ...]]:
-    """A lens along directions of one site or several, and these sites in order.
+    """Builds a lens along directions of one site or several, and returns it with these sites in order.
 
     Args:
         lens: the lens.
@@ -62,14 +62,14 @@ def along_sites(lens: Lens, units: Any, sites: Collection[str] | str | None) -> 
 
 
 def direction_groups(direction: Direction) -> tuple[list[Region], list[str]]:
-    """What of a site along directions is one unit, each direction or all together, and its name."""
+    """Returns the regions that are one unit each, every direction of a site or all together, and their names."""
     if direction.together:
         return [Region(tuple(range(len(direction))))], ["+".join(direction.names)]
     return [Region((k,)) for k in range(len(direction))], list(direction.names)
 
 
 class UnseenSums:
-    """How much of patched changes comes of what nothing behind a site sees, summed over images.
+    """How much of the patched changes comes from what nothing after a site sees, summed over images.
 
     With Δ the difference of source and base at the site, Q Δ what a patch of the unit moves it by, and P the projector
     on what the next linear layers do not see,
@@ -96,7 +96,7 @@ class UnseenSums:
         self._hidden = None if projector is None else basis.dual @ projector @ whole.vectors.T
 
     def add(self, difference: Tensor) -> None:
-        """Take in the difference of source and base along the directions, (c, units, *positions)."""
+        """Adds the difference of source and base along the directions, (c, units, *positions)."""
         if self._hidden is None:
             return
         moved = difference.reshape(*difference.shape[:2], -1)
@@ -112,7 +112,7 @@ class UnseenSums:
         self._whole.update(torch.stack(whole, dim=1))
 
     def change(self) -> tuple[Array, Interval]:
-        """The share of the changes, and its interval; NaN where nothing changes or the next layer is not known."""
+        """Computes the share of the changes and its interval. NaN if nothing changes or the next layer is not known."""
         if self._hidden is None:
             nothing = np.full(len(self._groups), np.nan)
             return nothing, (nothing, nothing)
@@ -121,7 +121,7 @@ class UnseenSums:
 
 
 def unseen_variables(sums: Sequence[UnseenSums]) -> Variables:
-    """What stands beside patches of directions, of one site after the other."""
+    """Returns the variables that stand beside patches of directions, one site after the other."""
     shares = np.concatenate([each.share for each in sums])
     means, intervals = zip(*(each.change() for each in sums), strict=True)
     low, high = (np.concatenate([interval[end] for interval in intervals]) for end in range(2))

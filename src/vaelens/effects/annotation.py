@@ -1,4 +1,4 @@
-"""Effects on genes, kept in the AnnData that the cells came from: in `varm`, gene by gene, and in `uns`."""
+"""Effects on genes, kept gene by gene in `varm`, and in `uns`, of the AnnData that the cells came from."""
 
 from typing import Any
 

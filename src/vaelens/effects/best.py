@@ -1,4 +1,4 @@
-"""Best-of sets: the latents or units that may be the best of theirs, from the bootstrap weights that a sweep shares."""
+"""The latents or units that may have the largest score, from the bootstrap weights that a sweep shares."""
 
 import numpy as np
 

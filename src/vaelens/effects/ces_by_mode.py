@@ -1,4 +1,4 @@
-"""CES of every mode of level 2 side by side: how much a latent's effect depends on what it is set to.
+"""CES of every mode of level 2 side by side, which shows how much a latent's effect depends on what it is set to.
 
 Costs a decoder row for each latent, value and image, 14 for each latent at the defaults.
 """
@@ -31,7 +31,7 @@ def ces_by_mode(
     active: Any = None,
     context: Any = None,
 ) -> xr.Dataset:
-    """CES of every mode over latents at its default values, side by side, without `latent_effects`' maps and scores.
+    """Measures CES of every mode over latents at its default values, without `latent_effects`' maps and scores.
 
     Memory does not grow with the number of images but for their codes.
 

@@ -24,7 +24,7 @@ _Estimate = tuple[Array, Array, Array]  # mean or median, and the ends of its in
 
 @dataclass(eq=False)
 class _Sums:
-    """The running sums of one change, by what they are of."""
+    """The running sums of one change, by the name of what is summed."""
 
     means: dict[str, BootstrapMean]
     medians: dict[str, Median] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class _Sums:
 
 @dataclass(frozen=True, eq=False)
 class _Closed:
-    """What is kept of a change of which no more pairs come: its estimates, and resamples of what is ranked."""
+    """What is kept of a change that takes no more pairs, which is its estimates and the resamples of what is ranked."""
 
     pairs: int
     estimates: dict[str, _Estimate]
@@ -64,11 +64,11 @@ class ChangeSums:
         self._closed: dict[int, _Closed] = {}
 
     def before(self, images: Batch, first_row: int, times: int) -> CachedRun:
-        """Run images before any change, in as many pairs as there are changes of them."""
+        """Runs images before any change, and counts each `times` times, once for every change of it."""
         return self._run(images, first_row, times)
 
     def add(self, change: int, before: CachedRun, images: Batch, first_row: int) -> tuple[CachedRun, PairSizes]:
-        """Take in the same images after a change, and return their run and how far they move, on the device."""
+        """Adds the same images after a change, and returns their run and how far they move, on the device."""
         after = self._run(images, first_row)
         sums = self._open.setdefault(change, self._empty_sums())
         sizes = PairSizes.of(Reconstructed.of(before), Reconstructed.of(after), self._lens.observation)
@@ -97,11 +97,11 @@ class ChangeSums:
         return after, sizes
 
     def pairs(self, change: int) -> int:
-        """How many pairs of a change have been added."""
+        """Counts the pairs of a change that have been added."""
         return self._open[change].pairs
 
     def close(self, change: int) -> None:
-        """Take no more pairs of a change, and drop its resamples but those of latents."""
+        """Closes a change, which takes no more pairs, and drops its resamples but those of latents."""
         sums = self._open.pop(change)
         ranked = {name: sums.means[name].replicates for name in ("latent", "shift") if sums.means[name].count}
         self._closed[change] = _Closed(sums.pairs, sums.estimates(), ranked)
@@ -112,7 +112,7 @@ class ChangeSums:
         return _safe(self._spread.of([LATENT]))
 
     def variables(self, axis: str) -> Variables:
-        """The variables of the result, over the changes in order."""
+        """Returns the variables of the result, over the changes in order."""
         rows = [self._closed[change] for change in sorted(self._closed)]
         units = [self._lens.sites[site].units for site in self._sites]
         latent = (axis, "latent")
@@ -163,11 +163,11 @@ class ChangeSums:
 
 
 def _safe(scale: Array) -> Array:
-    """A unit that never changes has effect 0, whatever its scale."""
+    """Replaces scales of 0 by 1, so that a unit that never changes has effect 0."""
     return np.where(scale > 0, scale, 1.0)
 
 
 def _stacked(rows: Sequence[_Closed], key: str) -> tuple[Array, Array, Array]:
-    """One estimate of all changes with the ends of its interval, (changes, …) each."""
+    """Stacks one estimate of all changes, with the ends of its interval, (changes, …) each."""
     mean, low, high = (np.stack([row.estimates[key][end] for row in rows]) for end in range(3))
     return mean, low, high

@@ -2,7 +2,7 @@
 
 
 def chunks(images: int, rows: int) -> list[slice]:
-    """Consecutive slices of at most `rows` images.
+    """Cuts the images into consecutive slices of at most `rows`.
 
     Example:
         >>> chunks(5, 2)

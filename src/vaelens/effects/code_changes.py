@@ -1,4 +1,4 @@
-"""What one code of a codebook does to images: another is put in its place, or it in the place of another.
+"""What one code of a codebook does to images when another is put in its place, or it in the place of another.
 
 Costs five decoder rows for each image that a code is tried on.
 """
@@ -25,7 +25,7 @@ _ENERGY = 0.95  # of a change's squares, that lies within its reach
 
 @dataclass(frozen=True, eq=False)
 class CodeGrid:
-    """Where on an observation the positions of a latent lie, each axis cut into as many equal cells.
+    """Where on an observation the positions of a latent lie, each axis cut into one equal cell for each position.
 
     Attributes:
         positions: how many on each axis.
@@ -41,7 +41,10 @@ class CodeGrid:
         return len(self.positions) == len(self.sizes) > 0
 
     def span(self, position: int, around: int = 0) -> list[tuple[int, int]]:
-        """Start and stop of a position's cell on each axis, with so many cells on either side; it may reach outside."""
+        """Computes start and stop of a position's cell on each axis, widened by `around` cells on either side.
+
+        They may lie outside the observation.
+        """
         spans = []
         places = np.unravel_index(position, self.positions)
         for place, count, size in zip(places, self.positions, self.sizes, strict=True):
@@ -51,7 +54,7 @@ class CodeGrid:
         return spans
 
     def distances(self, positions: Array) -> Tensor:
-        """How far each value is from a position's cell, the largest distance on an axis, (n, *sizes)."""
+        """Computes each value's distance from a position's cell, the largest over the axes, (n, *sizes)."""
         by_axis = []
         for axis, size in enumerate(self.sizes):
             spans = np.array([self.span(position)[axis] for position in positions.tolist()])
@@ -63,7 +66,7 @@ class CodeGrid:
         return torch.as_tensor(np.max(by_axis, axis=0))
 
     def patches(self, images: Tensor, positions: Array) -> Array:
-        """Each image's part of three cells on each axis about a position, (n, channels, *patch), NaN outside."""
+        """Cuts three cells on each axis about a position out of each image, (n, channels, *patch), NaN outside."""
         parts = []
         for image, position in zip(images, positions.tolist(), strict=True):
             spans = self.span(position, around=1)
@@ -125,7 +128,7 @@ class CodeChanges:
         self._used = torch.as_tensor(np.flatnonzero(book.use.counts))
 
     def of(self, code: int) -> CodeSums:
-        """What a code does."""
+        """Measures what a code does to the images that it is tried on."""
         sums, generator = CodeSums(self._seed), np.random.default_rng((self._seed, _STREAM, code))
         takes = self._flat == code
         for rows in self._drawn(takes.any(dim=1), generator):
@@ -150,7 +153,7 @@ class CodeChanges:
         return sums
 
     def nearest(self, codes: Sequence[int]) -> tuple[Array, Array]:
-        """For each code the nearest other one in use, and how far it is, in L2."""
+        """Finds the nearest other code in use for each code, and how far it is, in L2."""
         chosen = self._book.codes[torch.as_tensor(list(codes))].cpu().double()
         distances = torch.cdist(chosen, self._book.codes.cpu().double()[self._used])
         distances[torch.as_tensor(list(codes))[:, None] == self._used] = torch.inf
@@ -158,20 +161,20 @@ class CodeChanges:
         return self._used[which].numpy(), least.numpy()
 
     def _drawn(self, eligible: Tensor, generator: np.random.Generator) -> list[Tensor]:
-        """Images that are eligible, as many as a code is tried on, in chunks."""
+        """Draws eligible images, at most as many as a code is tried on, in chunks."""
         images = eligible.nonzero()[:, 0].numpy()
         if len(images) > self._most:
             images = np.sort(generator.choice(images, self._most, replace=False))
         return [] if not len(images) else list(torch.as_tensor(images).split(self._lens.engine.rows_uncached))
 
     def _others(self, code: int, indices: Tensor, generator: np.random.Generator) -> Tensor:
-        """For each position another code than the one it takes, or the one nearest to a code, (n, positions)."""
+        """Chooses another code for each position, drawn by frequency or the one nearest to `code`, (n, positions)."""
         if self._nearest:
             return torch.full_like(indices, int(self.nearest([code])[0][0]))
         return other_codes(indices, self._book.use.counts, generator)
 
     def _decoded(self, rows: Tensor, variants: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The images of some images' codes, and of variants of these."""
+        """Decodes the codes of some images, and variants of these codes."""
         chunk = DecodedChunk(self._lens, self._batch(rows, self._flat[rows]), rows, 0)
         return chunk.images, list(chunk.decoded(lambda k: self._batch(rows, variants[k]).values, len(variants)))
 
@@ -181,7 +184,7 @@ class CodeChanges:
         return Batch(self._embeddings[places].movedim(-1, 1), context)
 
     def _reaches(self, change: Tensor, once: Tensor, rounding: Tensor) -> Tensor:
-        """Within what distance of the position's cell 95 % of a change lie, of the images that change, (m,)."""
+        """Computes within what distance of a position's cell 95 % of the change lie, for images that change, (m,)."""
         energy = change.cpu().double().square().sum(dim=1)  # over channels, (n, *sizes)
         distances = self._grid.distances(once.numpy()).flatten(1)
         by_distance = torch.zeros(len(energy), max(self._grid.sizes) + 1, dtype=torch.float64)
@@ -193,13 +196,13 @@ class CodeChanges:
 
 
 def _one_of_each(eligible: Tensor, generator: np.random.Generator) -> Tensor:
-    """One of the eligible positions of each image, drawn uniformly, (n,)."""
+    """Draws one of the eligible positions of each image uniformly, (n,)."""
     order = torch.as_tensor(generator.random(eligible.shape)).masked_fill(~eligible, -1.0)
     return order.argmax(dim=1)
 
 
 def _put(indices: Tensor, once: Tensor, new: Tensor) -> Tensor:
-    """The codes of images with a new one at one position each."""
+    """Replaces each image's code at one position by a new one, in a copy."""
     changed, rows = indices.clone(), torch.arange(len(indices))
     changed[rows, once] = new[rows, once]
     return changed

@@ -1,4 +1,4 @@
-"""Level 2 on a codebook, code by code: what each code of it stands for, and what it does to the image.
+"""Level 2 on a codebook, code by code, with what each code stands for and what it does to the image.
 
 Costs five decoder rows for each code and image that it is tried on; memory does not grow with the number of images but
 for the indices of their codes.
@@ -136,7 +136,7 @@ def code_effects(
 
 
 def _chosen(codes: Any, book: Codebook) -> list[int]:
-    """The codes by index, those used most or those that were named.
+    """Chooses the codes by index, those used most or those that were named.
 
     Raises:
         VaelensError: neither, or one code in use alone.
@@ -161,7 +161,9 @@ def _chosen(codes: Any, book: Codebook) -> list[int]:
 
 
 def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, chosen: Sequence[int]) -> Tensor:
-    """For each code an embedding that is quantised to it, (K, d): its own, or where a rule moves that an exemplar's.
+    """Finds an embedding that is quantised to each code, (K, d).
+
+    It is the code's own, or an exemplar's where the quantiser takes the code's own to another code.
 
     Raises:
         VaelensError: there is none of a code that was asked for.
@@ -188,7 +190,7 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
 
 
 def _taken(lens: Lens, embeddings: Tensor, positions: tuple[int, ...]) -> Tensor:
-    """The codes that embeddings, (m, d), take, each at a position of some latent, (m,)."""
+    """Quantises embeddings, (m, d), each at a position of some latent, to the codes that they take, (m,)."""
     places = int(np.prod(positions))
     rows = -(-len(embeddings) // places)
     filled = embeddings[torch.arange(rows * places) % len(embeddings)].reshape(rows, places, -1)
@@ -197,7 +199,7 @@ def _taken(lens: Lens, embeddings: Tensor, positions: tuple[int, ...]) -> Tensor
 
 
 def _measured(sums: Sequence[CodeSums], shape: tuple[int, ...], axes: Sequence[str], has_reach: bool) -> Variables:
-    """The effects of the codes."""
+    """Computes the effects of the codes from their sums."""
     variables: Variables = {}
     measured = {"effect": "swapped", "effect_once": "swapped_once", "effect_placed": "placed"}
     for name, attribute in (measured | ({"reach": "reach"} if has_reach else {})).items():
@@ -216,7 +218,7 @@ def _estimate(total: BootstrapMean) -> tuple[float, float, float]:
 
 
 def _use(book: Codebook, chosen: Sequence[int]) -> Variables:
-    """How often the codes are taken, and where."""
+    """Counts how often the codes are taken, and where."""
     counts, flat = book.use.counts, book.indices.reshape(len(book.indices), -1)
     return {
         "count": (("code",), counts[chosen]),
@@ -227,7 +229,7 @@ def _use(book: Codebook, chosen: Sequence[int]) -> Variables:
 
 
 def _exemplars(found: Exemplars, chosen: Sequence[int], grid: CodeGrid, images: Batch, is_image: bool) -> Variables:
-    """Where the codes are taken most typically, and what the images show there."""
+    """Collects where the codes are taken most typically, and what the images show there."""
     image, position = found.image[chosen], found.position[chosen]
     dims = ("code", "exemplar")
     variables: Variables = {

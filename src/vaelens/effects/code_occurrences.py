@@ -1,4 +1,4 @@
-"""Where the codes of a codebook occur: how often, at which positions, and where each is taken most typically.
+"""How often and at which positions the codes of a codebook occur, and where each is taken most typically.
 
 Codes of images are found a chunk at a time; what stays in memory is their indices, and the exemplars of each code.
 """
@@ -53,7 +53,7 @@ def occurrences(lens: Lens, images: Batch, book: Tensor, exemplars: int) -> tupl
 
 
 def occurrence(indices: Tensor, code: int) -> Array:
-    """The share of images that have a code at each position, (positions,)."""
+    """Computes the share of images that have a code at each position, (positions,)."""
     return (indices.reshape(len(indices), -1) == code).double().mean(dim=0).numpy()
 
 
@@ -65,7 +65,7 @@ class _Nearest:
         self._rows = np.zeros((0, 4))  # code, distance, image, position
 
     def add(self, first_row: int, indices: Array, distances: Array) -> None:
-        """Take in a chunk: which code each position takes, and how far from it its embedding is, (c, positions)."""
+        """Adds a chunk, the code of each position and its embedding's distance from that code, (c, positions) each."""
         images, positions = np.divmod(np.arange(indices.size), indices.shape[1])
         rows = np.stack([indices.ravel(), distances.ravel(), images + first_row, positions], axis=1)
         order = np.lexsort((rows[:, 1], rows[:, 2], rows[:, 0]))
@@ -76,7 +76,7 @@ class _Nearest:
         self._rows = rows[self._ranks(rows) < self._most]
 
     def exemplars(self) -> Exemplars:
-        """Those of all codes."""
+        """Returns the exemplars of all codes."""
         shape = (self._codes, self._most)
         image, position, distance = np.full(shape, NONE), np.full(shape, NONE), np.full(shape, np.nan)
         at = self._rows[:, 0].astype(int), self._ranks(self._rows)
@@ -85,13 +85,13 @@ class _Nearest:
 
     @staticmethod
     def _ranks(rows: Array) -> Array:
-        """How many rows of the same code come before each."""
+        """Counts how many rows of the same code come before each."""
         starts = np.flatnonzero(np.append(True, np.diff(rows[:, 0]) != 0)[: len(rows)])
         return np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))
 
 
 def _encoded(lens: Lens, images: Batch) -> Iterator[tuple[int, Tensor]]:
-    """The codes of chunks of images before quantisation, with the number of the first image."""
+    """Yields the number of each chunk's first image, and the chunk's codes before quantisation."""
     if lens.engine.coupled:  # rows that belong together stay so
         yield 0, lens.encode(images)
         return

@@ -1,4 +1,4 @@
-"""The modes over positions of a quantised latent: what code an intervention puts in the place of a position's."""
+"""The modes over positions of a quantised latent, each of which puts another code in the place of a position's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ _BLOCK = 1024  # images whose swaps are drawn at once
 
 
 def swap_codes(codes: Codes, values: Any, seed: int) -> Replacements:
-    """A position's code replaced by another, drawn by its frequency among all codes of the images.
+    """Replaces a position's code by another, drawn by its frequency among all codes of the images.
 
     P(c → c') = f(c') / (1 − f(c)) for c' ≠ c, f over all positions of all images.
 
@@ -43,14 +43,14 @@ def swap_codes(codes: Codes, values: Any, seed: int) -> Replacements:
 
 
 def posterior_codes(codes: Codes, values: Any, seed: int) -> Replacements:
-    """A position's code replaced by the one that another of the images has there, which may be the same."""
+    """Replaces a position's code by the one that another of the images has there, which may be the same."""
     donors = partners(codes, draw_count(values, "posterior", 1), seed)
     indices = _codebook(codes, "posterior").indices.reshape(len(codes.z), -1)  # (n, positions)
     return _over_positions(codes, np.arange(len(donors)), lambda rows, position, k: indices[donors[k][rows], position])
 
 
 def other_codes(indices: Tensor, counts: Array, generator: np.random.Generator) -> Tensor:
-    """For each code that is taken another one, drawn by its frequency, (n, positions).
+    """Draws another code in the place of each one taken, by its frequency, (n, positions).
 
     All codes taken are laid out in order, equal ones side by side; one is drawn uniformly among those outside the
     block of the code itself.
@@ -72,7 +72,7 @@ def other_codes(indices: Tensor, counts: Array, generator: np.random.Generator) 
 
 
 def _over_positions(codes: Codes, labels: Array, new_codes: Callable[[Rows, int, int], Tensor]) -> Replacements:
-    """Replacements of positions' codes by others, given by the index of each image's, (rows,)."""
+    """Builds the replacements of positions' codes by others, given by an index for each image, (rows,)."""
     shape = tuple(codes.z.shape[2:])
     book = _codebook(codes, "swap").codes
 

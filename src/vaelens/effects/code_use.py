@@ -1,4 +1,4 @@
-"""How a codebook is used on some images: how many codes, how evenly, and at which positions."""
+"""How many codes of a codebook some images use, how evenly, and at which positions."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class CodeUse:
 
 
 def code_use(indices: Tensor, codes: int) -> CodeUse:
-    """Count the codes that some images choose.
+    """Counts the codes that some images choose.
 
     Args:
         indices: (n, *positions).
@@ -100,7 +100,7 @@ def codes_used_high(indices: Tensor, codes: int) -> float:
 
 
 def perplexity_interval(indices: Tensor, use: CodeUse, seed: int) -> tuple[float, float]:
-    """A 95 % interval of the codes' perplexity by random halves of the images (`half_sample_interval`).
+    """Computes a 95 % interval of the codes' perplexity from random halves of the images (`half_sample_interval`).
 
     Args:
         indices: (n, *positions).

@@ -1,4 +1,4 @@
-"""The codes of some images, with what an intervention on them needs to know: spread, positions, codebook."""
+"""The codes of some images, with the spread, positions and codebook that an intervention on them needs to know."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +28,7 @@ class Codebook:
     use: CodeUse
 
     def attributes(self, seed: int) -> dict[str, float]:
-        """How many codes all positions together take, and how evenly, as attributes of a result say it."""
+        """Returns the attributes of a result that say how many codes all positions together take, and how evenly."""
         low, high = perplexity_interval(self.indices, self.use, seed)
         return {
             "codes_used": self.use.codes_used,
@@ -79,7 +79,7 @@ class Codes:
         return Batch(self.z, self.context)
 
     def take(self, images: Tensor) -> "Codes":
-        """Of some of the images only, by their indices."""
+        """Takes some of the images only, by their indices."""
         z, logvar = self.z[images], None if self.logvar is None else self.logvar[images]
         book = self.codebook
         if book is not None:
@@ -97,7 +97,7 @@ class Codes:
 
 
 def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int = 0) -> Codes:
-    """Encode images, once.
+    """Encodes images once.
 
     Args:
         lens: the lens.
@@ -123,7 +123,7 @@ def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int =
 
 
 def position_coords(codes: Codes, unit: str) -> dict[str, Any]:
-    """The row and column of each position, or `axis_<k>` where there are not two axes, as coordinates."""
+    """Returns the row and column of each position, or `axis_<k>` where there are not two axes, as coordinates."""
     shape = codes.z.shape[2:]
     if unit != "position" or not shape:
         return {}

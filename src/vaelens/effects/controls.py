@@ -1,4 +1,4 @@
-"""Control pairs: images that share a label and are as near in the other labels as pairs that differ in it are.
+"""Control pairs, of images that share a label and are as near in the other labels as pairs that differ in it.
 
 Choosing them costs a search among all labels for each, and no image.
 """
@@ -32,12 +32,12 @@ class Controls:
     bandwidth: float
 
     def weights(self, distance: Tensor) -> Tensor:
-        """How much pairs at a distance count, from 1 to 0, (n,)."""
+        """Computes how much pairs at a distance count, from 1 to 0, (n,)."""
         return (1 - distance / self.bandwidth).clamp(min=0) if self.bandwidth else distance.new_ones(len(distance))
 
 
 def controls(ds: FactorDataset, draws: Sequence[PairDraw], seed: int) -> list[Controls | None]:
-    """Choose control pairs for the pairs of each factor.
+    """Chooses control pairs for the pairs of each factor.
 
     The nearest of four times as many, each once, because controls have fewer images to choose from and so lie farther
     apart. Pairs count by max(0, 1 − distance / h), h 1.5 times the largest distance of a control, or of the nearest
@@ -66,7 +66,7 @@ def _controls(draw: PairDraw, nearest: PairDraw | None) -> Controls | None:
 
 
 def _nearest(ds: FactorDataset, draw: PairDraw, count: int, seed: int) -> PairDraw | None:
-    """The nearest control pairs of many, each once, in the order in which they were drawn."""
+    """Keeps the nearest of many control pairs, each once, in the order in which they were drawn."""
     searched = max(count, min(_TIMES * count, _COMPARED // len(ds)))
     try:
         many = ds.control_draw(draw.factor, searched, seed)

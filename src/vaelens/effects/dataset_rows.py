@@ -1,4 +1,4 @@
-"""Rows of a dataset as a lens takes them: with the context that the dataset carries, where the lens takes one."""
+"""Rows of a dataset as a lens takes them, with the dataset's context where the lens takes one."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from vaelens.lens import Batch, Lens
 
 
 def dataset_rows(lens: Lens, x: Tensor, context: Any) -> Batch:
-    """Observations of a dataset in their context, which is left out where the lens takes none.
+    """Puts observations of a dataset in their context, which is left out where the lens takes none.
 
     Raises:
         VaelensError: observations that the lens refuses; no context where it takes one.
@@ -32,6 +32,6 @@ def check_dataset(ds: Any) -> None:
 
 
 def rows_at(lens: Lens, ds: FactorDataset, indices: np.ndarray) -> Tensor | Batch:
-    """A dataset's observations at indices; with their context where the lens takes one."""
+    """Returns a dataset's observations at indices, with their context where the lens takes one."""
     x = ds.images_at(indices)
     return dataset_rows(lens, x, ds.context_at(indices)) if lens.takes_context else x

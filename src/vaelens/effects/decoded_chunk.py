@@ -32,38 +32,38 @@ class DecodedChunk:
         self._indices = self._engine.quantise(codes.values).indices if lens.quantised else None
 
     def encoded(self, images: Tensor) -> Tensor:
-        """The codes of the chunk's images, changed or not, (c, d, *positions)."""
+        """Encodes the chunk's images, changed or not, (c, d, *positions)."""
         return self._engine.encode(self._codes.with_values(self._observed(images)), self._first_row)
 
     def picked(self, images: Tensor, local: Tensor) -> Batch:
-        """What `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
+        """Picks what `codes_of_picked` needs of some of the chunk's images, by their indices (k,), after a change.
 
-        The images themselves; where rows are what they are in their chunk only, their codes.
+        That is the images themselves, or their codes where rows depend on the rest of their chunk.
         """
         return self._codes.with_values(self.encoded(images) if self._engine.coupled else self._observed(images))[local]
 
     def codes_of_picked(self, batches: list[Batch]) -> list[Tensor]:
-        """The codes of the images picked, a batch (k, d, *positions) for each batch."""
+        """Returns the codes of the images picked, (k, d, *positions) for each batch."""
         if self._engine.coupled:
             return [batch.values for batch in batches]
         parts = joined(batches).split(self._engine.rows_uncached)
         return list(torch.cat([self._engine.encode(part) for part in parts]).split(len(batches[0])))
 
     def changed(self, plan: Replacements, unit: int) -> Iterator[Tensor]:
-        """The images D(z̃) after interventions on one unit, one batch for each value."""
+        """Yields the images D(z̃) after interventions on one unit, one batch for each value."""
         yield from self.decoded(lambda k: plan.changed(self.rows, unit, k), len(plan.labels))
 
     def decoded(self, codes_of: Callable[[int], Tensor], variants: int) -> Iterator[Tensor]:
-        """The images of several variants of the chunk's codes, one batch for each."""
+        """Yields the images of several variants of the chunk's codes, one batch for each."""
         # Of few images several variants: as much at once as of many.
         for span in chunks(variants, max(1, self._engine.rows_uncached // len(self.images))):
             codes = [self._codes.with_values(codes_of(k)) for k in range(span.start, span.stop)]
             yield from self._engine.decode_variants(codes, self._first_row, self.images, self._indices)
 
     def sizes(self, change: Tensor) -> Tensor:
-        """How large changes of the images are, in the distance of these observations, (c,)."""
+        """Measures how large changes of the images are, in the distance of these observations, (c,)."""
         return sizes(change, self._engine.observation)
 
     def distances(self, plan: Replacements, unit: int) -> Tensor:
-        """‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
+        """Measures ‖D(z) − D(z̃)‖₂ for each value of the plan, (c, values)."""
         return torch.stack([self.sizes(image - self.images) for image in self.changed(plan, unit)], dim=1)

@@ -48,7 +48,7 @@ def row_specificities(change: Tensor, weights: Tensor | None = None, rounding: T
 
 
 def rounding_of(outputs: Tensor) -> Tensor:
-    """Computes what an output of two runs on the same code may differ by, of each row, (c,).
+    """Computes by how much an output may differ between two runs on the same code, for each row, (c,).
 
     A processor that takes other kernels for other numbers of rows, as a GPU does, rounds otherwise.
 

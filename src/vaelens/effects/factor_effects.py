@@ -1,4 +1,4 @@
-"""Level 1: what a change of one factor of the image, do(x := x'), does to every latent, every unit and the output.
+"""Level 1, the effect of changing one factor of the image, do(x := x'), on every latent, every unit and the output.
 
 Costs two forwards of the model and an encoder pass more for each factor and pair; on data without a grid twice as much,
 for the control pairs, and up to twelve encoder passes for each pair, for the regression on the labels. Memory does not

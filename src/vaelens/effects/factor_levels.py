@@ -1,4 +1,4 @@
-"""What stands beside the effects of factors: those of random pairs, and, without a grid, effects less controls'.
+"""The effects of random pairs, and without a grid effects less controls', which stand beside the effects of factors.
 
 Random pairs cost no run; controls cost two runs and a decoder pass for each pair, other pairs a decoder pass more.
 """
@@ -57,12 +57,12 @@ class FactorLevels:
         return learned + sum(len(controls.draw) for controls in self._controls if controls is not None)
 
     def prepare(self, advance: Advance) -> None:
-        """Learn what the code is by the labels."""
+        """Fits the regression of the code on the labels, where there is one."""
         if self._regression is not None:
             self._regression.learn(advance)
 
     def observe(self, change: int, first_row: int, before: CachedRun, after: CachedRun, sizes: PairSizes) -> None:
-        """Take in pairs of a factor that were run."""
+        """Adds pairs of a factor that were run."""
         draw, rows = self._draws[change], slice(first_row, first_row + len(sizes.output))
         self._shifts = sizes.shifts is not None
         if change == 0:  # the first images of every factor's pairs are the same, but where labels are missing
@@ -75,7 +75,7 @@ class FactorLevels:
             )
 
     def finish(self, used: Array, advance: Advance) -> None:
-        """Run the control pairs of every factor, no more than pairs were used of it."""
+        """Runs the control pairs of every factor, no more of them than pairs were used."""
         # On a grid there are none of either.
         for controls, adjustment, most in zip(self._controls, self._adjusted, used, strict=False):
             if controls is None or adjustment is None:
@@ -97,7 +97,7 @@ class FactorLevels:
     def _matched(
         self, draw: PairDraw, rows: slice, before: Reconstructed, after: Reconstructed, context: Tensor | None
     ) -> PairSizes | None:
-        """The sizes of pairs once the second image has the first's other labels; None where it has them."""
+        """Measures pairs' sizes once the second image has the first's other labels. None where it has them already."""
         correction = None if self._regression is None else self._regression.correction(draw, rows)
         if correction is None:
             return None
@@ -106,7 +106,7 @@ class FactorLevels:
         return PairSizes.of(before, Reconstructed(images, code, after.logvar), self._lens.observation)
 
     def variables(self, latent_scale: Array) -> Variables:
-        """The variables of the result.
+        """Returns the variables of the result.
 
         Args:
             latent_scale: what a latent's moves are divided by where there are no posterior standard deviations, (d,).
@@ -130,7 +130,7 @@ def _divided(interval: Interval, scale: Array) -> Interval:
 
 
 def _output_and_latents(score: str, kind: str, dims: tuple[str, ...], values: Array, interval: Interval) -> Variables:
-    """Numbers of the output and each latent, (…, 1 + d), as two variables."""
+    """Splits numbers of the output and each latent, (…, 1 + d), into two variables."""
     low, high = interval
     output = with_interval(f"output_effect_{kind}", dims, values[..., 0], (low[..., 0], high[..., 0]))
     latents = values[..., 1:], (low[..., 1:], high[..., 1:])

@@ -1,4 +1,4 @@
-"""What a reader predicts from images, as an outcome: probabilities of each factor's values, and how far two differ.
+"""The probabilities of factors' values that a reader predicts from images, as an outcome, and how far two differ.
 
 The reader is trained elsewhere (`vl.factor_reader`); anything that predicts probabilities from images will do.
 """
@@ -36,7 +36,7 @@ class ReadsFactors(Protocol):
         ...
 
     def read(self, images: Tensor, /) -> Mapping[str, Tensor]:
-        """The probabilities (n, size) of each factor's values, on the images' device."""
+        """Predicts the probabilities (n, size) of each factor's values, on the images' device."""
         ...
 
 
@@ -71,22 +71,22 @@ class FactorPredictions:
         self._sizes: list[int] = []
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """All factors' probabilities side by side, float32 (n, values)."""
+        """Predicts all factors' probabilities side by side, float32 (n, values)."""
         by_factor = self._reader.read(images.clamp(0, 1))  # a linear decoder's images may leave the range
         self._sizes = [by_factor[name].shape[1] for name in self.factors]
         return torch.cat([by_factor[name].float() for name in self.factors], dim=1)
 
     def distances(self, probabilities: Tensor, other: Tensor) -> Tensor:
-        """The total-variation distance by factor of rows of probabilities, (n, factors)."""
+        """Computes the total-variation distance of rows of probabilities, factor by factor, (n, factors)."""
         by_factor = (probabilities - other).abs().split(self._sizes, dim=1)
         return torch.stack([difference.sum(dim=1) / 2 for difference in by_factor], dim=1)
 
     def likeliest(self, probabilities: Tensor) -> Tensor:
-        """The likeliest value of each factor of rows of probabilities, (n, factors)."""
+        """Finds the likeliest value of each factor in rows of probabilities, (n, factors)."""
         return torch.stack([values.argmax(dim=1) for values in probabilities.split(self._sizes, dim=1)], dim=1)
 
     def attributes(self) -> dict[str, str]:
-        """The reader's accuracies and those of the factors left out, as attributes of a result hold them in JSON."""
+        """Returns the attributes of a result that hold the accuracies of factors predicted and left out, in JSON."""
         accuracy = {name: float(value) for name, value in self._reader.accuracy.items()}
         left_out = [name for name in accuracy if name not in self.factors]
         return {

@@ -1,4 +1,4 @@
-"""How much each latent tells of the image, and what its removal costs, in nats.
+"""How much each latent tells about the image, and what its removal costs, in nats.
 
 Information costs points · images · latents exponentials; removal a decoder row for each latent and image that it is
 measured on.
@@ -61,7 +61,7 @@ class Likelihood:
         return self.name in LIKELIHOODS and LIKELIHOODS[self.name].counts
 
     def loss(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """−log p(x|z) of each image but for a constant, in nats, (n,), from its mean image D(z)."""
+        """Computes −log p(x|z) of each image up to a constant, in nats, (n,), from its mean image D(z)."""
         mean, x = to_float64(decoded), to_float64(images)
         if self.name not in LIKELIHOODS or self.name == "gaussian":
             return 0.5 * (mean - x).square().flatten(1).sum(dim=1)
@@ -75,7 +75,7 @@ class Likelihood:
 
 
 def likelihood_of(lens: Lens) -> Likelihood:
-    """The likelihood that the model under a lens was trained with."""
+    """Returns the likelihood that the model under a lens was trained with."""
     if not isinstance(lens.module, VAE):
         return Likelihood(_GUESSED)
     parameters = LIKELIHOODS[lens.module.likelihood].parameters(lens.module.mean)
@@ -84,7 +84,7 @@ def likelihood_of(lens: Lens) -> Likelihood:
 
 
 def removal_cost(lens: Lens, images: Batch, codes: Codes, means: Tensor, rows: Tensor, seed: int) -> BootstrapMean:
-    """How much more −log p(x|z) is when latent i is set to its mean, z = mu(x), in nats, (d,).
+    """Measures how much −log p(x|z) grows when latent i is set to its mean, z = mu(x), in nats, (d,).
 
     Args:
         lens: the lens.

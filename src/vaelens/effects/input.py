@@ -1,4 +1,4 @@
-"""Level 1 by either name of its two questions: what a change of factors does, or of pixels."""
+"""Level 1 under one name for both of its questions, what a change of factors does and what one of pixels does."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sweep of level 1: every change of the input over its pairs of images, a chunk at a time."""
+"""The sweep of level 1, which runs every change of the input over its pairs of images, a chunk at a time."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class ChangedImages:
     changed: Mapping[int, Tensor]
 
     def after(self, change: int) -> Batch:
-        """The images after a change, in the context that they had before."""
+        """Returns the images after a change, in the context that they had before."""
         return self.images.with_values(self.changed[change])
 
 
@@ -75,7 +75,7 @@ class InputSweep:
 
 
 def checked_names(axis: str, names: Sequence[str]) -> list[str]:
-    """Refuse no change at all, and one that is named twice.
+    """Refuses an empty list of changes, and a change that is named twice.
 
     Raises:
         VaelensError: see above.
@@ -89,7 +89,7 @@ def checked_names(axis: str, names: Sequence[str]) -> list[str]:
 
 
 def input_sweep(lens: Lens, ds: FactorDataset, changes: InputChanges, options: SweepOptions) -> InputSweep:
-    """Run every change over its pairs, or until its effect on the output is known within the tolerance."""
+    """Runs every change over its pairs, or until its effect on the output is known within the tolerance."""
     pairs, names = changes.pairs, changes.names
     wanted = set(range(len(names)))  # the changes of which more pairs are needed
     sums = ChangeSums(lens, options.seed, options.predictions)
@@ -147,7 +147,7 @@ def input_record(
     coords: Mapping[str, Any],
     **variables: Any,
 ) -> xr.Dataset:
-    """The result of a sweep, with further coordinates and variables."""
+    """Builds the result of a sweep, with further coordinates and variables."""
     sites = [site for site in lens.sites if site != LATENT]
     all_coords = {
         changes.axis: list(changes.names),

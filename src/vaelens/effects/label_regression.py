@@ -1,4 +1,4 @@
-"""The code as a smooth function of the labels, which brings images together that differ in further labels.
+"""The code as a smooth function of the labels, which brings together images that differ in further labels.
 
 Costs an encoder pass for each image that is learned from, and holds a few kernel matrices of half as many rows: some
 200 MB where there are 4,000 images, the most that it learns from.
@@ -66,7 +66,7 @@ class LabelRegression:
         return len(self._rows)
 
     def learn(self, advance: Advance) -> None:
-        """Encode the images, and fit both halves."""
+        """Encodes the images and fits both halves."""
         codes = []
         for rows in chunks(len(self._rows), self._lens.engine.rows_for(())):
             run = run_cached(self._lens, rows_at(self._lens, self._ds, self._rows[rows]), rows.start, ())
@@ -77,7 +77,7 @@ class LabelRegression:
         self._fits = _fitted(self._ds.factors.items, labels, np.concatenate(codes), halves)
 
     def correction(self, draw: PairDraw, rows: slice) -> Float[Tensor, "c d ..."] | None:
-        """What the code of each second image gains by taking the first's labels, all but the factor's.
+        """Computes what the code of each second image gains by taking the first's labels, all but the factor's.
 
         m(second's label of the factor, first's other labels) − m(second's labels), from the fit that did not see the
         second image; 0 in labels of which one is missing. None where all are 0.
@@ -127,7 +127,10 @@ class _Fit:
 
 
 def _squares(factor: Factor, left: np.ndarray, right: np.ndarray) -> Float[np.ndarray, "n m"]:
-    """Square distances in one label; a missing one lies in the middle, or of a categorical one is a class by itself."""
+    """Computes squared distances in one label.
+
+    A missing label lies in the middle, or of a categorical one is a class by itself.
+    """
     if factor.kind == "categorical":
         return (left[:, None] != right).astype(np.float64)
     left_points, right_points = _points(factor, left), _points(factor, right)
@@ -135,7 +138,10 @@ def _squares(factor: Factor, left: np.ndarray, right: np.ndarray) -> Float[np.nd
 
 
 def _points(factor: Factor, values: np.ndarray) -> np.ndarray:
-    """Where the values of an ordinal or circular label lie, on a line or in the complex plane, a missing one amidst."""
+    """Places the values of an ordinal label on a line, and of a circular one in the complex plane.
+
+    A missing value lies in the middle.
+    """
     if factor.kind == "circular":
         return np.where(values < 0, 0, np.exp(2j * np.pi * values / factor.size))
     return np.where(values < 0, (factor.size - 1) / 2, values)
@@ -144,7 +150,7 @@ def _points(factor: Factor, values: np.ndarray) -> np.ndarray:
 def _fitted(
     factors: Sequence[Factor], labels: Labels, codes: np.ndarray, halves: Sequence[np.ndarray]
 ) -> tuple[_Fit, _Fit] | None:
-    """A fit of each half, in the way that predicts the other half best; None where the mean does."""
+    """Fits each half in the way that predicts the other half best. None where the mean predicts best."""
     if any(half.sum() < 2 for half in halves):
         return None
     standardised = codes / np.where(codes.std(axis=0) > 0, codes.std(axis=0), 1)

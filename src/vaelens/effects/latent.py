@@ -1,4 +1,4 @@
-"""Level 2: what each latent does to the image, do(z_i := v).
+"""Level 2, the effect of each latent on the image, do(z_i := v).
 
 Costs (latents · (values + 1.5) + 1) decoder rows an image, an encoder row for every 16th of them, and as many encoder
 rows as decoder rows for `over="latents"`; memory does not grow with the number of images but for their codes.
@@ -188,7 +188,7 @@ def latent_effects(
 def _latent_effects(
     lens, x, mode, values, seed, over, positions, progress, tolerance=None, reader=None, active=None, context=None
 ) -> xr.Dataset:
-    """`latent_effects` of every mode but "swap", of arguments as a user gives them."""
+    """Measures `latent_effects` of every mode but "swap", from arguments as a user gives them."""
     over = checked_over(over, lens.observation)
     images = lens.batch(x, context)
     options = checked_options(lens, seed, progress, tolerance, reader, outputs=("over", over))
@@ -220,7 +220,7 @@ def _latent_effects(
 
 
 def _measured_codes(swept: LatentSweep, seed: int) -> Variables:
-    """What the codes say of each latent before anything is changed."""
+    """Measures what the codes say about each latent before anything is changed."""
     codes: Codes = swept.codes
     activity, unit, units = codes.activity, (swept.plan.over,), slice(codes.units)
     active, (means, logvars) = activity.active[units], codes.standardised

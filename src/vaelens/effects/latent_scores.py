@@ -1,4 +1,4 @@
-"""The scores of level 2, of latents, directions or positions: from a sweep's sums to the variables of a result."""
+"""The scores of level 2 for latents, directions or positions, from a sweep's sums to the variables of a result."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def score_variables(
     images: int,
     axes: Sequence[str],
 ) -> Variables:
-    """The effects and scores of every unit.
+    """Computes the effects and scores of every unit.
 
     Args:
         swept: the sweep.
@@ -92,14 +92,14 @@ def score_variables(
 
 
 def stacked(means: list[BootstrapMean]) -> tuple[Array, Interval]:
-    """The means of several accumulators with their intervals, one row each."""
+    """Stacks the means of several accumulators with their intervals, one row each."""
     intervals = [total.interval() for total in means]
     low, high = (np.stack([interval[end] for interval in intervals]) for end in range(2))
     return np.stack([total.mean for total in means]), (low, high)
 
 
 def _with_means(score: _Score, unit: str, active: Array, images: int) -> Variables:
-    """A score, its mean over all units and that over the active ones, with intervals of the same kind."""
+    """Returns a score, its mean over all units and that over the active ones, with intervals of the same kind."""
     interval = score.interval(score.values, score.replicates, images)
     variables = with_interval(score.name, (unit,), score.values, interval)
     for label, chosen in (("mean", np.ones_like(active)), ("active_mean", active)):
@@ -116,7 +116,7 @@ def _with_means(score: _Score, unit: str, active: Array, images: int) -> Variabl
 
 
 def _over_changed(totals: list[BootstrapMean]) -> tuple[Array, Interval]:
-    """The means over the images that change of accumulators of (value, whether the image changes), one row each."""
+    """Averages accumulators of (value, whether the image changes) over the images that change, one row each."""
     with np.errstate(invalid="ignore", divide="ignore"):  # no image changes: NaN
         means = np.array([total.mean[0] / total.mean[1] for total in totals])
         replicates = np.stack([np.divide(*total.replicates.T) for total in totals], axis=1)
@@ -128,7 +128,7 @@ def _percentile(_: Array, replicates: Array, images: int) -> Interval:
 
 
 def _pivotal(estimate: Array, replicates: Array, images: int) -> Interval:
-    """The percentile interval reflected about the estimate, since resampled pictures are rougher than the picture.
+    """Reflects the percentile interval about the estimate, since resampled pictures are rougher than the picture.
 
     Of few images the estimate itself is too rough by so much that it would fall outside; it is then taken in.
     """

@@ -68,7 +68,7 @@ class LatentSweep:
         return mean / unit, (low / unit, high / unit)
 
     def variables(self, active: Array, axes: Sequence[str]) -> Variables:
-        """The effects and scores, and what a reader predicts.
+        """Returns the variables of the result, which are effects and scores and what a reader predicts.
 
         Args:
             active: which units are.
@@ -84,14 +84,14 @@ class LatentSweep:
         return variables
 
     def coords(self) -> dict[str, Any]:
-        """The coordinates of units, values and factors."""
+        """Returns the coordinates of units, values and factors."""
         unit, predictions = self.plan.over, self.options.predictions
         names = np.arange(self.plan.units) if self.codes.directions is None else list(self.codes.directions)
         coords = {unit: names, "value": self.plan.labels, **position_coords(self.codes, unit)}
         return coords if predictions is None else {**coords, "factor": list(predictions.factors)}
 
     def attributes(self) -> dict[str, Any]:
-        """How the numbers were computed."""
+        """Returns the attributes of a result that say how the numbers were computed."""
         how: dict[str, Any] = {
             "images": len(self.codes.z),
             "specificity_over": self.over,
@@ -116,7 +116,7 @@ def latent_sweep(
     over: str,
     options: SweepOptions,
 ) -> LatentSweep:
-    """Run a mode's interventions on all images, or until every CES is known within the tolerance.
+    """Runs a mode's interventions on all images, or until every CES is known within the tolerance.
 
     Args:
         lens: the lens.

@@ -1,4 +1,4 @@
-"""Level 1 without factors: what pixel manipulations of the image do to every latent, every unit and the output.
+"""Level 1 without factors, the effect of pixel manipulations on every latent, every unit and the output.
 
 Costs a forward of the model for each image, and one for each image and manipulation. Memory does not grow with the
 number of images.
@@ -103,7 +103,7 @@ def manipulation_effects(
 
 
 def _by_name(asked: Any) -> dict[str, Manipulation]:
-    """The manipulations that were asked for, by the names that they have in the result.
+    """Returns the manipulations that were asked for, by the names that they have in the result.
 
     Raises:
         VaelensError: none, or one twice.

@@ -1,4 +1,4 @@
-"""Named manipulations of observations, of all features or of some: level 1 for data without factors.
+"""Named manipulations of observations, of all features or of some, for level 1 on data without factors.
 
 Every manipulation is one function of the same signature; a new one is a new function and a line in a table. It takes a
 few observations at a time, so that many need no memory but their own.
@@ -48,17 +48,17 @@ class Manipulation:
 
 
 def set_values(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Set every value to `strength`."""
+    """Sets every value to `strength`."""
     return torch.full_like(x, strength)
 
 
 def add(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Add `strength` to every value."""
+    """Adds `strength` to every value."""
     return x + strength
 
 
 def permute(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Give a share of the observations each the values of another one of them."""
+    """Gives a share of the observations each the values of another one of them."""
     chosen = torch.randperm(len(x), generator=generator)[: round(strength * len(x))]
     changed = x.clone()
     changed[chosen.to(x.device)] = x[chosen.roll(1).to(x.device)]
@@ -66,7 +66,7 @@ def permute(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 
 
 def mask(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Set a box to 0, at a place drawn for each observation, whose sides are `strength` of each axis."""
+    """Sets a box to 0, at a place drawn for each observation, whose sides are `strength` of each axis."""
     covered = torch.ones(1, dtype=torch.bool)
     for axis, size in enumerate(x.shape[2:], start=2):
         side = max(1, round(strength * size))
@@ -79,7 +79,7 @@ def mask(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 
 
 def shift_along(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Move along the last axis by `strength` of its length, at least by one, 0 coming in."""
+    """Moves values along the last axis by `strength` of its length, at least by one, 0 coming in."""
     steps = max(1, round(strength * x.shape[-1]))
     return functional.pad(x, (steps, -steps))
 
@@ -120,7 +120,7 @@ class Resolved:
     observation: Observation
 
     def drawing(self, seed: int) -> Callable[[Tensor], Tensor]:
-        """A function that manipulates one part of many observations after another, as it would all of them.
+        """Returns a function that manipulates many observations part by part, as it would all of them at once.
 
         Each part but the last must be a multiple of `BLOCK` observations: whatever is drawn is drawn for that many.
         """
@@ -139,7 +139,9 @@ class Resolved:
 
 
 def usual_manipulations(observation: Observation) -> dict[str, Manipulation]:
-    """The manipulations of a kind of observation where none are named: of vectors each group, or feature, permuted.
+    """Lists the manipulations of a kind of observation where none are named.
+
+    Those of vectors permute each group, or each feature.
 
     Raises:
         VaelensError: a vector of too many features to take one at a time.
@@ -158,7 +160,7 @@ def usual_manipulations(observation: Observation) -> dict[str, Manipulation]:
 
 
 def resolved(manipulation: Manipulation, observation: Observation) -> Resolved:
-    """A manipulation of a kind of observation, checked.
+    """Resolves a manipulation for a kind of observation, and checks it.
 
     Raises:
         VaelensError: one that this kind has not, a strength that it cannot have, an unknown feature.

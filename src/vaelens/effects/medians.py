@@ -30,7 +30,7 @@ class Median:
         self._shape, self._blocks, self.count = shape, [], 0
 
     def update(self, values: Tensor) -> None:
-        """Take in the values of more images, (n, *shape)."""
+        """Adds the values of n images, (n, *shape)."""
         block = values[: MOST - self.count]
         if len(block):
             self._blocks.append(block)
@@ -42,7 +42,7 @@ class Median:
         return np.asarray(np.median(self._values(), axis=0) if self.count else np.full(self._shape, np.nan))
 
     def interval(self) -> Interval:
-        """The ends of the 95 % interval, each (*shape), NaN of fewer than 6 images."""
+        """Computes the ends of the 95 % interval, each (*shape), NaN for fewer than 6 images."""
         rank = int(binom.ppf((1 - LEVEL) / 2, self.count, 0.5)) if self.count else 0
         if rank < 1:
             return np.full(self._shape, np.nan), np.full(self._shape, np.nan)

@@ -1,4 +1,4 @@
-"""Level 4: how much of a treatment's effect passes through a unit, Pearl's direct and indirect effects.
+"""Level 4, how much of a treatment's effect passes through a unit, by Pearl's direct and indirect effects.
 
 Costs two forwards of the mediator's part for each image and mediator; memory does not grow with the number of images.
 """
@@ -136,7 +136,7 @@ def mediation_effects(
     unseen = UnseenSums(lens, site, groups, options.seed) if site in lens.directions else None  # pyright: ignore
 
     def runs(rows: slice) -> tuple[CachedRun, CachedRun]:
-        """The chunk without and with the treatment."""
+        """Runs the chunk without and with the treatment."""
         edits = () if treatment is None else treatment.chunk(rows)
         targets = [outputs.target]
         untreated = run_cached(lens, base_images[rows], rows.start, [site], rerun=True, outcomes=targets)
@@ -161,7 +161,7 @@ def mediation_effects(
 
 @dataclass(frozen=True, eq=False)
 class _Outputs:
-    """What the outcome is made of: a target of the run, and what is measured of it, (n, cells)."""
+    """The outcome, as a target of the run and the function that turns its value into numbers, (n, cells)."""
 
     target: str
     measured: Callable[[Tensor], Tensor]
@@ -169,7 +169,7 @@ class _Outputs:
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Over images: ‖TE‖², ‖TE‖, and for each mediator <NDE, TE> and <NIE, TE>."""
+    """The sums over images of ‖TE‖² and ‖TE‖, and for each mediator of <NDE, TE> and <NIE, TE>."""
 
     total: BootstrapMean
     norm: BootstrapMean
@@ -178,7 +178,7 @@ class _Sums:
 
     @classmethod
     def of(cls, mediators: int, seed: int) -> "_Sums":
-        """Empty sums for so many mediators."""
+        """Builds empty sums for a number of mediators."""
         return cls(*(BootstrapMean(shape, seed=seed) for shape in ((), (), (mediators,), (mediators,))))
 
     @property
@@ -188,7 +188,7 @@ class _Sums:
             return np.asarray(self.indirect.mean / self.total.mean)
 
     def variables(self, images: int) -> Variables:
-        """The variables of the result."""
+        """Returns the variables of the result."""
         with np.errstate(invalid="ignore", divide="ignore"):  # a treatment without effect has no fractions: NaN
             direct, indirect = self.direct.mean / self.total.mean, self.indirect_fraction
             total, indirects = self.total.replicates[:, None], self.indirect.replicates
@@ -207,7 +207,7 @@ class _Sums:
 def _add_chunk(
     sums: _Sums, untreated: CachedRun, under: CachedRun, site: str, groups: Sequence[Group], outputs: _Outputs
 ) -> None:
-    """Take the two runs of a chunk into the sums."""
+    """Adds the two runs of a chunk to the sums."""
     starts = {run: outputs.measured(run.value(outputs.target)) for run in (untreated, under)}
     effect = starts[under] - starts[untreated]  # TE, (c, cells)
     squares = products(effect, effect)
@@ -215,7 +215,7 @@ def _add_chunk(
     sums.norm.update(squares.sqrt())
 
     def projected(run: CachedRun, mediating: CachedRun, unchanged: Tensor) -> Tensor:
-        """<Y − Y(x), TE>, (c, groups), Y the outcome of a run with the mediator as it is in another."""
+        """Computes <Y − Y(x), TE>, (c, groups), Y the outcome of a run with the mediator as it is in another."""
         projections = unchanged[:, None].repeat(1, len(groups))
         for rows in run.interchange(SitePatch(site, mediating.activation(site), groups), outputs.target):
             change = changes(rows, outputs.target, starts[run], outputs.measured)

@@ -1,4 +1,4 @@
-"""The mediators of level 4: units of a site, groups of them, or the site as a whole."""
+"""The mediators of level 4, which are units of a site, groups of them, or the site as a whole."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ Mediators = int | Sequence[int] | Sequence[Sequence[int]] | Literal["all"] | Dir
 def mediators(
     units: Any, site: Site, unit: Any, direction: Direction | None = None
 ) -> tuple[Sequence[Group], dict[str, Any]]:
-    """What mediates, each a unit, a group or the whole site, and its coordinates.
+    """Returns the mediators, each a unit, a group or the whole site, and their coordinates.
 
     Args:
         units: None for every unit by itself; indices, each by itself; lists of indices, each a group; "all".

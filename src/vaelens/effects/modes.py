@@ -1,4 +1,4 @@
-"""Level 2's modes: what an intervention puts in the place of a latent.
+"""The modes of level 2, by what an intervention puts in the place of a latent.
 
 Every mode is one function of the same signature; a new mode is a new function and a line in `LATENT_MODES`.
 """
@@ -55,7 +55,7 @@ def shift_values(codes: Codes, values: Any, seed: int) -> Replacements:
 def posterior_values(codes: Codes, values: Any, seed: int) -> Replacements:
     """Sets a sample μ_i + σ_i·ε of another image's posterior, which is a draw from the aggregated posterior.
 
-    Where the encoder returns no variance, z_i of another image.
+    Where the encoder returns no variance, it is z_i of another image.
     """
     count = draw_count(values, "posterior", 1)
     donors = partners(codes, count, seed)
@@ -103,7 +103,7 @@ POSTERIOR: dict[str, Mode] = {"latent": posterior_values, "position": posterior_
 
 
 def replacements(mode: Any, codes: Codes, values: Any, seed: int) -> Replacements:
-    """The interventions that a mode makes on some codes.
+    """Builds the interventions that a mode makes on some codes.
 
     Raises:
         VaelensError: an unknown mode, values that do not fit it, one image alone where values are another image's,
@@ -120,7 +120,7 @@ def _over_latents(
     new_values: Callable[[Rows, int, int], Tensor],
     attributes: dict[str, str] | None = None,
 ) -> Replacements:
-    """Replacements of latents by new values, one number or (rows, *positions)."""
+    """Builds the replacements of latents by new values, one number or (rows, *positions)."""
 
     def changed(rows: Rows, latent: int, k: int) -> Tensor:
         return codes.positions.set(codes.z[rows], rows, latent, new_values(rows, latent, k))

@@ -1,4 +1,4 @@
-"""Natural codes: those of images, standardised, with which codes after an intervention are compared.
+"""Natural codes, the standardised codes of images that codes after an intervention are compared with.
 
 Distances to at most 1,024 of them are computed, in double precision and in blocks of rows.
 """
@@ -37,7 +37,7 @@ class NaturalCodes:
         self.images = self.images.to(self._codes.device)
 
     def threshold(self) -> float:
-        """The 95th percentile of the distances of natural codes to the nearest other one, NaN of one alone."""
+        """Computes the 95th percentile of natural codes' distances to the nearest other one, NaN for one alone."""
         if len(self._codes) < 2:
             return float("nan")
         nearest = []
@@ -50,11 +50,11 @@ class NaturalCodes:
         return float(np.quantile(torch.cat(nearest).clamp_(min=0).sqrt_().cpu().numpy(), _QUANTILE))
 
     def around(self, codes: Tensor) -> "Surroundings":
-        """Some codes, (c, d, *positions), with all natural codes around them."""
+        """Surrounds some codes, (c, d, *positions), with all natural codes."""
         return Surroundings(self, self._standardised(codes))
 
     def neighbours(self, codes: Tensor, count: int) -> Tensor:
-        """For each image and latent the images whose other latents are nearest, (n, d, count or all others).
+        """Finds for each image and latent the images whose other latents are nearest, (n, d, count or all others).
 
         Args:
             codes: of all images, (n, d, *positions).
@@ -74,21 +74,21 @@ class NaturalCodes:
         return torch.cat(blocks)
 
     def latent_squares(self, values: Tensor, latent: int) -> Tensor:
-        """Squared distances of the standardised values of one latent, (c, positions), to natural ones, (c, m)."""
+        """Computes squared distances of one latent's standardised values, (c, positions), to natural ones, (c, m)."""
         natural = self._codes[:, latent]
         if values.shape[1] == 1:
             return (values - natural.T).square_()
         return torch.cdist(values, natural).square_()
 
     def squares(self, codes: Tensor) -> Tensor:
-        """Squared distances of standardised codes, (c, d, positions), to natural ones, (c, m)."""
+        """Computes squared distances of standardised codes, (c, d, positions), to natural ones, (c, m)."""
         total = self.latent_squares(codes[:, 0], 0)
         for latent in range(1, codes.shape[1]):
             total += self.latent_squares(codes[:, latent], latent)
         return total
 
     def standardised_latent(self, codes: Tensor, latent: int) -> Tensor:
-        """The values of one latent of codes, (c, d, *positions), standardised, (c, positions)."""
+        """Standardises the values of one latent of codes, (c, d, *positions), to (c, positions)."""
         return to_float64(codes[:, latent].reshape(len(codes), -1)) / float(self._scale[latent])
 
     def _standardised(self, codes: Tensor) -> Tensor:
@@ -108,11 +108,11 @@ class Surroundings:
         self._total = natural.squares(codes)
 
     def without(self, latent: int) -> Tensor:
-        """Squared distances by all latents but one, (c, m)."""
+        """Computes squared distances by all latents but one, (c, m)."""
         return (self._total - self._natural.latent_squares(self.codes[:, latent], latent)).clamp_(min=0)
 
     def nearest(self, without: Tensor, changed: Tensor, latent: int) -> Tensor:
-        """The distance to the nearest natural code after a change of one latent, (c,).
+        """Computes the distance to the nearest natural code after a change of one latent, (c,).
 
         Args:
             without: what `without(latent)` returns.

@@ -1,4 +1,4 @@
-"""The natural range of every unit: between the least and the largest value that it takes on some images."""
+"""The natural range of every unit, from the least to the largest value that it takes on some images."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -25,7 +25,7 @@ class NaturalRange:
         self._high: dict[str, Tensor] = {}
 
     def cover(self, sites: Collection[str], run: CachedRun | None = None) -> None:
-        """Learn the range at some sites, where it is not known yet.
+        """Learns the range at some sites, where it is not known yet.
 
         Args:
             sites: whose units.
@@ -53,7 +53,10 @@ class NaturalRange:
             self._high[site] = torch.maximum(high, self._high.get(site, high))
 
     def share_outside(self, site: str, activation: Tensor, groups: Sequence[Region]) -> Tensor:
-        """The share of each group's values in an activation, (c, units, *positions), that lie outside, (c, groups)."""
+        """Computes the share of each group's values that lie outside the range, (c, groups).
+
+        The values are those of an activation, (c, units, *positions).
+        """
         shape = (1, -1, *[1] * (activation.ndim - 2))
         low, high = (ends[site].to(activation).view(shape) for ends in (self._low, self._high))
         outside = ((activation < low) | (activation > high)).to(torch.float32)

@@ -29,11 +29,11 @@ class SweepOptions:
     predictions: FactorPredictions | None = None
 
     def reporting(self, total: float, label: str) -> AbstractContextManager[Report]:
-        """Report on the work done in a `with`."""
+        """Reports on the work done in a `with`."""
         return reporting(self.progress, total, label)
 
     def attributes(self) -> dict[str, Any]:
-        """What attributes of a result say of the options."""
+        """Returns the attributes of a result that say what the options were."""
         return {"seed": self.seed, **({} if self.predictions is None else self.predictions.attributes())}
 
 
@@ -45,7 +45,7 @@ def checked_options(
     reader: Any = None,
     outputs: tuple[str, str] | None = None,
 ) -> SweepOptions:
-    """The options of a sweep, before anything runs.
+    """Checks the options of a sweep before anything runs.
 
     Args:
         lens: the lens.

@@ -1,4 +1,4 @@
-"""The outcomes of counterfactual rows: how far they are from the cached run's, and along what."""
+"""How far the outcomes of counterfactual rows are from the cached run's, and along what."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -22,7 +22,7 @@ def run_cached(
     rerun: bool = False,
     outcomes: Collection[str] = (),
 ) -> CachedRun:
-    """Run a chunk and cache the activations of some sites, and with `rerun` what running it again from them needs.
+    """Runs a chunk and caches the activations of some sites, and with `rerun` what running it again from them needs.
 
     The outcomes named are computed now, where a chunk that does not fit into memory can still be made smaller.
 
@@ -42,7 +42,7 @@ def run_cached(
 
 
 def checked_outcome(outcome: str, lens: Lens, sites: Collection[str], outcomes: Collection[str] = OUTCOMES) -> str:
-    """Refuse an unknown outcome, and the code as the outcome of what comes after it.
+    """Refuses an unknown outcome, and the code as the outcome of what comes after it.
 
     Raises:
         VaelensError: see above.
@@ -61,7 +61,7 @@ def changes(
     base_outcomes: Tensor,
     measured: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the run that was intervened on, (c, cells).
+    """Computes Y' − Y of counterfactual rows, (m, cells), from all outcomes Y of the base run, (c, cells).
 
     Args:
         counterfactuals: the rows.
@@ -74,17 +74,17 @@ def changes(
 
 
 def products(left: Tensor, right: Tensor) -> Tensor:
-    """<a, b> of each row by the one operation whose bits are compared, (n,)."""
+    """Computes <left, right> of each row by the one operation whose bits are compared, (n,)."""
     return torch.linalg.vecdot(left, right)
 
 
 def numbers(values: Tensor) -> Array:
-    """A tensor's values on the host in double precision, for which a GPU is waited for."""
+    """Copies a tensor's values to the host in double precision, which waits for a GPU."""
     return values.cpu().double().numpy()
 
 
 def add_rows(total: Tensor, counterfactuals: Counterfactuals, values: Tensor) -> None:
-    """Add numbers of counterfactual rows, (m, …), to those of all images and groups, (c, groups, …), where they are.
+    """Adds numbers of counterfactual rows, (m, …), in place to those of all images and groups, (c, groups, …).
 
     Every image and group comes once at most.
     """
@@ -93,7 +93,7 @@ def add_rows(total: Tensor, counterfactuals: Counterfactuals, values: Tensor) ->
 
 
 def sizes(change: Tensor, observation: Observation) -> Tensor:
-    """How large changes of observations, (n, *shape), are in these observations' distance, L2 or Gower's, (n,)."""
+    """Measures how large changes of observations, (n, *shape), are in their distance, L2 or Gower's, (n,)."""
     rows = cells(change)
     if not observation.weights:
         return rows.norm(dim=1)
@@ -101,5 +101,5 @@ def sizes(change: Tensor, observation: Observation) -> Tensor:
 
 
 def cells(outcomes: Tensor) -> Tensor:
-    """Outcomes as rows of numbers, (n, cells), of at least single precision."""
+    """Flattens outcomes to rows of numbers, (n, cells), of at least single precision."""
     return outcomes.flatten(1).to(torch.promote_types(outcomes.dtype, torch.float32))

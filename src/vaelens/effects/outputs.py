@@ -1,4 +1,4 @@
-"""The outputs among which specificity counts: pixels, groups, re-encoded latents, or factors that a reader predicts.
+"""The outputs of specificity, which are pixels, groups, re-encoded latents, or factors that a reader predicts.
 
 Each kind is a class of the same signature; a new one is a class and a line in `OUTPUTS`.
 """
@@ -37,16 +37,16 @@ class Outputs(Protocol):
     weights: Tensor | None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
-        """The outputs of the unchanged images."""
+        """Returns what the changes of the chunk's images are measured from."""
         ...
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """|Δ_o| of changed images, (c, count)."""
+        """Computes |Δ_o| of changed images, (c, count)."""
         ...
 
 
 class PixelOutputs:
-    """Every channel of every pixel; of rows with Gower's distance each feature counts as it does there."""
+    """Every channel of every pixel. Of rows with Gower's distance each feature counts as it does there."""
 
     resamples = PICTURE_RESAMPLES
 
@@ -55,16 +55,18 @@ class PixelOutputs:
         self.weights = torch.tensor(lens.observation.weights, dtype=torch.float64) if lens.observation.weights else None
 
     def start(self, chunk: DecodedChunk) -> Tensor:
-        """The images."""
+        """Returns what the changes of the chunk's images are measured from, the images themselves."""
         return chunk.images
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The absolute change of each pixel."""
+        """Computes |Δ_o| of changed images, the absolute change of each pixel, (c, count)."""
         return (images - start).abs_().flatten(1)
 
 
 def rounding_in(outputs: Outputs, start: Tensor) -> Tensor | None:
-    """How far outputs of one code may differ by rounding, of each image, (c,); None where they are no values of it.
+    """Computes how far outputs of one code may differ by rounding, for each image, (c,).
+
+    None where outputs are not the image's own values.
 
     Args:
         outputs: what changes are measured in.
@@ -76,7 +78,7 @@ def rounding_in(outputs: Outputs, start: Tensor) -> Tensor | None:
 
 
 class GroupOutputs:
-    """Every named group of features, by the mean over its values; with Gower's distance by what it adds to that."""
+    """Every named group of features, by its values' mean. With Gower's distance it counts by what it adds to that."""
 
     resamples = RESAMPLES
     weights: Tensor | None = None
@@ -88,11 +90,11 @@ class GroupOutputs:
         self._members = [torch.tensor(members) for members in groups]
 
     def start(self, chunk: DecodedChunk) -> Tensor:
-        """The unchanged observations."""
+        """Returns what the changes of the chunk's images are measured from, the images themselves."""
         return chunk.images
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The mean absolute change of each group's values, or Gower's of the group alone."""
+        """Computes |Δ_o| of changed images, each group's mean absolute change or its share of Gower's, (c, count)."""
         change = (images - start).abs_()
         if self._observation.weights:
             counted = change * torch.tensor(self._observation.weights).to(change)
@@ -115,11 +117,11 @@ class LatentOutputs:
         self._unit = torch.where(unit > 0, unit, 1).reshape(1, -1, *[1] * (codes.z.ndim - 2))
 
     def start(self, chunk: DecodedChunk) -> Tensor:
-        """The codes of the unchanged images."""
+        """Returns what the changes of the chunk's images are measured from, their codes."""
         return chunk.encoded(chunk.images)
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The absolute change of each latent at each position."""
+        """Computes |Δ_o| of changed images, the absolute change of each latent at each position, (c, count)."""
         return ((chunk.encoded(images) - start).abs() / self._unit).flatten(1)
 
 
@@ -135,11 +137,11 @@ class FactorOutputs:
         self.count = len(self._predictions.factors)
 
     def start(self, chunk: DecodedChunk) -> Tensor:
-        """The probabilities that are predicted from the unchanged images."""
+        """Returns what the changes of the chunk's images are measured from, the probabilities predicted from them."""
         return self._predictions.probabilities(chunk.images)
 
     def change(self, chunk: DecodedChunk, images: Tensor, start: Tensor) -> Tensor:
-        """The total-variation distance of each factor."""
+        """Computes |Δ_o| of changed images, the total-variation distance of each factor, (c, count)."""
         return self._predictions.distances(self._predictions.probabilities(images), start)
 
 
@@ -153,7 +155,9 @@ OUTPUTS: dict[str, type[PixelOutputs] | type[GroupOutputs] | type[LatentOutputs]
 
 
 def checked_over(over: Any, observation: Observation) -> str:
-    """Refuse an unknown kind of outputs, and groups where there are none; "pixels" of what is no image are "values".
+    """Refuses an unknown kind of outputs, and groups where there are none.
+
+    Of what is no image "pixels" are called "values".
 
     Raises:
         VaelensError: see above.

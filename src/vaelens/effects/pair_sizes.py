@@ -1,4 +1,4 @@
-"""How far apart the two images of each pair are: as reconstructions, and in every latent."""
+"""How far apart the two images of each pair are, as reconstructions and in every latent."""
 
 from dataclasses import dataclass
 
@@ -29,16 +29,16 @@ class Reconstructed:
 
     @classmethod
     def of(cls, run: CachedRun) -> "Reconstructed":
-        """What a run made of its images."""
+        """Collects what a run made of its images."""
         return cls(run.image, run.code, run.logvar)
 
     def take(self, rows: Tensor) -> "Reconstructed":
-        """Of some of the images only, by their indices (k,) or a mask (c,)."""
+        """Takes some of the images only, by their indices (k,) or a mask (c,)."""
         rows = rows.to(self.image.device)
         return Reconstructed(self.image[rows], self.code[rows], None if self.logvar is None else self.logvar[rows])
 
     def followed_by(self, others: "Reconstructed") -> "Reconstructed":
-        """These images and then others."""
+        """Joins these images and then others."""
         logvar = None if self.logvar is None or others.logvar is None else torch.cat([self.logvar, others.logvar])
         return Reconstructed(torch.cat([self.image, others.image]), torch.cat([self.code, others.code]), logvar)
 
@@ -59,7 +59,7 @@ class PairSizes:
 
     @classmethod
     def of(cls, before: Reconstructed, after: Reconstructed, observation: Observation) -> "PairSizes":
-        """The sizes of pairs, row by row, that of the output in the distance of these observations."""
+        """Measures the sizes of pairs, row by row, that of the output in the distance of these observations."""
         shifts = None
         if before.logvar is not None and after.logvar is not None:
             shifts = posterior_shift(before.code, before.logvar, after.code, after.logvar)
@@ -68,10 +68,10 @@ class PairSizes:
 
     @property
     def latents(self) -> Tensor:
-        """How far each latent moves: in posterior standard deviations where there are any, else as it is, (c, d)."""
+        """How far each latent moves, in posterior standard deviations where there are any, else as it is, (c, d)."""
         return self.moves if self.shifts is None else self.shifts
 
     @property
     def columns(self) -> Tensor:
-        """The output's and then each latent's, (c, 1 + d)."""
+        """The output's size and then each latent's, (c, 1 + d)."""
         return torch.cat([self.output[:, None], self.latents], dim=1)

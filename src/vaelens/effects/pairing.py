@@ -1,4 +1,4 @@
-"""Pairs of images: the check that every image has its partner."""
+"""The check that every image of a batch has its partner in another."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from vaelens.lens import Batch, Lens
 
 
 def paired(base: Batch, other: Any, lens: Lens) -> Batch:
-    """The partner images, checked to be as many as the base images, in the base images' context.
+    """Checks that there are as many partner images as base images, and puts them in the base images' context.
 
     Raises:
         VaelensError: images out of range, or another number of them.

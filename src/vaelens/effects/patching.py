@@ -1,4 +1,4 @@
-"""Level 3: activation patching and ablation of every unit.
+"""Level 3, activation patching and ablation of every unit.
 
 Costs one forward of the unit's part for each image and unit whose value changes, and two of the model for each image;
 memory does not grow with the number of images.
@@ -229,7 +229,7 @@ class _Runner:
     scores: UnitScores
 
     def runs(self, rows: slice, sites: Sequence[str]) -> _ChunkRuns:
-        """The runs of the images `rows`, for some sites."""
+        """Runs the images `rows`, base and source, for some sites."""
         targets = self.scores.targets(sites)
         source = None
         if self.source is not None:
@@ -246,7 +246,7 @@ class _Runner:
 
 
 def _stopping(scores: UnitScores, observation: Observation, images: int, tolerance: float, seed: int) -> GroupStopping:
-    """What stops each site, of effects that have a bound.
+    """Builds what stops each site, for effects that have a bound.
 
     Raises:
         VaelensError: effects on a code.
@@ -261,7 +261,7 @@ def _stopping(scores: UnitScores, observation: Observation, images: int, toleran
 
 
 def _chosen_sites(lens: Lens, sites: str | Collection[str] | None, unit: Any) -> tuple[str, ...]:
-    """The sites that were asked for, without those that have no such units and are not named themselves."""
+    """Chooses the sites that were asked for, without those that have no such units and are not named themselves."""
     checked = checked_unit(unit)
     asked = lens.sites.select(sites)
     if sites is None:

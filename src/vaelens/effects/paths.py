@@ -1,4 +1,4 @@
-"""Level 3 along one path: patch some units, and let one unit of a later site see it.
+"""Level 3 along one path, where some units are patched and one unit of a later site sees it.
 
 Costs three runs of each image, and one forward of the receiver's part for each image and unit whose value changes;
 memory does not grow with the number of images.

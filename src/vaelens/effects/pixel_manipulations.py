@@ -14,7 +14,7 @@ BLOCK = 64  # images that are changed at once
 
 
 def occlude(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Black out a square whose side is `strength` of the image's, at a place drawn for each image."""
+    """Blacks out a square whose side is `strength` of the image's, at a place drawn for each image."""
     n, _, height, width = images.shape
     side = (max(1, round(strength * height)), max(1, round(strength * width)))
     top = torch.randint(height - side[0] + 1, (n, 1, 1, 1), generator=generator)
@@ -25,7 +25,7 @@ def occlude(images: Tensor, strength: float, generator: torch.Generator) -> Tens
 
 
 def blur(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Blur by a Gaussian with a standard deviation of `strength` pixels, edges repeated."""
+    """Blurs by a Gaussian with a standard deviation of `strength` pixels, edges repeated."""
     radius = max(1, math.ceil(3 * strength))
     offsets = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / strength) ** 2)
@@ -37,23 +37,23 @@ def blur(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 
 
 def noise(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Add Gaussian noise of standard deviation `strength`."""
+    """Adds Gaussian noise of standard deviation `strength`."""
     return images + strength * torch.randn(images.shape, generator=generator).to(images)
 
 
 def brightness(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Add `strength` to every pixel."""
+    """Adds `strength` to every pixel."""
     return images + strength
 
 
 def shift(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Move to the right by `strength` of the width, at least a pixel, black coming in."""
+    """Moves the image to the right by `strength` of the width, at least a pixel, black coming in."""
     pixels = max(1, round(strength * images.shape[3]))
     return functional.pad(images, (pixels, -pixels, 0, 0))
 
 
 def rotate(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Turn counter-clockwise about the centre by `strength` degrees, bilinear, black coming in."""
+    """Turns the image counter-clockwise about the centre by `strength` degrees, bilinear, black coming in."""
     cosine, sine = math.cos(math.radians(strength)), math.sin(math.radians(strength))
     aspect = images.shape[2] / images.shape[3]  # the grid's unit is half the image's height, and half its width
     turn = images.new_tensor([[cosine, -sine * aspect, 0], [sine / aspect, cosine, 0]])

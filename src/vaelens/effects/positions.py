@@ -1,4 +1,4 @@
-"""The positions of a spatial latent at which an intervention sets it: all of them, one an image, or a given one."""
+"""The positions of a spatial latent at which an intervention sets it, all of them, one an image, or a given one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Positions:
     at: tuple[Tensor, ...] | None = None
 
     def set(self, codes: Tensor, rows: slice | Tensor, latent: int, value: Tensor) -> Tensor:
-        """A copy of the codes of the images `rows` with a latent set there.
+        """Sets a latent there in a copy of the codes of the images `rows`.
 
         Args:
             codes: (rows, d, *positions).
@@ -44,7 +44,7 @@ class Positions:
         return changed
 
     def cells(self, codes: Tensor, rows: slice | Tensor, latent: int) -> Tensor:
-        """The values of a latent where it is set, (rows, cells), in codes of the images `rows`."""
+        """Reads the values of a latent where it is set, (rows, cells), from codes of the images `rows`."""
         values = codes[:, latent].reshape(len(codes), *codes.shape[2:])
         if self.at is None:
             return values.reshape(len(codes), -1)
@@ -52,12 +52,12 @@ class Positions:
         return values[(images, *(index[rows] for index in self.at))][:, None]
 
     def take(self, images: Tensor) -> "Positions":
-        """Of some of the images only, by their indices."""
+        """Takes some of the images only, by their indices."""
         return self if self.at is None else replace(self, at=tuple(index[images] for index in self.at))
 
 
 def find_positions(asked: Any, codes: Tensor, seed: int) -> Positions:
-    """The positions that a user names.
+    """Finds the positions that a user names.
 
     Args:
         asked: "all"; "one", a position for each image, drawn uniformly; or an index for each axis, (row, column).

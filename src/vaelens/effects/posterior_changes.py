@@ -1,4 +1,4 @@
-"""How far apart two Gaussian posteriors of a latent are: by their standard deviations, and in nats."""
+"""How far apart two Gaussian posteriors of a latent are, in their standard deviations and in nats."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from vaelens.float64 import to_float64
 
 
 def posterior_shift(mean: Tensor, logvar: Tensor, other_mean: Tensor, other_logvar: Tensor) -> Tensor:
-    """How far the posteriors of each latent are apart in their standard deviations, float64 (n, d).
+    """Measures how far apart the posteriors of each latent are in their standard deviations, float64 (n, d).
 
     |μ' − μ| / √((σ² + σ'²) / 2), the sensitivity index d′; over positions the root of the sum of squares.
 
@@ -28,7 +28,7 @@ def posterior_shift(mean: Tensor, logvar: Tensor, other_mean: Tensor, other_logv
 
 
 def posterior_divergence(mean: Tensor, logvar: Tensor, other_mean: Tensor, other_logvar: Tensor) -> Tensor:
-    """The symmetric divergence of the posteriors of each latent in nats, float64 (n, d).
+    """Computes the symmetric divergence of the posteriors of each latent in nats, float64 (n, d).
 
     (KL(q ‖ q') + KL(q' ‖ q)) / 2 = ¼ (σ²/σ'² + σ'²/σ² − 2 + (μ' − μ)² (1/σ² + 1/σ'²)), summed over positions.
 

@@ -1,4 +1,4 @@
-"""The measured error of a lower precision: a result in bf16 says how far it is from single precision."""
+"""The measured error of a lower precision, by which a result in bf16 says how far it is from single precision."""
 
 import functools
 import inspect
@@ -57,7 +57,7 @@ def with_precision(
 
 
 def _first(images: Any) -> Any:
-    """A few images, or the whole of a treatment by interventions, which may have a value for every image."""
+    """Takes a few images, or the whole of a treatment by interventions, which may have a value for every image."""
     if isinstance(images, Mapping):  # a context of several arrays
         return {name: _first(rows) for name, rows in images.items()}
     return (

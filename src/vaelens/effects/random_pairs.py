@@ -1,4 +1,4 @@
-"""Pairs of random images: how far apart the reconstructions and codes of two images are that have nothing in common.
+"""How far apart the reconstructions and codes of two random images are, which have nothing in common.
 
 Costs no run: images that were run for something else are paired up, two by two in their order.
 """
@@ -27,7 +27,7 @@ class RandomPairs:
         self._waiting: tuple[Reconstructed, Array] | None = None  # the last image, where it has no partner yet
 
     def add(self, images: Reconstructed, numbers: Array) -> None:
-        """Take in the next images of the sequence.
+        """Adds the next images of the sequence.
 
         Args:
             images: (c, …).

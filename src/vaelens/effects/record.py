@@ -1,4 +1,4 @@
-"""Labelled results: every effect as an xarray Dataset with named dimensions, intervals and its provenance."""
+"""Labelled results, every effect as an xarray Dataset with named dimensions, intervals and its provenance."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def record(
     coords: Mapping[str, Any],
     **attributes: Any,
 ) -> xr.Dataset:
-    """A Dataset whose attributes say which model it is about and how its numbers were computed.
+    """Builds a Dataset whose attributes say which model it is about and how its numbers were computed.
 
     Args:
         lens: the lens that the numbers were computed with.
@@ -57,7 +57,7 @@ def record(
 
 
 def _along(lens: Lens) -> dict[str, str]:
-    """The directions that a lens counts units along, by their names and a hash of their vectors."""
+    """Describes the directions that a lens counts units along, by their names and a hash of their vectors."""
     return {
         f"directions_{site}": f"{', '.join(direction.names)} ({direction.fingerprint})"
         for site, direction in lens.directions.items()
@@ -65,12 +65,12 @@ def _along(lens: Lens) -> dict[str, str]:
 
 
 def with_interval(name: str, dims: Sequence[str], mean: Any, interval: Interval) -> Variables:
-    """The variables `<name>`, `<name>_low` and `<name>_high`."""
+    """Returns the variables `<name>`, `<name>_low` and `<name>_high`."""
     return {name: (dims, mean), f"{name}_low": (dims, interval[0]), f"{name}_high": (dims, interval[1])}
 
 
 def unit_coords(sites: Sequence[str], counts: Sequence[int]) -> dict[str, tuple[str, Array]]:
-    """The coordinates `site` and `index` of one `unit` dimension shared by sites of different widths."""
+    """Returns the coordinates `site` and `index` of one `unit` dimension shared by sites of different widths."""
     return {
         "site": ("unit", np.repeat(np.asarray(sites, dtype=str), counts)),
         "index": ("unit", np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, int)])),

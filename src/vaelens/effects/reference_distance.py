@@ -21,7 +21,7 @@ _ROUNDING = 1e-5  # of the size of a reconstruction: reconstructions no further 
 
 
 def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, Array]:
-    """E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, and its bootstrap replicates.
+    """Estimates E_{x,x'} ‖D(mu(x)) − D(mu(x'))‖₂ over pairs of different images, with its bootstrap replicates.
 
     Of observations with a distance of their own it is in that.
 
@@ -58,12 +58,12 @@ def reference_distance(lens: Lens, codes: BatchLike, seed: int = 0, resamples: i
 
 
 def in_distances(values: Array, distance: float | Array) -> Array:
-    """Effects over the mean distance of two reconstructions; NaN where all are alike, for then it is no unit."""
+    """Divides effects by the mean distance of two reconstructions. NaN where all are alike, for then it is no unit."""
     return values / np.where(np.greater(distance, 0), distance, np.nan)
 
 
 def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
-    """The distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere; and the mean size of one.
+    """Computes the distances of some pairs' reconstructions, float64 (m, m), 0 elsewhere, and the mean size of one.
 
     Args:
         lens: the lens.
@@ -88,7 +88,7 @@ def _apart(lens: Lens, codes: Batch, drawn: Tensor, wanted: Tensor) -> tuple[Ten
 
 
 def _distances(images: Tensor, partners: Tensor, origin: Tensor, observation: Observation) -> Tensor:
-    """The distances of two blocks' pictures, float64 on the host, (m, k).
+    """Computes the distances of two blocks' pictures, float64 on the host, (m, k).
 
     By products of matrices, many times as fast as picture by picture, in double precision and of differences to one
     picture: where all are equal they lie exactly 0 apart.

@@ -1,4 +1,4 @@
-"""Replacements: the interventions of a mode, each latent or position in turn at each of several values."""
+"""The interventions of a mode, which sets each latent or position in turn to each of several values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Replacements:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def changed_at_once(self, rows: Rows, k: int) -> Tensor:
-        """The codes of some images after the interventions on all units at once, (rows, d, *positions)."""
+        """Computes the codes of some images after the interventions on all units at once, (rows, d, *positions)."""
         by_unit = [self.changed(rows, unit, k) for unit in range(self.units)]
         if self.over != POSITION:
             whole = by_unit[0].clone()
@@ -55,7 +55,7 @@ Mode = Callable[[Codes, Any, int], Replacements]
 
 
 def partners(codes: Codes, draws: int, seed: int) -> list[Tensor]:
-    """For each draw another image of each image, (n,).
+    """Draws another image for each image, (n,), once for each draw.
 
     Raises:
         VaelensError: one image alone.
@@ -64,7 +64,7 @@ def partners(codes: Codes, draws: int, seed: int) -> list[Tensor]:
 
 
 def draw_count(values: Any, mode: str, default: int) -> int:
-    """How many draws for each image a mode is asked for.
+    """Checks how many draws for each image a mode is asked for.
 
     Raises:
         VaelensError: no whole number of at least 1.

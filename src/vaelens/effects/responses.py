@@ -1,4 +1,4 @@
-"""How every unit of the decoder responds when a latent is moved: what circuit modularity compares.
+"""How every unit of the decoder responds when a latent is moved, which is what circuit modularity compares.
 
 Costs latents · values forwards of the decoder an image, but for the images of which no code changes; memory does not
 grow with the number of images but for their codes.
@@ -106,7 +106,7 @@ def decoder_responses(
 def _add_responses(
     total: Tensor, lens: Lens, codes: Batch, changed: Tensor, base: Mapping[str, Tensor], first_row: int
 ) -> None:
-    """Add to `total`, (rows, units), what changed codes change in each unit, the mean size over its positions.
+    """Adds to `total`, (rows, units), what changed codes change in each unit, the mean size over its positions.
 
     Args:
         total: what it is added to, in place.

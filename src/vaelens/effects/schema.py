@@ -1,4 +1,4 @@
-"""The schema of a result: its variables with their dimensions, units, ranges and meanings, as a table."""
+"""The schema of a result, which is a table of its variables with their dimensions, units, ranges and meanings."""
 
 import math
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Variable:
 
 
 class Schema(Mapping[str, Variable]):
-    """The variables of one kind of result; a mapping from their names, those of intervals' ends included.
+    """The variables of one kind of result, as a mapping from their names, those of intervals' ends included.
 
     Args:
         variables: in the order in which they are explained.
@@ -67,7 +67,7 @@ class Schema(Mapping[str, Variable]):
         return len(self._by_column)
 
     def dataset(self, variables: Mapping[str, tuple[Any, Any]], coords: Mapping[str, Any]) -> xr.Dataset:
-        """Variables, (dimensions, values) by name, as a Dataset that says what each is.
+        """Builds a Dataset of variables, (dimensions, values) by name, that says what each is.
 
         The ends of intervals are cut to what the variable can be.
         """
@@ -81,7 +81,7 @@ class Schema(Mapping[str, Variable]):
         return xr.Dataset(columns, coords)
 
     def of(self, observation: Observation) -> "Schema":
-        """The schema of results on observations of another kind than images: their axes, units and words."""
+        """Adapts the schema to observations of another kind than images, with their axes, units and words."""
         if observation.is_image:
             return self
         images = Observation.image((1, 1, 1)).axes
@@ -99,13 +99,13 @@ class Schema(Mapping[str, Variable]):
         )
 
     def attributes(self, column: str) -> dict[str, str]:
-        """The `long_name` and `units` of a variable, or of one end of its interval."""
+        """Returns the `long_name` and `units` of a variable, or of one end of its interval."""
         variable = self[column]
         end = {"_low": ", lower end of the 95 % interval", "_high": ", upper end of the 95 % interval"}
         return {"long_name": variable.meaning + end.get(column[len(variable.name) :], ""), "units": variable.units}
 
     def faults(self, effects: xr.Dataset) -> list[str]:
-        """Everything in which a result departs from the schema, one sentence each."""
+        """Lists everything in which a result departs from the schema, one sentence each."""
         faults = [f"{name} is not in the schema" for name in effects.data_vars if name not in self]
         for variable in self.variables:
             present = [column for column in variable.columns if column in effects]

@@ -1,4 +1,4 @@
-"""The schemas of all effects: what each result holds. A new effect, or a new variable of one, is a line here.
+"""The schemas of all effects, which say what each result holds. A new effect, or a new variable of one, is a line here.
 
 Every variable of a result carries its `long_name` and `units` from here, and a test holds every result to its table.
 """

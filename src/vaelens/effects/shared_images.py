@@ -1,4 +1,4 @@
-"""What pairs tell that share images: fewer independent ones than there are, as of a label that few images carry."""
+"""How much less pairs tell where they share images, as those of a label that few images carry do."""
 
 import numpy as np
 from scipy.special import stdtrit
@@ -11,7 +11,7 @@ _TAIL = 0.025  # of a 95 % interval
 
 
 class SharedImages:
-    """How much wider than of independent pairs an interval of a weighted mean over pairs is.
+    """How much wider an interval of a weighted mean over pairs is than one over independent pairs.
 
     With r_p what pair p adds to the mean, less what an average pair does, pairs that share an image vary together, so
     that the variance of the mean is not Σ_p r_p² but
@@ -37,7 +37,7 @@ class SharedImages:
         self._totals = np.zeros((2, sizes))  # Σ w·(1, v)
 
     def add(self, weights: Tensor, values: Tensor) -> None:
-        """Take in the next pairs' weights (n, 1) and values (n, sizes)."""
+        """Adds the next pairs' weights (n, 1) and values (n, sizes)."""
         weight, value = weights.cpu().numpy(), values.cpu().numpy()
         for ends in self._ends[:, self._seen : self._seen + len(value)]:
             np.add.at(self._pairs, ends, 1)
@@ -49,7 +49,7 @@ class SharedImages:
 
     @property
     def independent(self) -> float:
-        """How many independent pairs there are at most: all pairs over those with the image that the most have."""
+        """How many independent pairs there are at most, which is all pairs over the most that share one image."""
         return self._seen / self._pairs.max() if self._seen else 0.0
 
     @property
@@ -63,7 +63,7 @@ class SharedImages:
 
 
 def widening(*groups: SharedImages) -> Array:
-    """By how much to widen a bootstrap interval over pairs of some groups, (sizes,).
+    """Computes by how much to widen a bootstrap interval over pairs of some groups, (sizes,).
 
     The root of the largest design effect, and Student's quantile for so few independent pairs over the normal one; NaN
     where fewer than two are independent.

@@ -9,13 +9,13 @@ LIKELIHOOD = "the likelihood is the model's own, or distances are not Gower's"
 
 
 def best_of(score: str, dims: tuple[str, ...], which: str, when: str = "") -> Variable:
-    """Which units may have the largest of a score."""
+    """Builds the variable that says which units may have the largest of a score."""
     meaning = f"whether, of {which}, this one may have the largest {score}, at 95 % for all at once"
     return Variable(f"{score}_best", dims, NUMBER, SHARE, meaning, False, when)
 
 
 def of_changes(axis: str) -> tuple[Variable, ...]:
-    """What changes of the input, by factor or by manipulation, do."""
+    """Lists the variables of what changes of the input, by factor or by manipulation, do."""
     return (
         Variable("latent_effect", (axis, "latent"), SD, POSITIVE, "mean change of a latent's code, over its spread"),
         Variable(
@@ -60,7 +60,7 @@ def of_changes(axis: str) -> tuple[Variable, ...]:
 
 
 def of_interventions(unit: str) -> tuple[Variable, ...]:
-    """What interventions on one latent, or on one position, at a time do."""
+    """Lists the variables of what interventions on one latent, or on one position, at a time do."""
     scores = (
         ("ces", L2, POSITIVE, "causal effect strength: mean change of the image over values"),
         ("ces_relative", NUMBER, POSITIVE, "causal effect strength over the mean distance of two reconstructions"),
@@ -107,7 +107,7 @@ def of_interventions(unit: str) -> tuple[Variable, ...]:
 
 
 def of_latents(unit: str) -> tuple[Variable, ...]:
-    """What interventions on one latent, or along one direction of the code, at a time do."""
+    """Lists the variables of what interventions on one latent, or along one direction of the code, at a time do."""
     several = f"{unit}s"
     return (
         *of_interventions(unit),

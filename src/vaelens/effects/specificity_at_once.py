@@ -1,4 +1,4 @@
-"""The specificity of all units at once: what that of one unit is compared with."""
+"""The specificity of all units at once, which that of one unit is compared with."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from vaelens.statistics import BootstrapMean
 def specificity_at_once(
     lens: Lens, codes: Codes, plan: Replacements, outputs: Outputs, images: Tensor, seed: int
 ) -> BootstrapMean:
-    """Each image's normalised specificity under interventions on all units at once, and whether it changes, (2,).
+    """Measures each image's normalised specificity, all units intervened on at once, and whether it changes, (2,).
 
     Args:
         lens: the lens.

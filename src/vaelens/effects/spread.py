@@ -1,4 +1,4 @@
-"""How much every unit varies over images, in one pass; in memory are two numbers for each unit and position."""
+"""How much every unit varies over images, in one pass that keeps two numbers for each unit and position."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ class Spread:
         self._origin: dict[str, Tensor] = {}
 
     def add(self, run: CachedRun, times: int = 1) -> None:
-        """Take in images that count so many times."""
+        """Adds images, each counted `times` times."""
         self._images += times * len(run.images)
         for site, activation in run.activations.items():
             if site not in self._origin:  # sums of differences to the first image lose no digits
@@ -34,7 +34,7 @@ class Spread:
             self._squares[site] += times * values.square_().sum(dim=(0, 2))
 
     def of(self, sites: Sequence[str]) -> Array:
-        """s of every unit of some sites, one after the other."""
+        """Computes s of every unit of some sites, one after the other."""
         parts = [np.zeros(0)]
         for site in sites:
             squares, mean = self._squares[site] / self._images, to_float64(self._sums[site]) / self._images
@@ -43,5 +43,5 @@ class Spread:
 
 
 def by_unit(activation: Tensor) -> Tensor:
-    """An activation with its positions in one axis, in double precision, (c, units, positions)."""
+    """Flattens an activation's positions to one axis, in double precision, (c, units, positions)."""
     return to_float64(activation).reshape(*activation.shape[:2], -1)  # (c, units, positions)

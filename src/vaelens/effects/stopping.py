@@ -1,4 +1,4 @@
-"""When a sweep stops: images in random order, until the effect of every unit is known within a tolerance."""
+"""The stopping of a sweep, which takes images in random order until all effects are known within a tolerance."""
 
 import math
 import warnings
@@ -51,11 +51,11 @@ class Stopping:
         self._sequence = ConfidenceSequence((units,), (0.0, self._bound), 1 - (1 - LEVEL) / (together or units))
 
     def chunks(self, rows: int) -> list[Tensor]:
-        """All images in the order in which they are taken, at most `rows` at a time."""
+        """Splits all images, in the order in which they are taken, into chunks of at most `rows`."""
         return list(self._order.split(min(rows, _LOOK)))
 
     def update(self, effects: Array) -> None:
-        """Take the effects of the next images, (rows, units)."""
+        """Adds the effects of the next images, (rows, units)."""
         if (most := float(np.nanmax(effects, initial=0.0))) > self._bound * (1 + 1e-6):
             what = self._observation
             raise VaelensError(
@@ -77,7 +77,7 @@ class Stopping:
 
     @property
     def interval(self) -> Interval:
-        """Of each unit's mean effect, (units,) each."""
+        """The interval of each unit's mean effect, (units,) for each end."""
         return self._sequence.interval()
 
     @property
@@ -92,7 +92,7 @@ class Stopping:
         return bool((self.half_widths <= self.tolerance).all())
 
     def warn(self, what: str, counted: str = "images", stacklevel: int = 4) -> None:
-        """Say so if the images did not suffice, naming the worst unit in `what` in place of "{}"."""
+        """Warns if the images did not suffice, naming the worst unit in `what` in place of "{}"."""
         if self.reached:
             return
         widths = self.half_widths
@@ -107,7 +107,7 @@ class Stopping:
         )
 
     def attributes(self) -> dict[str, Any]:
-        """What was asked for and what came of it, as attributes of a result."""
+        """Returns the attributes of a result that say what was asked for and what came of it."""
         return {
             "images": self._sequence.count,
             "images_given": self.available,
@@ -119,7 +119,7 @@ class Stopping:
 
 
 class GroupStopping:
-    """The same for the units of several groups: each group stops by itself, and the intervals of all hold together.
+    """The stopping of several groups of units, each by itself, with intervals that hold for all of them together.
 
     Args:
         images: how many there are.
@@ -145,16 +145,16 @@ class GroupStopping:
         return next(iter(self._groups.values())).order
 
     def going(self, names: Iterable[str]) -> list[str]:
-        """The groups of which more must be known."""
+        """Lists the groups of which more must be known."""
         return [name for name in names if not self._groups[name].reached]
 
     def update(self, name: str, effects: Array) -> None:
-        """Take the effects of the next images on a group's units, (rows, units)."""
+        """Adds the effects of the next images on a group's units, (rows, units)."""
         self._groups[name].update(effects)
 
     @property
     def interval(self) -> Interval:
-        """Of each unit's mean effect, one group after the other, (all units,) each."""
+        """The interval of each unit's mean effect, one group after the other, (all units,) for each end."""
         low, high = zip(*(group.interval for group in self._groups.values()), strict=True)
         return np.concatenate(low), np.concatenate(high)
 
@@ -165,7 +165,7 @@ class GroupStopping:
         return np.repeat(counts, list(self._units.values()))
 
     def attributes(self, measure: str, counted: str = "images") -> dict[str, Any]:
-        """What was asked for and what came of it, as attributes of a result."""
+        """Returns the attributes of a result that say what was asked for and what came of it."""
         return {
             counted: int(self.used.max()),
             f"{counted}_given": self._available,
@@ -175,7 +175,7 @@ class GroupStopping:
         }
 
     def warn(self, what: str, counted: str = "images") -> None:
-        """Say so if the images did not suffice, for the first group of which that is so.
+        """Warns if the images did not suffice, for the first group of which that is so.
 
         Args:
             what: the effect, with "{group}" and "{}" in place of the group's name and the unit's number.

@@ -1,4 +1,4 @@
-"""CES alone: what `latent_effects` returns as `ces`, to the bit, without maps, intervals and the scores beside it.
+"""CES alone, equal to the bit to `ces` of `latent_effects`, without maps, intervals and the scores beside it.
 
 Costs a decoder row for each latent, value and image.
 """

@@ -1,4 +1,4 @@
-"""The support of interventions: how many of the codes that they make are as near to codes of images as those are."""
+"""The support of interventions, the share of their codes that are as near to images' codes as those to one another."""
 
 import torch
 from torch import Tensor
@@ -13,10 +13,10 @@ _ROWS = 128  # codes compared at once
 
 
 def support(codes: Codes, plan: Replacements, images: Tensor, seed: int) -> list[BootstrapMean]:
-    """The share of a latent's intervened codes that lie within the support, an accumulator (values,) for each latent.
+    """Measures the share of each latent's intervened codes within the support, an accumulator (values,) each.
 
-    A code does where its distance to the nearest code mu(x) of an image, in standard deviations of the code, is within
-    the 95th percentile of the distances of such codes to the nearest other one.
+    A code lies within it where its distance to the nearest code mu(x) of an image, in standard deviations of the code,
+    is within the 95th percentile of the distances of such codes to the nearest other one.
 
     Args:
         codes: of all images.

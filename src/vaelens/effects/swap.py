@@ -1,4 +1,4 @@
-"""Level 2 on a codebook: what the code at each position does to the image.
+"""Level 2 on a codebook, the effect of the code at each position on the image.
 
 Costs (positions · (values + 1) + 1) decoder rows an image, of those whose codes change; memory does not grow with the
 number of images but for their codes.

@@ -102,7 +102,7 @@ class Sweep:
 
 
 def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
-    """Run every unit through every value of a mode, on every code, or until that is enough.
+    """Runs every unit through every value of a mode, on every code, or until that is enough.
 
     Args:
         lens: the lens.
@@ -151,7 +151,7 @@ def sweep(lens: Lens, plan: SweepPlan, advance: Advance) -> Sweep:
 
 
 def effect_sizes(lens: Lens, codes: Batch, plan: Replacements, seed: int, advance: Advance) -> list[BootstrapMean]:
-    """Measure only the effects of a sweep, with one accumulator of shape (values,) for each unit."""
+    """Measures only the effects of a sweep, with one accumulator of shape (values,) for each unit."""
     effect = [BootstrapMean((len(plan.labels),), RESAMPLES, seed) for _ in range(plan.units)]
     for rows in chunks(len(codes), lens.engine.rows_uncached):
         chunk = DecodedChunk(lens, codes[rows], rows, rows.start)
@@ -162,13 +162,13 @@ def effect_sizes(lens: Lens, codes: Batch, plan: Replacements, seed: int, advanc
 
 
 def mean_over_values(effect: list[BootstrapMean]) -> tuple[Array, Array]:
-    """CES by latent, (d,), and its replicates, (resamples, d)."""
+    """Averages effects over values to CES by latent, (d,), and its replicates, (resamples, d)."""
     replicates = np.stack([total.replicates.mean(axis=1) for total in effect], axis=1)
     return np.array([total.mean.mean() for total in effect]), replicates
 
 
 def _picture_ends(lens: Lens, plan: SweepPlan, done: list[UnitSums]) -> Interval:
-    """The ends of the intervals of each value's mean change, (units, *shape)."""
+    """Computes the ends of the intervals of each value's mean change, (units, *shape)."""
     shape = (len(done), *lens.observation.shape)
     if not isinstance(plan.outputs, PixelOutputs):
         return np.full(shape, np.nan), np.full(shape, np.nan)
@@ -177,7 +177,7 @@ def _picture_ends(lens: Lens, plan: SweepPlan, done: list[UnitSums]) -> Interval
 
 
 def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], advance: Advance) -> list[Tensor]:
-    """Take a chunk into the sums, and return ‖D(z) − D(z̃)‖₂ of each unit, (c, values)."""
+    """Adds a chunk to the sums, and returns ‖D(z) − D(z̃)‖₂ of each unit, (c, values)."""
     base, interventions, outputs = chunk.images, plan.interventions, plan.outputs
     over_pixels = isinstance(outputs, PixelOutputs)
     start = base if over_pixels else outputs.start(chunk)
@@ -221,7 +221,7 @@ def _add_chunk(chunk: DecodedChunk, plan: SweepPlan, sums: dict[int, UnitSums], 
 def _cycle_errors(
     chunk: DecodedChunk, interventions: Replacements, unit: int, picked: list[Batch], local: Tensor
 ) -> Tensor:
-    """How far a latent of the changed images, encoded again, is from the value set, mean over positions, (k, values).
+    """Measures how far re-encoded latents are from the value set, the mean over positions, (k, values).
 
     Args:
         chunk: the chunk.

@@ -49,14 +49,14 @@ class ChunkedTreatment:
         }
 
     def chunk(self, rows: slice) -> list[Intervention]:
-        """The interventions on the images `rows`."""
+        """Returns the interventions on the images `rows`."""
         return [
             _Gathered(each.site, each.units, each, self._values(each, rows), positions=each.positions)
             for each in self._interventions
         ]
 
     def _values(self, intervention: Intervention, rows: slice) -> Tensor | None:
-        """What an intervention takes from elsewhere in the images `rows`."""
+        """Gathers what an intervention takes from elsewhere for the images `rows`."""
         site = self._lens.sites[intervention.site]
         if isinstance(intervention, Ablate):
             ablated = self._ablations[_kind(intervention)].activations(rows, [site.name])[site.name]
@@ -66,7 +66,7 @@ class ChunkedTreatment:
 
 
 def _kind(intervention: Ablate) -> tuple[str, int]:
-    """Method and seed, which ablations that can be computed together share."""
+    """Returns method and seed, which ablations that can be computed together share."""
     return intervention.method, intervention.seed if intervention.method == "resample" else 0
 
 

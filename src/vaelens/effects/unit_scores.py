@@ -48,12 +48,12 @@ class _SiteSums:
         self.factors = BootstrapMean((count, factors), seed=seed)
 
     def recovered(self) -> tuple[Array, Interval]:
-        """The fraction that each unit recovers, and its interval."""
+        """Computes the fraction that each unit recovers, and its interval."""
         with np.errstate(invalid="ignore", divide="ignore"):  # no difference between source and base: NaN
             return self.shared.mean / self.whole.mean, ratio_interval(self.shared, self.whole)
 
     def best(self) -> Array:
-        """Which units may recover the largest fraction of their site's."""
+        """Marks the units that may recover the largest fraction among those of their site."""
         with np.errstate(invalid="ignore", divide="ignore"):
             recovered, resampled = (
                 self.shared.mean / self.whole.mean,
@@ -94,7 +94,7 @@ class UnitScores:
         self._has_sources = False
 
     def targets(self, sites: Collection[str]) -> set[str]:
-        """What some sites are measured by, of which a base run must have the values."""
+        """Collects what some sites are measured by, whose values a base run must have."""
         return {target for site in sites for target in self._sums[site].targets}
 
     @property
@@ -110,7 +110,7 @@ class UnitScores:
     def add(
         self, base: CachedRun, source_run: CachedRun | None, sources: Mapping[str, Tensor], advance: Advance
     ) -> dict[str, Tensor]:
-        """Take in one chunk of images at some sites, and return their effects, (c, units) by site, on the device.
+        """Adds one chunk of images at some sites, and returns their effects, (c, units) by site, on the device.
 
         Args:
             base: the base images' run, which can be run again from these sites.
@@ -161,7 +161,7 @@ class UnitScores:
         return effects
 
     def dataset(self, more: Variables | None = None, **attributes: Any) -> xr.Dataset:
-        """The effects of all units, with further variables, and how they were computed."""
+        """Builds the Dataset of all units' effects, with further variables, and how they were computed."""
         sites = list(self._sums.values())
         counts = list(self.units.values())
         variables: Variables = {}
@@ -195,7 +195,7 @@ class UnitScores:
 
 
 def _joined(estimates: Sequence[tuple[Array, Interval]]) -> tuple[Array, Interval]:
-    """The estimates of all sites, one after the other, with their intervals."""
+    """Joins the estimates of all sites, one after the other, with their intervals."""
     means, intervals = zip(*estimates, strict=True)
     low, high = (np.concatenate([interval[end] for interval in intervals]) for end in range(2))
     return np.concatenate(means), (low, high)

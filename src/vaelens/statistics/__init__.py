@@ -1,4 +1,4 @@
-"""Statistics of plain arrays: intervals, tests, effect sizes, and means that may be looked at while they are taken."""
+"""Intervals, tests and effect sizes of plain arrays, and means that may be looked at while they are taken."""
 
 from vaelens.statistics.accelerated import bca_interval
 from vaelens.statistics.best_set import best_set

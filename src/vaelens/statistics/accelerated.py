@@ -1,4 +1,4 @@
-"""The bias-corrected and accelerated bootstrap interval: for skewed values, of which all are at hand.
+"""The bias-corrected and accelerated bootstrap interval, for skewed values of which all are at hand.
 
 Holds the values and the resamples of the statistic; `BootstrapMean` holds neither. The mean costs one matrix product,
 any other statistic a call for each resample and for each image left out.
@@ -115,7 +115,7 @@ def _any(
     resamples: int,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Computes the same of any statistic."""
+    """Computes any statistic, its resamples (resamples, *out), and its values without each image (n, *out)."""
     assert statistic is not None, "the mean goes by matrix product"
     n = len(values)
     replicates = [statistic(values[generator.integers(n, size=n)]) for _ in range(resamples)]

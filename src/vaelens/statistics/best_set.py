@@ -1,4 +1,4 @@
-"""The candidates that may be the best, all compared at once: paired differences, max-t, stepwise.
+"""The candidates that may be the best, all compared at once by stepwise max-t tests of paired differences.
 
 Costs resamples · candidates² once candidates that lie far behind are out; holds resamples · candidates differences.
 """
@@ -98,7 +98,7 @@ def best_set(
 
 
 def _near_the_best(values: Float[np.ndarray, " k"], deviations: Float[np.ndarray, "r k"], error: float) -> NDArray:
-    """The candidates that are not far behind the one with the largest estimate, as indices."""
+    """Finds the candidates that are not far behind the one with the largest estimate, as indices."""
     best = int(values.argmax())
     far = -float(ndtri(_FAR * error / len(values) ** 2))  # Bonferroni over all ordered pairs
     apart = (deviations - deviations[:, [best]]).std(axis=0)
@@ -108,7 +108,7 @@ def _near_the_best(values: Float[np.ndarray, " k"], deviations: Float[np.ndarray
 def _lags(
     values: Float[np.ndarray, " k"], deviations: Float[np.ndarray, "r k"]
 ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k k"]]:
-    """max_j t_jk of each candidate k, and se_jk."""
+    """Computes max_j t_jk of each candidate k, and se_jk."""
     covariance = deviations.T @ deviations / len(deviations)
     variance = np.diag(covariance)
     squares = variance[:, None] + variance - 2 * covariance
@@ -118,7 +118,7 @@ def _lags(
 
 
 def _largest(deviations: Float[np.ndarray, "r k"], error: Float[np.ndarray, "k k"]) -> Float[np.ndarray, " r"]:
-    """The largest t*_jk over all ordered pairs, of each replicate; in single precision, for the time goes here."""
+    """Computes each replicate's largest t*_jk over all ordered pairs, in single precision, as most time goes here."""
     with np.errstate(divide="ignore"):
         precision = np.where(error > 0, 1 / error, 0)  # of two that never differ there is nothing to compare
     # What all have in common cancels, and would take up digits; nothing is then too small for the type.
@@ -136,13 +136,13 @@ def _largest(deviations: Float[np.ndarray, "r k"], error: Float[np.ndarray, "k k
 
 
 def _widened(quantile: float, images: int | None) -> float:
-    """The quantile for the number of images: resamples of few vary less than new images would."""
+    """Widens the quantile for the number of images, since resamples of few vary less than new images would."""
     if images is None:
         return quantile
     return float(np.sqrt(images / (images - 1)) * -stdtrit(images - 1, ndtr(-quantile)))
 
 
 def _ratio(difference: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
-    """difference / error, with 0/0 as 0."""
+    """Computes difference / error, with 0/0 as 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(difference == 0, 0.0, difference / error)

@@ -1,4 +1,4 @@
-"""Means over images with bootstrap intervals, streamed: memory does not grow with the number of images.
+"""Means over images with bootstrap intervals, streamed so that memory does not grow with the number of images.
 
 The Poisson bootstrap: every image gets an independent Poisson(1) weight in every resample, so a resample
 needs running sums only, never the images. A batch of n images costs n · resamples · cells multiply-adds,
@@ -124,18 +124,18 @@ class BootstrapMean:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The mean over the images so far, `(*shape)`; NaN before the first."""
+        """The mean over the images so far, `(*shape)`, NaN before the first."""
         if self.count == 0:
             return np.full(self.shape, np.nan)
         return (self._origin + self._sum / self.count).cpu().numpy().reshape(self.shape)
 
     @property
     def replicates(self) -> NDArray[np.float64]:
-        """The mean of each resample, `(resamples, *shape)`; NaN where a resample drew no image."""
+        """The mean of each resample, `(resamples, *shape)`, NaN where a resample drew no image."""
         return self._replicates(slice(None))
 
     def replicates_in_blocks(self) -> Iterator[NDArray[np.float64]]:
-        """Yields the same a few resamples at a time, so that not all stand in float64 at once."""
+        """Yields `replicates` a few resamples at a time, so that not all are in float64 at once."""
         rows = max(1, _CELLS // max(1, len(self._origin)))
         for start in range(0, self.resamples, rows):
             yield self._replicates(slice(start, start + rows))

@@ -159,7 +159,7 @@ def _without(
     measures: Float[np.ndarray, "m blocks groups"],
     present: Bool[np.ndarray, "blocks groups"],
 ) -> Float[np.ndarray, "m blocks groups"]:
-    """What datasets and covariates leave of the measures; 0 at cells that are not there."""
+    """Computes what datasets and covariates leave of the measures, 0 at cells that are not there."""
     basis = _basis(covariates, present)
     cells = measures[:, present]  # (m, cells)
     residuals = np.zeros(measures.shape)
@@ -170,7 +170,7 @@ def _without(
 def _basis(
     covariates: Float[np.ndarray, "c blocks groups"], present: Bool[np.ndarray, "blocks groups"]
 ) -> Float[np.ndarray, "cells rank"]:
-    """An orthonormal basis of what datasets and covariates explain of the cells."""
+    """Computes an orthonormal basis of what datasets and covariates explain of the cells."""
     of_block = np.eye(len(present))[np.nonzero(present)[0]]
     values = covariates[:, present]
     centred = values - values.sum(axis=1, keepdims=True) / max(values.shape[1], 1)  # an order may leave no cell
@@ -186,7 +186,7 @@ def _moved_correlations(
     present: Bool[np.ndarray, "blocks groups"],
     orders: Int[np.ndarray, "rows groups"],
 ) -> Float[np.ndarray, " rows"]:
-    """The correlation under each order of the architectures; NaN where it leaves nothing."""
+    """Computes the correlation under each order of the architectures, NaN where it leaves nothing."""
     moved = residuals[1][:, orders].transpose(1, 0, 2)  # (rows, blocks, groups)
     correlations = np.empty(len(orders))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -204,7 +204,7 @@ def _moved_correlations(
 
 
 def _interval(r: float, moved: Float[np.ndarray, " rows"]) -> tuple[float, float]:
-    """The interval of r from the spread of the correlations of other orders."""
+    """Computes the interval of r from the spread of the correlations of other orders."""
     with np.errstate(divide="ignore"):
         spread = np.sqrt(np.nanmean(np.arctanh(np.clip(moved, -1, 1)) ** 2)) if np.isfinite(moved).any() else np.inf
         reach = float(ndtri(0.975) * spread)

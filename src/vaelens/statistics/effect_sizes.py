@@ -1,4 +1,4 @@
-"""Effect sizes of two samples with intervals: how far apart means are (Hedges' g), how seldom ranks mix (Cliff's δ)."""
+"""Effect sizes of two samples with intervals, for how far apart means are (Hedges' g) or ranks are (Cliff's δ)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Intervals of statistics that are no mean over images, by computing them again on random halves of the images."""
+"""Intervals of statistics that are not means over images, by computing them again on random halves of the images."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""How much the latents of Gaussian posteriors tell of the image, in nats.
+"""How much the latents of Gaussian posteriors tell about the image, in nats.
 
 Costs points · images exponentials a latent: two thousand points among a thousand images take some 40 ms each. Memory
 grows with images · latents; the densities are summed a block of points at a time.
@@ -20,7 +20,7 @@ _CELLS = 2**20  # densities held at once
 
 @dataclass(frozen=True, eq=False)
 class Information:
-    """What each latent tells of the image, with an interval over images.
+    """What each latent tells about the image, with an interval over images.
 
     Attributes:
         nats: (d,), 0 or more.
@@ -101,7 +101,7 @@ def posterior_information(
 def _checked(
     mean: ArrayLike, logvar: ArrayLike
 ) -> tuple[Float[np.ndarray, "n d positions"], Float[np.ndarray, "n d positions"]]:
-    """Both as float64, with one axis of positions."""
+    """Checks both and returns them as float64, with one axis of positions."""
     means, logvars = np.asarray(mean, dtype=np.float64), np.asarray(logvar, dtype=np.float64)
     if means.ndim < 2 or means.size == 0 or means.shape != logvars.shape:
         raise VaelensError(
@@ -119,7 +119,7 @@ def _checked(
 
 
 def _stratified(points: int, generator: np.random.Generator) -> Float[np.ndarray, " points"]:
-    """Standard normal noise, one value of each of as many equally likely ranges, in random order."""
+    """Draws standard normal noise, one value of each of `points` equally likely ranges, in random order."""
     ranks = generator.permutation(points) + generator.random(points)
     return np.asarray(ndtri(np.clip(ranks / points, 1e-12, 1 - 1e-12)))
 
@@ -130,7 +130,7 @@ def _gains(
     rows: Int[np.ndarray, " points"],
     noise: Float[np.ndarray, "points positions"],
 ) -> Float[np.ndarray, " points"]:
-    """log q(z|x) / q(z) at the points z of one latent that the images `rows` give with this noise."""
+    """Computes log q(z|x) / q(z) at the points z of one latent that the images `rows` give with this noise."""
     z = mean[rows] + np.exp(logvar[rows] / 2) * noise
     # Both without the factor 2π, which cancels.
     own = -(noise**2 + logvar[rows]).sum(axis=1) / 2

@@ -104,7 +104,7 @@ def _check(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool
 
 
 def _contrast(chosen: NDArray[np.intp], n: int, m: int) -> NDArray[np.float64]:
-    """Weights whose product with the pooled values is the difference of means, (rows, n + m)."""
+    """Computes weights whose product with the pooled values is the difference of means, (rows, n + m)."""
     weights = np.full((len(chosen), n + m), -1 / m)
     np.put_along_axis(weights, chosen, 1 / n, axis=1)
     return weights

@@ -1,4 +1,4 @@
-"""Correlation within groups: do two measures rise together inside each dataset, whatever their levels there?"""
+"""Correlation within groups, which says whether two measures rise together in each dataset, whatever their levels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def repeated_measures_correlation(
 
 
 def _without(runs: pd.DataFrame, covariates: Sequence[str]) -> NDArray[np.float64]:
-    """What groups and covariates (one slope for all groups) leave of x and y, (2, rows)."""
+    """Computes what groups and covariates (one slope for all groups) leave of x and y, (2, rows)."""
     names = ["x", "y", *covariates]
     centred = runs[names] - runs.groupby("subject", observed=True)[names].transform("mean")
     values, explained = centred[["x", "y"]].to_numpy(), centred[list(covariates)].to_numpy()

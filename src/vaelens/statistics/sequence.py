@@ -19,8 +19,8 @@ class ConfidenceSequence:
 
     With probability `level`, the mean is inside every interval that is ever looked at, however many looks there are and
     whatever makes one stop: exactly, for any distribution within the bounds and any number of images, if images are
-    drawn independently (or each has the same mean given those before it). Cells are held one by one; for m of them to
-    hold together, ask for a level of 1 − (1 − level)/m.
+    drawn independently (or each has the same mean given those before it). The level is that of each cell alone; for m
+    of them to hold together, ask for a level of 1 − (1 − level)/m.
 
     For values scaled to [0, 1] and a mean m in question, a gambler who stakes a fixed share c of what could be lost
     on the mean being smaller has Π(1 + c (m − x_i)/(1 − m)) after n images, a martingale if m is the mean. The capital
@@ -111,7 +111,7 @@ class ConfidenceSequence:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The mean over the images so far, `(*shape)`; NaN before the first."""
+        """The mean over the images so far, `(*shape)`, NaN before the first."""
         return self._in_units(self._mean) if self.count else np.full(self.shape, np.nan)
 
     def interval(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -124,12 +124,12 @@ class ConfidenceSequence:
         return self._in_units(self._low), self._in_units(self._high)
 
     def _in_units(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """In the units of the values, `(*shape)`."""
+        """Scales back to the units of the values, `(*shape)`."""
         low, high = self.bounds
         return (low + (high - low) * scaled).reshape(self.shape)
 
     def _end(self, mean: NDArray[np.float64], most: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The smallest m above the mean that is ruled out, to within rounding; 1 where none is."""
+        """Finds the smallest m above the mean that is ruled out, to within rounding, or 1 where none is."""
         needed = np.log(2 / (1 - self.level))
         # All that is ruled out stays so for larger m: whatever m the halving ends on is a valid end.
         inside, outside = mean, np.ones_like(mean)
@@ -142,7 +142,7 @@ class ConfidenceSequence:
     def _log_capital(
         self, m: NDArray[np.float64], mean: NDArray[np.float64], most: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """A lower bound of log K_n(m) against means of m or more, (cells,)."""
+        """Computes a lower bound of log K_n(m) against means of m or more, (cells,)."""
         with np.errstate(divide="ignore", invalid="ignore"):  # a stake that is lost leaves log 0; NaN stays NaN
             m, mean, most = m[..., None], mean[..., None], most[..., None]
             stake = _BETS / (1 - m)  # (cells, bets)

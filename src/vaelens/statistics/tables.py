@@ -9,7 +9,7 @@ from vaelens.errors import VaelensError, unknown
 
 
 def check_table(table: Any, numbers: tuple[str, ...], labels: tuple[str, ...]) -> pd.DataFrame:
-    """Returns the named columns of a table, numbers as float64.
+    """Checks the named columns of a table and returns them, numbers as float64.
 
     Args:
         table: a DataFrame.
@@ -42,7 +42,7 @@ def check_table(table: Any, numbers: tuple[str, ...], labels: tuple[str, ...]) -
 
 
 def check_level(level: float) -> float:
-    """Returns the level, a probability.
+    """Checks that a level is a probability, and returns it.
 
     Raises:
         VaelensError: if it is not between 0 and 1.

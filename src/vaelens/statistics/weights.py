@@ -31,7 +31,7 @@ class Weights:
         return np.asarray(self.host.sum(axis=1))
 
     def on(self, device: torch.device) -> Tensor:
-        """Returns the weights on a device, where they are brought once."""
+        """Returns the weights on a device, to which they are copied once."""
         if device.type == "cpu":
             return torch.from_numpy(self.host)
         if device not in self._elsewhere:
@@ -47,7 +47,7 @@ def poisson_weights(
 ) -> NDArray[np.float32]:
     """Returns the weights that a `BootstrapMean` with this seed takes for its first n images.
 
-    For statistics that are no mean over images: in a mean over pairs (i, j), say, the pair has the weight
+    For statistics that are not means over images: in a mean over pairs (i, j), say, the pair has the weight
     w_i · w_j in each resample.
 
     Args:
@@ -81,7 +81,7 @@ def poisson_weights(
 
 
 def generator_of(seed: int) -> np.random.Generator:
-    """Returns what the weights of a seed are drawn with.
+    """Builds the generator that the weights of a seed are drawn with.
 
     Raises:
         VaelensError: a negative seed.
