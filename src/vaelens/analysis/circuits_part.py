@@ -1,4 +1,4 @@
-"""The part of an analysis that finds a circuit of every factor, which as the most expensive runs only on request."""
+"""The part of an analysis that finds a circuit of every factor. It is the most expensive, so only on request."""
 
 import json
 

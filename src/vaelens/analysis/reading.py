@@ -1,4 +1,4 @@
-"""What a factor reader says of the latents, which is the factors of the image that each one changes, and its errors."""
+"""What a factor reader adds to an analysis, the factors that each latent changes and how far to trust the reader."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The work of an analysis, which is its parts one after the other, within a time if one is given."""
+"""The work of an analysis, done part by part, within a time if one is given."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Scorers, which say how much of a factor's effect on the image each unit carries, and so order it for a search.
+"""Scorers of how much of a factor's effect on the image each unit carries, by which a search orders units.
 
 All have one signature; a new scorer is a function and a line in `SCORERS`.
 """

@@ -139,7 +139,7 @@ def _spread(responses: xr.Dataset, form: str) -> Spread:
 
 
 def _sites(responses: xr.Dataset) -> Sites:
-    """Returns the columns of each site's units, which are of one site where none is named."""
+    """Returns the columns of each site's units, all as one site where none is named."""
     if "site" not in responses.coords:
         return [np.arange(responses.sizes["unit"])]
     names = responses["site"].values

@@ -1,4 +1,4 @@
-"""What is said of the changes of the input, mostly which latents each factor or manipulation moves."""
+"""What is said of the changes of the input, namely which latents each factor or manipulation moves."""
 
 import math
 from collections.abc import Sequence

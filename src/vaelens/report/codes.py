@@ -1,4 +1,4 @@
-"""The codes of a codebook, with a card for each of what images show where it is taken and what it does."""
+"""The codes of a codebook one by one, each a card with what images show where it is taken and what it does."""
 
 from collections.abc import Mapping
 from typing import Any

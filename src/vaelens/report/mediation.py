@@ -1,4 +1,4 @@
-"""What is said of mediation, or through which latent most of a factor's effect on the image passes."""
+"""What is said of mediation, namely through which latent most of a factor's effect on the image passes."""
 
 from collections.abc import Mapping
 

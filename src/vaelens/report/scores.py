@@ -1,4 +1,4 @@
-"""What is said of the scores, or which are above both chance and an untrained copy of the model."""
+"""What is said of the scores, namely which are above both chance and an untrained copy of the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

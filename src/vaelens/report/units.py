@@ -1,4 +1,4 @@
-"""What is said of hidden units, or which one stands out most within its site."""
+"""What is said of hidden units, namely which one stands out most within its site."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The beta-VAE score, the accuracy of a linear classifier of the factor that pairs share from how their codes differ.
+"""The beta-VAE score, or how well a linear classifier tells the factor that pairs share from how their codes differ.
 
 Costs an encoding of every image sampled, each once. At the defaults 1,920,000 are, so up to the whole dataset.
 """

@@ -1,4 +1,4 @@
-"""The separated attribute predictability, or how much better the best latent predicts a factor than the second best.
+"""The separated attribute predictability, or how much better the best latent alone predicts a factor than the next.
 
 Costs one linear support vector machine for each latent and factor, or one correlation for continuous factors.
 """

@@ -1,4 +1,4 @@
-"""Gaussian total correlation, or how far the codes' covariance is from that of independent latents."""
+"""Gaussian total correlation, which needs no factors, or how far the codes' covariance is from independence."""
 
 import numpy as np
 from jaxtyping import Int

@@ -1,4 +1,4 @@
-"""The figure that a paper's plots are drawn on, matplotlib's without a window, pyplot or a browser.
+"""The matplotlib figure that a paper's plots are drawn on, which needs no window, no pyplot and no browser.
 
 Text stays text in SVG and PDF files, and the same analysis gives the same bytes of SVG.
 """
