@@ -1,4 +1,4 @@
-"""vaelens: the lens that shows what happens inside a variational autoencoder, by intervening on it.
+"""The lens that shows what happens inside a variational autoencoder, by intervening on it.
 
 The public names are listed in `__init__.pyi`; each is imported when it is first used, so that `import vaelens` and
 the command line's help cost nothing.

@@ -15,7 +15,7 @@ Numbers = Sequence[float] | NDArray[Any]
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """The value as an int.
+    """Returns the value as an int.
 
     Raises:
         VaelensError: if it is no whole number, below `low` or above `high`.
@@ -35,7 +35,7 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
 
 
 def check_seed(seed: Any) -> int:
-    """The seed as an int.
+    """Returns the seed as an int.
 
     Raises:
         VaelensError: if it is no whole number from 0 to 2⁶³ − 1.

@@ -16,7 +16,7 @@ class Kind(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one observation."""
+        """The shape of one observation."""
         ...
 
     @property
@@ -50,7 +50,7 @@ class Kind(Protocol):
 
 
 def checked_array(x: Any, kind: Kind, shape: tuple[int, ...] | None) -> Tensor:
-    """Observations of a kind as a float tensor, each of a shape, or of any that the kind has.
+    """Returns observations of a kind as a float tensor, each of a shape, or of any that the kind has.
 
     Raises:
         VaelensError: see above.

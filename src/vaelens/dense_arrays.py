@@ -13,7 +13,7 @@ _BLOCK = 2**20  # values looked at at once
 
 
 def dense_tensor(x: Any, many: str, expected: str, span: str) -> Tensor:
-    """Return a tensor or array as a dense tensor with values of its own, without a copy where there need be none.
+    """Returns a tensor or array as a dense tensor with values of its own, without a copy where there need be none.
 
     Args:
         x: a torch tensor or NumPy array.
@@ -36,7 +36,7 @@ def dense_tensor(x: Any, many: str, expected: str, span: str) -> Tensor:
 
 
 def extremes(values: Tensor) -> tuple[float, float]:
-    """The least and the largest value; not finite where one isn't."""
+    """Finds the least and the largest value, which are not finite where any value isn't."""
     blocks = [torch.aminmax(block) for block in values.split(max(1, _BLOCK // values[0].numel()))]
     lows, highs = (torch.stack(ends) for ends in zip(*blocks, strict=True))
     return float(lows.min()), float(highs.max())

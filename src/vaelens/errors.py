@@ -1,19 +1,19 @@
-"""The one error a user can cause, and the one warning; their grammar: what came, what was expected, what to do."""
+"""The one error a user can cause, and the one warning. Each says what came, what was expected and what to do."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class VaelensError(ValueError):
-    """Raised for everything a user can cause; the message says what came, what was expected and what to do."""
+    """Raised for everything a user can cause. The message says what came, what was expected and what to do."""
 
 
 class VaelensWarning(UserWarning):
-    """Given where work goes on, but is probably in vain; the message says what was seen, why, and what to do."""
+    """Given where work goes on, but is probably in vain. The message says what was seen, why, and what to do."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str], unlisted: Iterable[str] = ()) -> VaelensError:
-    """The error for a mistyped name: lists what is known and suggests the nearest, also of names too many to list.
+    """Makes the error for a mistyped name, which lists known names and suggests the nearest, also of those unlisted.
 
     Example:
         >>> unknown("dataset", "sprite", ["digits", "sprites"])

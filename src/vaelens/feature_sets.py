@@ -1,4 +1,4 @@
-"""The features on an observation's first axis: their names, groups of them, one-hot columns, weights of a distance."""
+"""The features on an observation's first axis, with their names, groups, one-hot columns and weights of a distance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -6,5 +6,5 @@ WITHOUT = {"mps"}  # types of device whose tensors cannot be of double precision
 
 
 def to_float64(values: Tensor) -> Tensor:
-    """The values in double precision, on their device if that is possible."""
+    """Returns the values in double precision, on their device if that is possible."""
     return (values.cpu() if values.device.type in WITHOUT else values).double()

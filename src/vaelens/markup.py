@@ -1,4 +1,4 @@
-"""Small pieces of HTML with everything escaped: tables and pictures, for what notebooks show of our records."""
+"""Small pieces of HTML with everything escaped, tables and pictures, for what notebooks show of our records."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""The observation: what goes into a model and comes out, as one record of shape, axes, range and features.
+"""The observation, which goes into a model and comes out, as one record of shape, axes, range and features.
 
 Images, vectors, series and volumes are its kinds. Whoever checks what a user hands over, labels an axis of a result, or
 says in a sentence what something is of, asks this record.
@@ -69,7 +69,7 @@ class Observation:
 
     @classmethod
     def image(cls, shape: Sequence[int]) -> "Observation":
-        """An image (C, H, W) with values in [0, 1]."""
+        """Describes an image (C, H, W) with values in [0, 1]."""
         return cls(tuple(shape), ("channel", "height", "width"), 0.0, 1.0, "images", unit="pixel")
 
     @classmethod
@@ -83,7 +83,7 @@ class Observation:
         noun: str = "vectors",
         one_hot: Iterable[Iterable[int | str]] = (),
     ) -> "Observation":
-        """A vector of features.
+        """Describes a vector of features.
 
         Args:
             features: how many, or the name of each.
@@ -113,7 +113,7 @@ class Observation:
         unit: str = "value",
         noun: str = "series",
     ) -> "Observation":
-        """A series (channels, time); the arguments as of `vector`."""
+        """Describes a series (channels, time), with arguments as of `vector`."""
         return cls(tuple(shape), ("channel", "time"), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
@@ -127,12 +127,12 @@ class Observation:
         noun: str = "volumes",
         axes: Sequence[str] = ("depth", "height", "width"),
     ) -> "Observation":
-        """A volume (channels, depth, height, width), or a video with `axes=("frame", "height", "width")`."""
+        """Describes a volume (channels, depth, height, width), or a video with `axes=("frame", "height", "width")`."""
         return cls(tuple(shape), ("channel", *axes), low, high, noun, _names(channels), unit=unit)
 
     @classmethod
     def of_shape(cls, shape: Sequence[int]) -> "Observation":
-        """What an observation of a shape is taken for where nothing else is said, by its number of axes.
+        """Describes what an observation of a shape is taken for where nothing else is said, by its number of axes.
 
         One axis is a vector, two are a series, three an image in [0, 1], and four a volume.
         """
@@ -168,7 +168,7 @@ class Observation:
 
     @property
     def several(self) -> str:
-        """The shape of several of this kind, in letters where it has them: "(n, C, H, W)"."""
+        """The shape of several of this kind, in letters where it has them, as in "(n, C, H, W)"."""
         return "(n, C, H, W)" if self.is_image else self.batch
 
     @property
@@ -180,12 +180,12 @@ class Observation:
 
     @property
     def farthest(self) -> float | None:
-        """The largest distance that two can have, ‖high − low‖₂; None where there is no range."""
+        """The largest distance that two can have, ‖high − low‖₂, or None where there is no range."""
         unbounded = self.low is None or self.high is None or self.weights
         return None if unbounded else (self.high - self.low) * math.sqrt(self.size)  # pyright: ignore
 
     def with_gower(self, x: Any) -> "Observation":
-        """These vectors, whose distance is Gower's: the mean over columns of how far two are apart in each.
+        """Describes the same vectors with Gower's distance, the mean over columns of how far two are apart in each.
 
         A number counts |Δ| over its range in x, a categorical column half of Σ |Δp|, a yes or no |Δp|: 1 at most for
         rows of x. Effects on the output and CES are then in it; fractions are projections, and stay those of L2.
@@ -232,7 +232,7 @@ class Observation:
         )
 
     def indices(self, features: Iterable[int | str] | int | str) -> tuple[int, ...]:
-        """The indices of features on the first axis, given by name, by index, or as the name of a group.
+        """Finds the indices of features on the first axis, given by name, by index, or as the name of a group.
 
         Raises:
             VaelensError: one that is not there.
@@ -252,7 +252,7 @@ class Observation:
         return int(feature)
 
     def checked(self, x: Any) -> Tensor:
-        """Return observations as a float tensor (n, *shape), or say what is wrong with them.
+        """Returns observations as a float tensor (n, *shape), or says what is wrong with them.
 
         Whole numbers are taken where there is no range, as counts are.
 
@@ -262,7 +262,7 @@ class Observation:
         return checked_array(x, self, self.shape)
 
     def check_range(self, low: float, high: float, tolerance: float = 0.0) -> None:
-        """Refuse values from `low` to `high` that are no numbers, or reach outside the range.
+        """Refuses values from `low` to `high` that are no numbers, or reach outside the range.
 
         Raises:
             VaelensError: they are, with how they may be scaled.
@@ -287,7 +287,7 @@ AN_IMAGE = Observation.image((1, 1, 1))  # of whatever size
 
 
 def checked_images(x: Any) -> Tensor:
-    """Return images of any shape as a float tensor (n, C, H, W) in [0, 1], or say what is wrong with them.
+    """Returns images of any shape as a float tensor (n, C, H, W) in [0, 1], or says what is wrong with them.
 
     Raises:
         VaelensError: as of `Observation.checked`.

@@ -109,7 +109,7 @@ def check_progress(progress: ProgressLike) -> None:
 
 
 class _Calls:
-    """Calls of a function with whole numbers, each once."""
+    """Calls a function with whole numbers, each once."""
 
     def __init__(self, function: Callable[[int, int], Any]):
         self._function = function

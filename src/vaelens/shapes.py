@@ -1,4 +1,4 @@
-"""Shapes as types, defined once: read by people, executed by jaxtyping and beartype in the tests.
+"""Shapes as types, defined once, read by people and executed by jaxtyping and beartype in the tests.
 
 Public functions that refuse a user's wrong array with a `VaelensError` annotate it loosely (`Tensor`,
 `ArrayLike`); everything behind them uses these.

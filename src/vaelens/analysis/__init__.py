@@ -1,4 +1,4 @@
-"""Everything about one model in one call: all four levels, the causal metrics, the disentanglement metrics.
+"""Everything about one model in one call, from all four levels to the causal and the disentanglement metrics.
 
 What is public is listed in `__init__.pyi`; each name is imported when it is first asked for.
 """

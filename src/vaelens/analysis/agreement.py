@@ -1,4 +1,4 @@
-"""How two makings of the same numbers agree, compared variable by variable, and how a row of it reads."""
+"""How well two computations of the same numbers agree, variable by variable, and how a row of that table reads."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class _Gap:
-    """What is between two arrays: absolutely, as a fraction of the largest value, and where it is largest."""
+    """The largest difference of two arrays, as it is and as a fraction of the largest value, and where it lies."""
 
     difference: float
     fraction: float
@@ -101,7 +101,7 @@ def _gaps_of_variables(kept: xr.Dataset, recomputed: xr.Dataset) -> Iterator[_Ga
 
 
 def _gaps_of_attributes(kept: Mapping[Any, Any], recomputed: Mapping[Any, Any]) -> Iterator[_Gap]:
-    """Compares attributes that are numbers; texts say how those were made, of which `differences` of configurations."""
+    """Compares attributes that are numbers. Texts say how these were made, which `manifest.differences` compares."""
     numbers = [
         {name: np.asarray(value) for name, value in attributes.items() if np.asarray(value).dtype.kind in "biuf"}
         for attributes in (kept, recomputed)
@@ -117,7 +117,7 @@ def _gaps_of_attributes(kept: Mapping[Any, Any], recomputed: Mapping[Any, Any]) 
 
 
 def _gap(name: str, before: NDArray[Any], now: NDArray[Any], scale: float = 0.0) -> _Gap:
-    """Measures what is between two arrays of the same shape.
+    """Measures the largest difference of two arrays of the same shape.
 
     Args:
         name: of what they hold.
@@ -137,7 +137,7 @@ def _gap(name: str, before: NDArray[Any], now: NDArray[Any], scale: float = 0.0)
 
 
 def _differences(before: NDArray[Any], now: NDArray[Any]) -> NDArray[np.float64]:
-    """Finds |now − before|, 0 where both are missing, infinite where one is, or where they are no numbers."""
+    """Computes |now − before|, 0 where both are missing, infinite where one is or where what is no number differs."""
     if before.dtype.kind in "biuf" and now.dtype.kind in "biuf":
         first, second = before.astype(np.float64), now.astype(np.float64)
         same = (first == second) | (np.isnan(first) & np.isnan(second))

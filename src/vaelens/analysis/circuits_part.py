@@ -1,4 +1,4 @@
-"""The part of an analysis that finds a circuit of every factor, the most expensive one: only on request."""
+"""The part of an analysis that finds a circuit of every factor. It is the most expensive, so only on request."""
 
 import json
 
@@ -27,7 +27,7 @@ def varying_factors(subject: Subject) -> list[str]:
 
 
 def circuits_part(subject: Subject, full: int) -> Part:
-    """Finds a circuit of every factor that varies, with its motifs; factors without effect are named in `left_out`.
+    """Finds a circuit of every factor that varies, with its motifs. Factors without effect are named in `left_out`.
 
     Besides what `circuit_table` says there are `motif_count` and `motif_z` (factor, motif), as `find_motifs` says them.
     """

@@ -1,4 +1,4 @@
-"""Negative controls: the scores of an untrained copy of the model, and effects of a label without meaning.
+"""Negative controls, which are the scores of an untrained copy of the model and effects of a label without meaning.
 
 Cost a small share of an analysis: sweeps of a few images, and scores of codes without their intervals.
 """
@@ -97,9 +97,10 @@ def controls(
 
 
 def comparable(table: pd.DataFrame, untrained: xr.Dataset | None, trained: xr.Dataset | None) -> pd.DataFrame:
-    """The scores of an untrained copy without those that are relative to next to nothing.
+    """Clears those scores of an untrained copy that are relative to next to nothing.
 
-    It may decode all images nearly alike; relative to that, CES is in the hundreds, and says nothing of interventions.
+    The copy may decode all images nearly alike. CES relative to that is in the hundreds, and says nothing of
+    interventions, so its value and interval become NaN and the reason is noted.
     """
     if untrained is None or trained is None:
         return table

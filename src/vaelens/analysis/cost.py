@@ -1,4 +1,4 @@
-"""What a part of an analysis costs: a time for its start and one for each image, measured on a few images."""
+"""What a part of an analysis costs in seconds, at its start and for each image, measured on a few images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,13 +55,13 @@ class _Watch:
             raise _Enough
 
     def whole(self) -> float:
-        """How long the run would have taken, but for what came before its first step."""
+        """Estimates how long the run would have taken, but for what came before its first step."""
         assert self._first is not None, "a run that was ended has told how far it was"
         (begin, at_first), (end, at_last) = self._first, self._last
         return (end - begin) / (at_last - at_first)
 
     def step(self) -> float:
-        """How long a step took, but for the first."""
+        """Computes how long a step took on average, leaving out the first."""
         assert self._first is not None, "as above"
         return (self._last[0] - self._first[0]) / (self._steps - 1)
 

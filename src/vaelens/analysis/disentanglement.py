@@ -128,7 +128,7 @@ def _chosen(n: int, options: ScoreOptions) -> dict[str, Scorer]:
 
 
 def _seconds(scorer: Scorer, arrays: ScoredArrays, factors: Array, options: ScoreOptions) -> float:
-    """Times one score, the second time where the first is short: the first also imports."""
+    """Times one score, the second time where the first is short, since the first also imports."""
     values = 1
     if scorer.keys == DCI_SCORES and options.dci_estimator == "gradient-boosting":
         # It grows its trees for every value of every factor: it is timed on two values of one.
@@ -147,7 +147,7 @@ def _seconds(scorer: Scorer, arrays: ScoredArrays, factors: Array, options: Scor
 def _with_arrays(
     chosen: Mapping[str, Scorer], codes: Array, factors: Array, options: ScoreOptions
 ) -> Iterator[tuple[Scorer, ScoredArrays]]:
-    """Goes over the scorers, each with the arrays that it looks at."""
+    """Yields the scorers, each with the arrays that it looks at."""
     few = min(options.predicted, len(codes))
     tested = ScoredArrays(*split(codes[:few], factors[:few], None, None, options.seed))
     untested = ScoredArrays(codes, factors, codes[:0], factors[:0])
@@ -156,7 +156,7 @@ def _with_arrays(
 
 
 def _kept_in(fits: list[DCI], estimator: str) -> Callable[[ScoredArrays, int], tuple[float, ...]]:
-    """Scores by DCI and keeps the fit to all codes, which is the first, for its importances."""
+    """Returns a score function of DCI that keeps its first fit, the one to all codes, for the importances."""
 
     def score(arrays: ScoredArrays, seed: int) -> tuple[float, ...]:
         sets = (arrays.codes, arrays.factors, arrays.test_codes, arrays.test_factors)
@@ -174,7 +174,7 @@ def _runs(scorer: Scorer) -> int:
 
 
 def _telling(scorer: Scorer, advance: Callable[[float], None]) -> Scorer:
-    """Tells of each run of a scorer."""
+    """Wraps a scorer so that each of its runs is reported as progress."""
 
     def score(arrays: ScoredArrays, seed: int) -> tuple[float, ...]:
         advance(1)
@@ -184,7 +184,7 @@ def _telling(scorer: Scorer, advance: Callable[[float], None]) -> Scorer:
 
 
 def _of_two_values(arrays: ScoredArrays) -> ScoredArrays:
-    """Takes the first factor alone, as whether it is above its median."""
+    """Returns the arrays with the first factor alone, as whether it is above its median."""
     middle = np.median(arrays.factors[:, :1])
     factors, test_factors = ((part[:, :1] > middle).astype(np.int64) for part in (arrays.factors, arrays.test_factors))
     return ScoredArrays(arrays.codes, factors, arrays.test_codes, test_factors)

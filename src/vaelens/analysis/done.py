@@ -1,4 +1,4 @@
-"""What is done of an analysis: in memory, and in its folder if it has one."""
+"""The parts of an analysis that are done, in memory and in its folder if it has one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from vaelens.errors import VaelensError
 
 
 class Done:
-    """What is done of an analysis, in memory and in its folder.
+    """The parts of an analysis that are done, in memory and in its folder.
 
     Args:
         configuration: all that its numbers depend on.

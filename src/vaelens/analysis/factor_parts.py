@@ -35,7 +35,7 @@ def labels_part(subject: Subject, most: int) -> Part:
 def controls_part(
     subject: Subject, take: Shares, measured: Mapping[str, xr.Dataset], latent_sets: LatentSetsOf
 ) -> Part:
-    """Measures controls; where time is short, codes are as much fewer as images."""
+    """Measures controls. Where time is short, codes are fewer by the same fraction as images."""
     labelled = subject.pool.count("all") if len(subject.ds.factors) else 0
     codes = 0 if labelled < LEAST else min(take.scored, labelled)
 

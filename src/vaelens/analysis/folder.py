@@ -1,4 +1,4 @@
-"""A folder that keeps an analysis: each part in a file of its own, and a manifest that is put in place last.
+"""A folder that keeps an analysis, with each part in a file of its own and a manifest that is put in place last.
 
     manifest.json     what the analysis is of, its parts with their checksums, provenance and scores
     effects/          one netCDF-4 file a part, named for what it holds
@@ -55,7 +55,7 @@ class AnalysisFolder:
 
     @property
     def is_of_before(self) -> bool:
-        """Whether an earlier version's analysis is there, which this one can't read."""
+        """Whether an earlier version's analysis is there, which this version can't read."""
         return (self.path / _BEFORE[0]).exists() and not (self.path / _FINISHED).exists()
 
     @property
@@ -65,7 +65,7 @@ class AnalysisFolder:
 
     @property
     def foreign(self) -> list[str]:
-        """Names what would be replaced although no analysis wrote it; no part's file is ever replaced."""
+        """Lists the files that would be replaced although no analysis wrote them. No part's file is ever replaced."""
         return [] if self.is_taken else [name for name in (_SCORES,) if (self.path / name).exists()]
 
     @property

@@ -32,7 +32,7 @@ class HeldOut:
     rows: NDArray[np.int64] | None = None
 
     def rows_for_codes(self, count: int, most: int) -> NDArray[np.int64] | None:
-        """Lists the images that scores of codes take: those held out where they are half of the images or enough."""
+        """Returns the images that scores of codes take, which are those held out if they are half of all or enough."""
         enough = self.rows is not None and len(self.rows) >= min(most, count // 2)
         return self.rows if enough else None
 

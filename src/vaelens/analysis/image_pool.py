@@ -1,4 +1,4 @@
-"""The images that an analysis may take: which are drawn, and their codes, encoded a few at a time."""
+"""The images that an analysis may take, how some are drawn from them, and their codes, encoded a few at a time."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -51,6 +51,6 @@ class ImagePool:
 
 
 def codes_at(lens: Lens, ds: FactorDataset, indices: Indices) -> Float[np.ndarray, "n d"]:
-    """Encodes images, one number for each image and latent; memory holds 512 images at a time."""
+    """Encodes images to one number for each image and latent, with 512 images in memory at a time."""
     parts = np.split(indices, range(_AT_ONCE, len(indices), _AT_ONCE))
     return np.concatenate([latent_means(lens, rows_at(lens, ds, part)).numpy() for part in parts])

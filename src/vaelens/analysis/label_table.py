@@ -1,4 +1,4 @@
-"""The table of labels and latents: how each label goes with each latent, and where a factor reader would tell more."""
+"""The table of how each label goes with each latent, and where a factor reader would tell more."""
 
 from collections.abc import Callable
 

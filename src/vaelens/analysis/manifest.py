@@ -1,4 +1,4 @@
-"""The manifest of a kept analysis: what was asked for, which files it has, and their checksums."""
+"""The manifest of a kept analysis, which holds what was asked for, which files it has, and their checksums."""
 
 import hashlib
 import json
@@ -89,7 +89,7 @@ def digest(record: Any) -> str:
 
 
 def differences(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Says what of a kept configuration is not as asked for.
+    """Lists what in a kept configuration is not as asked for.
 
     Example:
         >>> differences({"seed": 0, "model": {"model": "vae", "weights_sha256": "a"}}, {
@@ -139,7 +139,7 @@ def plain(value: Any) -> Any:
 
 
 def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives a score its numbers back as they were."""
+    """Turns the numbers of a score back into what they were before JSON."""
     return {
         name: (math.nan if value is None else float(value)) if name in NUMBERS else value
         for name, value in score.items()

@@ -1,4 +1,4 @@
-"""A part of an analysis: how many images it takes where there is time for all, what measures it, what that costs."""
+"""A part of an analysis, with what measures it, the images that it takes if time allows, and what it costs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,5 +72,5 @@ class Part:
 
     @property
     def whole(self) -> Share:
-        """All of it."""
+        """The share that is all of it."""
         return Share(self.full, len(self.pieces))

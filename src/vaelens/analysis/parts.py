@@ -1,4 +1,4 @@
-"""The parts of an analysis: what each measures, on how many images where there is time for all, and what it costs."""
+"""The parts of an analysis, with what each measures, on how many images if time allows, and what that costs."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The pictures of an analysis: what the model makes of a few images, and what they become under interventions."""
+"""The pictures of an analysis, which show a few images, their reconstructions, and these under interventions."""
 
 import numpy as np
 import torch

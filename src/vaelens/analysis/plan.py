@@ -1,4 +1,4 @@
-"""The plan of an analysis: how much of each part is done and how long it takes, in plain lines."""
+"""The plan of an analysis, which says in plain lines how much of each part is done and how long it takes."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ _NAMED = 4  # of the parts that take longest
 
 @dataclass(frozen=True)
 class Told:
-    """Plain lines on standard error, for who asked for progress, each there at once also in a file.
+    """Plain lines on standard error for whoever asked for progress, each flushed at once so that a file has it too.
 
     Attributes:
         progress: what the user gave: True for lines, anything else for none.
@@ -22,12 +22,12 @@ class Told:
     progress: Callable[..., Any] | bool
 
     def say(self, line: str) -> None:
-        """Says a line."""
+        """Prints a line."""
         if self.progress is True:
             print(f"vaelens: {line}", file=sys.stderr, flush=True)
 
     def step(self, line: str) -> None:
-        """Says a line where no bar shows the same."""
+        """Prints a line where no bar shows the same."""
         if not sys.stderr.isatty():
             self.say(line)
 
@@ -94,7 +94,7 @@ def more_time(taken: Mapping[str, Mapping[str, Any]], seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Writes a time as it is spoken of.
+    """Writes a time as it would be said.
 
     Example:
         >>> duration(0.31), duration(42.4), duration(300), duration(5500)

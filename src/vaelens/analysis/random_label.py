@@ -1,4 +1,4 @@
-"""A label that means nothing, as a dataset: images that differ in it are two images chosen at random."""
+"""A dataset whose only label means nothing, so that images that differ in it are two images chosen at random."""
 
 from typing import Any
 

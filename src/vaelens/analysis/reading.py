@@ -1,4 +1,4 @@
-"""What a factor reader adds to an analysis: which factors of the image each latent changes, and how far to trust it."""
+"""What a factor reader adds to an analysis, the factors that each latent changes and how far to trust the reader."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -55,7 +55,7 @@ def reading(
 def _read_right(
     lens: Lens, x: Tensor | Batch, labels: Array, names: Sequence[str], reader: Any, seed: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Counts the fraction of each factor that is read right, with the ends of its interval."""
+    """Measures in what fraction of images each factor is read right, with the ends of its interval."""
     columns = [list(names).index(factor) if factor in names else None for factor in reader.factors]
     tallies = [BootstrapMean((), seed=seed) for _ in columns]
     rows = lens.engine.rows

@@ -1,4 +1,4 @@
-"""The record of an analysis: saves as a folder of open formats (netCDF-4, CSV, JSON), loads without a run."""
+"""The record of an analysis, saved as a folder of open formats (netCDF-4, CSV, JSON) and loaded without a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ class Analysis:
         return figure(self, name, width)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Reads a table for a paper: numbers, each estimate followed by the ends of its 95 % interval.
+        """Returns a table for a paper, each estimate followed by the ends of its 95 % interval.
 
         `.to_csv("scores.csv")` and `.to_latex("scores.tex", escape=True, float_format="%.3g")` save it.
 

@@ -1,4 +1,4 @@
-"""The run of an analysis: its parts one after the other, within a time if one is given, kept as they end."""
+"""The run of an analysis, whose parts follow one another, within a time if one is given, each kept as it ends."""
 
 import math
 import numbers

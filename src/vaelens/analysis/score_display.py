@@ -1,4 +1,4 @@
-"""The table of scores as it is displayed: with its numbers, in 80 columns, whatever its texts take."""
+"""The table of scores as it is displayed, with its numbers in 80 columns however long its texts are."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _SHOWN = ("value", "low", "high", "chance", "untrained")
 
 
 class Scores(pd.DataFrame):
-    """A DataFrame of scores that is printed as its numbers; what else it holds stands below them.
+    """A DataFrame of scores of which the numbers are printed, with the names of its other columns below them.
 
     Example:
         >>> Scores({"label": ["MIG"], "value": [0.1234], "low": [0.1], "made": ["40 codes"]}, index=["mig"])

@@ -1,4 +1,4 @@
-"""The table of scores: all that the catalogue knows and the analysis has, each with how it was made.
+"""The table of the scores that the catalogue knows and the analysis has, each with how it was made.
 
 A score is a function with the catalogue's key for its name, which reads its number off the effects of an analysis. The
 scores of codes and factors, which `analysis.disentanglement` computes, are read off by their keys.

@@ -31,7 +31,7 @@ class Shares:
 
 
 def shares(images: int, latents: int, positions: int) -> Shares:
-    """Divides the work.
+    """Shares out the images of an analysis among its parts.
 
     Args:
         images: how many there are.

@@ -1,4 +1,4 @@
-"""What is analysed: a lens, a dataset, the images taken from it, and how."""
+"""The subject of an analysis, which is a lens, a dataset, the images taken from it, and the options."""
 
 import hashlib
 import platform

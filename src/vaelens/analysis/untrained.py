@@ -1,4 +1,4 @@
-"""A model as it was before training: random weights inside a `with`, and every bit as found afterwards.
+"""A model as it was before training, with random weights inside a `with` and every bit as found afterwards.
 
 Costs a copy of the weights. The model itself is used: functions of a user's that encode and decode know no other.
 """

@@ -1,4 +1,4 @@
-"""The verification of an analysis: its numbers made again from model, data and configuration, and compared.
+"""The verification of an analysis, which recomputes its numbers from model, data and configuration, and compares.
 
 It costs what the analysis cost. Nothing is written.
 """
@@ -48,7 +48,7 @@ _UNCHANGED = (
 
 @dataclass(frozen=True)
 class Verification:
-    """Which numbers of an analysis come out again.
+    """Which numbers of an analysis come out the same when recomputed.
 
     Attributes:
         parts: how each part agrees, in the order of the analysis, and last its scores.
@@ -64,7 +64,7 @@ class Verification:
         return all(part.status != "differs" for part in self.parts)
 
     def table(self) -> pd.DataFrame:
-        """Lists the parts: status, largest difference, where that is, and why a part could not be recomputed."""
+        """Lists of each part the status, the largest difference, where that is, and why it could not be recomputed."""
         rows = [vars(part) for part in self.parts]
         return pd.DataFrame(rows, columns=["part", "status", "difference", "where", "why"]).set_index("part")
 
@@ -145,7 +145,7 @@ def verify(
 
 
 def _recompute(subject: Subject, found: Analysis, report: Report) -> tuple[list[Agreement], dict[str, xr.Dataset]]:
-    """Makes each part again and compares it, with the parts made again."""
+    """Recomputes each part and returns how it agrees with the one kept, and the recomputed parts."""
     recomputed: dict[str, xr.Dataset] = {}
     parts, missing = parts_of(subject, recomputed)
     compared = {}
@@ -168,7 +168,7 @@ def _share(part: Part, taken: Mapping[str, Any]) -> Share:
 
 
 def _scores(found: Analysis, recomputed: Mapping[str, xr.Dataset]) -> Agreement:
-    """Reads the scores off the parts made again; of those that could not be, the scores are left out."""
+    """Compares the scores of the recomputed parts with those kept. Scores of other parts are left out."""
     if not recomputed:
         return Agreement("scores", "could not be recomputed", float("nan"), why="no part could be")
     kept = found.scores

@@ -1,4 +1,4 @@
-"""The work of an analysis: its parts one after the other, within a time if one is given."""
+"""The work of an analysis, done part by part, within a time if one is given."""
 
 import math
 import warnings
@@ -120,7 +120,7 @@ class Work:
                 self._told.step(f"{name}: {amount(part, share)}, {duration(took)}; {so_far}")
 
     def _in_little_time(self, seconds: float) -> bool:
-        """Whether parts were cut short that could all be made whole in less than the time that is left.
+        """Tells whether parts were cut short that could all be made whole in less than the time that is left.
 
         What a part costs is measured on a few images, and much too high where another program was busy just then.
         """

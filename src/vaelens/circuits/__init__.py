@@ -1,4 +1,4 @@
-"""Circuits: the units of a model that carry a factor from image to image, and what they are like."""
+"""Circuits, which are the units of a model that carry a factor from image to image, and what they are like."""
 
 from vaelens.circuits.circuit import Alternative, Circuit
 from vaelens.circuits.discovery import discover_circuit

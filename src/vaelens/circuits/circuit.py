@@ -101,16 +101,16 @@ class Circuit:
 
     @property
     def cpr(self) -> float:
-        """The area under the curve of faithfulness, units held at the base's values; the larger the better."""
+        """The area under the curve of faithfulness, units held at the base's values. Higher is better."""
         return float(self.curve["cpr"].sel(hold="source"))
 
     @property
     def cmd(self) -> float:
-        """The area between the curve of faithfulness and 1, units held at the base's values; the smaller the better."""
+        """The area between the curve of faithfulness and 1, units held at the base's values. Lower is better."""
         return float(self.curve["cmd"].sel(hold="source"))
 
     def figure(self) -> "Drawing":
-        """Draws the circuit: sites from left to right, each unit with the pixels that it changes, edges by weight.
+        """Draws the circuit with sites from left to right, each unit with the pixels that it changes, edges by weight.
 
         At most twenty units are shown, five at a site, or one of each site where there are more sites; the rest is
         counted. In a notebook the drawing shows itself; `.save(path)` writes it as SVG.
@@ -131,7 +131,7 @@ class Circuit:
         export.write(path, export.graphml(self.graph))
 
     def to_dot(self, path: str | Path) -> None:
-        """Writes the graph in the language of Graphviz: `dot -Tsvg` draws it, sites from left to right.
+        """Writes the graph in the language of Graphviz. `dot -Tsvg` draws it, sites from left to right.
 
         Raises:
             VaelensError: if it cannot be written.

@@ -1,4 +1,4 @@
-"""Circuit runs: the source image goes in, units of a set are computed, and all others are held.
+"""Circuit runs, in which the source image goes in, units of a set are computed, and all others are held.
 
 A circuit run costs one forward of the model for each pair of images, and one without a single unit of a known circuit
 the rest of the model from that unit's site on. The activations of all pairs stay in memory.
@@ -235,13 +235,13 @@ class CircuitRuns:
     # Inside
 
     def _cached(self, images: Tensor, rows: slice, treatment: Sequence[Patch] = ()) -> CachedRun:
-        """A chunk of images, which can be run again from every site."""
+        """Runs a chunk of images and caches what running it again from every site needs."""
         return run_cached(
             self.lens, images[rows], rows.start, self.table.sites, treatment, rerun=True, outcomes=[IMAGE]
         )
 
     def _images(self, chunk: _Chunk, masks: Masks) -> Iterator[tuple[int | Tensor, Tensor, Tensor]]:
-        """The images of circuit runs, where they differ from those of nothing but held units.
+        """Yields the images of circuit runs, where they differ from the run in which every unit is held.
 
         Yields:
             Of some rows which sets they are of, the images, and which of the chunk's images went in.

@@ -1,4 +1,4 @@
-"""Circuits of several factors of one model as one Dataset: what is kept in files, and what pictures are drawn from."""
+"""Circuits of several factors of one model as one Dataset, which files keep and pictures are drawn from."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -67,7 +67,7 @@ def _prefix(order: np.ndarray, size: int) -> np.ndarray:
 
 
 def _area(curve: xr.DataArray, at_zero: float = 0.0) -> xr.DataArray:
-    """The area under a curve over the share of units from 0 to 1, by trapezoids."""
+    """Computes the area under a curve over the share of units from 0 to 1, by trapezoids."""
     shares = np.array([0.0, *SHARES])
     values = np.concatenate([np.full((curve.sizes["hold"], 1), at_zero), curve.values], axis=1)
     return xr.DataArray(trapezoid(values, shares, axis=1), dims="hold")

@@ -1,4 +1,4 @@
-"""Discovery: finds a circuit of a factor, scores it, and compares it with chance."""
+"""Circuit discovery, which finds a circuit of a factor, scores it, and compares it with chance."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -55,7 +55,7 @@ def discover_circuit(
     F(S) ≥ threshold, and left out again until none can be. In models of at most 256 units the search begins at all
     units too, from either end; and of the smallest set each unit is exchanged for the rest of its site. Of at most 12
     units every set is tried; of more, a smaller set may exist. Several minimal sets are the rule: what is returned is a
-    circuit, with the others that were come upon as `alternatives`.
+    circuit, with the others that were found as `alternatives`.
 
     Memory grows with the number of pairs, by the activations of two images each. The time is mostly that of running
     single units: for every pair two runs for each unit of the model, and several for each unit of the circuit.
@@ -151,7 +151,7 @@ def unseen(searched: tuple[Tensor, Tensor], drawn: tuple[Tensor, Tensor]) -> tup
 
 
 def _held_out(lens: Lens, pairs: tuple[Tensor, Tensor], mask: Mask, seed: int) -> Estimate:
-    """The fraction that a set carries on pairs that were not searched; NaN where these are none or show no effect."""
+    """Estimates what fraction a set carries of pairs that were not searched, NaN without pairs or without an effect."""
     if not len(pairs[0]):
         return Estimate(np.nan, np.nan, np.nan)
     runs = CircuitRuns(lens, *pairs)
@@ -172,7 +172,7 @@ def runs_of_random_sets(runs: CircuitRuns, mask: Mask, sets: int, seed: int) -> 
 
 
 def _measured(runs: CircuitRuns, sets: Sequence[Mask], scores: Scores, without: Carried, seed: int) -> dict[str, Any]:
-    """The scores of the first set, and the others with their faithfulness."""
+    """Scores the first set, and lists the others with their faithfulness."""
     resamples = PairResamples(runs.totals, seed)
     mask = sets[0]
     carried = runs.carried(batches([*sets, ~mask]))
@@ -193,7 +193,7 @@ def _measured(runs: CircuitRuns, sets: Sequence[Mask], scores: Scores, without: 
 
 
 def _roles(runs: CircuitRuns, sets: Sequence[Mask]) -> dict[tuple[str, int], str]:
-    """What units are that are in some minimal sets and not in all."""
+    """Tells of each unit that is in some minimal sets and not in all whether it is redundant or a backup."""
     if len(sets) < 2:
         return {}
     stacked, moves = batches(sets), runs.moves()

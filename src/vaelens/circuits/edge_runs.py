@@ -1,4 +1,4 @@
-"""Runs of a circuit's edges: each unit sees of the circuit only the units that have an edge to it.
+"""Runs of a circuit's edges, in which a unit sees of the circuit only the units that have an edge to it.
 
 Costs, for each pair and receiver, what lies between two neighbouring sites.
 """
@@ -47,7 +47,7 @@ def edges_carried(runs: CircuitRuns, graph: nx.DiGraph) -> np.ndarray:
 
 
 def _first(runs: CircuitRuns, base: CachedRun, source: CachedRun, site: str, units: Sequence[int]) -> Tensor:
-    """The values at the first site, where units with an edge from the factor see the source image."""
+    """Computes the values at the first site, where units with an edge from the factor see the source image."""
     values, seen = base.activation(site).clone(), source.activation(site)
     before = runs.table.sites[: runs.table.sites.index(site)]
     if before:  # of which no unit is in the circuit
@@ -63,7 +63,7 @@ def _first(runs: CircuitRuns, base: CachedRun, source: CachedRun, site: str, uni
 
 
 def _next(base: CachedRun, sender: str, values: Tensor, receiver: str, graph: nx.DiGraph) -> Tensor:
-    """The values at a site, from those at the one before."""
+    """Computes the values at a site from those at the one before, along the edges of the graph."""
     after = base.activation(receiver).clone()
     units = [node[1] for node in graph if isinstance(node, tuple) and node[0] == receiver]
     groups = [Region(_senders(graph, (receiver, unit), sender)) for unit in units]

@@ -1,4 +1,4 @@
-"""Estimates: numbers with the 95 % bootstrap interval over pairs of images that belongs to them."""
+"""Estimates, which are numbers with their 95 % bootstrap interval over pairs of images."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Graphs of circuits as text that other programs read: GraphML and Graphviz DOT; and the writing of such text."""
+"""Graphs of circuits as text that other programs read (GraphML, Graphviz DOT), and the writing of such text."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Gradients of what images have of a direction, with respect to every unit of every site, by one backward pass."""
+"""Gradients of images' products with a direction, with respect to every unit of every site, by one backward pass."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

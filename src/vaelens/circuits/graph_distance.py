@@ -1,4 +1,4 @@
-"""Distances of a weighted directed graph from a true one: structural Hamming distance and edge AUROC."""
+"""Structural Hamming distance and edge AUROC, which compare a weighted directed graph with a true one."""
 
 from itertools import combinations, permutations
 from math import factorial
@@ -14,7 +14,7 @@ Edges = Bool[np.ndarray, "nodes nodes"]
 
 
 def structural_hamming_distance(edges: Edges, true: Edges) -> int:
-    """Counts the pairs of nodes whose edges differ, an edge missing, added or turned round counting one.
+    """Counts the pairs of nodes whose edges differ, where an edge missing, added or reversed counts as one.
 
     Example:
         >>> chain = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=bool)

@@ -1,4 +1,4 @@
-"""Motifs: small patterns of edges in a circuit, counted, and compared with random graphs of the same layers.
+"""Counts of motifs, small patterns of edges in a circuit, compared with random graphs of the same layers.
 
 A count costs some products of the matrices of edges between sites, and so does that of each random graph.
 """
@@ -105,7 +105,7 @@ def _row(name: str, observed: int, samples: np.ndarray) -> dict[str, object]:
 
 
 def _relays(layers: Sequence[Layer]) -> int:
-    """Units in the midst with one edge to each side."""
+    """Counts the units at inner sites that have one edge to each side."""
     return sum(int(((before.sum(axis=0) == 1) & (after.sum(axis=1) == 1)).sum()) for before, after in pairwise(layers))
 
 
@@ -118,13 +118,13 @@ def _fan_ins(layers: Sequence[Layer]) -> int:
 
 
 def _bi_fans(layers: Sequence[Layer]) -> int:
-    """Pairs of senders, each as often as there are pairs of receivers that both of them have."""
+    """Counts pairs of senders, each as often as there are pairs of receivers that both of them have."""
     shared = (layer @ layer.T for layer in layers)
     return sum(_pairs(counts[np.triu_indices(len(counts), 1)]) for counts in shared)
 
 
 def _diamonds(layers: Sequence[Layer]) -> int:
-    """Pairs of ways of two edges with the same ends."""
+    """Counts the pairs of two-edge paths with the same ends."""
     return sum(_pairs((before @ after).flatten()) for before, after in pairwise(layers))
 
 
@@ -133,7 +133,7 @@ def _pairs(counts: np.ndarray) -> int:
 
 
 def _swapped(layer: Layer, rng: np.random.Generator) -> Layer:
-    """The edges after many swaps u → v, w → x to u → x, w → v, which leave every degree as it is."""
+    """Makes many swaps of edges u → v, w → x to u → x, w → v, which leave every degree as it is."""
     shuffled, edges = layer.copy(), np.argwhere(layer)
     if len(edges) < 2:
         return shuffled
@@ -147,7 +147,7 @@ def _swapped(layer: Layer, rng: np.random.Generator) -> Layer:
 
 
 def _rewired(layer: Layer, rng: np.random.Generator) -> Layer:
-    """As many edges, anywhere."""
+    """Samples a layer with as many edges, each anywhere."""
     return rng.permuted(layer.flatten()).reshape(layer.shape)
 
 

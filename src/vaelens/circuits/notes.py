@@ -1,4 +1,4 @@
-"""Notes on a circuit: what is worth knowing of how it was found and of what it says, in sentences."""
+"""Notes on a circuit, sentences about what is worth knowing of how it was found and of what it says."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Scorers: how much of a factor's effect on the image each unit carries, by which a search orders units.
+"""Scorers of how much of a factor's effect on the image each unit carries, by which a search orders units.
 
 All have one signature; a new scorer is a function and a line in `SCORERS`.
 """
@@ -30,7 +30,7 @@ def exact(runs: CircuitRuns, seed: int) -> Scores:
 
 
 def attribution(runs: CircuitRuns, seed: int) -> Scores:
-    """Multiplies gradient and difference, Σ ∂<Y, Y(x') − Y(x)>/∂a · (a' − a), in the base's run: one backward pass.
+    """Multiplies gradient and difference, Σ ∂<Y, Y(x') − Y(x)>/∂a · (a' − a), by one backward pass of the base's run.
 
     References:
         Attribution patching: activation patching at industrial scale (Nanda, 2023).

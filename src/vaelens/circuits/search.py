@@ -1,8 +1,8 @@
-"""The search for small sets of units that carry a factor: by score, by pruning, and by exchange.
+"""The search for small sets of units that carry a factor, by score, by pruning and by exchange.
 
 Adding units by score can be misled where units act together, and what pruning finds depends on the order in which units
 are tried. So several orders are tried where a model is small, and every unit of a circuit is exchanged for the rest of
-its site; all minimal sets that are come upon are returned. Of at most 12 units every set is tried; of more it is not
+its site. All minimal sets that are found are returned. Of at most 12 units every set is tried; of more it is not
 known whether there are further ones, or smaller ones.
 """
 
@@ -37,7 +37,7 @@ class Search:
         threshold: the fraction, above 0 and at most 1.
 
     Attributes:
-        ways: how the minimal sets were come upon, in order, each with its number of units.
+        ways: how the minimal sets were found, in order, each with its number of units.
     """
 
     def __init__(self, runs: CircuitRuns, scores: Scores, threshold: float) -> None:
@@ -47,7 +47,7 @@ class Search:
         self._kept: dict[bytes, Carried] = {}
 
     def minimal_sets(self) -> list[Mask]:
-        """Returns minimal sets, each once, the smallest first: none of their units can be left out."""
+        """Returns minimal sets, of which no unit can be left out, each once, the smallest first."""
         sets = {mask.tobytes(): mask for mask in self.searched()}
         for _ in range(_ROUNDS):
             smallest = min(sets.values(), key=_size)
@@ -58,7 +58,7 @@ class Search:
         return sorted(sets.values(), key=_size)
 
     def searched(self) -> Iterator[Mask]:
-        """Yields the minimal sets that adding and pruning come upon, without exchange."""
+        """Yields the minimal sets that adding and pruning find, without exchange."""
         first = self.first_by_score()
         small = len(self._scores) <= THOROUGH
         yield self._noted(BY_SCORE, self.pruned(first if small else self._thinned(first)))
@@ -109,7 +109,7 @@ class Search:
             mask = self._without_most(mask, removable[::-1] if way == FROM_IMAGE else removable)
 
     def without_each(self, mask: Mask) -> Carried:
-        """Computes what a set carries of each pair without each of its units; of the last sets it is kept."""
+        """Computes what a set carries of each pair without each of its units. The last few results are kept."""
         key = mask.tobytes()
         if key not in self._kept:
             self._kept[key] = self._runs.without_each(mask)
@@ -125,7 +125,7 @@ class Search:
         return len(self._scores) > THOROUGH and not self._runs.lens.quantised
 
     def _smallest(self) -> list[Mask]:
-        """All sets that carry enough of those with the fewest units."""
+        """Returns all sets of the smallest size at which any set carries enough."""
         units = len(self._scores)
         for size in range(units):
             sets = [_chosen(units, np.array(members, dtype=int)) for members in combinations(range(units), size)]
@@ -149,7 +149,7 @@ class Search:
         return mask
 
     def _lessened_as_foreseen(self, mask: Mask) -> Mask:
-        """Leaves out units of which gradients say that least is lost, as long as one of the first few can be."""
+        """Leaves out the units whose loss gradients estimate as least, as long as one of the first few can be."""
         while True:
             estimated = self._runs.estimated_without_each(mask)
             few = np.flatnonzero(mask)[np.argsort(-estimated, kind="stable")][:_FORESEEN]
@@ -164,7 +164,7 @@ class Search:
             mask = self._without_most(mask, removable)
 
     def _exchanged(self, mask: Mask) -> Iterator[Mask]:
-        """Minimal sets in which other units of its site stand in for one unit of a set."""
+        """Yields minimal sets in which other units of its site stand in for one unit of a set."""
         small = len(mask) <= THOROUGH
         order = np.argsort(-self._fractions_without(mask), kind="stable")[: None if small else MOST_EXCHANGED]
         members: list[int] = np.flatnonzero(mask)[order].tolist()
@@ -183,7 +183,7 @@ class Search:
             yield self._noted(BY_EXCHANGE, self.pruned(sets[enough[0]] if len(enough) else exchanged[chosen]))
 
     def _with_best(self, mask: Mask, unit: int, span: slice, size: int | None) -> Mask:
-        """A set without one unit, and with so many others of its site, those of highest score; None for all."""
+        """Replaces one unit of a set by so many others of its site, those of highest score, or all of them if None."""
         outside = np.flatnonzero(~mask[span]) + span.start
         best = outside[np.argsort(-np.abs(self._scores[outside]), kind="stable")][:size]
         exchanged = mask.copy()

@@ -1,4 +1,4 @@
-"""The selectivity of units: which factors move each, and whether it is dead, monosemantic or polysemantic.
+"""The selectivity of units, or which factors move each and whether it is dead, monosemantic or polysemantic.
 
 Costs the encoding and decoding of two images for each pair and factor; of activations nothing stays in memory but each
 unit's change on each pair, one number.
@@ -170,14 +170,14 @@ class _Moments:
 
     @property
     def spread(self) -> np.ndarray:
-        """The root of the variance, (units,); 0 of a unit that images move by no more than rounding does."""
+        """The standard deviation of units, (units,), 0 where images move a unit no more than rounding does."""
         means = [(self._sums[site] / self._images).square().mean(dim=1).cpu().numpy() for site in self._table.sites]
         variance = np.maximum(self._deviations / self._images - np.concatenate(means), 0)
         return np.where(variance > _ROUNDING**2 * self._squares / self._images, np.sqrt(variance), 0)
 
 
 def _changes(lens: Lens, moments: _Moments, table: UnitTable, x: Tensor, x2: Tensor) -> Changes:
-    """How far each unit moves on each pair, the root mean square over positions."""
+    """Measures how far each unit moves on each pair, as the root mean square over positions."""
     first, second = lens.check_images(x), lens.check_images(x2)
     changes = np.empty((len(first), len(table)))
 
@@ -194,11 +194,11 @@ def _changes(lens: Lens, moments: _Moments, table: UnitTable, x: Tensor, x2: Ten
 
 
 def _by_position(activation: Tensor) -> Tensor:
-    """An activation as (n, units, positions), in double precision; a dense unit has a single position."""
+    """Reshapes an activation to (n, units, positions), in double precision. A dense unit has a single position."""
     return to_float64(activation).reshape(*activation.shape[:2], -1)
 
 
 def _signed_rank(differences: Changes) -> np.ndarray:
-    """p-values of the one-sided signed-rank test that a unit's differences are above 0, (units,)."""
+    """Computes p-values of the one-sided signed-rank test that a unit's differences are above 0, (units,)."""
     test: Any = stats.wilcoxon(differences, alternative="greater", axis=0, method="asymptotic")
     return np.where(np.isnan(test.pvalue), 1.0, test.pvalue)

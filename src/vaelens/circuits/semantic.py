@@ -1,4 +1,4 @@
-"""The semantic graph: which factors of the image change when the latents of one factor are exchanged.
+"""The semantic graph, which says what factors of the image change when the latents of one factor are exchanged.
 
 Costs the encoding of two images for each pair and factor, and the decoding and reading of one for each image and
 factor; what is kept is codes and what is read.
@@ -138,7 +138,7 @@ def semantic_graph(
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """What is read of images: all factors' probabilities side by side, and each factor's likeliest value."""
+    """What is predicted of images, all factors' probabilities side by side and each factor's likeliest value."""
 
     probabilities: Tensor
     values: Tensor
@@ -150,7 +150,7 @@ class _Read:
 
 
 def _effects_on_latents(lens: Lens, ds: FactorDataset, factor: str, n: int, seed: int, code: Tensor) -> np.ndarray:
-    """How far each latent moves over pairs that differ in a factor, in its standard deviations, (d,)."""
+    """Measures how far each latent moves over pairs that differ in a factor, in its standard deviations, (d,)."""
     pairs = ds.pairs(factor, n, seed)
     before, after = (_by_position(lens.encode(x)) for x in (pairs.x, pairs.x2))
     spread = _by_position(code).var(dim=0, unbiased=False).mean(dim=1).sqrt()
@@ -163,13 +163,13 @@ def _by_position(code: Tensor) -> Tensor:
 
 
 def _aligned(names: list[str], effects: np.ndarray) -> dict[str, tuple[int, ...]]:
-    """The latents of each factor: those that no other factor moves more."""
+    """Assigns each latent to the factor that moves it most, if that moves it enough."""
     best = np.where(effects.max(axis=0) > LEAST_EFFECT, effects.argmax(axis=0), -1)
     return {name: tuple(np.flatnonzero(best == k).tolist()) for k, name in enumerate(names)}
 
 
 def _followed(read: _Read, unchanged: _Read, partners: Tensor, factor: int) -> dict[str, float]:
-    """How often a factor takes the other image's value, and all others keep theirs, where the two values differ."""
+    """Measures how often a factor takes the other image's value, and all others keep theirs, where the two differ."""
     wanted = unchanged.values[partners][:, factor]
     differs = wanted != unchanged.values[:, factor]
     unexchanged = [k for k in range(read.values.shape[1]) if k != factor]

@@ -38,7 +38,7 @@ def shown_units(table: UnitTable, mask: Mask, losses: np.ndarray) -> list[int]:
 
 
 def effect_maps(runs: CircuitRuns, units: list[int]) -> np.ndarray:
-    """Computes the units' effect maps, (units, height, width); of size 0 where what comes out is no image."""
+    """Computes the units' effect maps, (units, height, width), of size 0 where the output is no image."""
     if len(runs.lens.image_shape) != 3:
         return np.zeros((len(units), 0, 0))
     return runs.effect_maps(units)

@@ -59,7 +59,7 @@ def circuit_stability(
     seed: Seed = 0,
     progress: Progress = True,
 ) -> Stability:
-    """Finds a circuit again and again and measures how much the circuits agree: on resamples, or of several models.
+    """Finds circuits on resamples of the pairs, or in several models, and measures how much they agree.
 
     Of one model circuits are found on bootstrap resamples of the pairs. Of several, such as the same architecture
     trained with different seeds, one is found of each on the same pairs. Units of different models are first aligned
@@ -152,7 +152,7 @@ def aligned_masks(table: UnitTable, maps: Sequence[np.ndarray], masks: Sequence[
 
 
 def checked_tables(lenses: Sequence[Any]) -> list[UnitTable]:
-    """Numbers the units of lenses with the same sites.
+    """Enumerates the units of lenses with the same sites.
 
     Raises:
         VaelensError: something else than lenses, fewer than two, or other sites.
@@ -233,7 +233,7 @@ def circuit_transfer(
 
 
 def mean_overlap(masks: Masks) -> float:
-    """Computes the mean Jaccard overlap of two sets; two empty ones overlap wholly.
+    """Computes the mean Jaccard overlap of two sets, which is 1 where both are empty.
 
     Example:
         >>> mean_overlap(np.array([[True, True, False], [True, False, False]]))

@@ -1,4 +1,4 @@
-"""The graph of a circuit: which unit changes which at the next site, and by how much."""
+"""The graph of a circuit, which says what unit changes which at the next site, and by how much."""
 
 from itertools import pairwise
 
@@ -51,7 +51,7 @@ def unit_graph(runs: CircuitRuns, mask: Mask, factor: str) -> nx.DiGraph:
 def _weights(
     runs: CircuitRuns, sender: str, senders: tuple[int, ...], receiver: str, receivers: tuple[int, ...]
 ) -> np.ndarray:
-    """The weights of all edges between some units of two sites, (senders, receivers); 0 of a unit that never moves."""
+    """Measures all edges between some units of two sites, (senders, receivers), 0 into a unit that never moves."""
     moved, whole = np.zeros((len(senders), len(receivers))), np.zeros(len(receivers))
     for _, base, source in runs.activations():
         before = _taken(base, receiver, receivers)  # (c, receivers, positions)

@@ -25,7 +25,7 @@ class UnitTable:
 
     @classmethod
     def of(cls, lens: Lens) -> "UnitTable":
-        """Numbers the units of a lens's sites."""
+        """Enumerates the units of a lens's sites."""
         return cls({name: site.units for name, site in lens.sites.items() if name != lens.sites.output})
 
     def __len__(self) -> int:

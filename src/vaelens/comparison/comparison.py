@@ -1,4 +1,4 @@
-"""The record of a comparison: scores of several models side by side, and how far every two differ."""
+"""The record of a comparison, with scores of several models side by side and how far every two differ."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -182,7 +182,7 @@ def _better(row: Mapping[Any, Any]) -> str:
 
 
 def _default_names(analyses: Sequence[Analysis]) -> tuple[str, ...]:
-    """Names each model by as little as tells it apart."""
+    """Gives each model the shortest name that tells it apart."""
     plain = [str(analysis.provenance["model"]["model"]) for analysis in analyses]
     if len(set(plain)) == len(plain):
         return tuple(plain)

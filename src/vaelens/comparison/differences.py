@@ -75,7 +75,7 @@ def score_differences(first: Analysis, second: Analysis) -> Iterator[ScoreDiffer
 
 
 def _resamples(first: Analysis, second: Analysis, score: str) -> tuple[Float[np.ndarray, " r"], int] | None:
-    """The difference in each resample, and the images; None where the resamples are no partners."""
+    """Computes the difference in each resample, with the number of images, or None where resamples are no partners."""
     part, variable = _RESAMPLED.get(score, ("", ""))
     both = [analysis.effects.get(part) for analysis in (first, second)]
     if any(effects is None or variable not in effects for effects in both):

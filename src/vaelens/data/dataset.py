@@ -49,7 +49,7 @@ class FactorDataset(ABC):
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Returns the shape of one observation: channels, height and width of an image."""
+        """The shape of one observation, of an image its channels, height and width."""
         return self.observation.shape
 
     @property
@@ -126,7 +126,7 @@ class FactorDataset(ABC):
         return self._images(at.astype(np.int64))
 
     def context_at(self, indices: np.ndarray) -> Context:
-        """Looks up what encoder and decoder are given besides, at indices (n,); None where there is nothing."""
+        """Looks up what else encoder and decoder are given at indices (n,), or returns None where there is nothing."""
         return None
 
     def images(self, f: ArrayLike, seed: Seed = 0) -> Observations:

@@ -39,7 +39,7 @@ class PairDraw:
 
     @property
     def matched(self) -> np.ndarray:
-        """Says which pairs agree on all other factors, (n,)."""
+        """Which pairs agree on all other factors, (n,)."""
         return self.distance == 0
 
     def __len__(self) -> int:

@@ -35,7 +35,7 @@ class Pairs:
 
     @property
     def matched(self) -> Bool[Tensor, " n"]:
-        """Says which pairs agree on all other factors, (n,)."""
+        """Which pairs agree on all other factors, (n,)."""
         return self.distance == 0
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -25,7 +25,7 @@ def checked_side(size: Any) -> int:
 
 
 def smaller(images: Float[np.ndarray, "n c h w"], side: int) -> Float[np.ndarray, "n c side side"]:
-    """Averages blocks of pixels, so that images of 64 × 64 become `side` × `side`; 64 leaves them as they are.
+    """Averages blocks of pixels, so that images of 64 × 64 become `side` × `side`. A side of 64 leaves them unchanged.
 
     Example:
         >>> smaller(np.arange(2 * 64 * 64.0).reshape(1, 2, 64, 64), 32)[0, :, 0, 0]  # of 0, 1, 64 and 65

@@ -143,7 +143,7 @@ def _circular_linear(z: Codes, values: Labels, size: int) -> Latents:
 
 
 def _circle(values: Labels, size: int) -> Float[np.ndarray, "n dimensions"]:
-    """An orthonormal basis of what cos φ and sin φ can explain beside the mean."""
+    """Computes an orthonormal basis of what cos φ and sin φ can explain beside the mean."""
     angle = 2 * np.pi * values / size
     round_it = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     basis, spread, _ = np.linalg.svd(round_it - round_it.mean(axis=0), full_matrices=False)
@@ -155,7 +155,7 @@ def _share(part: Latents, whole: Latents) -> Latents:
 
 
 def _chance(measure: Measure, values: Labels, size: int) -> float:
-    """The mean over all shuffles: exact of the shares of variance, of |ρ| as for many images."""
+    """Computes the mean over all shuffles, exact for the shares of variance, for |ρ| as for many images."""
     freedom = len(values) - 1
     if measure == "spearman":
         return float(np.sqrt(2 / (np.pi * freedom)))

@@ -1,4 +1,4 @@
-"""The one table of metrics: what each score is called, which direction is better, where it lies and what it says.
+"""The one table of metrics, with what each score is called, which direction is better, its range and what it says.
 
 Analyses, reports and the documentation take key, label, direction, range and unit from here. A new score is one line
 here and one function, in `metrics.disentanglement.estimates` where it compares codes with factors, else in

@@ -1,4 +1,4 @@
-"""The three causal metrics: causal effect strength, intervention specificity, circuit modularity.
+"""The three causal metrics, which are causal effect strength, intervention specificity and circuit modularity.
 
 Specificity and modularity are read off effects (`latent_effects`, `decoder_responses`), whose Datasets carry intervals
 too. Memory grows with the number of images by their codes alone.

@@ -1,4 +1,4 @@
-"""Which latents are informative: one rule, by which scores over latents and reports choose them."""
+"""Which latents are informative, by the one rule that scores over latents and reports choose them by."""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""One number for each image and latent: what the scores of disentanglement are computed from."""
+"""One number for each image and latent, from which the scores of disentanglement are computed."""
 
 from typing import Any, Protocol, runtime_checkable
 

@@ -24,7 +24,7 @@ Sites = list[np.ndarray]  # the columns of each site's units
 
 
 class _Measure(Protocol):
-    """What a form is: M, and the number of latents that it compares."""
+    """A form of circuit modularity, which returns M and the number of latents that it compares."""
 
     def __call__(self, responses: Responses, spread: Spread, sites: Sites) -> tuple[float, int]: ...
 
@@ -125,7 +125,7 @@ def _measured(responses: xr.Dataset, form: str, response: Responses, spread: Spr
 
 
 def _spread(responses: xr.Dataset, form: str) -> Spread:
-    """What each unit's responses are measured in; 1 throughout for the paper's form."""
+    """Returns what each unit's responses are measured in, which is 1 throughout for the paper's form."""
     if form not in FORMS:
         raise unknown("form of circuit modularity", form, FORMS)
     if form == "paper":
@@ -139,7 +139,7 @@ def _spread(responses: xr.Dataset, form: str) -> Spread:
 
 
 def _sites(responses: xr.Dataset) -> Sites:
-    """The columns of each site's units; one site where none is named."""
+    """Returns the columns of each site's units, all as one site where none is named."""
     if "site" not in responses.coords:
         return [np.arange(responses.sizes["unit"])]
     names = responses["site"].values

@@ -57,7 +57,7 @@ def with_unit_spread(lens: Lens, x: ImagesLike, responses: xr.Dataset) -> xr.Dat
 
 
 def _activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> Iterator[list[Tensor]]:
-    """The activations of a few images at a time, (rows, units, positions) of each site."""
+    """Yields the activations of a few images at a time, (rows, units, positions) of each site."""
     for start in range(0, len(x) if sites else 0, _ROWS):
         captured = lens.run(x[slice(start, start + _ROWS)], capture=sites).activations
         # A dense unit is one with a single position.
@@ -65,7 +65,7 @@ def _activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> Iterator[li
 
 
 def _mean_activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> list[Tensor]:
-    """The mean over images of every activation, (units, positions) of each site."""
+    """Computes the mean over images of every activation, (units, positions) of each site."""
     origins: list[Tensor] = []
     sums: list[Tensor] = []
     for activations in _activations(lens, x, sites):
@@ -78,5 +78,5 @@ def _mean_activations(lens: Lens, x: ImagesLike, sites: Sequence[str]) -> list[T
 
 
 def _mean_square(sites: Sequence[Tensor]) -> Float[np.ndarray, "rows units"]:
-    """The mean over positions of the squares, the units of one site after the other."""
+    """Averages the squares over positions, the units of one site after the other."""
     return torch.cat([values.square().mean(dim=2) for values in sites], dim=1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The encoder and decoder every objective is trained with: convolutional, but dense for vectors.
+"""The encoder and decoder every objective is trained with, convolutional but for vectors, which have dense ones.
 
 Each layer, nonlinearity and change of shape is a module of its own, called once a pass in order: who hooks them
 sees every activation. A layer's name ends in its stage: `conv2` and `relu2` are stage 2. An image of 64×64×1

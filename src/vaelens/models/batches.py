@@ -134,7 +134,7 @@ def batch_indices(seed: int, step: int, count: int, batch_size: int, held_out: i
 
 
 def held_out_rows(count: int, held_out: int) -> NDArray[np.int64]:
-    """Returns which of so many images are held out, in order; the same for every model, seed and number of steps.
+    """Returns which of so many images are held out, in order, the same for every model, seed and number of steps.
 
     Those of a smaller number held out are among those of a larger one.
     """

@@ -1,4 +1,4 @@
-"""Columns of a table: one-hot features are categorical, a yes or no is Bernoulli, numbers are Gaussian."""
+"""Likelihoods of a table's columns, categorical if one-hot, Bernoulli for a yes or no, Gaussian for numbers."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Counts, such as of RNA: the negative binomial, zero-inflated or not, about each feature's share of an observation.
+"""The negative binomial of counts, such as of RNA, zero-inflated or not, about each feature's share of their sum.
 
 The decoder's output is shares before a softmax; an observation's total, over the features given, is the offset. What
 is decoded is log-normalised expression, log(1 + 10,000 · share), which no total changes.
@@ -108,7 +108,7 @@ def inflated_negative_log_likelihood(
 
 
 def output_of_expression(expression: Vectors, precision: torch.finfo) -> Vectors:
-    """Returns the decoder's output, but for a constant, of log-normalised expression: the logarithm of each share."""
+    """Returns the decoder's output for log-normalised expression, but for a constant, the logarithm of each share."""
     return torch.expm1(expression).clamp(min=precision.tiny).log()
 
 
@@ -149,7 +149,7 @@ def check_counts(counts: Tensor) -> None:
 
 
 def _log_probabilities(output: Vectors, x: Vectors, log_dispersion: PerFeature) -> Vectors:
-    """Computes log NB(x; μ, θ) of each count."""
+    """Computes the log-probability of each count x under the negative binomial NB(μ, θ)."""
     check_counts(x)
     log_mean = functional.log_softmax(output, dim=1) + x.sum(dim=1, keepdim=True).clamp(min=1).log()
     dispersion = log_dispersion.exp()

@@ -99,7 +99,7 @@ def check_weights(model: VAE) -> None:
 
 
 def first_not_finite(module: nn.Module) -> str | None:
-    """Names the first weight that is not finite, if there is one. (Buffers may hold infinity, as masks do.)"""
+    """Returns the name of the first weight that is not finite, if any. (Buffers may hold infinity, as masks do.)"""
     for name, parameter in module.named_parameters():
         if not torch.isfinite(parameter).all():
             return name

@@ -35,17 +35,17 @@ class Grid:
 
     @property
     def halvings(self) -> tuple[int, ...]:
-        """Returns how often each axis is halved."""
+        """How often each axis is halved."""
         return tuple(max(0, round(math.log2(side / SMALLEST))) for side in self.sides)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Returns the length of each axis after the last stage, 1 to 6."""
+        """The length of each axis after the last stage, 1 to 6."""
         return tuple(-(-side // 2**halvings) for side, halvings in zip(self.sides, self.halvings, strict=True))
 
     @property
     def padding(self) -> tuple[int, ...]:
-        """Returns how many zeros come before and after each axis, the last axis first, as PyTorch has it."""
+        """How many zeros come before and after each axis, the last axis first, as PyTorch has it."""
         padding: list[int] = []
         for side, size, halvings in zip(self.sides, self.sizes, self.halvings, strict=True):
             zeros = size * 2**halvings - side
@@ -54,7 +54,7 @@ class Grid:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Returns how many channels leave each stage: 32, 32, 64, 64 … of three stages or more, 64 at the last."""
+        """The number of channels that leave each stage, 32, 32, 64, 64 … of three stages or more, 64 at the last."""
         stages = max(1, *self.halvings)
         return (NARROW,) * min(2, stages - 1) + (WIDE,) * max(1, stages - 2)
 

@@ -136,12 +136,12 @@ class Likelihood:
     """Whether observations are counts, and the mean log-normalised expression."""
 
     def parameters(self, mean: nn.Module) -> dict[str, Any]:
-        """Returns, by name, what the module of the mean holds: what is learned, and which columns are one-hot."""
+        """Returns, by name, what the module of the mean holds, its learned values and which columns are one-hot."""
         columns = {"one_hot": mean.one_hot} if isinstance(mean, ColumnMeans) else {}
         return {**dict(mean.named_parameters()), **columns}
 
     def target(self, x: Tensor) -> Tensor:
-        """Returns what the mean is compared with: observations in the unit that they are decoded in."""
+        """Returns what the mean is compared with, which is observations in the unit that they are decoded in."""
         return log_normalised(x) if self.counts else x
 
 
@@ -208,7 +208,7 @@ def find_likelihood(name: LikelihoodName) -> Likelihood:
 
 
 def usual_likelihood(kind: Observation) -> str:
-    """Names the likelihood where none is asked for.
+    """Chooses the likelihood where none is asked for.
 
     Bernoulli of images, negative binomial of vectors in "counts", categorical where columns are one-hot, and of all
     else a Gaussian whose scale is learned.
@@ -236,7 +236,7 @@ def described(image_shape: Any, check: Callable[[Any], tuple[int, ...]]) -> tupl
 
 
 def observation_of(kind: Observation, likelihood: str) -> Observation:
-    """Describes what a model takes: of a Bernoulli likelihood values in [0, 1], as images are; of counts, counts."""
+    """Describes what a model takes, values in [0, 1] under a Bernoulli likelihood, counts under one of counts."""
     if LIKELIHOODS[likelihood].counts:
         return replace(kind, unit="counts")
     return replace(kind, low=0.0, high=1.0) if likelihood == "bernoulli" else kind

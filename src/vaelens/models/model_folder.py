@@ -96,7 +96,7 @@ def read_config(folder: Path, keys: Iterable[str], optional: Iterable[str] = ())
 
 
 def arguments_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the constructor's arguments in a config; what an observation is stands there beside its shape.
+    """Returns the constructor's arguments in a config, with a recorded observation in place of its shape.
 
     Raises:
         VaelensError: if that is no record of an observation.

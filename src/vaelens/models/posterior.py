@@ -43,7 +43,7 @@ def kl_per_latent(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Flo
 def log_density(
     z: Float[Tensor, "*#any d"], mu: Float[Tensor, "*#any d"], logvar: Float[Tensor, "*#any d"]
 ) -> Float[Tensor, "... d"]:
-    """Computes each latent's log-density under its posterior, `log N(z_i; mu_i, sigma_i²)`, in nats.
+    """Computes the log-density of each latent z_i under its posterior `N(mu_i, sigma_i²)`, in nats.
 
     Example:
         >>> log_density(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(1, 1))  # −log(2π) / 2

@@ -1,4 +1,4 @@
-"""What a finished training leaves in its folder: the model, and a record of how it was made."""
+"""What a finished training leaves in its folder, which is the model and a record of how it was made."""
 
 import json
 from collections.abc import Sequence

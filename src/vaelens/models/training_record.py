@@ -1,4 +1,4 @@
-"""What a model was trained on: the dataset, and which of its images were in a batch, drawn again from the seed."""
+"""What a model was trained on, the dataset and those of its images that were in a batch, recovered from the seed."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class TrainingRecord:
 
     @classmethod
     def of(cls, data: Any, steps: int, batch_size: int, seed: int, held_out: int = 0) -> "TrainingRecord | None":
-        """Makes the record of a run on a dataset; None of other images, which do not say what they are."""
+        """Makes the record of a run on a dataset, or None of other images, which do not say what they are."""
         describe = getattr(data, "describe", None)
         if not callable(describe):
             return None
@@ -47,7 +47,7 @@ class TrainingRecord:
 
     @classmethod
     def read(cls, folder: Path) -> "TrainingRecord | None":
-        """Reads the record of the run in a folder; None where there is none of the weights that are there."""
+        """Reads the record of the run in a folder, or returns None if there is none or it is of other weights."""
         try:
             content = read_json(folder / FILE)
             if content["model_sha256"] != weights_sha256(folder):

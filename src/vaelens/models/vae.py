@@ -116,7 +116,7 @@ class VAE(
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Returns the shape of one observation."""
+        """The shape of one observation."""
         return self.observation.shape
 
     @property
@@ -208,7 +208,7 @@ class VAE(
             return standard_parts(line, *settings)
 
     def initialise(self, seed: int) -> None:
-        """Samples new weights from PyTorch's default distribution for each layer; modules of your own keep theirs."""
+        """Samples new weights from PyTorch's default distribution for each layer. Modules of your own keep theirs."""
         for name, part in self._new_parts(seed).items():
             self.get_submodule(name).load_state_dict(part.state_dict())
 

@@ -1,4 +1,4 @@
-"""Planted models: VAEs whose weights are set by hand, so that circuits, scores and types of units are known exactly.
+"""VAEs whose weights are set by hand, so that circuits, scores and types of units are known exactly.
 
 A ground truth for searches, ours or others'; nothing here knows a search.
 """

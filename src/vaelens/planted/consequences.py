@@ -1,4 +1,4 @@
-"""What follows from a wiring: effects, scores, types of units and circuits, worked out in NumPy on whole populations.
+"""Effects, scores, types of units and circuits that follow from a wiring, computed in NumPy on whole populations.
 
 Nothing here runs a model or calls a measurement of ours. A dense model takes milliseconds.
 """
@@ -38,7 +38,7 @@ def truth_of(plan: Plan, kind: str, ds: PlantedDataset) -> Truth:
 
 
 def _circuits(plan: Plan, kind: str, factors: int) -> tuple[list[set[str]], list[list[set[str]]]]:
-    """The circuit of every factor, and its alternatives, as names of units."""
+    """Returns the circuit of every factor, and its alternatives, as names of units."""
     swaps = KINDS[kind].alternatives(plan.draft)
     circuits, alternatives = [], []
     for factor in range(factors):
@@ -59,7 +59,7 @@ def _units(wiring: Wiring, circuit: set[str]) -> Units:
 
 
 def _edges(wiring: Wiring, factor: str, circuit: set[str]) -> frozenset[tuple[Node, Node]]:
-    """The wires that are not cut, between units of a circuit at neighbouring sites, and to and from its ends."""
+    """Returns the wires of nonzero weight between a circuit's units at neighbouring sites, and to and from its ends."""
     edges: set[tuple[Node, Node]] = set()
     before: list[tuple[Node, int]] = []  # units of the circuit at the site before, with their columns
     for k, stage in enumerate(wiring.stages):
@@ -79,7 +79,7 @@ def _edges(wiring: Wiring, factor: str, circuit: set[str]) -> frozenset[tuple[No
 
 
 def _moved(wiring: Wiring, ds: PlantedDataset) -> dict[str, np.ndarray]:
-    """Whether a change of each factor ever moves each unit, (factors, units) by site."""
+    """Tells whether a change of each factor ever moves each unit, (factors, units) by site."""
     values = wiring.run(ds.shown)
     moved: dict[str, list[np.ndarray]] = {site: [] for site in wiring.sites}
     for factor in range(len(ds.factors)):
@@ -95,7 +95,7 @@ def _type(moved: np.ndarray) -> str:
 
 
 def _interventions(wiring: Wiring, shown: Values) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """CES and specificity of every latent, and the mean change that it makes in every unit of the decoder."""
+    """Computes CES and specificity of every latent, and the mean change that it makes in every unit of the decoder."""
     base, latents = wiring.run(shown), wiring.latents
     ces, specificity = np.zeros(latents), np.full(latents, np.nan)
     responses = {stage.site: np.zeros((latents, len(stage.bias))) for stage in wiring.of("decoder")}
@@ -117,7 +117,7 @@ def _interventions(wiring: Wiring, shown: Values) -> tuple[np.ndarray, np.ndarra
 
 
 def _active(plan: Plan, shown: Values) -> np.ndarray:
-    """Whether the mean of KL(q(z_i|x) || N(0, 1)) is above 0.01 nat, (d,)."""
+    """Tells of which latents the mean of KL(q(z_i|x) || N(0, 1)) is above 0.01 nat, (d,)."""
     names = plan.wiring.stage(LATENT).names
     log_variance = np.array([0.0 if name in plan.draft.dead_latents else LOG_VARIANCE for name in names])
     code = plan.wiring.run(shown)[LATENT]
@@ -125,7 +125,7 @@ def _active(plan: Plan, shown: Values) -> np.ndarray:
 
 
 def _modularity(wiring: Wiring, shown: Values, responses: dict[str, np.ndarray], active: np.ndarray) -> float:
-    """One minus the mean cosine of two latents' responses in units' standard deviations, averaged over sites."""
+    """Computes 1 − the mean cosine of two latents' responses in units' standard deviations, averaged over sites."""
     base = wiring.run(shown)
     scores = []
     for site, response in responses.items():
@@ -140,7 +140,7 @@ def _modularity(wiring: Wiring, shown: Values, responses: dict[str, np.ndarray],
 
 
 def _mediation(wiring: Wiring, ds: PlantedDataset, factor: int) -> pd.DataFrame:
-    """What a change of a factor does through each unit alone and past it, by projection on the whole."""
+    """Computes what a change of a factor does through each unit alone and past it, by projection on the whole."""
     first, second = ds.pair_indices(factor)
     untreated, treated = ds.shown[first], ds.shown[second]
     before, after = wiring.run(untreated), wiring.run(treated)

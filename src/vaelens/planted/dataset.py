@@ -1,4 +1,4 @@
-"""The images of a planted model: each factor is the brightness of a lattice of pixels.
+"""The images of a planted model, in which each factor is the brightness of a lattice of pixels.
 
 There are at most 125 of them. All pairs that differ in one factor alone can be listed, so that means over them are
 exact.

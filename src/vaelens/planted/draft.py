@@ -1,4 +1,4 @@
-"""The draft of a planted model: units are named and given what they read, and in the end shuffled into a wiring.
+"""The draft of a planted model, in which units get names and inputs, and which is shuffled into a wiring in the end.
 
 Hidden units are rectified, so a number that can be negative passes shifted by a constant, or as a pair of units for its
 two signs. Weights are of few binary digits where they can be, so that float32 carries the numbers exactly.
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class _Planned:
-    """A unit: what it reads, and the factors of whose circuit it is."""
+    """A unit with what it reads, and the factors to whose circuits it belongs."""
 
     name: str
     reads: Signal
@@ -127,7 +127,7 @@ class Draft:
         return Wiring(tuple(stages))
 
     def factors_of(self, name: str) -> frozenset[int]:
-        """Returns the factors of whose circuit a unit is."""
+        """Returns the factors to whose circuits a unit belongs."""
         planned = (unit for units in self._units.values() for unit in units)
         return next((unit.factors for unit in planned if unit.name == name), frozenset())
 
@@ -136,7 +136,7 @@ class Draft:
 
 
 def _silent(site: str, k: int, inputs: Sequence[str], rng: np.random.Generator) -> _Planned:
-    """Returns a unit that never responds: wired like any other and far below its threshold, or not wired at all."""
+    """Returns a unit that never responds, wired like any other and far below its threshold, or not wired at all."""
     name = f"{site} silent {k}"
     if k == 0:
         return _Planned(name, Signal({}, 1.0), frozenset())

@@ -1,4 +1,4 @@
-"""The kinds of planted model: what each is wired to do, a function a kind.
+"""The kinds of planted model, with a function each that wires what the kind does.
 
 A new kind is a function that fills a draft and a line in `KINDS`.
 """
@@ -39,7 +39,7 @@ class Kind:
 
 
 def aligned(draft: Draft) -> None:
-    """Gives every factor a latent of its own; the second passes as a pair of units for its two signs."""
+    """Gives every factor a latent of its own. The second passes as a pair of units for its two signs."""
     lines = [draft.seen("a", 0), draft.seen("b", 1, "paired"), draft.seen("c", 2)]
     _paint_signed(draft, _to_last(draft, lines))
 
@@ -57,7 +57,7 @@ def rotated(draft: Draft) -> None:
 
 
 def superposed(draft: Draft) -> None:
-    """Codes three factors, of which one at a time is on, as directions 120° apart in two units.
+    """Encodes three factors, of which one at a time is on, as directions 120° apart in two units.
 
     Toy models of superposition (Elhage et al., 2022).
     """
@@ -96,7 +96,7 @@ def interaction(draft: Draft) -> None:
 
 
 def redundant(draft: Draft) -> None:
-    """Passes the first factor by two units side by side, of which either is enough: the sum of both is cut off at 1."""
+    """Passes the first factor by two units side by side, either of which is enough since their sum is clipped at 1."""
     a, b = _to_last(draft, [draft.seen("a", 0, "plain"), draft.seen("b", 1)], last=-2)
     side, last = draft.decoder[-2:]
     left, right = (draft.at(side, replace(a, name=name)) for name in ("left", "right"))

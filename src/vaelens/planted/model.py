@@ -1,4 +1,4 @@
-"""The planted model: a VAE whose weights are set by hand, and that saves and loads like any other."""
+"""The planted model, a VAE whose weights are set by hand and that saves and loads like any other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +60,7 @@ def plan(kind: Any, depth: Any, convolutional: Any, seed: Any) -> Plan:
 class PlantedVAE(
     VAE, model_card_template=MODEL_CARD.replace("vl.VAE", "vl.PlantedVAE"), library_name="vaelens", tags=["benchmark"]
 ):
-    """A VAE of 16×16 images whose weights are set by hand; see `planted_model`.
+    """A VAE of 16×16 images whose weights are set by hand, as `planted_model` explains.
 
     Args:
         kind: what it is wired to do.
@@ -87,7 +87,7 @@ class PlantedVAE(
 
     @property
     def config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments as JSON holds them."""
+        """The constructor's arguments, as JSON holds them."""
         return dict(self.arguments)
 
     def encode(self, x: Batch) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Networks wired by hand: a wiring as dense layers, or as convolutions 2×2 of stride 2, on images of 16×16.
+"""Networks wired by hand, as dense layers or as convolutions 2×2 of stride 2, on images of 16×16.
 
 Of a convolutional site each channel holds its number at all positions: going down the encoder takes the mean of four,
 going up the decoder repeats.
@@ -106,7 +106,7 @@ class _Convolutions:
 
 
 def _moments(stage: Stage, positions: int, dead: set[str]) -> nn.Module:
-    """The layer that returns means, from the mean over positions, and then constant log-variances."""
+    """Builds the layer that returns means, from the mean over positions, and then constant log-variances."""
     means = np.repeat(stage.weight / positions, positions, axis=1)
     log_variances = [0.0 if name in dead else LOG_VARIANCE for name in stage.names]
     return _linear(np.concatenate([means, np.zeros_like(means)]), np.concatenate([stage.bias, log_variances]))
@@ -126,7 +126,7 @@ def _filled(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, weight: np.ndarra
 
 
 def lattices(convolutional: bool, rng: np.random.Generator) -> np.ndarray:
-    """Decides which lattice each pixel is of, (SIDE, SIDE); the same in every cell where layers are convolutions."""
+    """Assigns pixels to lattices at random, (SIDE, SIDE), alike in every cell where layers are convolutions."""
     if convolutional:
         return np.tile(rng.permutation(LATTICES).reshape(2, 2), (SIDE // 2, SIDE // 2))
     return rng.permutation(np.repeat(np.arange(LATTICES), math.prod((SIDE, SIDE)) // LATTICES)).reshape(SIDE, SIDE)

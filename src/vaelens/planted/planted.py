@@ -1,4 +1,4 @@
-"""Planted models: a VAE set by hand, a lens on it, the images it encodes exactly, and what is true of it."""
+"""A planted model, with its lens, the images that it encodes exactly, and what is true of it."""
 
 from dataclasses import dataclass
 from typing import Literal

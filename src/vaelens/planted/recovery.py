@@ -1,4 +1,4 @@
-"""How much of what was planted was found: precision, recall and the area under the ROC curve.
+"""Precision, recall and the area under the ROC curve, which tell how much of what was planted was found.
 
 What is missing counts as missing: a set is compared as a set, and scores have to name every unit once.
 """

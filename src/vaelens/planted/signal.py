@@ -1,4 +1,4 @@
-"""Signals: numbers that are read off a site's units by a weighted sum, which is all that the next site sees."""
+"""Signals, numbers that are read off a site's units by a weighted sum, which is all that the next site sees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

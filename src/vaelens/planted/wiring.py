@@ -1,4 +1,4 @@
-"""The wiring of a planted model, one number a unit: what its truth is computed from, in NumPy and without the model.
+"""The wiring of a planted model, one number a unit, from which its truth is computed in NumPy without the model.
 
 A model repeats each number at all positions of a site (convolutional) or not (dense), and behaves as its wiring does.
 """

@@ -1,4 +1,4 @@
-"""Reports: an analysis as one HTML page that loads nothing from the network, and its findings as plain sentences."""
+"""Reports of an analysis, as one HTML page that loads nothing from the network and as plain sentences."""
 
 from vaelens.report.comparison import write_comparison
 from vaelens.report.notebook import in_html

@@ -1,4 +1,4 @@
-"""What is said of the changes of the input: which latents each factor or manipulation moves."""
+"""What is said of the changes of the input, namely which latents each factor or manipulation moves."""
 
 import math
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def changes(analysis: Analysis) -> list[Change]:
 
 
 def axis_of(effects: xr.Dataset) -> str:
-    """Names the dimension along which the input's changes stand."""
+    """Returns the dimension along which the input's changes stand."""
     return "factor" if "factor" in effects.dims else "manipulation"
 
 
@@ -172,6 +172,6 @@ def _of_images(told: Sequence[Change], intervened: bool) -> str:
 
 
 def _spoken(effects: xr.Dataset, change: int) -> str:
-    """Names a factor, or a manipulation with its strength."""
+    """Writes the name of a factor, or of a manipulation with its strength."""
     name = str(effects[axis_of(effects)].values[change])
     return f"{name} (strength {float(effects['strength'].values[change]):g})" if "strength" in effects.coords else name

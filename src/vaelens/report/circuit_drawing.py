@@ -1,4 +1,4 @@
-"""A circuit as a drawing that a person can read: sites from left to right, few crossings, edges by weight.
+"""A circuit as a readable drawing, with sites from left to right, few crossings, and edges by weight.
 
 Written as SVG, which pages hold inside and browsers open by itself.
 """
@@ -105,7 +105,7 @@ def drawing(circuits: xr.Dataset, factor: str) -> Drawing:
 
 
 def _edges(circuits: xr.Dataset, row: int, shown: Sequence[int]) -> list[tuple[int, int, float]]:
-    """The edges between what is shown, in the drawing's nodes."""
+    """Lists the edges between what is shown, in the drawing's nodes."""
     of_row = circuits["edge_factor"].values == row
     ends = {*shown, END}
     listed = zip(
@@ -119,7 +119,7 @@ def _edges(circuits: xr.Dataset, row: int, shown: Sequence[int]) -> list[tuple[i
 
 
 def _header(circuits: xr.Dataset, row: int, site: str, left: float, height: float) -> str:
-    """The name of a site, how many of its units the circuit has, and how many of them are not shown."""
+    """Writes the name of a site, how many of its units the circuit has, and how many of them are not shown."""
     here = circuits["site"].values == site
     members = int((circuits["member"].values[row] & here).sum())
     shown = sum(bool(here[unit]) for unit in circuits["shown"].values[row] if unit != NONE)
@@ -186,5 +186,5 @@ def _text(x: float, y: float, words: str, size: int, colour: str = palette.INK, 
 
 
 def _short(name: str, most: int = 12) -> str:
-    """A name as wide as a column; the whole of it is in the title."""
+    """Shortens a name to the width of a column. The whole of it is in the title."""
     return name if len(name) <= most else f"…{name[-(most - 1) :]}"

@@ -1,4 +1,4 @@
-"""What is shown and said of circuits: a drawing of each, a table of their scores, and one sentence."""
+"""What is shown and said of circuits, which is a drawing of each, a table of their scores, and one sentence."""
 
 import json
 from collections.abc import Mapping
@@ -41,13 +41,13 @@ def circuits_sentence(analysis: Analysis) -> str | None:
 
 
 def found(effects: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
-    """The circuits of an analysis, None where there are none."""
+    """Returns the circuits of an analysis, or None where there are none."""
     circuits = effects.get("circuits")
     return circuits if circuits is not None and circuits.sizes["factor"] else None
 
 
 def circuit_section(effects: Mapping[str, xr.Dataset]) -> dict[str, Any]:
-    """Makes what the section on circuits shows: `circuit_drawings`, `circuit_rows`, `circuits_left_out`."""
+    """Makes what the section on circuits shows, as `circuit_drawings`, `circuit_rows` and `circuits_left_out`."""
     if "circuits" not in effects:
         return {}
     left_out = json.loads(effects["circuits"].attrs["left_out"])

@@ -1,4 +1,4 @@
-"""What is said of the codebook of a quantised latent: how it is used, and where swaps of codes act most."""
+"""What is said of the codebook of a quantised latent, its use and where swaps of codes act most."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The codes of a codebook one by one: a card for each, with what images show where it is taken and what it does."""
+"""The codes of a codebook one by one, each a card with what images show where it is taken and what it does."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _SHOWN = 6  # exemplars
 
 
 def code_cards(codes: xr.Dataset | None) -> list[dict[str, Any]]:
-    """Makes a card for each code, the most used first; none without the part.
+    """Makes a card for each code, the most used first, or none without the part.
 
     Returns:
         Of each code `code`, `count`, `share`, `images`, `once` and `reach` as text with their intervals, `everywhere`,
@@ -52,7 +52,7 @@ def code_cards(codes: xr.Dataset | None) -> list[dict[str, Any]]:
 
 
 def _exemplars(codes: xr.Dataset, k: int) -> list[Mapping[str, str]]:
-    """What images show where a code is taken most typically, with the words for where that is."""
+    """Draws what images show where a code is taken most typically, with the words for where that is."""
     if "exemplar_patch" not in codes:
         return []
     shown = []
@@ -70,14 +70,14 @@ def _exemplars(codes: xr.Dataset, k: int) -> list[Mapping[str, str]]:
 
 
 def _framed(patch: np.ndarray) -> np.ndarray:
-    """A patch as a picture, grey where the image ends."""
+    """Turns a patch into a picture, grey where the image ends."""
     picture = pictures.shown(patch)
     picture[np.isnan(patch).any(axis=0)] = 200
     return picture
 
 
 def _maps(codes: xr.Dataset) -> dict[str, list[str]]:
-    """Where the image moves as each code is swapped, and how often each position takes it."""
+    """Draws where the image moves as each code is swapped, and how often each position takes it."""
     maps: dict[str, list[str]] = {name: [""] * codes.sizes["code"] for name in ("map", "places")}
     if codes["effect_map"].dims[1:] == ("channel", "height", "width"):
         changes = codes["effect_map"].mean("channel").values

@@ -1,4 +1,4 @@
-"""The page of a comparison: several models on the same data, what tells them apart, and all numbers."""
+"""The page of a comparison, with several models on the same data, what tells them apart, and all numbers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +97,7 @@ def _sentences(comparison: Comparison) -> list[str]:
 
 
 def _score_panels(scores: pd.DataFrame) -> Figure:
-    """A panel for each score that two models or more have, a point for each model."""
+    """Plots a panel for each score that two models or more have, with a point for each model."""
     panels, names = [], list(dict.fromkeys(scores["model"]))
     for key, rows in scores.groupby("score", sort=False):
         rows = rows[np.isfinite(rows["value"])]
@@ -115,7 +115,7 @@ def _score_panels(scores: pd.DataFrame) -> Figure:
 
 
 def _latent_panels(latents: Mapping[str, Mapping[str, np.ndarray]]) -> Figure | None:
-    """A panel for each measure of latents, a line for each model, strongest first."""
+    """Plots a panel for each measure of latents, with a line for each model, strongest first."""
     titles = {"ces_posterior": "posterior CES (pixel-L2)", "information": "information (nats)"}
     panels = []
     for measure, title in titles.items():
@@ -158,7 +158,7 @@ def _whole(*ends: float) -> str:
 
 
 def _described(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What of a model's analysis says how its numbers were made."""
+    """Lists what in a model's analysis says how its numbers were made."""
     told = {
         name: provenance[name]
         for name in ("seed", "images", "images_seen_in_training", "images_sha256")

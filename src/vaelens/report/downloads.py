@@ -17,7 +17,7 @@ _TABLES = {  # of `Analysis.table`, by the figure whose numbers each has
 
 
 def csv_uri(analysis: Analysis, figure: str) -> str:
-    """Packs a figure's numbers into an address that holds a CSV file; empty where there is no table of them."""
+    """Packs a figure's numbers into an address that holds a CSV file, empty where there is no table of them."""
     if figure not in _TABLES:
         return ""
     return f"data:text/csv;base64,{base64.b64encode(table(analysis, _TABLES[figure]).to_csv().encode()).decode()}"

@@ -1,4 +1,4 @@
-"""Observations drawn in a page: images as they are, series as curves, volumes as slices; each as a data URI.
+"""Observations drawn in a page as data URIs, images as they are, series as curves, volumes as slices.
 
 Vectors are drawn by nothing here: see `features`.
 """
@@ -34,7 +34,7 @@ class Drawn:
 
     @classmethod
     def of(cls, observation: Observation, *seen: np.ndarray) -> "Drawn":
-        """On the scale of the values seen, or of the range that images have."""
+        """Chooses the scale of the values seen, or of images the range that they have."""
         if observation.is_image:
             return cls(observation)
         values = np.concatenate([np.nan_to_num(each).ravel() for each in seen])
@@ -42,7 +42,7 @@ class Drawn:
         return cls(observation, low, high if high > low else low + 1)
 
     def rows(self, values: Float[np.ndarray, "rows columns *shape"]) -> str:
-        """Draws observations in rows and columns; of volumes a slice of each, (channels, height, width)."""
+        """Draws observations in rows and columns. Of volumes these are slices, (channels, height, width)."""
         if len(self.observation.shape) == 2:
             return _curves(values, self.low, self.high)
         scaled = values if self.observation.is_image else (values - self.low) / (self.high - self.low)

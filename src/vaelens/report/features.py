@@ -15,7 +15,7 @@ _TOP = 10  # features that are listed of each latent
 
 
 def feature_changes(latent: xr.Dataset, observation: Observation) -> Matrix:
-    """Makes the matrix of features and latents: E|Δ| of each feature, the mean over its positions.
+    """Makes the matrix of features and latents, with E|Δ| of each feature as the mean over its positions.
 
     With Gower's distance it is what each adds to that, since a matrix has one scale for all of them. Of many features
     it has those that are among the most changed ones of some latent.
@@ -59,12 +59,12 @@ def top_features(latent: xr.Dataset, observation: Observation, latents: Latents)
 
 
 def _counts(observation: Observation) -> np.ndarray:
-    """How much a change of each feature by 1 counts beside the others', (feature,)."""
+    """Returns how much a change of each feature by 1 counts beside the others', (feature,)."""
     return np.array(observation.weights) if observation.weights else np.ones(observation.shape[0])
 
 
 def _by_feature(changes: xr.DataArray) -> np.ndarray:
-    """The mean over an array's positions, (latent, feature)."""
+    """Averages an array over its positions, (latent, feature)."""
     values = changes.values
     return values.reshape(*values.shape[:2], -1).mean(axis=2)
 

@@ -1,4 +1,4 @@
-"""The latents of a page: in which order they stand, and which of them are active."""
+"""The latents of a page, in what order they stand and which of them are active."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def latents_of(effects: Mapping[str, xr.Dataset]) -> Latents:
 
 
 def panels_of(latent: xr.Dataset, recoded: xr.Dataset | None) -> list[tuple[str, xr.Dataset, str]]:
-    """Lists what is plotted of each latent, where it has a value: title, part of the analysis, and variable."""
+    """Lists what is plotted of each latent, where it has a value, as title, part of the analysis, and variable."""
     panels = [
         ("Posterior CES (pixel-L2)", latent, "ces_posterior"),
         ("CES of the range (pixel-L2)", latent, "ces"),

@@ -1,4 +1,4 @@
-"""Matrices over latents: what changes of the input move, how labels go with latents, what matters to a predictor."""
+"""Matrices over latents of what the input's changes move, how labels go with them, and what predictors rely on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What is said of mediation: through which latent most of a factor's effect on the image passes."""
+"""What is said of mediation, namely through which latent most of a factor's effect on the image passes."""
 
 from collections.abc import Mapping
 
@@ -47,7 +47,7 @@ def mediation_sentence(analysis: Analysis) -> str | None:
 
 
 def passes_another_image(analysis: Analysis) -> bool:
-    """Says whether mediation measured what patching a latent does: the effect of another image through it."""
+    """Says whether mediation measured what patching a latent does, which is the effect of another image through it."""
     effects = analysis.effects.get("mediation")
     return effects is not None and "another image" in effects["treatment"].values.astype(str)
 

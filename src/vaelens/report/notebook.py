@@ -1,4 +1,4 @@
-"""An analysis as a notebook shows it: what it is of, what was found, the scores."""
+"""An analysis as a notebook shows it, with what it is of, what was found, and the scores."""
 
 from vaelens.analysis import Analysis
 from vaelens.markup import table, text

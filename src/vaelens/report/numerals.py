@@ -1,4 +1,4 @@
-"""How numbers are written on a page and in a sentence: two or three significant digits, and their intervals."""
+"""How numbers are written on a page and in a sentence, with two or three significant digits and their intervals."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What is said of a model as a whole: whether the checks passed, how well it reconstructs, what its latents carry."""
+"""What is said of a model as a whole, of its self-checks, its reconstructions and what its latents carry."""
 
 from collections.abc import Sequence
 from typing import Any

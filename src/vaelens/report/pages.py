@@ -1,4 +1,4 @@
-"""Pages: an analysis rendered as one HTML file, with its figures, pictures and scripts inside."""
+"""The page of an analysis, one HTML file with its figures, pictures and scripts inside."""
 
 from collections.abc import Mapping
 from pathlib import Path

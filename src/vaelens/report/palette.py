@@ -1,4 +1,4 @@
-"""The colours and the typeface of every page, defined once. The colours are told apart with any colour vision."""
+"""The colours and the typeface of every page, defined once. The colours are distinct to any colour vision."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The phrases that several sentences are made of: scores as they are spoken of, and candidates for the largest."""
+"""The phrases that several sentences share, for scores as they are spoken of, and for candidates for the largest."""
 
 import re
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def together(names: Sequence[str]) -> str:
 
 
 def any_of(ranked: Front, noun: str = "latent") -> str:
-    """Names the one that is the largest, or those that may be."""
+    """Writes the name of the largest, or of those that may be."""
     names = [member.name for member in ranked.members]
     if len(names) > NAMED:
         return f"one of {len(names)} {noun}s that can't be told apart"
@@ -55,7 +55,7 @@ def any_of(ranked: Front, noun: str = "latent") -> str:
 
 
 def the_largest(ranked: Front, noun: str = "latent") -> str:
-    """Names the one that is the largest as a subject; of several that may be none is named alone."""
+    """Writes the name of the largest as a subject. Of several that may be it, none is named alone."""
     tied = 1 < len(ranked.members) <= NAMED
     return f"{any_of(ranked, noun)}, which can't be told apart," if tied else any_of(ranked, noun)
 

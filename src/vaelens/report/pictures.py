@@ -1,4 +1,4 @@
-"""Arrays as pictures that stand inside a page: PNG files as data URIs, made with Pillow."""
+"""Arrays as pictures that stand inside a page, PNG files as data URIs, made with Pillow."""
 
 from collections.abc import Sequence
 

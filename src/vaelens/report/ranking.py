@@ -95,7 +95,7 @@ def grid_of(swap: xr.Dataset) -> tuple[int, int]:
 
 
 def position_names(swap: xr.Dataset) -> list[str]:
-    """Names each position as it is spoken of, such as "position (1, 3)", by row and column, or "position 7"."""
+    """Writes each position's name, such as "position (1, 3)", by row and column, or "position 7"."""
     if "row" not in swap.coords:
         return [f"position {k}" for k in range(swap.sizes["position"])]
     where = zip(swap["row"].values.tolist(), swap["column"].values.tolist(), strict=True)
@@ -110,7 +110,7 @@ def outcomes(patching: xr.Dataset) -> dict[str, str]:
 
 
 def unit_names(effects: xr.Dataset) -> list[str]:
-    """Names each unit as it is spoken of, such as "latent 3" or "decoder.2 unit 17"."""
+    """Writes each unit's name, such as "latent 3" or "decoder.2 unit 17"."""
     where = zip(effects["site"].values.astype(str), effects["index"].values.tolist(), strict=True)
     return [f"{site} {index}" if site == "latent" else f"{site} unit {index}" for site, index in where]
 

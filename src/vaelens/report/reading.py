@@ -1,4 +1,4 @@
-"""What is said of a factor reader: which latent changes what it reads off the image, and how far to trust it."""
+"""What is said of a factor reader, of the latents that change what it reads off the image, and how far to trust it."""
 
 import json
 

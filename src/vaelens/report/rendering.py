@@ -28,7 +28,7 @@ def rendered(template: str, **values: Any) -> bytes:
 
 
 def write_page(content: bytes, path: Any) -> Path:
-    """Writes a page. Missing folders are made; a page that is there is replaced at once when the new one is whole.
+    """Writes a page. Missing folders are made, and a page that is there is replaced at once when the new one is whole.
 
     Raises:
         VaelensError: a path that is a folder or can't be written.
@@ -45,7 +45,7 @@ def write_page(content: bytes, path: Any) -> Path:
 
 
 def columns(*names: str) -> list[dict[str, Any]]:
-    """Describes the columns of a template's table; a star marks those of numbers."""
+    """Describes the columns of a template's table, where a star marks those of numbers."""
     return [{"name": name.removeprefix("*"), "number": name.startswith("*")} for name in names]
 
 

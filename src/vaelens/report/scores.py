@@ -1,4 +1,4 @@
-"""What is said of the scores: which are above both chance and an untrained copy of the model."""
+"""What is said of the scores, namely which are above both chance and an untrained copy of the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def _keys(analysis: Analysis) -> list[str]:
 
 
 def _level(analysis: Analysis, key: str) -> Level | None:
-    """Compares a score with its levels; None where it has no value, no interval or no level."""
+    """Compares a score with its levels, or returns None where it has no value, no interval or no level."""
     spoken = spoken_score(analysis, key)
     measured = {name: _number(analysis, key, name) for name in ("chance", "untrained")}
     levels = {name: level for name, level in measured.items() if np.isfinite(level)}

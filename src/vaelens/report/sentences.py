@@ -71,7 +71,7 @@ def headlines(analysis: Analysis) -> list[str]:
 
 
 def _most_important(analysis: Analysis, most: int) -> list[str]:
-    """No more sentences than so many: those that matter least are left out."""
+    """Leaves out the sentences that matter least until there are at most so many."""
     said = _said(analysis)
     for sentence in _LEAST:
         if len(said) > most:

@@ -1,4 +1,4 @@
-"""The page of a study: its findings with their rules, figures, what depends on what, convergence and cost."""
+"""The page of a study, with its findings and their rules, figures, what depends on what, convergence and cost."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,7 +113,7 @@ def study_page(results: StudyResults) -> bytes:
 
 
 def _told(finding: Finding) -> SimpleNamespace:
-    """A finding with its numbers as rows of text."""
+    """Writes a finding with its numbers as rows of text."""
     rows = [
         [
             ("★ " if test.decides else "") + test.about,
@@ -156,7 +156,7 @@ def _near(not_told_from: str, not_compared: str) -> str:
 
 
 def _circuits(runs: pd.DataFrame) -> list[list[str]]:
-    """Rows of the circuits of each dataset and model, where some were found."""
+    """Writes the rows of the circuits of each dataset and model, where some were found."""
     if "circuit_share" not in runs:
         return []
     found = runs[runs["circuit_share"].notna()]

@@ -1,4 +1,4 @@
-"""The figures of a study's page: CES against DCI, the sweep of beta, and training curves."""
+"""The figures of a study's page, which are CES against DCI, the sweep of beta, and training curves."""
 
 import numpy as np
 import pandas as pd

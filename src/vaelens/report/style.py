@@ -1,4 +1,4 @@
-"""How figures look: axes, margins and colour scales as the plain records that the plotting library takes."""
+"""How figures look, as the plain records of axes, margins and colour scales that the plotting library takes."""
 
 import html
 import math

@@ -1,4 +1,4 @@
-"""The tables of a page: rows of text, read off an analysis."""
+"""The tables of a page, as rows of text read off an analysis."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -93,7 +93,7 @@ def change_rows(analysis: Analysis) -> list[Row]:
 
 
 def label_rows(labels: xr.Dataset, active: np.ndarray) -> list[Row]:
-    """Lists how closely each label and the latents go together: the largest association, and what may be as large."""
+    """Lists each label's largest association with a latent, and the latents whose association may be as large."""
     latents = np.flatnonzero(active)
     rows = []
     for k, name in enumerate(labels["factor"].values.astype(str)):
@@ -258,7 +258,7 @@ def _some(candidates: Sequence[Estimate], head: str = "", most: int = 6) -> str:
 
 
 def _untold(change: Change | None) -> str:
-    """What stands in place of a latent: nothing where it was not measured, else that it is not told, or can't be."""
+    """Writes what stands in place of a latent, a dash for a change that is told or not measured, else why it isn't."""
     if change is None or change.told:
         return NOTHING
     return "can't be told" if np.isnan(change.output.value) else "not told from chance"

@@ -35,7 +35,7 @@ _TABLES = {
 
 
 def title(provenance: Mapping[str, Any]) -> str:
-    """Names the model and the data.
+    """Writes the names of the model and the data.
 
     Example:
         >>> title({"model": {"model": "beta-vae", "hyperparameters": {"beta": 4.0}}, "dataset": {"name": "sprites"}})
@@ -52,14 +52,14 @@ def title(provenance: Mapping[str, Any]) -> str:
 
 
 def source(dataset: Mapping[str, Any]) -> str:
-    """Names the dataset, and the folder or file of the user's own data."""
+    """Writes the name of the dataset, and of the folder or file of the user's own data."""
     options = dataset.get("options") or {}
     place = next((str(options[name]) for name in ("folder", "file") if options.get(name)), "")
     return f"{dataset['name']} {PurePath(place).name}".rstrip()
 
 
 def numbered(effects: Mapping[str, xr.Dataset]) -> dict[str, dict[str, int]]:
-    """Numbers the figures and the tables that the parts of an analysis make, from 1.
+    """Enumerates the figures and the tables that the parts of an analysis make, from 1.
 
     Example:
         >>> numbered({"latent": xr.Dataset(), "patching": xr.Dataset()})

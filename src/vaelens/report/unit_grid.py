@@ -1,4 +1,4 @@
-"""Units of many sites laid out as cells: every site on lines of the same width, an empty line between two sites."""
+"""Units of many sites laid out as cells, on lines of the same width, with an empty line between two sites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

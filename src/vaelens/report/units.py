@@ -1,4 +1,4 @@
-"""What is said of hidden units: which one stands out most within its site."""
+"""What is said of hidden units, namely which one stands out most within its site."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ def units_by_site(analysis: Analysis) -> list[SiteUnits]:
 
 
 def shown_sites(analysis: Analysis) -> list[str]:
-    """Lists the patched sites that are shown: all but a latent of which mediation measured the same.
+    """Lists the patched sites that are shown, which are all but a latent of which mediation measured the same.
 
     The effect of another image through a latent is one quantity, whether the latent is patched or taken for a mediator.
     """
@@ -91,7 +91,7 @@ def units_sentence(analysis: Analysis) -> str | None:
 
 
 def _recovers(units: SiteUnits, what: str) -> str:
-    """Says what the largest unit of a site recovers; of several that may be the largest none is named alone."""
+    """Says what the largest unit of a site recovers. Of several that may be the largest none is named alone."""
     best, names = units.ranked.best, [member.name for member in units.ranked.members]
     if len(names) == 1:
         return f"{units.site} unit {best.name} recovers a fraction of {best} of {what}"

@@ -14,12 +14,12 @@ _HIDDEN = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL)
 
 
 def observation_of(provenance: Mapping[str, Any]) -> Observation:
-    """Reads what the observations of an analysis are; images where it does not say."""
+    """Reads what the observations of an analysis are, which is images where it does not say."""
     return observation_from(provenance["observation"]) if "observation" in provenance else AN_IMAGE
 
 
 def in_words_of(observation: Observation, page: str) -> str:
-    """Says of other observations what a page says of images: in its text alone, not in marks, scripts or styles."""
+    """Says of other observations what a page says of images, in its text alone, not in marks, scripts or styles."""
     if observation.is_image:
         return page
     observation = replace(observation, noun=str(escape(observation.noun)), unit=str(escape(observation.unit)))

@@ -1,1 +1,1 @@
-"""Structural causal models, and datasets whose images show what they draw."""
+"""Structural causal models, and datasets whose images show what they sample."""

@@ -1,4 +1,4 @@
-"""The user's own arrays as a dataset: images, vectors, series, volumes. They are checked once and kept, not copied."""
+"""The user's own arrays (images, vectors, series, volumes) as a dataset, checked once and kept without a copy."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -115,7 +115,7 @@ class ArrayDataset(RankedDataset):
         return [*(["images hold 0 and 1 only: read as masks, 1 is white"] if self._masks else []), *super().notes]
 
     def context_at(self, indices: np.ndarray) -> Context:
-        """Looks up what encoder and decoder are given besides; None where there is nothing."""
+        """Looks up what else encoder and decoder are given at indices (n,), or returns None where there is nothing."""
         return rows_of_context(self._context, indices)
 
     def image_batch(self, indices: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The context of the user's observations: what encoder and decoder are given besides, one row for each."""
+"""The context of the user's observations, one row for each, which encoder and decoder are given besides."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ def checked_context(context: Context, length: int) -> Context:
 
 
 def rows_of_context(context: Context, indices: np.ndarray) -> Context:
-    """Looks up the context at indices; None where there is none."""
+    """Looks up the context at indices, or returns None where there is none."""
     if context is None:
         return None
     if isinstance(context, Mapping):

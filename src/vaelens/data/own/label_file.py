@@ -105,7 +105,7 @@ def _decoded(path: Path) -> str:
 
 
 def _header(path: Path, text: str, separator: str, file_columns: Collection[str]) -> tuple[list[str], str]:
-    """Reads the columns' names, with the separator by which they are most, or name the files' column."""
+    """Reads the columns' names, with the separator that yields the files' column, or else the most columns."""
 
     def parted(by: str) -> list[str]:
         cells = next(csv.reader(io.StringIO(text), delimiter=by, skipinitialspace=True))

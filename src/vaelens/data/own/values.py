@@ -1,4 +1,4 @@
-"""The user's vectors, series and volumes as an array: what they are, checked for shape, type and range."""
+"""The user's vectors, series and volumes as an array, told apart and checked for shape, type and range."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ BLOCK = 2**24  # values looked at at once
 
 
 def checked_kind(array: np.ndarray, features: Names | None, limits: Range, observation: Any) -> Observation | None:
-    """Finds out what an array's rows are: vectors and volumes by their axes, all else by the observation given.
+    """Finds out what an array's rows are, vectors and volumes by their axes, all else by the observation given.
 
     Returns:
         The observation; None for images, and for what is refused as images are.

@@ -1,1 +1,1 @@
-"""Datasets of vectors: the user's tables and annotated matrices, and synthetic cells."""
+"""Datasets of vectors, which are the user's tables and annotated matrices, and synthetic cells."""

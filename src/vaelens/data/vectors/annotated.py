@@ -1,4 +1,4 @@
-"""An AnnData object as vectors: cells by genes, with columns of `obs` as labels and as context.
+"""An AnnData object as vectors, cells by genes, with columns of `obs` as labels and as context.
 
 Rows are made dense when they are asked for; the object is read through its attributes, and kept as it is.
 """
@@ -108,7 +108,7 @@ class AnnDataset(RankedDataset):
         return self._rows(indices)
 
     def context_at(self, indices: np.ndarray) -> Context:
-        """Looks up what encoder and decoder are given besides, by the name of the column; None without any."""
+        """Looks up what else encoder and decoder are given at indices (n,), by column, or returns None without any."""
         return rows_of_context(self._context, indices)
 
     def _rows(self, indices: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Synthetic gene expression with known programs, a batch effect and library sizes: ground truth for vectors.
+"""Synthetic gene expression with known programs, a batch effect and library sizes, a ground truth for vectors.
 
-Drawn once from NumPy's generator, 5,000 cells in a few milliseconds; counts are made when they are asked for.
+Sampled once from NumPy's generator, 5,000 cells in a few milliseconds; counts are made when they are asked for.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The user's table as vectors: numbers in standard deviations, classes one-hot, gaps told by a feature of their own."""
+"""The user's table as vectors, numbers in standard deviations, classes one-hot, gaps as features of their own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Column:
 
     @property
     def one_hot_features(self) -> tuple[tuple[str, ...], ...]:
-        """Returns the features of which one is 1: the classes and the gap, or of a number the gap alone."""
+        """The features of which one is 1, which are the classes and the gap, or of a number the gap alone."""
         features = self.features if self.one_hot else self.features[1:]
         return (features,) if features else ()
 
@@ -132,11 +132,11 @@ class TableDataset(RankedDataset):
         return self._values[indices]
 
     def context_at(self, indices: np.ndarray) -> Context:
-        """Looks up what encoder and decoder are given besides, by the name of the column; None without any."""
+        """Looks up what else encoder and decoder are given at indices (n,), by column, or returns None without any."""
         return rows_of_context(self._context, indices)
 
     def frame_of(self, x: Any) -> pd.DataFrame:
-        """Turns vectors, decoded ones too, back into a table: numbers in their units, classes by the largest feature.
+        """Turns vectors, decoded ones too, into a table, numbers in their units and classes by the largest feature.
 
         Args:
             x: (n, features).
@@ -210,7 +210,7 @@ def _encoded(column: pd.Series, kind: str | None) -> tuple[Column, np.ndarray]:
 
 
 def as_context(column: pd.Series) -> np.ndarray:
-    """Reads a column as context: numbers as they are, classes as whole numbers, in their order or sorted."""
+    """Reads a column as context, with numbers as they are and classes as whole numbers, in their order or sorted."""
     if column.isna().any():
         raise VaelensError(f"context {column.name!r} has gaps; fill them, or leave the rows out")
     if pd.api.types.is_numeric_dtype(column):

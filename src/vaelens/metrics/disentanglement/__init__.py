@@ -1,6 +1,6 @@
-"""Disentanglement metrics: functions of codes `(N, d)` and factors `(N, K)`; no model, no dataset.
+"""Disentanglement metrics, which are functions of codes `(N, d)` and factors `(N, K)`, without model or dataset.
 
-The FactorVAE and beta-VAE scores alone take a lens and a dataset: they choose the images they look at.
+The FactorVAE and beta-VAE scores alone take a lens and a dataset, since they choose the images they look at.
 """
 
 from vaelens.metrics.disentanglement.beta_vae import BetaVAEScore, beta_vae_score

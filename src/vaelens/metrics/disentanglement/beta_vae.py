@@ -1,6 +1,6 @@
-"""The beta-VAE score: can a linear classifier tell which factor pairs of images share from how their codes differ?
+"""The beta-VAE score, or how well a linear classifier tells the factor that pairs share from how their codes differ.
 
-Costs an encoding of every image drawn, each once: at the defaults 1,920,000 draws, so up to the whole dataset.
+Costs an encoding of every image sampled, each once. At the defaults 1,920,000 are, so up to the whole dataset.
 """
 
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def beta_vae_score(
 def _mean_difference(
     codes: DrawnCodes, first: Int[np.ndarray, "n b"], second: Int[np.ndarray, "n b"]
 ) -> Float[np.ndarray, "n d"]:
-    """The mean absolute difference of each batch's codes."""
+    """Computes the mean absolute difference of each batch's codes."""
     batches = max(1, _CODES_AT_ONCE // (first.shape[1] * codes.table.shape[1]))
     cuts = range(batches, len(first), batches)
     return np.concatenate(

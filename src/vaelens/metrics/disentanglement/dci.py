@@ -1,4 +1,4 @@
-"""DCI: disentanglement, completeness and informativeness from the importances of a predictor of each factor.
+"""DCI, or disentanglement, completeness and informativeness, from the importances of a predictor of each factor.
 
 The reference costs one gradient-boosted classifier a factor, a hundred trees for each value of each factor: the time
 grows linearly with images, latents and values. A random forest costs twenty trees a factor.
@@ -165,7 +165,7 @@ def dci(
 
 
 def _concentration(importance: Float[np.ndarray, "rows columns"]) -> float:
-    """One minus the normalised entropy of each row, averaged with the rows' sums as weights."""
+    """Computes one minus the normalised entropy of each row, averaged with the rows' sums as weights."""
     rows, columns = importance.shape
     if columns == 1:
         return float("nan")

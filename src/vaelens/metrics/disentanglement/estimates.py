@@ -1,4 +1,4 @@
-"""Scores of codes and factors as a table needs them: value, interval and level of chance, all by one estimator.
+"""Scores of codes and factors as a table needs them, with value, interval and level of chance by one estimator.
 
 What has no interval, or cannot be computed, says why. All scores of 10,000 + 5,000 codes cost a minute of one core.
 """
@@ -25,7 +25,7 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class ScoreEstimate:
-    """A score with its interval and its level of chance; each is finite and within the score's range, or NaN.
+    """A score with its interval and its level of chance, each finite and within the score's range, or NaN.
 
     Attributes:
         key: the score's name.
@@ -159,7 +159,7 @@ def estimate_score(scorer: Scorer, arrays: ScoredArrays, seed: Seed = 0) -> tupl
 
 
 def _scores(scorer: Scorer, arrays: ScoredArrays, seed: int) -> tuple[Float[np.ndarray, " keys"], str]:
-    """The scores, NaN where they are not finite, and why."""
+    """Computes the scores, NaN where they are not finite, and says why they are not."""
     try:
         values = np.array(scorer.score(arrays, seed), dtype=np.float64)
     except VaelensError as error:

@@ -1,4 +1,4 @@
-"""Explicitness: how well a linear classifier on the whole code ranks the images by each value of each factor.
+"""Explicitness, or how well a linear classifier on the whole code ranks the images by each value of each factor.
 
 Costs one logistic regression for each factor.
 """
@@ -83,7 +83,7 @@ def explicitness(
 def _areas(
     probabilities: Float[np.ndarray, "m v"], values: Int[np.ndarray, " v"], truth: Int[np.ndarray, " m"]
 ) -> list[float]:
-    """The area under the ROC curve of each value that some but not all images have."""
+    """Computes the area under the ROC curve of each value that some but not all images have."""
     return [
         float(roc_auc_score(has_value, probability))
         for has_value, probability in zip(truth == values[:, None], probabilities.T, strict=True)

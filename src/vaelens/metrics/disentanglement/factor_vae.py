@@ -1,6 +1,6 @@
-"""The FactorVAE score: which latent stays put while a factor is held, and can the factor be told from it?
+"""The FactorVAE score, or how well a factor that is held can be told from the latent that then varies least.
 
-Costs an encoding of every image drawn, each once: at the defaults about 970,000 draws, so up to the whole dataset.
+Costs an encoding of every image sampled, each once. At the defaults about 970,000 are, so up to the whole dataset.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Images drawn with one factor held, and their codes: what the FactorVAE and beta-VAE scores are made of.
+"""Images drawn with one factor held, and their codes, from which the FactorVAE and beta-VAE scores are computed.
 
 Draws are indices, so that thousands of batches are drawn at once, each image is encoded at most once however
 often it is drawn, and a dataset that renders any factor values and a table of labelled images are the same to it.

@@ -83,5 +83,5 @@ def entropy(values: FactorArray) -> Float[np.ndarray, " k"]:
 
 
 def _number_values(columns: Int[np.ndarray, "n p"]) -> Int[np.ndarray, "n p"]:
-    """Each column with its values numbered 0, 1, 2, …, so that tables of counts have no empty rows."""
+    """Replaces each column's values by 0, 1, 2, … in their order, so that tables of counts have no empty rows."""
     return np.stack([np.unique(column, return_inverse=True)[1] for column in columns.T], axis=1)

@@ -1,4 +1,4 @@
-"""The interventional robustness score: does a latent stay where it is when all factors but one are changed?
+"""The interventional robustness score, or how far a latent stays where it is when all factors but one change.
 
 Costs one pass over the codes for each value of each factor.
 """
@@ -81,6 +81,6 @@ def irs(codes: ArrayLike, factors: ArrayLike, quantile: Any = 0.99, bins: Any = 
 
 
 def _moved(codes: CodeArray, values: Int[np.ndarray, " n"], quantile: float) -> Float[np.ndarray, " d"]:
-    """How far each latent lies from its mean while the factor is held, averaged over the factor's values."""
+    """Measures how far each latent lies from its mean while the factor is held, averaged over the factor's values."""
     held = (codes[values == value] for value in np.unique(values))
     return np.mean([np.quantile(np.abs(z - z.mean(axis=0)), quantile, axis=0) for z in held], axis=0)

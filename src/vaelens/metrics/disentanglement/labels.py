@@ -1,4 +1,4 @@
-"""The labels of images: factors `(N, K)`, discrete or continuous, of which some may be missing.
+"""The labels of images, factors `(N, K)` that are discrete or continuous, of which some may be missing.
 
 A missing label is −1 or NaN in a discrete factor and NaN in a continuous one. It is never a class: each factor is
 scored over the images that have its label.

@@ -1,4 +1,4 @@
-"""The mutual information gap: how much more the best latent knows about a factor than the second best."""
+"""The mutual information gap, or how much more the best latent knows about a factor than the second best."""
 
 from typing import SupportsIndex
 

@@ -1,4 +1,4 @@
-"""Modularity in the sense of Ridgeway and Mozer: does each latent know about one factor only?
+"""Modularity in the sense of Ridgeway and Mozer, or how far each latent knows about one factor only.
 
 Not the modularity of circuits, `circuit_modularity`. Costs N operations for each latent and factor.
 """

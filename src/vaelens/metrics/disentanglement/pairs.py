@@ -1,4 +1,4 @@
-"""Codes and factors of the same images: checked together, and without the images that no label says anything of."""
+"""Codes and factors of the same images, checked together and without the images that have no label at all."""
 
 import warnings
 from typing import Any

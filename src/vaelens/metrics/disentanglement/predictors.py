@@ -1,4 +1,4 @@
-"""The predictors of DCI, by name: trees that give each latent's importance for a factor, and how well they predict it.
+"""The predictors of DCI by name, trees with each latent's importance for a factor, and how well they predict it.
 
 A classifier for a discrete factor, the regressor of the same kind for a continuous one. Another predictor is a line in
 `PREDICTORS`.

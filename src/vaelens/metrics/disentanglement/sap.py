@@ -1,4 +1,4 @@
-"""The separated attribute predictability: how much better the best latent alone predicts a factor than the second.
+"""The separated attribute predictability, or how much better the best latent alone predicts a factor than the next.
 
 Costs one linear support vector machine for each latent and factor, or one correlation for continuous factors.
 """
@@ -94,7 +94,7 @@ def sap(
 def _accuracy(
     codes: CodeArray, factor: Labels, test_codes: HeldOutCodeArray, test_factor: HeldOutLabels, k: int
 ) -> Float[np.ndarray, " d"]:
-    """Test accuracy of a support vector machine from every latent, over the images that have the label."""
+    """Measures the test accuracy of a support vector machine on every latent, over the images that have the label."""
     have, test_have = labelled(factor), labelled(test_factor)
     if not test_have.any():
         raise VaelensError(
@@ -122,7 +122,7 @@ def _accuracy_of_one(
 
 
 def _squared_correlation(codes: CodeArray, factor: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
-    """Cov(z_j, v)² / (Var(z_j) Var(v)) over the images that have the label, 0 for a constant latent."""
+    """Computes Cov(z_j, v)² / (Var(z_j) Var(v)) over the images that have the label, 0 for a constant latent."""
     have = labelled(factor)
     z, v = codes[have].astype(np.float64), factor[have].astype(np.float64)
     deviations, value_deviations = z - z.mean(axis=0), v - v.mean()

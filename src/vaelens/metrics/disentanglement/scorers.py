@@ -1,4 +1,4 @@
-"""How each score of codes and factors is computed for a table: by which estimator, of what, and how often again."""
+"""How each score of codes and factors is computed for a table, by which estimator, of what, and how often again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ENOUGH = 10_000  # codes from which on information is counted in bins, as the re
 
 @dataclass(frozen=True, eq=False)
 class ScoredArrays:
-    """The arrays that a score looks at: codes and factors to fit to, and others to test on."""
+    """The arrays that a score looks at, which are codes and factors to fit to, and others to test on."""
 
     codes: CodeArray
     factors: FactorArray
@@ -136,7 +136,7 @@ def scorers(codes: int, latents: ArrayLike | None = None, dci_estimator: str = "
 
 
 def _total_correlation(codes: CodeArray, latents: ArrayLike | None) -> float:
-    """Computes the total correlation of at least two latents: that of fewer is 0 whatever the model.
+    """Computes the total correlation of at least two latents. That of fewer is 0 whatever the model.
 
     Raises:
         VaelensError: fewer count.
@@ -152,7 +152,7 @@ def _dci(arrays: ScoredArrays, estimator: str, seed: int) -> tuple[float, float,
 
 
 def _standardised(arrays: ScoredArrays) -> tuple[CodeArray, FactorArray, HeldOutCodeArray, HeldOutFactorArray]:
-    """Each latent with mean 0 and standard deviation 1 over the training images, a constant one with 0."""
+    """Scales each latent to mean 0 and standard deviation 1 over the training images, a constant one to 0."""
     codes, test_codes = arrays.codes.astype(np.float64), arrays.test_codes.astype(np.float64)
     mean, unit = codes.mean(axis=0), np.where(np.ptp(codes, axis=0) > 0, codes.std(axis=0), 1.0)
     return (codes - mean) / unit, arrays.factors, (test_codes - mean) / unit, arrays.test_factors

@@ -1,4 +1,4 @@
-"""Gaussian total correlation: how far the codes' covariance is from that of independent latents, without factors."""
+"""Gaussian total correlation, which needs no factors, or how far the codes' covariance is from independence."""
 
 import numpy as np
 from jaxtyping import Int
@@ -70,7 +70,7 @@ def gaussian_total_correlation(codes: ArrayLike, latents: ArrayLike | None = Non
 
 
 def _columns(latents: ArrayLike, d: int) -> Int[np.ndarray, " chosen"]:
-    """The indices of the latents that are asked for.
+    """Returns the indices of the latents that are asked for.
 
     Raises:
         VaelensError: neither flags for each latent nor different indices of theirs.

@@ -1,4 +1,4 @@
-"""Readers of factors: networks trained on a dataset that say which attributes an image has, and how surely."""
+"""Factor readers, networks trained on a dataset that predict which attributes an image has, and how surely."""
 
 from vaelens.metrics.readers.creation import factor_reader, kept_reader
 from vaelens.metrics.readers.reader import FactorReader

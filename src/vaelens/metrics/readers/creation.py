@@ -1,4 +1,4 @@
-"""How a factor reader comes about: trained once for a dataset, tested on images kept apart, and kept in the cache."""
+"""The creation of a factor reader, trained once for a dataset, tested on held-out images, and kept in the cache."""
 
 import hashlib
 import inspect
@@ -97,7 +97,7 @@ def factor_reader(
 
 
 def kept_reader(ds: FactorDataset, device: str = "auto") -> FactorReader | None:
-    """Returns the reader that `factor_reader(ds)` has trained and kept, None where there is none; trains nothing.
+    """Returns the reader that `factor_reader(ds)` has trained and kept, or None where there is none. Trains nothing.
 
     Raises:
         VaelensError: a dataset without factors of several values, a device that is not there.

@@ -1,4 +1,4 @@
-"""Labelled images for training and for the test: held-out images are kept apart by the seed."""
+"""Labelled images for training and for the test, where the seed decides which are held out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The network that reads factors off an image: convolutions that all factors share, and a softmax for each factor.
+"""The network that reads factors off an image by convolutions that all factors share and a softmax for each factor.
 
 An image of 64×64×1 costs about 4 million multiply-adds.
 """

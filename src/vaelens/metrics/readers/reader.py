@@ -1,4 +1,4 @@
-"""A factor reader: what a network trained on a dataset reads off images, and how far it can be trusted."""
+"""A factor reader, which is a network trained to read a dataset's factors off images, and how far to trust it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class FactorReader:
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """Each factor's accuracy on held-out images, in [0, 1]; larger is better."""
+        """Each factor's accuracy on held-out images, in [0, 1]. Higher is better."""
         return {score.name: score.accuracy for score in self.scores}
 
     @property

@@ -46,12 +46,12 @@ class FactorScore:
 
     @property
     def skill(self) -> float:
-        """0 for guessing, 1 for always right; NaN where a guess is always right too."""
+        """The accuracy rescaled to 0 for guessing and 1 for always right, NaN where a guess is always right too."""
         return _skill(self.accuracy, self.chance)
 
     @property
     def near_skill(self) -> float | None:
-        """The skill at one step off; None for a categorical factor."""
+        """The skill at one step off, or None for a categorical factor."""
         return None if self.near is None or self.near_chance is None else _skill(self.near, self.near_chance)
 
     @property

@@ -1,4 +1,4 @@
-"""Trained readers in the cache folder: weights and scores in one safetensors file, put in its place when it is whole.
+"""Trained readers in the cache folder, weights and scores in one safetensors file that is put in place once whole.
 
 A file that is missing, damaged or of other settings is no error: the reader is trained anew. Nothing is a pickle.
 """

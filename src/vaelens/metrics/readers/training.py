@@ -1,4 +1,4 @@
-"""The training of a factor reader's network, by Lightning, which takes seconds to import: imported on demand."""
+"""The training of a factor reader's network by Lightning, imported on demand since that takes seconds."""
 
 from collections.abc import Sequence
 from typing import Any

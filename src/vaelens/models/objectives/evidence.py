@@ -30,7 +30,7 @@ def vae(
 def beta_vae(
     reconstruction: Float[Tensor, " n"], mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"], *, beta: float
 ) -> dict[str, Tensor]:
-    """Weights the divergence in the evidence lower bound, `R + β·KL`.
+    """Multiplies the divergence in the evidence lower bound by β, `R + β·KL`.
 
     R is the reconstruction's negative log-likelihood, `KL = Σ_i KL(q(z_i|x) || N(0, 1))`.
 

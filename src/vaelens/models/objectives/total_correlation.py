@@ -104,7 +104,7 @@ def beta_tc_vae(
     beta: float,
     sampling: str,
 ) -> dict[str, Tensor]:
-    """Weights the total correlation alone in the evidence lower bound, `R + MI + β·TC + DW`.
+    """Multiplies the total correlation alone in the evidence lower bound by β, `R + MI + β·TC + DW`.
 
     The three parts of the divergence are estimated from the batch (`decompose`).
 

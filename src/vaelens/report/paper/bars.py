@@ -1,4 +1,4 @@
-"""Figures of a paper that are numbers by latent: bars and points with their intervals."""
+"""Figures of a paper that show numbers by latent, as bars and points with their intervals."""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""The figure that a paper's plots are drawn on: a matplotlib figure that needs no window, no pyplot and no browser.
+"""The matplotlib figure that a paper's plots are drawn on, which needs no window, no pyplot and no browser.
 
 Text stays text in SVG and PDF files, and the same analysis gives the same bytes of SVG.
 """
@@ -46,7 +46,7 @@ class PaperFigure(Figure):
     """A matplotlib figure that notebooks show as a picture, though pyplot does not know it."""
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Saves the figure in the format that the name ends in, such as "strengths.pdf"; options are matplotlib's."""
+        """Saves the figure in the format that the name ends in, such as "strengths.pdf". Options are matplotlib's."""
         if str(fname).endswith(".svg") or options.get("format") == "svg":
             options = {"metadata": {"Date": None}, **options}
         with mpl.rc_context(_SAVED):
@@ -64,7 +64,7 @@ def blank(width: float, height: float) -> PaperFigure:
 
 
 def name_latents(axis: Axes, names: Sequence[str]) -> None:
-    """Names the latents along an axis on which they stand at 0, 1, …"""
+    """Writes the latents' names along an axis on which they stand at 0, 1, …"""
     axis.set_xticks(range(len(names)), list(names))
     axis.set_xlim(-0.6, len(names) - 0.4)
 
@@ -80,7 +80,7 @@ def fits(text: str, points: float, inches: float) -> bool:
 
 
 def shading(values: Any, light: bool = False) -> dict[str, Any]:
-    """Chooses the colours of a heat map: magnitudes from 0 on, signed values about a white 0."""
+    """Chooses the colours of a heat map, for magnitudes from 0 on, for signed values about a white 0."""
     if not (values < 0).any():
         return {"cmap": _LIGHT if light else SEQUENTIAL, "norm": Normalize(0, largest(values))}
     bound = largest(abs(values))

@@ -1,4 +1,4 @@
-"""Figures of a paper that are cells with colours: matrices over latents, units of sites, positions of a codebook."""
+"""Figures of a paper that are coloured cells, for matrices over latents, units of sites, positions of a codebook."""
 
 from collections.abc import Mapping, Sequence
 

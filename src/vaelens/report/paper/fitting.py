@@ -1,4 +1,4 @@
-"""The last step of a figure: titles are broken, and names of latents turned or thinned, where they have no room.
+"""The last step of a figure, where titles are broken and names of latents turned or thinned to fit.
 
 How much room there is, only a first pass of the layout says.
 """
@@ -17,7 +17,7 @@ _LINE = 1.25 * TEXT / 72  # inches of a line of a title
 
 
 def fit(figure: PaperFigure) -> None:
-    """Fits the texts of a figure to its width; it grows by the lines that its titles grow by."""
+    """Fits the texts of a figure to its width. Its height grows by the lines that its titles grow by."""
     figure.draw_without_rendering()
     rows: dict[Any, int] = {}  # of panels: the lines that their titles are longer by
     for axis in figure.axes:

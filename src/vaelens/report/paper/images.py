@@ -1,4 +1,4 @@
-"""Figures of a paper that are pictures: reconstructions, traversals, maps of where latents act, swaps of codes."""
+"""Figures of a paper that are pictures, of reconstructions, traversals, where latents act, and swaps of codes."""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""The tables of a paper by name: DataFrames of numbers, each estimate with the ends of its interval beside it."""
+"""The tables of a paper by name, DataFrames of numbers, each estimate with the ends of its interval beside it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
