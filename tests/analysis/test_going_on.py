@@ -3,6 +3,7 @@
 import itertools
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,13 +78,27 @@ def cut_off(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def finished(tmp_path_factory):
+    """A folder with an analysis, to be copied."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    return analysed(folder), files(folder)
+    analysed(folder)
+    return folder
 
 
-@pytest.mark.parametrize("moment", ["before", "within"])
-@pytest.mark.parametrize("number", range(WRITES))
+@pytest.fixture(scope="module")
+def undisturbed(finished):
+    return vl.Analysis.load(finished), files(finished)
+
+
+@pytest.fixture(scope="module")
+def of_another_seed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("another-seed")
+    analysed(folder, seed=1)
+    return files(folder)
+
+
+# Half a file besides what is there before a write: no moment leaves more.
+@pytest.mark.parametrize(("number", "moment"), [*((number, "within") for number in range(WRITES)), (5, "before")])
 def test_cut_off_at_any_write_it_goes_on_to_the_same_bytes(undisturbed, cut_off, monkeypatch, tmp_path, number, moment):
     counter = cut_off(number, moment)
     with pytest.raises(Cut):
@@ -130,10 +145,9 @@ def test_killed_without_warning_it_goes_on_to_the_same_bytes(undisturbed, tmp_pa
     assert files(tmp_path) == undisturbed[1]
 
 
-def test_a_finished_one_is_loaded_and_nothing_is_written(undisturbed, cut_off, tmp_path):
-    analysed(tmp_path)
+def test_a_finished_one_is_loaded_and_nothing_is_written(finished, undisturbed, cut_off):
     cut_off(0, "before")
-    again = analysed(tmp_path)
+    again = analysed(finished)
     assert again.scores.equals(undisturbed[0].scores)
 
 
@@ -143,8 +157,8 @@ def test_in_memory_it_is_the_same_analysis(undisturbed, tmp_path):
     assert analysed(tmp_path).provenance == analysis.provenance
 
 
-def test_a_lost_part_or_table_is_made_again(undisturbed, tmp_path):
-    analysed(tmp_path)
+def test_a_lost_part_or_table_is_made_again(finished, undisturbed, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     next(tmp_path.glob("effects/latent-*.nc")).unlink()
     (tmp_path / "scores.csv").unlink()
     analysed(tmp_path)
@@ -165,10 +179,10 @@ def test_a_lost_part_or_table_is_made_again(undisturbed, tmp_path):
         ({"minutes": 3}, r"another asked \(minutes\)"),
     ],
 )
-@pytest.mark.parametrize("finished", [True, False])
-def test_parts_of_another_analysis_are_never_taken(cut_off, monkeypatch, tmp_path, change, told, finished):
-    if finished:
-        analysed(tmp_path)
+@pytest.mark.parametrize("whole", [True, False])
+def test_parts_of_another_analysis_are_never_taken(finished, cut_off, monkeypatch, tmp_path, change, told, whole):
+    if whole:
+        shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     else:
         cut_off(3, "after")
         with pytest.raises(Cut):
@@ -177,30 +191,30 @@ def test_parts_of_another_analysis_are_never_taken(cut_off, monkeypatch, tmp_pat
     before = files(tmp_path)
     with pytest.raises(vl.VaelensError, match=f"{told}; give another folder, or replace it with overwrite") as error:
         analysed(tmp_path, **change)
-    assert ("not finished" in str(error.value)) is not finished
+    assert ("not finished" in str(error.value)) is not whole
     assert files(tmp_path) == before
 
 
-def test_another_version_is_another_analysis(monkeypatch, tmp_path):
-    analysed(tmp_path)
+def test_another_version_is_another_analysis(finished, monkeypatch):
     monkeypatch.setattr("vaelens.analysis.subject.__version__", "9.9")
     with pytest.raises(vl.VaelensError, match=r"other versions \(vaelens 0\.1\.0, not 9\.9\)"):
-        analysed(tmp_path)
+        analysed(finished)
 
 
 @pytest.mark.parametrize("number", [0, 5, WRITES - 2, WRITES - 1])
-def test_one_that_is_replaced_stays_whole_until_the_new_one_is(cut_off, monkeypatch, tmp_path, number):
-    before = analysed(tmp_path / "replaced")
+def test_one_that_is_replaced_stays_whole_until_the_new_one_is(
+    finished, undisturbed, of_another_seed, cut_off, monkeypatch, tmp_path, number
+):
+    shutil.copytree(finished, tmp_path / "replaced")
     cut_off(number, "within")
     with pytest.raises(Cut):
         analysed(tmp_path / "replaced", seed=1, overwrite=True)
     monkeypatch.undo()
     there = vl.Analysis.load(tmp_path / "replaced")
     assert there.provenance["seed"] == (0 if number < WRITES - 1 else 1)
-    assert there.scores.equals(before.scores) == (number < WRITES - 1)
+    assert there.scores.equals(undisturbed[0].scores) == (number < WRITES - 1)
     analysed(tmp_path / "replaced", seed=1, overwrite=True)
-    analysed(tmp_path / "alone", seed=1)
-    assert files(tmp_path / "replaced") == files(tmp_path / "alone")
+    assert files(tmp_path / "replaced") == of_another_seed
 
 
 def test_a_damaged_part_is_noticed_before_it_is_gone_on_with(cut_off, monkeypatch, tmp_path):

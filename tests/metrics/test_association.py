@@ -61,10 +61,10 @@ def test_chance_is_the_mean_over_shuffles(rng, kind, chance):
 
 
 def test_intervals_hold_what_many_images_have(rng):
-    """Of 100 samples of 60 images each; η² of few images is too large by 4/59 on average, which is followed."""
+    """Of 50 samples of 60 images each; η² of few images is too large by 4/59 on average, which is followed."""
     held = {"categorical": 0, "ordinal": 0}
     truth = {"categorical": 0.0, "ordinal": 6 / np.pi * np.arcsin(0.5 / 2)}  # of a Gaussian with ρ = ½ (Pearson, 1907)
-    for _ in range(100):
+    for _ in range(50):
         codes = rng.normal(size=(60, 1))
         labels = {
             "categorical": rng.integers(0, 5, size=60),
@@ -73,8 +73,8 @@ def test_intervals_hold_what_many_images_have(rng):
         for kind, label in labels.items():
             measured = association(codes, label, kind)
             held[kind] += int(measured.low[0] <= truth[kind] <= measured.high[0])
-    assert held["ordinal"] >= 89
-    assert held["categorical"] >= 89
+    assert held["ordinal"] >= 43  # 95 % less three standard errors
+    assert held["categorical"] >= 43
 
 
 def test_missing_labels_are_left_out(rng):

@@ -1,5 +1,6 @@
 """What is said to be true of planted models, against hand arithmetic and against every measurement of ours."""
 
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +13,8 @@ from vaelens.planted import KINDS
 SHAPES = [(depth, convolutional) for depth in (2, 3, 4) for convolutional in (False, True)]
 EVERY = [(kind, *shape) for kind in KINDS for shape in SHAPES]
 MEASURED = [(kind, 2 + k % 3, k % 2 == 0) for k, kind in enumerate(KINDS)]  # all shapes agree, in ten minutes
+
+planted_model = cache(vl.planted_model)  # a third of a second each
 
 
 def faithfulness_of(planted, factor):
@@ -45,7 +48,7 @@ def nodes(units):
 
 @pytest.mark.parametrize(("kind", "depth", "convolutional"), EVERY)
 def test_images_are_encoded_exactly_and_lie_in_range(kind, depth, convolutional):
-    planted = vl.planted_model(kind, depth, convolutional, seed=1)
+    planted = planted_model(kind, depth, convolutional, seed=depth)
     images = planted.images
     assert 0 <= float(images.min()) < float(images.max()) <= 1
     assert float((planted.lens.reconstruct(images) - images).abs().max()) < 1e-6
@@ -58,7 +61,7 @@ def test_images_are_encoded_exactly_and_lie_in_range(kind, depth, convolutional)
 # Of depth 2 and 4: what holds of both holds of what lies between.
 @pytest.mark.parametrize(("kind", "depth", "convolutional"), [case for case in EVERY if case[1] != 3])
 def test_a_circuit_carries_all_of_the_effect_and_loses_it_without_any_one_unit(kind, depth, convolutional):
-    planted = vl.planted_model(kind, depth, convolutional, seed=depth)
+    planted = planted_model(kind, depth, convolutional, seed=depth)
     for factor, circuit in planted.truth.circuits.items():
         faithfulness = faithfulness_of(planted, factor)
         for units in (circuit, *planted.truth.alternatives[factor]):
@@ -69,7 +72,7 @@ def test_a_circuit_carries_all_of_the_effect_and_loses_it_without_any_one_unit(k
 
 @pytest.mark.parametrize(("kind", "depth", "convolutional"), MEASURED)
 def test_scores_are_those_that_are_measured(kind, depth, convolutional):
-    planted = vl.planted_model(kind, depth, convolutional)
+    planted = planted_model(kind, depth, convolutional, seed=depth)
     effects = vl.latent_effects(planted.lens, planted.images, progress=False)
     np.testing.assert_allclose(effects.ces, planted.truth.ces, atol=1e-5)
     np.testing.assert_allclose(effects.specificity, planted.truth.specificity, atol=1e-5)
@@ -79,7 +82,7 @@ def test_scores_are_those_that_are_measured(kind, depth, convolutional):
 
 @pytest.mark.parametrize(("kind", "depth", "convolutional"), MEASURED)
 def test_mediation_is_what_is_measured(kind, depth, convolutional):
-    planted = vl.planted_model(kind, depth, convolutional, seed=depth)
+    planted = planted_model(kind, depth, convolutional, seed=depth)
     for factor, expected in planted.truth.mediation.items():
         pairs = planted.dataset.all_pairs(factor)
         for site, rows in expected.groupby("site", sort=False):
@@ -93,17 +96,17 @@ def test_mediation_is_what_is_measured(kind, depth, convolutional):
 def test_scores_by_hand():
     # Latents take −2 … 2 and are set to −3 … 3: E|v − z| = (12 + 2·13 + 2·16) / 35 = 2 of a lattice of 64 pixels, a
     # sixteenth of which is shown: √64 · 2 / 16 = 1. The change is spread evenly over 64 pixels.
-    truth = vl.planted_model("aligned").truth
+    truth = planted_model("aligned").truth
     assert truth.ces.tolist() == pytest.approx([1, 1, 1])
     assert truth.specificity.tolist() == pytest.approx([1 / np.log(64)] * 3)
     assert truth.modularity == pytest.approx(1)
     # What is positive of a sum of two: cos² and sin² of 36.9° are the shares of the two latents.
-    rotated = vl.planted_model("rotated").truth
+    rotated = planted_model("rotated").truth
     shares = rotated.mediation["first"].query("site == 'latent'").indirect
     assert sorted(shares) == pytest.approx([0, 0.36, 0.64], abs=1e-12)
     assert rotated.mediation["third"].query("site == 'latent'").indirect.max() == pytest.approx(1)
     # Three directions 120° apart: a latent along the second's carries cos² 30° of it, the other one cos² 120°.
-    superposed = vl.planted_model("superposed", convolutional=True)
+    superposed = planted_model("superposed", convolutional=True)
     assert superposed.lens.latents == 2
     assert len(superposed.dataset.factors) == 3
     assert sorted(len(circuit["latent"]) for circuit in superposed.truth.circuits.values()) == [1, 2, 2]
@@ -117,11 +120,11 @@ def test_types_and_roles():
         "dead": ["dead", "dead", "monosemantic", "monosemantic"],
         "distractor": ["monosemantic"] * 3,
     }.items():
-        assert sorted(vl.planted_model(kind, seed=3).truth.unit_types["latent"]) == types
-    assert vl.planted_model("interaction").truth.unit_types["decoder.2"].count("polysemantic") == 1
-    redundant = vl.planted_model("redundant")
+        assert sorted(planted_model(kind, seed=3).truth.unit_types["latent"]) == types
+    assert planted_model("interaction").truth.unit_types["decoder.2"].count("polysemantic") == 1
+    redundant = planted_model("redundant")
     assert set(redundant.truth.roles.values()) == {"redundant"}
-    backup = vl.planted_model("backup", seed=1)
+    backup = planted_model("backup", seed=1)
     assert set(backup.truth.roles.values()) == {"backup"}
     for site, unit in backup.truth.roles:
         assert backup.truth.unit_types[site][unit] == "dead"  # it never acts while nothing is ablated
@@ -131,7 +134,7 @@ def test_types_and_roles():
 @pytest.mark.parametrize("kind", ["redundant", "backup"])
 def test_no_other_set_of_units_carries_a_factor(kind):
     """All subsets of the units of the two sites that hold the second way, the rest of the circuit given."""
-    planted = vl.planted_model(kind, depth=2, seed=1)
+    planted = planted_model(kind, depth=2, seed=1)
     first = planted.truth.circuits["first"]
     fixed = {site: units for site, units in first.items() if site not in ("decoder.0", "decoder.1")}
     candidates = [
@@ -159,19 +162,19 @@ def test_no_other_set_of_units_carries_a_factor(kind):
 
 def test_edges_run_from_the_factor_to_the_image():
     for kind in KINDS:
-        truth = vl.planted_model(kind, depth=2, seed=5).truth
+        truth = planted_model(kind, depth=2, seed=5).truth
         for factor, edges in truth.edges.items():
             touched = {end for edge in edges for end in edge}
             assert touched == {factor, "image", *nodes(truth.circuits[factor])}
     # The second factor of the aligned kind passes as two units: 2 + 4 + 2 + 2 + 4 + 2 wires.
-    assert len(vl.planted_model("aligned", depth=2).truth.edges["second"]) == 2 + 2 * 2 + 2 + 2 + 2 * 2 + 2
-    assert len(vl.planted_model("aligned", depth=2).truth.edges["first"]) == 1 + 1 + 1 + 1 + 2 + 2
+    assert len(planted_model("aligned", depth=2).truth.edges["second"]) == 2 + 2 * 2 + 2 + 2 + 2 * 2 + 2
+    assert len(planted_model("aligned", depth=2).truth.edges["first"]) == 1 + 1 + 1 + 1 + 2 + 2
 
 
 def test_seeds_shuffle_units_and_pixels():
-    circuits = [vl.planted_model("aligned", seed=seed).truth.circuits["first"] for seed in range(6)]
+    circuits = [planted_model("aligned", seed=seed).truth.circuits["first"] for seed in range(6)]
     assert len({tuple(circuit.items()) for circuit in circuits}) > 1
-    images = [vl.planted_model("aligned", convolutional=True, seed=seed).images[0] for seed in range(6)]
+    images = [planted_model("aligned", convolutional=True, seed=seed).images[0] for seed in range(6)]
     assert any(not torch.equal(images[0], image) for image in images[1:])
     again = vl.planted_model("aligned", seed=4)
     assert again.truth.circuits["first"] == circuits[4]
@@ -179,7 +182,7 @@ def test_seeds_shuffle_units_and_pixels():
 
 @pytest.mark.parametrize("convolutional", [False, True])
 def test_models_save_and_load(tmp_path, convolutional):
-    planted = vl.planted_model("backup", depth=2, convolutional=convolutional, seed=7)
+    planted = planted_model("backup", depth=2, convolutional=convolutional, seed=7)
     planted.model.save_pretrained(tmp_path / "model")
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"config.json", "model.safetensors", "README.md"}
     loaded = vl.PlantedVAE.from_pretrained(tmp_path / "model")
@@ -198,7 +201,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
 
 def test_pairs_differ_in_one_factor_alone():
     for kind in KINDS:
-        dataset = vl.planted_model(kind).dataset
+        dataset = planted_model(kind).dataset
         for k, name in enumerate(dataset.factors.names):
             for pairs in (dataset.pairs(name, 40, seed=1), dataset.all_pairs(name)):
                 unlike = pairs.f != pairs.f2
@@ -219,6 +222,6 @@ def test_arguments_are_checked():
 
 
 def test_opened_as_a_vae_a_folder_says_how_it_opens(tmp_path):
-    vl.planted_model("chain", 2).model.save_pretrained(tmp_path)
+    planted_model("chain", 2).model.save_pretrained(tmp_path)
     with pytest.raises(vl.VaelensError, match=r"holds a planted model; open it with vl\.PlantedVAE\.from_pretrained"):
         vl.VAE.from_pretrained(tmp_path)

@@ -38,7 +38,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_table(undisturbed, tmp_p
         while driver.poll() is None and not (work.is_dir() and any(work.iterdir())):
             time.sleep(0.01)
         try:
-            driver.wait(moments.uniform(0.2, 3) if kills < 3 else None)
+            driver.wait(moments.uniform(0.2, 3) if kills < 2 else None)
         except subprocess.TimeoutExpired:
             os.killpg(driver.pid, signal.SIGKILL)
             driver.wait()

@@ -176,7 +176,7 @@ def _runs(scorer: Scorer) -> int:
 def _telling(scorer: Scorer, advance: Callable[[float], None]) -> Scorer:
     """Wraps a scorer so that each of its runs is reported as progress."""
 
-    def score(arrays: ScoredArrays, seed: int) -> tuple[float, ...]:
+    def score(arrays: ScoredArrays, seed: int) -> tuple[float | VaelensError, ...]:
         advance(1)
         return scorer.score(arrays, seed)
 

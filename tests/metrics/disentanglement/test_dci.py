@@ -24,8 +24,8 @@ def mixed(grid):
     return 0.3 * noise + np.column_stack([grid[:, 2], grid[:, 0] + grid[:, 1], grid[:, 2], 0 * grid[:, 0]])
 
 
-# Half a minute of boosting in all: the other cases tell nothing that these do not.
-@pytest.mark.parametrize("reference", ["nonlinear", "dead"], indirect=True)
+# Half a minute of boosting in all: the others tell nothing that this one, with constant and shared latents, does not.
+@pytest.mark.parametrize("reference", ["dead"], indirect=True)
 def test_dci_agrees_with_the_reference(reference):
     arrays, expected = reference
     result = dci(**arrays)

@@ -115,12 +115,12 @@ def estimate_score(scorer: Scorer, arrays: ScoredArrays, seed: Seed = 0) -> tupl
     seed = check_seed(seed)
     generator, n = np.random.default_rng(seed), len(arrays.codes)
     unknown = np.full(len(scorer.keys), _NAN)
-    low, high, chance, doubt = unknown, unknown, unknown, scorer.no_interval
+    low, high, chance, doubts = unknown, unknown, unknown, [scorer.no_interval] * len(scorer.keys)
     with _missing_labels_said():
-        values, why = _scores(scorer, arrays, seed)
+        values, whys = _scores(scorer, arrays, seed)
         if np.isfinite(values).any() and not scorer.no_interval:
             halves = [_scores(scorer, arrays.half(generator), seed) for _ in range(scorer.halves)]
-            doubt = next((reason for _, reason in halves if reason), "")
+            doubts = [next(filter(None, reasons), "") for reasons in zip(*(said for _, said in halves), strict=True)]
             doublings = max(0.0, float(np.log2(MANY / n)))
             low, high = half_sample_interval(values, [scores for scores, _ in halves], doublings=doublings)
         if np.isfinite(values).any() and scorer.shuffles:
@@ -140,7 +140,7 @@ def estimate_score(scorer: Scorer, arrays: ScoredArrays, seed: Seed = 0) -> tupl
         else f"no interval: {doubt or 'it is not defined for half of the codes'}"
         if np.isnan(end)
         else ""
-        for value, end, whole, drifting in zip(values, low, anywhere, drifts, strict=True)
+        for value, why, doubt, end, whole, drifting in zip(values, whys, doubts, low, anywhere, drifts, strict=True)
     ]
     return tuple(
         ScoreEstimate(
@@ -158,14 +158,16 @@ def estimate_score(scorer: Scorer, arrays: ScoredArrays, seed: Seed = 0) -> tupl
     )
 
 
-def _scores(scorer: Scorer, arrays: ScoredArrays, seed: int) -> tuple[Float[np.ndarray, " keys"], str]:
-    """Computes the scores, NaN where they are not finite, and says why they are not."""
+def _scores(scorer: Scorer, arrays: ScoredArrays, seed: int) -> tuple[Float[np.ndarray, " keys"], list[str]]:
+    """Computes the scores, NaN where they are not finite, and says of each why it is not."""
     try:
-        values = np.array(scorer.score(arrays, seed), dtype=np.float64)
+        scores = scorer.score(arrays, seed)
     except VaelensError as error:
-        return np.full(len(scorer.keys), _NAN), str(error)
-    why = "infinite: a latent is a linear function of others" if np.isinf(values).any() else ""
-    return np.where(np.isfinite(values), values, _NAN), why
+        scores = (error,) * len(scorer.keys)
+    values = np.array([_NAN if isinstance(score, VaelensError) else score for score in scores], dtype=np.float64)
+    infinite = "infinite: a latent is a linear function of others"
+    whys = [str(score) if isinstance(score, VaelensError) else infinite if np.isinf(score) else "" for score in scores]
+    return np.where(np.isfinite(values), values, _NAN), whys
 
 
 @contextmanager

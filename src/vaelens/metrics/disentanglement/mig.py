@@ -3,6 +3,7 @@
 from typing import SupportsIndex
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from vaelens.arguments import Seed
@@ -69,7 +70,7 @@ def mig(
         0.0
     """
     codes, factors = check_pair_of_kinds(codes, factors, continuous)
-    check_two_latents(codes, "use dci's informativeness for a single latent")
+    _check_latents(codes)
     if bins < 2:
         raise VaelensError(f"bins is {bins}; expected 2 or more, usually 20")
     varying = varying_factors(factors)
@@ -81,5 +82,23 @@ def mig(
             "estimator='bins', or modularity, which divides by none"
         )
     information = latent_information(codes, factors, kinds, estimator, bins, neighbours, seed)
-    second, best = np.sort(information, axis=0)[-2:]  # (d, varying factors)
-    return float(np.mean((best - second) / label_entropy(binned(factors, kinds, bins))))
+    return information_gap(information, label_entropy(binned(factors, kinds, bins)))
+
+
+def information_gap(information: Float[np.ndarray, "d k"], entropy: Float[np.ndarray, " k"]) -> float:
+    """Computes MIG from what is known of factors that vary.
+
+    Args:
+        information: `(d, K)` nats, of every latent about every factor.
+        entropy: `(K,)` nats, of the factors.
+
+    Raises:
+        VaelensError: there are fewer than 2 latents.
+    """
+    _check_latents(information.T)
+    second, best = np.sort(information, axis=0)[-2:]
+    return float(np.mean((best - second) / entropy))
+
+
+def _check_latents(codes: np.ndarray) -> None:
+    check_two_latents(codes, "use dci's informativeness for a single latent")

@@ -6,6 +6,7 @@ Not the modularity of circuits, `circuit_modularity`. Costs N operations for eac
 from typing import Any, SupportsIndex
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from vaelens.arguments import Seed, whole_number
@@ -74,17 +75,33 @@ def modularity(
     codes, factors = check_pair_of_kinds(codes, factors, continuous)
     bins = whole_number("bins", bins, low=2)
     varying = varying_factors(factors)
-    if len(varying) < 2:
-        raise VaelensError(
-            f"factors hold {len(varying)} factor that varies; expected at least 2: a latent of a single factor is "
-            "always modular; give more factors, or use mig"
-        )
+    _check_factors(len(varying))
     kinds = check_continuous(continuous, factors.shape[1])[varying]
-    information = latent_information(codes, factors[:, varying], kinds, estimator, bins, neighbours, seed)
-    squared = information**2  # (d, varying factors)
+    return information_modularity(
+        latent_information(codes, factors[:, varying], kinds, estimator, bins, neighbours, seed)
+    )
+
+
+def information_modularity(information: Float[np.ndarray, "d k"]) -> float:
+    """Computes modularity from what every latent knows about every factor that varies, `(d, K)` nats.
+
+    Raises:
+        VaelensError: there are fewer than 2 factors.
+    """
+    factors = information.shape[1]
+    _check_factors(factors)
+    squared = information**2
     most = squared.max(axis=1)
     knowing = most > _ROUNDING**2
     scores = np.zeros(len(squared))
     rest = squared.sum(axis=1) - most
-    scores[knowing] = 1 - rest[knowing] / (most[knowing] * (len(varying) - 1))
+    scores[knowing] = 1 - rest[knowing] / (most[knowing] * (factors - 1))
     return float(scores.mean())
+
+
+def _check_factors(varying: int) -> None:
+    if varying < 2:
+        raise VaelensError(
+            f"factors hold {varying} factor that varies; expected at least 2: a latent of a single factor is "
+            "always modular; give more factors, or use mig"
+        )
