@@ -25,6 +25,13 @@ def run(*arguments):
     return stopped.value.code
 
 
+@pytest.fixture(autouse=True)
+def _few_codes(monkeypatch):
+    """Scores take most of an analysis's time."""
+    few = {"scored": 64, "predicted": 64}
+    monkeypatch.setattr("vaelens.analysis.parts.shares", lambda *given: replace(shares(*given), **few))
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "digits"
@@ -310,8 +317,6 @@ def test_help_and_version_do_not_import_torch():
 def test_quickstart_trains_explains_and_goes_on_when_run_again(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("vaelens.cli.quickstart._STEPS", 3)
     monkeypatch.setattr("vaelens.cli.quickstart._IMAGES", 8)
-    few = {"scored": 64, "predicted": 64}  # codes, of which DCI takes most of the time
-    monkeypatch.setattr("vaelens.analysis.parts.shares", lambda *given: replace(shares(*given), **few))
     for _ in range(2):
         assert run("quickstart", "--out", tmp_path) == 0
         assert capsys.readouterr().out.splitlines()[-1] == f"report: {tmp_path / 'analysis' / 'report.html'}"
