@@ -147,6 +147,28 @@ def test_a_buffer_that_the_encoder_writes_and_the_decoder_reads_is_named():
     assert float(model.level) == 1
 
 
+class Remembers(Plain):
+    """Keeps the level of the batch in a list inside a dictionary of its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.o.memory = {"levels": []}
+
+    def encode(self, x):
+        self.o.memory["levels"][:] = [x.mean()]
+        return super().encode(x / self.o.memory["levels"][0])
+
+    def decode(self, z):
+        return super().decode(z) * self.o.memory["levels"][0]
+
+
+def test_a_container_inside_another_is_named_by_the_path_of_its_module():
+    model = Remembers().eval()
+    with pytest.raises(vl.VaelensError, match=r"decode reads what encode left on the Remembers \(o\.memory\), and"):
+        vl.Lens(model, model.encode, model.decode, example=images(4))
+    assert model.o.memory == {"levels": []}
+
+
 @pytest.mark.parametrize("execution", ["auto", "hooks"])
 @pytest.mark.parametrize("each", [False, True])
 def test_a_hidden_way_outside_of_the_model_is_noticed(each, execution):

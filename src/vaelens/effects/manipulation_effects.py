@@ -1,4 +1,4 @@
-"""Level 1 without factors, the effect of pixel manipulations on every latent, every unit and the output.
+"""Level 1 without factors, the effect of changed pixels or features on every latent, every unit and the output.
 
 Costs a forward of the model for each image, and one for each image and manipulation. Memory does not grow with the
 number of images.

@@ -46,7 +46,10 @@ class Outputs(Protocol):
 
 
 class PixelOutputs:
-    """Every channel of every pixel. Of rows with Gower's distance each feature counts as it does there."""
+    """Every value of an observation, such as each channel of each pixel.
+
+    Of rows with Gower's distance each feature counts as it does there.
+    """
 
     resamples = PICTURE_RESAMPLES
 

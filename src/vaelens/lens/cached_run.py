@@ -103,8 +103,8 @@ class CachedRun:
             targets: "code", "image" and sites whose activations are wanted; those were captured.
 
         Yields:
-            Batches of rows, groups in order. A row of which no exchanged value differs in any bit is never yielded:
-            its values are this run's own. Where rows influence one another, all rows of a group come or none.
+            Batches of rows, groups in order. A row of which no exchanged value differs, however little, is never
+            yielded: its values are this run's own. Where rows influence one another, all rows of a group come or none.
         """
         patches = [patches] if isinstance(patches, SitePatch) else patches
         targets = [targets] if isinstance(targets, str) else list(targets)

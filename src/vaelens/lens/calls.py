@@ -82,7 +82,9 @@ def activation_in(output: object) -> tuple[Tensor, int | None] | None:
 
 
 def batch_axis(shape: tuple[int, ...], images: int, other: tuple[int, ...] | None, others: int) -> int | None:
-    """Finds the axis that follows the number of images, by the shapes for two numbers, or None where there is none.
+    """Finds the axis that follows the number of images, by the shapes for two numbers.
+
+    None where not exactly one does.
 
     Example:
         >>> batch_axis((2, 3, 4), 3, (2, 5, 4), 5), batch_axis((3, 4), 3, (3, 4), 5)

@@ -201,7 +201,7 @@ class Direction:
             factor: the factor's name.
             values: the two values, by index.
             site: a site's name.
-            n: how many observations are drawn, of which those with either value count.
+            n: how many observations are sampled, of which those with either value count.
             seed: draws them.
 
         Raises:

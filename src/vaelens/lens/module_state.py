@@ -45,7 +45,8 @@ class ModuleState:
             if not isinstance(module, torch.jit.ScriptModule)
         ]
         self._packages = {type(module).__module__.partition(".")[0] for module, *_ in self._modules}
-        self._containers: list[tuple[Any, Any]] = []  # each with a shallow copy of what is in it
+        # Each with a shallow copy of what is in it, and the module and attribute that it lies in.
+        self._containers: list[tuple[Any, Any, tuple[nn.Module, str]]] = []
         self._arrays: list[tuple[np.ndarray, np.ndarray]] = []  # each with a copy, as they count no versions
         self._generators: list[tuple[torch.Generator, Tensor]] = []
         self._versions: list[tuple[Tensor, int]] = []
@@ -60,7 +61,7 @@ class ModuleState:
             for name, value in attributes.items():
                 # PyTorch's own layers keep nothing but what somebody else may have given them.
                 if name not in _INTERNAL and (not of_torch or type(value) in _MUTABLE):
-                    self._note(value, seen, _DEPTH)
+                    self._note(value, (module, name), seen, _DEPTH)
         if copies:
             for tensor, _ in self._versions:
                 if not is_lazy(tensor):
@@ -74,7 +75,7 @@ class ModuleState:
             _restore_mapping(module._parameters, parameters)
             _restore_mapping(module._buffers, buffers)
             _restore_mapping(vars(module), attributes)
-        for container, content in self._containers:
+        for container, content, _ in self._containers:
             _restore_container(container, content)
         for generator, state in self._generators:
             generator.set_state(state)
@@ -88,26 +89,24 @@ class ModuleState:
     def changed_names(self) -> list[str]:
         """Lists the dotted names of attributes and buffers that hold another object than they did, or other values."""
         written = {id(tensor) for tensor, version in self._versions if self._is_written(tensor, version)}
-        paths = {module: path for path, module in self._model.named_modules()}
+        prefixes = {module: f"{path}." if path else "" for path, module in self._model.named_modules()}
         names = []
         for module, attributes, _, buffers in self._modules:
-            prefix = f"{paths[module]}." if paths.get(module) else ""
             for now, before in ((vars(module), attributes), (module._buffers, buffers)):
                 changed = [
                     name
                     for name, value in now.items()
                     if name not in before or before[name] is not value or id(value) in written
                 ]
-                names += [f"{prefix}{name}" for name in changed if name != "training"]
-        changed_inside = [
-            next((k for k, value in attributes.items() if value is container), "")
-            for container, content in self._containers
+                names += [f"{prefixes[module]}{name}" for name in changed if name != "training"]
+        names += [
+            f"{prefixes[module]}{name}"
+            for container, content, (module, name) in self._containers
             if not _same_content(container, content)
-            for _, attributes, *_ in self._modules
         ]
-        return list(dict.fromkeys([*names, *filter(None, changed_inside)]))
+        return list(dict.fromkeys(names))
 
-    def _note(self, value: Any, seen: set[int], depth: int) -> None:
+    def _note(self, value: Any, owner: tuple[nn.Module, str], seen: set[int], depth: int) -> None:
         if type(value) in _PLAIN or isinstance(value, nn.Module) or id(value) in seen:
             return
         if isinstance(value, Tensor):
@@ -118,9 +117,9 @@ class ModuleState:
             self._generators.append((value, value.get_state()))
         elif depth and (content := _content(value, self._packages)) is not None:
             seen.add(id(value))
-            self._containers.append((value, content))
+            self._containers.append((value, content, owner))
             for inside in content.values() if isinstance(content, dict) else content:
-                self._note(inside, seen, depth - 1)
+                self._note(inside, owner, seen, depth - 1)
 
     def _note_tensor(self, tensor: Tensor | None) -> None:
         if isinstance(tensor, Tensor) and not tensor.is_inference():
