@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -211,18 +212,32 @@ def test_a_run_says_where_to_go_on_in_words_of_the_command_line_and_has_its_fold
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "logs"]
 
 
-@pytest.mark.parametrize("limit", [2**10, 5 * 2**20])
-def test_a_file_size_limit_is_one_sentence_and_what_was_there_is_whole(limit, begin, tmp_path):
+@contextmanager
+def file_size_limit(limit):
+    """In this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_file_size_limit_is_one_sentence_and_what_was_there_is_whole(begin, tmp_path, capsys):
     out = tmp_path / "run"
     command = ["train", *SMALL[:-1], "4", "--out", out]
     assert run(*command[:-3], "3", "--out", out) == 0
     before = contents(out)
     limited = begin(
-        *command, "--overwrite", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        *command, "--overwrite", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**10, 2**10))
     )
     _, said = limited.communicate()
     assert limited.returncode == 1
-    assert "cannot be written (File too large); what was there before is as it was: make room" in said.splitlines()[-1]
+    with file_size_limit(5 * 2**20):
+        assert run(*command, "--overwrite") == 1
+    for told in (said, capsys.readouterr().err):
+        sentence = "cannot be written (File too large); what was there before is as it was: make room"
+        assert sentence in told.splitlines()[-1]
     assert {name: content for name, content in contents(out).items() if not name.startswith(".replacement")} == before
 
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def swept(*options):
-    """By sweep, the largest relative difference to the CPU, and how often the host waited in its midst."""
-    command = [sys.executable, str(Path(__file__).with_name("sweeps.py")), *options]
+
+@pytest.fixture(scope="module")
+def swept():
+    """Of two devices, by sweep: the largest relative difference to the CPU, and how often the host waited in it."""
+    command = [sys.executable, str(Path(__file__).with_name("sweeps.py"))]
     ran = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
@@ -17,8 +20,8 @@ def swept(*options):
     return json.loads(ran.stdout)
 
 
-def test_sweeps_elsewhere_give_what_the_cpu_gives_and_wait_for_no_value():
-    found = swept()
+def test_sweeps_elsewhere_give_what_the_cpu_gives_and_wait_for_no_value(swept):
+    found = swept[0]
     assert len(found) == 36
     assert max(difference for difference, _ in found.values()) < 1e-4  # layers take other forms there
     waits = {sweep: times for sweep, (_, times) in found.items()}
@@ -31,6 +34,6 @@ def test_sweeps_elsewhere_give_what_the_cpu_gives_and_wait_for_no_value():
     assert waits["vq-vae: responses"] <= 3 * 7
 
 
-def test_a_device_without_double_precision_will_do():
-    found = swept("--without-doubles")
+def test_a_device_without_double_precision_will_do(swept):
+    found = swept[1]
     assert max(difference for difference, _ in found.values()) < 1e-4

@@ -2,10 +2,6 @@
 
 import itertools
 import math
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -221,51 +217,3 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one_to_the_bit(name, tmp_path):
     assert bool(kept.discriminator) == CATALOGUE[name].adversarial
     assert any("cluster_size" in key for key in kept.weights) == CATALOGUE[name].quantised
     assert not same(whole, small(name))
-
-
-KILLED = """
-import os, signal, sys
-import torch
-from vaelens.models import build_model, train
-from vaelens.models.batches import TensorImages
-
-class Deadly(TensorImages):
-    asked = 0
-
-    def images_at(self, indices):
-        Deadly.asked += len(indices) == 8  # the data's fingerprint is of more and fewer images
-        if Deadly.asked == 10:  # the first batch is looked at once more before training
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().images_at(indices)
-
-import vaelens.models.lightning_loop
-torch.set_num_threads(1)
-images = torch.load(sys.argv[1], weights_only=True)
-for name, folder in zip(sys.argv[2::2], sys.argv[3::2]):
-    child = os.fork()
-    if child == 0:
-        quick = {"codes": 32, "decay": 0.8, "revival": 0.5} if name == "vq-vae" else {}
-        model = build_model(name, (3, 16, 16), latent_dim=3, **quick)
-        train(model, Deadly(images), steps=12, batch_size=8, log_every=4, checkpoint_every=5, progress=False,
-              device="cpu", folder=folder)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system with fork")
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    names = ["factor-vae", "vq-vae"]
-    torch.save(IMAGES, tmp_path / "images.pt")
-    folders = [str(tmp_path / name) for name in names]
-    arguments = [argument for pair in zip(names, folders, strict=True) for argument in pair]
-    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "images.pt"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(-signal.SIGKILL)] * 2
-    for name in names:
-        assert load_checkpoint(checkpoint_path(tmp_path / name)).step == 5
-        whole, parted = small(name), small(name, seed=7)
-        train(whole, IMAGES, **SHORT, folder=tmp_path / f"{name}-whole")
-        train(parted, IMAGES, **SHORT, folder=tmp_path / name, resume=True)
-        assert same(whole, parted)
-        assert_same_checkpoints(tmp_path / f"{name}-whole", tmp_path / name)

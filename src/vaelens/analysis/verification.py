@@ -124,8 +124,8 @@ def verify(
     """
     _check(lens, ds)
     check_progress(progress)
-    found = analysis if isinstance(analysis, Analysis) else Analysis.load(analysis)
-    recorded = found.provenance
+    kept = analysis if isinstance(analysis, Analysis) else Analysis.load(analysis)
+    recorded = kept.provenance
     missing = [name for name in ("images", "asked", "parts", "precision") if name not in recorded]
     if missing:
         raise VaelensError(
@@ -134,14 +134,14 @@ def verify(
         )
     same = lens.with_precision(recorded["precision"])
     threads = int(recorded.get("threads", torch.get_num_threads()))
-    with on_threads(threads), reporting(progress, _HUNDREDTHS * len(found.effects), "verifying") as report:
+    with on_threads(threads), reporting(progress, _HUNDREDTHS * len(kept.effects), "verifying") as report:
         asked = recorded["asked"]
         scored = asked["dci_estimator"], asked.get("score_intervals", True)
         subject = subject_of(same, ds, int(recorded["images"]), recorded["seed"], reader, *scored)
         now = plain(subject.describe() | {"asked": asked})
-        agreements, recomputed = _recompute(subject, found, report)
-        agreements.append(_scores(found, recomputed))
-    return Verification(tuple(agreements), tuple(differences(found.configuration, now)))
+        agreements, recomputed = _recompute(subject, kept, report)
+        agreements.append(_scores(kept, recomputed))
+    return Verification(tuple(agreements), tuple(differences(kept.configuration, now)))
 
 
 def _recompute(subject: Subject, found: Analysis, report: Report) -> tuple[list[Agreement], dict[str, xr.Dataset]]:
@@ -173,8 +173,8 @@ def _scores(found: Analysis, recomputed: Mapping[str, xr.Dataset]) -> Agreement:
         return Agreement("scores", "could not be recomputed", float("nan"), why="no part could be")
     kept = found.scores
     if len(recomputed) < len(found.effects):
-        known = {name: part for name, part in found.effects.items() if name in recomputed}
-        kept = score_table(known, found.provenance["seed"]).index
+        compared = {name: part for name, part in found.effects.items() if name in recomputed}
+        kept = score_table(compared, found.provenance["seed"]).index
         kept = found.scores.loc[[key for key in found.scores.index if key in kept]]
         if "controls" not in recomputed:
             kept = kept.assign(untrained=float("nan"))

@@ -28,12 +28,12 @@ def shown_units(table: UnitTable, mask: Mask, losses: np.ndarray) -> list[int]:
     by_loss = members[np.argsort(-losses, kind="stable")]
     first = [next((unit for unit in by_loss if span.start <= unit < span.stop), None) for _, span in table.spans()]
     chosen = [int(unit) for unit in first if unit is not None]
-    here = {site: 1 for site, _ in map(table.node, chosen)}
+    shown_at = {site: 1 for site, _ in map(table.node, chosen)}
     for unit in by_loss.tolist():
         site, _ = table.node(unit)
-        if len(chosen) < SHOWN and unit not in chosen and here[site] < MOST_AT_A_SITE:
+        if len(chosen) < SHOWN and unit not in chosen and shown_at[site] < MOST_AT_A_SITE:
             chosen.append(unit)
-            here[site] += 1
+            shown_at[site] += 1
     return sorted(chosen)
 
 

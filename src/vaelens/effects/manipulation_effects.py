@@ -110,5 +110,5 @@ def _by_name(asked: Any) -> dict[str, Manipulation]:
     """
     names = checked_names("manipulation", [asked] if isinstance(asked, str) else list(asked))
     strengths = asked if isinstance(asked, Mapping) else dict.fromkeys(names)
-    given = ((name, strengths[name]) for name in names)
-    return {name: value if isinstance(value, Manipulation) else Manipulation(name, value) for name, value in given}
+    pairs = ((name, strengths[name]) for name in names)
+    return {name: value if isinstance(value, Manipulation) else Manipulation(name, value) for name, value in pairs}

@@ -54,11 +54,11 @@ class Explorer:
     """
 
     def __init__(self, answers: Answers, title: str, host: str, port: int | None) -> None:
-        library, found = gradio(), _free_port(host, port)
+        library, free_port = gradio(), _free_port(host, port)
         self._closed = threading.Event()
-        self._blocks = _in_a_loop(lambda: _launched(library, answers, title, host, found))
+        self._blocks = _in_a_loop(lambda: _launched(library, answers, title, host, free_port))
         name = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
-        self.url = f"http://{name}:{found}/"
+        self.url = f"http://{name}:{free_port}/"
 
     def wait(self) -> None:
         """Serves until Ctrl-C, or until it is closed, and closes it then."""

@@ -134,10 +134,10 @@ class View:
         """
         if len(query) > 4 * _MOST:
             raise VaelensError("the address is too long to be one of the explorer; open the page without a query")
-        found: dict[str, Any] = {"latents": {}, "edits": [], "pins": [], "groups": {}, "names": {}}
+        state: dict[str, Any] = {"latents": {}, "edits": [], "pins": [], "groups": {}, "names": {}}
         for name, value in parse_qsl(query.removeprefix("?"), keep_blank_values=True):
             try:
-                _take(found, name, value)
+                _take(state, name, value)
             except VaelensError:
                 raise
             except (ValueError, KeyError) as error:
@@ -145,8 +145,8 @@ class View:
                     f"the address has {name}={value[:40]!r}, which is no {name} of the explorer; open the "
                     "page without it"
                 ) from error
-        lists = {name: tuple(found[name]) for name in ("edits", "pins")}
-        return replace(default, **{**found, **lists})
+        lists = {name: tuple(state[name]) for name in ("edits", "pins")}
+        return replace(default, **{**state, **lists})
 
     def plain(self) -> dict[str, Any]:
         """Turns the view into plain values, as JSON holds them."""
@@ -229,10 +229,10 @@ def _unit_text(unit: Unit) -> str:
 
 
 def _unit_from(text: str) -> Unit:
-    found = _UNIT.fullmatch(text)
-    if found is None:
+    match = _UNIT.fullmatch(text)
+    if match is None:
         raise ValueError(text)
-    return found[2], int(found[1])
+    return match[2], int(match[1])
 
 
 def _unit(pair: Any) -> Unit:

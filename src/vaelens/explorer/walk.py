@@ -137,11 +137,11 @@ def read_walk(path: Path) -> Walk:
         record = json.loads(path.read_text(encoding="utf-8"))
         units = {str(site): tuple(map(int, members)) for site, members in record["units"].items()}
         losses = {(str(row["site"]), int(row["index"])): _number(row["loss"]) for row in record["losses"]}
-        known: dict[str, Unit] = {
+        nodes: dict[str, Unit] = {
             f"{site}:{index}": (site, index) for site, members in units.items() for index in members
         }
         edges = tuple(
-            Edge(known.get(sender, sender), known.get(receiver, receiver), float(edge["weight"]))
+            Edge(nodes.get(sender, sender), nodes.get(receiver, receiver), float(edge["weight"]))
             for edge in record["edges"]
             for sender, receiver in [(str(edge["from"]), str(edge["to"]))]
         )

@@ -126,10 +126,10 @@ class CachedRun:
         None where a change can pass a site by: hold the others by exchanging them for this run's own activation.
         """
         halves = {"encoder": self._encoder, "decoder": self._decoder}
-        found = None
+        confined = None
         if self._settings.precision == FP32:
-            found = stretches(self._parts, self._sites, halves, self.code, units, often)
-        return None if found is None else ConfinedRun(self._parts, found, self._settings.rows)
+            confined = stretches(self._parts, self._sites, halves, self.code, units, often)
+        return None if confined is None else ConfinedRun(self._parts, confined, self._settings.rows)
 
     # Inside
 

@@ -137,9 +137,9 @@ class Axes:
             return LAST
         if leaf and is_layer(module):
             return LAST if element is not None and output.ndim == 3 else SECOND
-        known = self._by_output.get(id(source)) if leaf and source is not None else None
-        if known is not None and keeps_units(module, known[0], output, known[1]):
-            return known[1]
+        source_axis = self._by_output.get(id(source)) if leaf and source is not None else None
+        if source_axis is not None and keeps_units(module, source_axis[0], output, source_axis[1]):
+            return source_axis[1]
         if isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
             return LAST
         return self._by_shape.get(tuple(output.shape), SECOND)

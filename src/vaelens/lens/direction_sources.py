@@ -122,14 +122,14 @@ def observations_by_value(
     count, checked_seed = min(whole_number("n", n, low=2), len(ds)), check_seed(seed)
     x, factors = ds.sample(count, checked_seed)
     context = ds.context_at(ds.draw(count, checked_seed)) if lens.takes_context else None
-    found, contexts = [], []
+    observations, contexts = [], []
     for value in (low, high):
         rows = (factors[:, column] == value).nonzero()[:, 0]
         if not len(rows):
             raise VaelensError(f"none of the {len(x)} observations drawn has {factor} = {value}; give a larger n")
-        found.append(x[rows])
+        observations.append(x[rows])
         contexts.append(None if context is None else _rows_of(context, rows))
-    return found, contexts
+    return observations, contexts
 
 
 def _rows_of(context: Any, rows: Tensor) -> Any:

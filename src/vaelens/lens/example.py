@@ -56,8 +56,8 @@ def example_for(
         VaelensError: none are given, and the model does not state their shape; they are not what the model takes, or
             have another number of channels; a context without an example, or of another number of rows.
     """
-    given = adapter.example if example is None else example
-    if given is None:
+    observations = adapter.example if example is None else example
+    if observations is None:
         raise VaelensError(
             f"a {type(model).__name__} does not state the shape of its images, and a lens finds its sites by running a "
             "few: give example=images, one or more of shape (n, C, H, W) in [0, 1], or whatever else it takes"
@@ -65,15 +65,15 @@ def example_for(
     if context is None and example is None:
         context = adapter.context
     if context is True:
-        if not isinstance(given, tuple | list) or len(given) != 2:
+        if not isinstance(observations, tuple | list) or len(observations) != 2:
             raise VaelensError("context=True takes the example as a pair, example=(x, c); or give context=c beside it")
-        given, context = given
-    kind = observation or adapter.observation or _kind_of(given)
-    if adapter.any_size and observation is None and example is not None and _has_axes_of(given, kind):
-        kind = replace(kind, shape=tuple(given.shape[1:]))
+        observations, context = observations
+    kind = observation or adapter.observation or _kind_of(observations)
+    if adapter.any_size and observation is None and example is not None and _has_axes_of(observations, kind):
+        kind = replace(kind, shape=tuple(observations.shape[1:]))
     if adapter.target is not None and adapter.observation is not None:  # results are in what is decoded
         kind = replace(kind, unit=adapter.observation.unit)
-    values = kind.checked(given)
+    values = kind.checked(observations)
     if adapter.check is not None:
         adapter.check(values)
     if adapter.channels is not None:

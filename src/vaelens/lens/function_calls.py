@@ -144,12 +144,12 @@ def _holds_tensor(result: Any) -> bool:
 
 
 def _tensors(*structures: Any) -> list[Tensor]:
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for structure in structures:
         if isinstance(structure, Tensor):
-            found.append(structure)
+            tensors.append(structure)
         elif isinstance(structure, tuple | list):
-            found += _tensors(*structure)
+            tensors += _tensors(*structure)
         elif isinstance(structure, dict):
-            found += _tensors(*structure.values())
-    return found
+            tensors += _tensors(*structure.values())
+    return tensors

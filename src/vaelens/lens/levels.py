@@ -84,8 +84,8 @@ class _Known:
         self._versions.pop(id(tensor), None)
 
     def __contains__(self, tensor: Tensor) -> bool:
-        known = self._versions.get(id(tensor))
-        return known is not None and known[1] == _version(tensor)
+        noted = self._versions.get(id(tensor))
+        return noted is not None and noted[1] == _version(tensor)
 
 
 def _version(tensor: Tensor) -> int | None:
@@ -108,22 +108,22 @@ class _LevelWatcher(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, Tensor)]
-        noisy = [value in self._noise for value in given]  # before it may be written over
-        of_zeros = bool(given) and given[0] in self._zeros
+        tensors = [value for value in (*args, *(kwargs or {}).values()) if isinstance(value, Tensor)]
+        noisy = [value in self._noise for value in tensors]  # before it may be written over
+        of_zeros = bool(tensors) and tensors[0] in self._zeros
         result = func(*args, **(kwargs or {}))
         name = function_name(func)
         if isinstance(result, tuple | list) and name in _LAYOUTS and any(noisy):
             self._noise.add(*result)
         if not isinstance(result, Tensor):
             return result
-        if any(result is value for value in given):  # written over, as in inference mode no version tells
+        if any(result is value for value in tensors):  # written over, as in inference mode no version tells
             self._noise.discard(result)
             self._zeros.discard(result)
         if name in _DRAWS:
             mean = args[0] if args else (kwargs or {}).get("mean")
             if func is torch.normal and isinstance(mean, Tensor) and not of_zeros:
-                return self._at_level(result, given)
+                return self._at_level(result, tensors)
             self._noise.add(result)
             return result
         if name in _ZEROS or (name in _LAYOUTS and of_zeros):
@@ -131,7 +131,7 @@ class _LevelWatcher(TorchFunctionMode):
         if not any(noisy):
             return result
         if name in _SUMS and not all(noisy):
-            return self._at_level(result, given)
+            return self._at_level(result, tensors)
         if name in _SCALES or name in _SUMS or name in _LAYOUTS:
             self._noise.add(result)
         return result

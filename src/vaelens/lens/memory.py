@@ -78,11 +78,11 @@ def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterato
     start = 0
     while start < images:
         chunk = slice(start, min(start + rows, images))
-        made = _attempt(build, chunk)
-        if made is None:
+        built = _attempt(build, chunk)
+        if built is None:
             rows = (chunk.stop - chunk.start) // 2
             continue
-        yield chunk, made
+        yield chunk, built
         start = chunk.stop
 
 

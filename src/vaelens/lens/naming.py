@@ -92,14 +92,16 @@ def modules_in(names: Sequence[Name], model: nn.Module) -> list[nn.Module]:
     Raises:
         VaelensError: one of them does not let itself be seen.
     """
-    found = [(name, _module(given[0] if isinstance(given, tuple) and given else given, model)) for name, given in names]
-    for name, module in found:
+    modules = [
+        (name, _module(given[0] if isinstance(given, tuple) and given else given, model)) for name, given in names
+    ]
+    for name, module in modules:
         if module is not None and is_scripted(module):
             raise VaelensError(
                 f"site {name!r} is TorchScript, which takes no hooks; give the lens the module that it was made of, or "
                 "name one around it"
             )
-    return [module for _, module in found if module is not None]
+    return [module for _, module in modules if module is not None]
 
 
 def with_names(places: Sequence[Place], names: Sequence[Name], traced: TracedModel) -> list[Place]:
@@ -196,14 +198,14 @@ def _called(name: str, given: Any, placed: Sequence[Place], traced: TracedModel)
         raise VaelensError(f"site {name!r} is call {number} of {path}, which has calls 0 to {total - 1}")
     earlier = traced.encoder.counts.get(module, 0)
     part, trace = ("encoder", traced.encoder) if number < earlier else ("decoder", traced.decoder)
-    here = number if number < earlier else number - earlier
+    in_part = number if number < earlier else number - earlier
     for stray in trace.strays:
-        if stray.module is module and stray.number == here:
+        if stray.module is module and stray.number == in_part:
             raise VaelensError(
                 f"site {name!r} is {path}, which gives {stray.what}; expected a tensor with the images in front, "
                 "(n, units, …), alone or as the first of a tuple"
             )
-    call = next(call for call in trace.calls if call.module is module and call.number == here and not call.functions)
+    call = next(call for call in trace.calls if call.module is module and call.number == in_part and not call.functions)
     return traced.place(name, part, call)
 
 

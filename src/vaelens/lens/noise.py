@@ -58,15 +58,15 @@ class _MeansOfDraws(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Iterable[Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = dict(kwargs or {})
+        options = dict(kwargs or {})
         if func in (torch.randn, torch.randn_like):
-            given.pop("generator", None)
-            return (torch.zeros if func is torch.randn else torch.zeros_like)(*args, **given)
+            options.pop("generator", None)
+            return (torch.zeros if func is torch.randn else torch.zeros_like)(*args, **options)
         if func is torch.Tensor.normal_:
-            return args[0].fill_(args[1] if len(args) > 1 else given.get("mean", 0.0))
-        if func is torch.normal and "out" not in given:
-            return _mean(*args, **given)
-        return func(*args, **given)
+            return args[0].fill_(args[1] if len(args) > 1 else options.get("mean", 0.0))
+        if func is torch.normal and "out" not in options:
+            return _mean(*args, **options)
+        return func(*args, **options)
 
 
 def _mean(mean: Any, std: Any = 1.0, size: Any = None, **given: Any) -> Any:

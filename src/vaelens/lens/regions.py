@@ -139,9 +139,9 @@ def resolve_positions(positions: Any, site: Site) -> tuple[slice, ...] | None:
     sizes = site.shape[1:]
     if not sizes:
         raise VaelensError(f"{site.name} has no positions, only {site.units} units; leave positions out")
-    given = positions.tolist() if isinstance(positions, Tensor | np.ndarray) else positions
-    alone = len(sizes) == 1 and not isinstance(given, tuple | list)
-    axes = (given,) if alone else given
+    indices = positions.tolist() if isinstance(positions, Tensor | np.ndarray) else positions
+    alone = len(sizes) == 1 and not isinstance(indices, tuple | list)
+    axes = (indices,) if alone else indices
     if not isinstance(axes, tuple | list):
         raise VaelensError(f"positions at {site.name}: {positions!r} given; {_FORMS}")
     if len(axes) != len(sizes):

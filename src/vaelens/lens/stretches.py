@@ -172,7 +172,7 @@ def stretches(
     activations = {**runs["encoder"].activations, LATENT: code, **runs["decoder"].activations}
     activations[IMAGE] = first_result(runs["decoder"].result)
     computed = {site: free if often or 2 * len(free) <= sites[site].units else None for site, free in units.items()}
-    found: list[Stretch] = []
+    stretches_of_part: list[Stretch] = []
     for name, part in _halves(parts):
         for start, end in pairwise(whole[part][name == "encoder" :]):  # before the encoder's first site is no site
             site = LATENT if start == INPUT else start
@@ -180,7 +180,7 @@ def stretches(
             quantised = start == INPUT and parts.quantisation is not None
             way = None if quantised else _way(part, start, end)
             value = None if way is None else runs[name].values.get(way.step)
-            found.append(
+            stretches_of_part.append(
                 Stretch(
                     site=site,
                     free=units[site],
@@ -193,7 +193,7 @@ def stretches(
                     rerun=partial(_rerun, part, runs[name], start, end, parts.decodable if quantised else None),
                 )
             )
-    return found
+    return stretches_of_part
 
 
 def _is_chain(part: ModelPart, names: Sequence[str]) -> bool:

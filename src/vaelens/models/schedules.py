@@ -56,8 +56,8 @@ class Schedule(Callback, ABC):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         training: Any = pl_module
-        given = training.lr if self.name == _LR.name else training.step.model.hyperparameters[self.name]
-        value = self.value(batch.step, float(given))
+        full_value = training.lr if self.name == _LR.name else training.step.model.hyperparameters[self.name]
+        value = self.value(batch.step, float(full_value))
         if self.name in (_LR.name, _DISCRIMINATOR_LR):
             for group in trainer.optimizers[self.name == _DISCRIMINATOR_LR].param_groups:
                 group["lr"] = value

@@ -120,13 +120,13 @@ def _edges(circuits: xr.Dataset, row: int, shown: Sequence[int]) -> list[tuple[i
 
 def _header(circuits: xr.Dataset, row: int, site: str, left: float, height: float) -> str:
     """Writes the name of a site, how many of its units the circuit has, and how many of them are not shown."""
-    here = circuits["site"].values == site
-    members = int((circuits["member"].values[row] & here).sum())
-    shown = sum(bool(here[unit]) for unit in circuits["shown"].values[row] if unit != NONE)
+    at_site = circuits["site"].values == site
+    members = int((circuits["member"].values[row] & at_site).sum())
+    shown = sum(bool(at_site[unit]) for unit in circuits["shown"].values[row] if unit != NONE)
     middle = left + _TILE / 2
     lines = [
         _text(middle, 16, _short(site), 11, weight=600),
-        _text(middle, 30, f"{members} of {int(here.sum())}", 10, palette.MUTED),
+        _text(middle, 30, f"{members} of {int(at_site.sum())}", 10, palette.MUTED),
     ]
     if members > shown:
         lines.append(_text(middle, height - 10, f"+ {members - shown} more", 10, palette.MUTED))

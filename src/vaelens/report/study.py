@@ -159,9 +159,9 @@ def _circuits(runs: pd.DataFrame) -> list[list[str]]:
     """Writes the rows of the circuits of each dataset and model, where some were found."""
     if "circuit_share" not in runs:
         return []
-    found = runs[runs["circuit_share"].notna()]
+    with_circuits = runs[runs["circuit_share"].notna()]
     rows = []
-    for (dataset, model), of_model in found.groupby(["dataset", "model"], observed=True, sort=False):
+    for (dataset, model), of_model in with_circuits.groupby(["dataset", "model"], observed=True, sort=False):
         means = [float(of_model[name].mean()) if name in of_model else np.nan for name in _CIRCUITS]
         rows.append([str(dataset), str(model), str(len(of_model)), *map(number, means)])
     return rows

@@ -38,7 +38,7 @@ def cost_of(done: Sequence[DoneCell], left: Sequence[Named], root: Path | None) 
     steps; else the mean of those that are done. Where none is, a few steps of every model are timed.
     """
     costs = [(_where(each.cell), (each.training / _steps(each.cell), each.analysis)) for each in done]
-    known = {where: np.array([pair for place, pair in costs if place == where]).mean(axis=0) for where, _ in costs}
+    mean_costs = {where: np.array([pair for place, pair in costs if place == where]).mean(axis=0) for where, _ in costs}
     if not left:
         return Cost(0.0, 0, False)
     if not done:
@@ -47,9 +47,9 @@ def cost_of(done: Sequence[DoneCell], left: Sequence[Named], root: Path | None) 
     usual = np.array([pair for _, pair in costs]).mean(axis=0)
     seconds = 0.0
     for named in left:
-        training, analysis = known.get(_where(named.cell), usual)
+        training, analysis = mean_costs.get(_where(named.cell), usual)
         seconds += training * _steps(named.cell) + analysis
-    return Cost(float(seconds), sum(_where(named.cell) in known for named in left), False)
+    return Cost(float(seconds), sum(_where(named.cell) in mean_costs for named in left), False)
 
 
 def _where(cell: Cell) -> tuple[str, str]:

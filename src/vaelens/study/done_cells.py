@@ -102,10 +102,10 @@ def _read(path: Path, cell: Cell) -> tuple[DoneCell, dict[str, Any]]:
     file = path / "cell.json"
     try:
         record: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        made = record["made"]
-        training, analysis = (float(made["seconds"][kind]) for kind in ("training", "analysis"))
+        origin = record["made"]
+        training, analysis = (float(origin["seconds"][kind]) for kind in ("training", "analysis"))
         names = str(record["cell"]), str(record["data"])
-        done = DoneCell(cell, path, *names, training, analysis, str(made["machine"]), str(made["system"]))
+        done = DoneCell(cell, path, *names, training, analysis, str(origin["machine"]), str(origin["system"]))
         return done, {"configuration": dict(record["configuration"]), "vaelens": record["vaelens"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         missing = f"it has no {error}" if isinstance(error, KeyError) else error

@@ -128,8 +128,8 @@ def _work(folder: StudyFolder, named: Named, holder: Holder, root: Path | None, 
     seconds["analysis"] = time.monotonic() - begun - seconds["training"]
     shutil.rmtree(work / "model" / "checkpoints", ignore_errors=True)
     pulse.path.unlink(missing_ok=True)
-    made = {"seconds": seconds, "machine": platform.node(), "system": platform.platform(), "processor": _processor()}
-    record = {"cell": named.name, **named.record, "made": made}
+    origin = {"seconds": seconds, "machine": platform.node(), "system": platform.platform(), "processor": _processor()}
+    record = {"cell": named.name, **named.record, "made": origin}
     (work / "cell.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return folder.finish(named, work)
 

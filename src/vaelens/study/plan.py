@@ -196,10 +196,10 @@ def _labels(entries: tuple[Any, ...]) -> tuple[str, ...]:
 def _of_this_study(deviation: Deviation, given: ValidationInfo) -> Deviation:
     """Refuses an exception for datasets or models that the study does not have."""
     for kind, names in (("dataset", deviation.datasets), ("model", deviation.models)):
-        known = _labels(given.data.get(f"{kind}s", ()))
-        for name in names if known else ():  # there are none where they were refused themselves
-            if name not in known:
-                raise unknown(f"{kind} of this study", name, known)
+        names_of_study = _labels(given.data.get(f"{kind}s", ()))
+        for name in names if names_of_study else ():  # there are none where they were refused themselves
+            if name not in names_of_study:
+                raise unknown(f"{kind} of this study", name, names_of_study)
     return deviation
 
 

@@ -166,16 +166,16 @@ def _told(error: ValidationError, lines: _Lines, source: str) -> str:
         if mistake["type"] != "too_short" or not any(of_items):
             by_field.setdefault(_field(mistake, lines), []).append(mistake)
     for field, (mistake, *others) in list(by_field.items())[:3]:
-        known = field
-        while known not in lines and known:
-            known = known[:-1]
+        line_of = field
+        while line_of not in lines and line_of:
+            line_of = line_of[:-1]
         reason = _IN_YAML.get(mistake["type"]) or str(mistake["msg"]).removeprefix("Value error, ")
         if others:  # one for each type that the value might have been of
             reason = "input should be one value, such as a number or a text"
-        given = f", not {mistake['input']!r}" if isinstance(mistake["input"], bool | int | float | str) else ""
-        given = "" if mistake["type"] in ("value_error", "extra_forbidden", "missing") else given
+        instead = f", not {mistake['input']!r}" if isinstance(mistake["input"], bool | int | float | str) else ""
+        instead = "" if mistake["type"] in ("value_error", "extra_forbidden", "missing") else instead
         said = ".".join(map(str, field)) or "the study"
-        told.append(f"line {lines[known]}, {said}: {reason[:1].lower()}{reason[1:]}{given}")
+        told.append(f"line {lines[line_of]}, {said}: {reason[:1].lower()}{reason[1:]}{instead}")
     more = len(by_field) - len(told)
     return f"{source}: {'; '.join(told)}{f'; and {more} more' if more else ''}"
 

@@ -36,9 +36,9 @@ def model_beside(analysis: Path, instead: str) -> str:
     Raises:
         VaelensError: there is none.
     """
-    found = model_in(analysis.resolve().parent)
-    if found is not None:
-        return str(found)
+    folder = model_in(analysis.resolve().parent)
+    if folder is not None:
+        return str(folder)
     raise VaelensError(f"no model lies beside the analysis in {str(analysis)!r}; {instead}")
 
 

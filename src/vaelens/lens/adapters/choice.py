@@ -40,15 +40,15 @@ def adapted(model: Any, encode: Any, decode: Any, codebook: Any = None, quantise
     if encode is not None:
         return Adapter(encode, decode, None if codebook is None else quantisation_of(codebook, quantise))
     for family in FAMILIES.values():
-        known = family(model)
-        if known is None:
+        adapter = family(model)
+        if adapter is None:
             continue
         if codebook is not None:
             raise VaelensError(
                 f"a {type(model).__name__} brings its own codebook, where it has one; leave codebook= out, or give "
                 "encode= and decode= too"
             )
-        return known
+        return adapter
     raise VaelensError(
         f"{type(model).__name__} is not a model that the lens knows: a vaelens VAE, a Pythae model, an autoencoder of "
         "diffusers with encode and decode, an SCVI, a TVAE; say where its encoder and decoder are: "

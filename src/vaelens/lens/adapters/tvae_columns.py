@@ -114,10 +114,10 @@ class ClassColumn:
         values = column.astype(object).to_numpy()
         new = list(dict.fromkeys(str(value) for value in values[~missing] if value not in places))
         if new:
-            known = ", ".join([*map(str, list(places)[:_SHOWN]), *["…"] * (len(places) > _SHOWN)])
+            names = ", ".join([*map(str, list(places)[:_SHOWN]), *["…"] * (len(places) > _SHOWN)])
             raise VaelensError(
                 f"column {self.name!r} has classes that the TVAE was not fitted to: {', '.join(new[:_SHOWN])}"
-                f"{', …' if len(new) > _SHOWN else ''}; it knows {known}: leave these rows out"
+                f"{', …' if len(new) > _SHOWN else ''}; it knows {names}: leave these rows out"
             )
         at = [gap if absent else places[value] for value, absent in zip(values, missing, strict=True)]
         return np.eye(len(self.classes))[at]

@@ -36,10 +36,10 @@ def rectify(step: Step, values: Mapping[Step, Any]) -> Tensor:
 def _of_a_layer(step: Step, steps: Collection[Step], wanted: Collection[Step]) -> bool:
     if not is_relu(step):
         return False
-    given = step.inputs[0]
+    argument = step.inputs[0]
     return (
-        given in steps
-        and given not in wanted
-        and layer_of(given) is not None
-        and sum(given in other.inputs for other in steps) == 1
+        argument in steps
+        and argument not in wanted
+        and layer_of(argument) is not None
+        and sum(argument in other.inputs for other in steps) == 1
     )

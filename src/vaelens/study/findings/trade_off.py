@@ -63,7 +63,7 @@ def _judged(runs: pd.DataFrame, form: str) -> tuple[Verdict, str, list[Test]]:
             )
         except VaelensError:  # nothing is left
             pass
-    tests += _over_runs(taken, form, name)
+    tests += _runwise(taken, form, name)
     verdict, why = _verdict(raw, partialled)
     said = f"r = {shown(raw.r)} (p = {shown(raw.p)}), partialled {shown(partialled.r)} (p = {shown(partialled.p)})"
     return verdict, f"{said}{why}, {counted(raw.cells, 'cell')} of {counted(raw.groups, 'model')}", tests
@@ -101,18 +101,27 @@ def _test(about: str, found: CellMeanCorrelation, runs: int, decides: bool) -> T
     return Test(about, "r", found.r, found.low, found.high, found.p, n=runs, decides=decides, by=by)
 
 
-def _over_runs(taken: pd.DataFrame, form: str, name: str) -> list[Test]:
+def _runwise(taken: pd.DataFrame, form: str, name: str) -> list[Test]:
     """Adds repeated-measures correlation, as papers have it, which takes seeds for independent."""
     tests = []
     covariates: Sequence[str]
     for covariates, more in (((), ""), ((ERROR,), ", reconstruction error partialled out")):
         try:
-            found = repeated_measures_correlation(taken, form, DCI, covariates=covariates)
+            runwise = repeated_measures_correlation(taken, form, DCI, covariates=covariates)
         except VaelensError:
             continue
-        by = f"repeated-measures correlation over runs, {found.degrees_of_freedom} degrees of freedom; p is too small"
+        by = f"repeated-measures correlation over runs, {runwise.degrees_of_freedom} degrees of freedom; p is too small"
         tests.append(
-            Test(f"{name}{more}, over runs", "r", found.r, found.low, found.high, found.p, n=len(taken), by=by)
+            Test(
+                f"{name}{more}, over runs",
+                "r",
+                runwise.r,
+                runwise.low,
+                runwise.high,
+                runwise.p,
+                n=len(taken),
+                by=by,
+            )
         )
     return tests
 
