@@ -3,6 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+# On all cores, where pip compiles on one. Some packages hold files that are no Python of this version.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib src || true
+
+# Else each of the hundred processes that tests start compiles vaelens anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Shapes are in the annotations of these packages, whose own tests execute them, which takes a fifth of their time.
 ANNOTATED := metrics models planted statistics
@@ -46,17 +52,21 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(PIP) .
+	$(COMPILE)
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) '.[dev]'
+	$(COMPILE)
 	touch $@ $(VENV)/installed $(VENV)/installed-docs
 
 $(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(PIP) '.[docs]'
+	$(COMPILE)
 	touch $@ $(VENV)/installed
 
 $(VENV)/installed-benchmarks: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[benchmarks]'
+	$(PIP) '.[benchmarks]'
+	$(COMPILE)
 	touch $@ $(VENV)/installed
