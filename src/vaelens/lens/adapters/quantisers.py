@@ -40,7 +40,9 @@ def quantisation_of(codebook: Any, rule: Rule | None) -> Quantisation:
             "vector-quantize-pytorch"
         )
     levels = _Levels(codebook)
-    return Quantisation(levels.codes, rule or levels.indices)
+    # What is learnt without gradients; tables of others were never learnt.
+    learnt = [buffer for name, buffer in codebook.named_buffers() if name.endswith("_codebook.embed")]
+    return Quantisation(levels.codes, rule or levels.indices, learnt)
 
 
 class _Levels:
