@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from torch import nn
+from vector_quantize_pytorch import VectorQuantize
 
 import vaelens as vl
 from vaelens.analysis.controls import CONTROLS, comparable
@@ -111,6 +113,20 @@ def test_without_labels_there_are_controls_of_effects_alone(lens):
     assert np.isfinite(controls.untrained.sel(score="ces_relative"))
     assert controls.shuffled.isnull().all()
     assert controls.output_effect_shuffled > 0
+
+
+def test_an_untrained_quantiser_has_other_codes_and_its_own_again_afterwards():
+    quantiser = VectorQuantize(dim=3, codebook_size=4, use_cosine_sim=True)
+    model = nn.ModuleDict(
+        {"code": nn.Conv2d(1, 3, 2, 2), "quantiser": quantiser, "out": nn.ConvTranspose2d(3, 1, 2, 2)}
+    )
+    parts = {"encode": model["code"], "decode": model["out"], "example": torch.rand(2, 1, 4, 4)}
+    lens = vl.Lens(model, codebook=quantiser, **parts)
+    before = lens.codebook.clone()
+    with untrained(lens, seed=1):
+        assert not torch.equal(lens.codebook, before)
+        torch.testing.assert_close(lens.codebook.flatten().sort()[0], before.flatten().sort()[0])  # permuted
+    assert torch.equal(lens.codebook, before)
 
 
 def test_a_score_that_an_untrained_copy_lacks_says_why(ds):

@@ -246,13 +246,19 @@ def more_quantisers():
         "residual FSQ": package.ResidualFSQ(levels=[3, 3], num_quantizers=2, dim=6),
         "residual LFQ": package.ResidualLFQ(dim=6, codebook_size=8, num_quantizers=2),
         "SimVQ": package.SimVQ(dim=6, codebook_size=8),
+        "channels first, projected": package.VectorQuantize(dim=6, codebook_size=8, codebook_dim=3, channel_last=False),
+        "residual, of one level": package.ResidualVQ(dim=6, num_quantizers=1, codebook_size=4),
+        "residual, of two sizes": package.ResidualVQ(dim=6, codebook_size=(4, 3)),
+        "pictures first": package.VectorQuantize(dim=6, codebook_size=8, codebook_dim=3, accept_image_fmap=True),
+        "volumes first": package.VectorQuantize(dim=6, codebook_size=8, accept_3d_fmap=True),
     }
 
 
 @pytest.mark.parametrize("name", list(more_quantisers()))
 def test_the_codes_of_a_quantiser_are_what_it_gives(name):
     quantiser = more_quantisers()[name].eval()
-    z = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(1))
+    shape = {"pictures first": (2, 2), "volumes first": (2, 1, 2)}.get(name, (4,))
+    z = torch.randn(5, 6, *shape, generator=torch.Generator().manual_seed(1))
     first = "first" in name
 
     with torch.no_grad():
@@ -269,6 +275,11 @@ def test_a_quantiser_whose_codes_cannot_be_told_is_refused_in_a_sentence():
     cases = [
         (heads, "VectorQuantize"),
         (package.ResidualVQ(dim=6, num_quantizers=8, codebook_size=1024), r"1024\^8 = 1,208,.* 65,536 can be listed"),
+        (package.ResidualVQ(dim=6, codebook_size=(400, 300)), r"has 400 · 300 = 120,000 codes, of which 65,536"),
+        (
+            package.GroupedResidualVQ(dim=6, groups=2, num_quantizers=2, codebook_size=4),
+            "codes of this Grouped.* listed",
+        ),
         (torch.nn.Linear(2, 2), "codebook is a Linear; expected the codes"),
     ]
     for quantiser, sentence in cases:

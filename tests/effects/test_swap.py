@@ -57,6 +57,18 @@ def test_with_two_codes_a_swap_is_the_other_one(coded, provenance, intervals, dt
     intervals(effects, "effect", "ces", "ces_relative", "ces_posterior", "ces_mean")
 
 
+def test_a_swap_puts_the_code_also_where_the_quantiser_takes_its_embedding_to_another(coded):
+    """Embeddings below 0.9 take the code 0.1: the embedding 0.7 of the other code would, too, and change nothing."""
+    model = coded([[0.1], [0.7]], W, quantise=lambda z: (z[:, 0] > 0.9).long())
+    x = images()
+    assert set(model.lens.code_indices(x).flatten().tolist()) == {0, 1}
+    effects = vl.latent_effects(model.lens, x, mode="swap", progress=False)
+    np.testing.assert_allclose(effects.ces, 0.6 * np.linalg.norm(W, axis=0), rtol=1e-9)
+    taken = model.lens.code_indices(x).flatten(1).numpy()
+    differ = (taken[other_images(12, 0)] != taken).mean(axis=0)
+    np.testing.assert_allclose(effects.ces_posterior, effects.ces * differ, rtol=1e-9)
+
+
 def test_a_position_where_all_images_agree_is_inactive_and_can_be_swapped(coded):
     model = coded([[0.0], [1.0]])
     x = torch.tensor([[[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)[:, None]

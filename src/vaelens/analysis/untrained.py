@@ -61,6 +61,9 @@ def _randomise(lens: Lens) -> None:
     codes = None if book is None else book.untyped_storage().data_ptr()
     learnt = {id(tensor): tensor for tensor in lens.module.parameters()}
     learnt |= {id(tensor): tensor for tensor in lens.module.buffers() if tensor.untyped_storage().data_ptr() == codes}
+    if (quantisation := lens.engine.parts.quantisation) is not None:
+        ours = {id(tensor) for tensor in lens.module.buffers()}  # all others would not be put back
+        learnt |= {id(tensor): tensor for tensor in quantisation.learnt if id(tensor) in ours}
     for name, tensor in learnt.items():
         if name not in reset:
             flat = tensor.detach().flatten()

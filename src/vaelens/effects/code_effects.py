@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.effects.code_changes import CodeChanges, CodeGrid, CodeSums
 from vaelens.effects.code_occurrences import NONE, Exemplars, occurrence, occurrences
-from vaelens.effects.codes import Codebook
+from vaelens.effects.codes import Codebook, codes_taken
 from vaelens.effects.options import checked_options
 from vaelens.effects.outcomes import numbers
 from vaelens.effects.precision import with_precision
@@ -172,7 +171,7 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
     embeddings = book.codes.clone()
 
     def moved() -> list[int]:
-        taken = _taken(lens, embeddings[wanted], tuple(book.indices.shape[1:])).to(embeddings.device)
+        taken = codes_taken(lens, embeddings[wanted], tuple(book.indices.shape[1:])).to(embeddings.device)
         same = (book.codes[taken] == book.codes[wanted]).all(dim=1).cpu().tolist()  # which may stand there twice
         return [code for code, fits in zip(wanted, same, strict=True) if not fits]
 
@@ -187,15 +186,6 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
             "codes that the images take"
         )
     return embeddings
-
-
-def _taken(lens: Lens, embeddings: Tensor, positions: tuple[int, ...]) -> Tensor:
-    """Quantises embeddings, (m, d), each at a position of some latent, to the codes that they take, (m,)."""
-    places = int(np.prod(positions))
-    rows = -(-len(embeddings) // places)
-    filled = embeddings[torch.arange(rows * places) % len(embeddings)].reshape(rows, places, -1)
-    codes = filled.movedim(-1, 1).reshape(rows, -1, *positions)
-    return lens.quantise(codes).indices.flatten()[: len(embeddings)]
 
 
 def _measured(sums: Sequence[CodeSums], shape: tuple[int, ...], axes: Sequence[str], has_reach: bool) -> Variables:

@@ -74,12 +74,13 @@ def other_codes(indices: Tensor, counts: Array, generator: np.random.Generator) 
 def _over_positions(codes: Codes, labels: Array, new_codes: Callable[[Rows, int, int], Tensor]) -> Replacements:
     """Builds the replacements of positions' codes by others, given by an index for each image, (rows,)."""
     shape = tuple(codes.z.shape[2:])
-    book = _codebook(codes, "swap").codes
+    embeddings = codes.code_embeddings
+    assert embeddings is not None, "a latent that is not quantised was refused"
 
     def changed(rows: Rows, position: int, k: int) -> Tensor:
         edited = codes.z[rows].clone()
         place = np.unravel_index(position, shape)
-        edited[(slice(None), slice(None), *place)] = book[new_codes(rows, position, k).long()]
+        edited[(slice(None), slice(None), *place)] = embeddings[new_codes(rows, position, k).long()]
         return edited
 
     return Replacements("position", int(np.prod(shape)), labels, changed)

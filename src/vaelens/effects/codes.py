@@ -52,6 +52,7 @@ class Codes:
         context: of the images, one line each, where the model takes one.
         directions: of codes along directions the names of these, which come first; None where codes are latents.
         prior_scale: the prior's standard deviation of each latent, (d,); None where it is 1.
+        code_embeddings: of a quantised latent what is quantised to each code that the images take, (K, d).
     """
 
     z: Tensor
@@ -62,6 +63,7 @@ class Codes:
     context: Tensor | None = None
     directions: tuple[str, ...] | None = None
     prior_scale: Tensor | None = None
+    code_embeddings: Tensor | None = None
 
     @property
     def units(self) -> int:
@@ -115,11 +117,42 @@ def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int =
     book, direction, basis = lens.codebook, lens.directions.get(LATENT), lens.engine.parts.basis
     prior = None if basis is None else basis.scale.to(z)
     named = None if direction is None else direction.names
-    codebook = None
+    codebook = embeddings = None
     if book is not None:
         indices = torch.cat([lens.quantise(chunk).indices.int() for chunk in z.split(lens.engine.rows)])
         codebook = Codebook(book.to(z), indices, code_use(indices, len(book)))
-    return Codes(z, activity(z, logvar, prior), places, codebook, logvar, context, named, prior)
+        embeddings = _code_embeddings(lens, z, codebook)
+    return Codes(z, activity(z, logvar, prior), places, codebook, logvar, context, named, prior, embeddings)
+
+
+def codes_taken(lens: Lens, embeddings: Tensor, positions: tuple[int, ...]) -> Tensor:
+    """Quantises embeddings, (m, d), each at a position of some latent, to the codes that they take, (m,)."""
+    places = int(np.prod(positions))
+    rows = -(-len(embeddings) // places)
+    filled = embeddings[torch.arange(rows * places) % len(embeddings)].reshape(rows, places, -1)
+    codes = filled.movedim(-1, 1).reshape(rows, -1, *positions)
+    return lens.quantise(codes).indices.flatten()[: len(embeddings)]
+
+
+def _code_embeddings(lens: Lens, z: Tensor, book: Codebook) -> Tensor:
+    """Finds an embedding that is quantised to each code that some latents take, (K, d).
+
+    It is the code's own, or the nearest of these latents' where the quantiser takes the code's own to another code, as
+    one may that bounds or projects what it is given.
+    """
+    used = torch.as_tensor(np.flatnonzero(book.use.counts)).to(z.device)
+    taken = codes_taken(lens, book.codes[used], tuple(z.shape[2:])).to(z.device)
+    moved = used[(book.codes[taken] != book.codes[used]).any(dim=1)]  # the same may stand there twice
+    if not len(moved):
+        return book.codes
+    indices = book.indices.flatten().long().to(z.device)
+    places = torch.isin(indices, moved).nonzero()[:, 0]
+    rows, codes = z.movedim(1, -1).reshape(-1, z.shape[1])[places], indices[places]
+    order = (rows - book.codes[codes]).norm(dim=1).argsort(stable=True)
+    found, nearest = (torch.as_tensor(each) for each in np.unique(codes[order].cpu().numpy(), return_index=True))
+    embeddings = book.codes.clone()
+    embeddings[found.to(z.device)] = rows[order[nearest.to(z.device)]]
+    return embeddings
 
 
 def position_coords(codes: Codes, unit: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ depends on how many rows it is computed for, so that a position between two code
 depending on how the images were cut into chunks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class Quantisation:
         codebook: (K, d), an nn.Embedding, or a function that gives it; read anew each time, so that it is the model's.
         rule: embeddings (n, d, *positions) to the index of the code that each position takes, (n, *positions). The
             nearest in the Euclidean sense by default.
+        learnt: of codes that are computed, the tensors which were learnt for them.
 
     Raises:
         VaelensError: a codebook that is no (K, d) tensor of finite numbers.
@@ -39,13 +40,13 @@ class Quantisation:
         ([[0, 1]], [[[-1.0, 2.0]]])
     """
 
-    def __init__(self, codebook: Any, rule: Rule | None = None):
+    def __init__(self, codebook: Any, rule: Rule | None = None, learnt: Sequence[Tensor] = ()):
         if isinstance(codebook, nn.Embedding):
             table = codebook
             self._read: Callable[[], Any] = lambda: table.weight
         else:
             self._read = codebook if callable(codebook) else lambda: codebook
-        self._rule = rule
+        self._rule, self.learnt = rule, tuple(learnt)
         codes = self._read()
         if not isinstance(codes, Tensor) or codes.ndim != 2 or not codes.is_floating_point() or 0 in codes.shape:
             what = f"type {type(codes).__name__}"

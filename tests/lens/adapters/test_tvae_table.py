@@ -211,6 +211,11 @@ def test_a_frame_comes_back(tvae, frame):
             "classes that the TVAE was not fitted to: green; it knows red, blue",
         ),
         (
+            lambda frame: frame.assign(kids=frame["kids"].astype(str)),
+            "to: '1', '2'; it knows 2, 1: make them of the same",
+        ),
+        (lambda frame: frame.assign(colour=[["red"]] * 100), r"was not fitted to: \['red'\]; it knows red, blue"),
+        (
             lambda frame: frame.assign(late=LATE + 0.003),
             r"holds 99999.003, which the model's float32 rounds by 0.003, .*",
         ),
@@ -222,6 +227,14 @@ def test_a_frame_comes_back(tvae, frame):
 def test_a_wrong_frame_is_one_sentence(tvae, frame, change, sentence):
     with pytest.raises(vl.VaelensError, match=sentence):
         vl.TVAETable(tvae, frame).rows(change(frame))
+
+
+def test_rows_without_a_range_are_no_measure_of_distance(tvae, frame):
+    """The constant `late` was one where the model was fitted; `age` was not, and its changes would count nothing."""
+    assert vl.TVAETable(tvae, frame).observation.weights[2] == 0
+    for few in (frame[:1], frame.assign(age=30)):
+        with pytest.raises(vl.VaelensError, match="column 'age' has one value in the frame and had several where"):
+            vl.TVAETable(tvae, few)
 
 
 def test_what_is_no_tvae_is_one_sentence(tvae, frame):

@@ -4,6 +4,7 @@ A quantiser of several levels has a code for each choice of one code a level, nu
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -39,7 +40,9 @@ def quantisation_of(codebook: Any, rule: Rule | None) -> Quantisation:
             "vector-quantize-pytorch"
         )
     levels = _Levels(codebook)
-    return Quantisation(levels.codes, rule or levels.indices)
+    # What is learnt without gradients; tables of others were never learnt.
+    learnt = [buffer for name, buffer in codebook.named_buffers() if name.endswith("_codebook.embed")]
+    return Quantisation(levels.codes, rule or levels.indices, learnt)
 
 
 class _Levels:
@@ -51,24 +54,30 @@ class _Levels:
 
     def __init__(self, quantiser: Any):
         self._quantiser = quantiser
-        self._pictures = bool(getattr(quantiser, "accept_image_fmap", False))
+        # Axes of positions, which one that takes pictures or volumes expects after its channels.
+        self._axes = 2 if getattr(quantiser, "accept_image_fmap", False) else 1
+        self._axes = 3 if getattr(quantiser, "accept_3d_fmap", False) else self._axes
         self._channels_first = (
-            self._pictures
+            self._axes > 1
             or bool(getattr(quantiser, "channel_first", False))
             or not getattr(quantiser, "channel_last", True)
         )
         name, instead = type(quantiser).__name__, "give them, codebook=codes of shape (K, d), and quantise="
         try:
             books = getattr(quantiser, "codebooks", None)  # of each level
-            self._levels, self._size = (1, int(quantiser.codebook_size)) if books is None else tuple(books.shape[:2])
-            total = self._size**self._levels
+            self._residual = books is not None
+            self._sizes = [int(quantiser.codebook_size)] if books is None else [len(book) for book in books]
+            total = math.prod(self._sizes)
             same = total > _MOST or self._agree()
         except Exception as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise VaelensError(f"the codes of this {name} can't be listed ({why}); {instead}") from error
         if total > _MOST:
+            size, levels = self._sizes[0], len(self._sizes)
+            even = self._sizes == [size] * levels
+            product = f"{size}^{levels}" if even else " · ".join(map(str, self._sizes))
             raise VaelensError(
-                f"this {name} has {self._size}^{self._levels} = {total:,} codes, of which {_MOST:,} can be listed; of "
+                f"this {name} has {product} = {total:,} codes, of which {_MOST:,} can be listed; of "
                 f"those in use {instead}"
             )
         if not same:
@@ -87,13 +96,25 @@ class _Levels:
 
     def codes(self) -> Tensor:
         """Returns every code, (K, d)."""
-        read = getattr(self._quantiser, "get_output_from_indices", None) or self._quantiser.indices_to_codes
         device = next(chain(self._quantiser.parameters(), self._quantiser.buffers())).device
-        numbers = torch.arange(self._size**self._levels, device=device)
-        levels = [numbers // self._size**level % self._size for level in reversed(range(self._levels))]
+        numbers = torch.arange(math.prod(self._sizes), device=device)
+        levels, rest = [], numbers
+        for size in reversed(self._sizes):
+            levels.insert(0, rest % size)
+            rest = rest // size
         with _evaluated(self._quantiser):
-            values = read((torch.stack(levels, dim=1) if self._levels > 1 else numbers)[None])[0]
-        return values.reshape(len(values), -1).T if self._channels_first else values.reshape(len(numbers), -1)
+            return self._read(torch.stack(levels, dim=1) if self._residual else numbers)
+
+    def _read(self, indices: Tensor) -> Tensor:
+        """Looks up the codes (m, d) of indices (m,), or (m, levels) of a residual quantiser."""
+        quantiser = self._quantiser
+        if "VectorQuantize" in lineage(quantiser, PACKAGE):
+            # Its own `get_output_from_indices` projects what it has laid out with the channels first by then.
+            values = quantiser.get_codes_from_indices(indices[None])[0]
+            return quantiser.project_out(values.T if self._channels_first else values)
+        read = getattr(quantiser, "get_output_from_indices", None) or quantiser.indices_to_codes
+        values = read(indices[None])[0]
+        return values.reshape(len(values), -1).T if self._channels_first else values.reshape(len(indices), -1)
 
     def indices(self, embeddings: Tensor) -> Tensor:
         """Returns the index of the code that each position of embeddings (n, d, *positions) takes, (n, *positions)."""
@@ -105,15 +126,15 @@ class _Levels:
         """Quantises embeddings (m, d) to outputs (m, d), with the index of their code at each level, (m, levels)."""
         laid_out = rows.T if self._channels_first else rows
         with _evaluated(quantiser):
-            outputs, indices = quantiser((laid_out[..., None] if self._pictures else laid_out)[None])[:2]
+            outputs, indices = quantiser(laid_out.reshape(1, *laid_out.shape, *[1] * (self._axes - 1)))[:2]
         outputs = outputs[0].reshape(len(laid_out), -1)
         return outputs.T if self._channels_first else outputs, indices[0].reshape(len(rows), -1)
 
     def _numbers(self, indices: Tensor) -> Tensor:
         """Computes the numbers (m,) of codes from their indices at each level, (m, levels)."""
         numbers = torch.zeros_like(indices[:, 0])
-        for level in indices.T:
-            numbers = numbers * self._size + level
+        for size, level in zip(self._sizes, indices.T, strict=True):
+            numbers = numbers * size + level
         return numbers.long()
 
 

@@ -1,5 +1,6 @@
 """The columns of a fitted TVAE's table, numbers with modes and others with classes, which read a frame's values."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,11 @@ class NumberColumn:
     def features(self) -> tuple[str, ...]:
         """The name of its one feature."""
         return (self.name,)
+
+    @property
+    def varied(self) -> bool:
+        """Whether the model was fitted to several numbers; a constant has modes 0.001 wide that lie on one another."""
+        return bool(np.ptp(self.means) + self.spreads.max() > 0.01 + 1e-6 * np.abs(self.means).max())
 
     def values(self, column: pd.Series, kept: torch.dtype) -> np.ndarray:
         """Reads the column of a frame, (n, 1).
@@ -112,15 +118,22 @@ class ClassColumn:
                 "leave the rows out"
             )
         values = column.astype(object).to_numpy()
-        new = list(dict.fromkeys(str(value) for value in values[~missing] if value not in places))
+        new = [value for value in values[~missing] if not isinstance(value, Hashable) or value not in places]
         if new:
-            names = ", ".join([*map(str, list(places)[:_SHOWN]), *["…"] * (len(places) > _SHOWN)])
+            alike = {*map(str, places)} & {*map(str, new)}  # as the number 1 and the text '1'
+            names = [list(dict.fromkeys(_shown(value, bool(alike)) for value in several)) for several in (new, places)]
+            some = [", ".join([*each[:_SHOWN], *["…"] * (len(each) > _SHOWN)]) for each in names]
             raise VaelensError(
-                f"column {self.name!r} has classes that the TVAE was not fitted to: {', '.join(new[:_SHOWN])}"
-                f"{', …' if len(new) > _SHOWN else ''}; it knows {names}: leave these rows out"
+                f"column {self.name!r} has classes that the TVAE was not fitted to: {some[0]}; it knows {some[1]}: "
+                + ("make them of the same type" if alike else "leave these rows out")
             )
         at = [gap if absent else places[value] for value, absent in zip(values, missing, strict=True)]
         return np.eye(len(self.classes))[at]
+
+
+def _shown(value: Any, exactly: bool) -> str:
+    """Returns a class as text, where exactly of which type it is."""
+    return repr(value.item() if isinstance(value, np.generic) else value) if exactly else str(value)
 
 
 Column = NumberColumn | ClassColumn

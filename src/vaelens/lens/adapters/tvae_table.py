@@ -11,7 +11,7 @@ from vaelens.errors import VaelensError
 from vaelens.lens.adapters.adapter import Adapter
 from vaelens.lens.adapters.tvae import TVAE, fitted, tvae, tvae_module
 from vaelens.lens.adapters.tvae_code import TableCode
-from vaelens.lens.adapters.tvae_columns import ClassColumn, Column, columns_of
+from vaelens.lens.adapters.tvae_columns import ClassColumn, Column, NumberColumn, columns_of
 from vaelens.observation import Observation
 
 UNIT = "its own unit"
@@ -40,7 +40,8 @@ class TVAETable(TVAE):
         observation: What rows are.
 
     Raises:
-        VaelensError: A model that is no such TVAE, was not fitted, or has no encoder; as of `rows`.
+        VaelensError: A model that is no such TVAE, was not fitted, or has no encoder; a frame in which numbers are all
+            the same that were not where it was fitted; as of `rows`.
 
     Example:
         `lens = vl.Lens(vl.TVAETable(tvae, frame))`
@@ -63,7 +64,9 @@ class TVAETable(TVAE):
             noun="rows",
             one_hot=[column.features for column in self.columns if isinstance(column, ClassColumn)],
         )
-        self.observation = kind.with_gower(self.rows(frame))
+        rows = self.rows(frame)
+        self._check_varied(rows)
+        self.observation = kind.with_gower(rows)
 
     def rows(self, frame: pd.DataFrame) -> Tensor:
         """Returns a frame's rows as a lens takes them, (n, features).
@@ -112,6 +115,22 @@ class TVAETable(TVAE):
             else:
                 table[column.name] = own[:, 0]
         return pd.DataFrame(table)
+
+    def _check_varied(self, rows: Tensor) -> None:
+        """Refuses rows whose ranges would leave a column out of Gower's distance that belongs there.
+
+        Raises:
+            VaelensError: numbers that were not all the same where the model was fitted are so in these rows.
+        """
+        start = 0
+        for column in self.columns:
+            if isinstance(column, NumberColumn) and column.varied and (rows[:, start] == rows[0, start]).all():
+                raise VaelensError(
+                    f"column {column.name!r} has one value in the frame and had several where the TVAE was fitted, so "
+                    "it would count nothing in Gower's distance; give the rows that it was fitted to, and others to "
+                    ".rows(frame)"
+                )
+            start += len(column.features)
 
     def adapter(self) -> Adapter:
         """Returns its adapter, for a lens."""
