@@ -39,7 +39,7 @@ class NumberColumn:
 
     @property
     def varied(self) -> bool:
-        """Whether the model was fitted to several numbers; a constant has modes 0.001 wide that lie on one another."""
+        """Whether the model was fitted to several numbers. A constant has modes 0.001 wide that lie on one another."""
         return bool(np.ptp(self.means) + self.spreads.max() > 0.01 + 1e-6 * np.abs(self.means).max())
 
     def values(self, column: pd.Series, kept: torch.dtype) -> np.ndarray:
