@@ -80,7 +80,7 @@ def path_effects(
         of_base = run_cached(lens, base_images[rows], rows.start, [receiver], rerun=True)
         return of_base, of_source, patched.activation(receiver)
 
-    with options.reporting(len(base_images) * scores.runs, "path effects") as report:
+    with options.reporting(len(base_images) * scores.runs_per_image, "path effects") as report:
         at_once = lens.engine.rows_for([receiver])
         for _, (base_run, source_run, arriving) in in_chunks(len(base_images), at_once, runs):
             scores.add(base_run, source_run, {receiver: arriving}, report.advance)
