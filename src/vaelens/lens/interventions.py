@@ -104,7 +104,7 @@ class _Valued(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Set(_Valued):
-    """do(a[units] := value).
+    """Sets units to a value, do(a[units] := value).
 
     Attributes:
         site: a site's name.
@@ -127,7 +127,10 @@ class Set(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Add(_Valued):
-    """do(a[units] := a[units] + value), where `value` has the shapes that `Set` takes."""
+    """Adds a value to units, do(a[units] := a[units] + value).
+
+    Attributes are those of `Set`, with `value` in the shapes that it takes.
+    """
 
     value: Any
 
@@ -142,7 +145,10 @@ class Add(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Scale(_Valued):
-    """do(a[units] := factor · a[units]), where `factor` has the shapes that `Set` takes for its value."""
+    """Multiplies units by a factor, do(a[units] := factor · a[units]).
+
+    Attributes are those of `Set`, with `factor` in the shapes that it takes for its value.
+    """
 
     factor: Any
 
@@ -203,7 +209,7 @@ class Ablate(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Patch(Intervention):
-    """Activation patching, do(a[units] := a[units] of another run).
+    """Sets units to their values in another run (activation patching), do(a[units] := a[units] of that run).
 
     Attributes:
         site: a site's name.
