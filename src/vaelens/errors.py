@@ -9,7 +9,7 @@ class VaelensError(ValueError):
 
 
 class VaelensWarning(UserWarning):
-    """Given where work goes on, but is probably in vain. The message says what was seen, why, and what to do."""
+    """Issued where work continues but is probably in vain. The message says what was seen, why, and what to do."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str], unlisted: Iterable[str] = ()) -> VaelensError:

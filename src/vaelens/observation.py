@@ -20,7 +20,7 @@ from vaelens.feature_sets import check_features, gower_weights, named_groups
 
 @dataclass(frozen=True)
 class Observation:
-    """What one observation is.
+    """The shape, range, unit and feature names of one observation.
 
     Attributes:
         shape: of one observation, such as (C, H, W), or (features,).

@@ -59,7 +59,7 @@ def analyse(
     dci_estimator: _DciEstimator = "random-forest",
     score_intervals: bool = True,
 ) -> Analysis:
-    """Runs the four levels, the causal metrics and the disentanglement metrics on one model, and makes pictures.
+    """Runs the four levels of intervention on one model and computes causal and disentanglement metrics.
 
     What needs factors is left out for a dataset without them; then level 1 manipulates pixels, and mediation treats
     an image with another image. Where labels are missing, DCI and MIG take the images that have all of them, and are

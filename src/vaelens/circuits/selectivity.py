@@ -37,7 +37,7 @@ Changes = Float[np.ndarray, "pairs units"]
 def unit_selectivity(
     lens: Lens, ds: FactorDataset, n: int = 256, level: float = 0.05, seed: Seed = 0, progress: Progress = True
 ) -> xr.Dataset:
-    """Measures how far each factor moves each unit, and tells units by how many factors do.
+    """Measures how far each factor moves each unit, and classifies units by how many factors do.
 
     Over pairs (x, x') that differ in factor k alone, a unit's effect is r_ku = E‖a_u(x') − a_u(x)‖ / s_u, ‖·‖ the root
     mean square over positions and s_u the root of the unit's variance over images, averaged over positions. Dividing

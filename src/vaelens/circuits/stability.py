@@ -186,7 +186,7 @@ def _record(table: UnitTable, masks: Masks, units: Sequence[Units], rng: np.rand
 def circuit_transfer(
     lens: Lens, ds: FactorDataset, circuits: Sequence[Circuit], n: int = 64, seed: Seed = 0, progress: Progress = True
 ) -> xr.Dataset:
-    """Measures how much of each factor's effect the circuits of all carry.
+    """Measures how much of each factor's effect the circuit of every factor carries.
 
     Args:
         lens: the lens that the circuits were found with.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MODEL_HELP = "What vaelens analyse takes: a folder, or package.module:function."
 _OUT_HELP = "Where files go; MODEL/circuits by default, runs/NAME/circuits where MODEL is no folder."
 _FACTOR_HELP = "A factor whose circuit is looked for (repeatable); all by default."
-_THRESHOLD_HELP = "The fraction of a factor's effect that its circuit is to carry."
+_THRESHOLD_HELP = "The fraction of a factor's effect that its circuit must carry."
 _UNIT_PAIRS = 64  # pairs at least, from which units are told from chance
 _SCORER_HELP = "What units are ordered by: exact, attribution, attribution-ig or random."
 

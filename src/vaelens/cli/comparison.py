@@ -13,7 +13,7 @@ _FILES = ("scores.csv", "differences.csv", "comparison.html")
 
 def compare(
     folders: Annotated[
-        list[str], typer.Argument(metavar="DIR...", help="Two or more folders that vaelens analyse wrote.")
+        list[str], typer.Argument(metavar="DIR", help="Two or more folders that vaelens analyse wrote.")
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where page and tables go.")] = "runs/comparison",
     overwrite: Annotated[

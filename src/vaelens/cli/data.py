@@ -10,13 +10,15 @@ from vaelens.errors import VaelensError
 
 data = typer.Typer(name="data", no_args_is_help=True, help="List, fetch, check and import datasets.")
 
-Name = Annotated[str, typer.Argument(help="A dataset that is read from files, as vaelens data list has it.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A dataset that is read from files, as vaelens data list has it.")
+]
 Variant = Annotated[str | None, typer.Option(help="mpi3d: toy, realistic, real or real_complex.")]
 
 
 @data.command("list")
 def list_datasets(root: Root = None) -> None:
-    """List every dataset, whether it is there, its size and licence (`fetch` tells the terms in full)."""
+    """List every dataset, whether it is there, its size and licence (`fetch` prints the terms in full)."""
     import inspect
 
     from rich.box import SIMPLE_HEAD
@@ -76,7 +78,9 @@ def check(name: Name, root: Root = None, variant: Variant = None) -> None:
 @data.command("import")
 def import_files(
     name: Name,
-    source: Annotated[Path, typer.Option("--from", help="A file of the dataset, or a folder that holds its files.")],
+    source: Annotated[
+        Path, typer.Option("--from", metavar="PATH", help="A file of the dataset, or a folder that holds its files.")
+    ],
     root: Root = None,
     link: Annotated[bool, typer.Option("--link", help="Link to the files; don't copy them.")] = False,
 ) -> None:

@@ -11,7 +11,7 @@ from vaelens.models.hyperparameters import Hyperparameter, Number, Whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MODEL_HELP = f"What it is trained by: {', '.join(CATALOGUE)}. vaelens models explains them."
+MODEL_HELP = f"The kind of model: {', '.join(CATALOGUE)}. vaelens models explains them."
 LATENT_DIM_HELP = f"Number of latents, 1 to 256; {LATENT_DIM} unless said otherwise" + "".join(
     f", {objective.latent_dim} for {objective.name}"
     for objective in CATALOGUE.values()

@@ -9,7 +9,7 @@ from vaelens.models.catalogue import CATALOGUE, Objective
 
 
 def models() -> None:
-    """List what a model can be trained by, with formulas, sources and hyperparameters."""
+    """List the models that can be trained, with formulas, sources and hyperparameters."""
     table = Table(
         "model",
         "what it minimises; source; hyperparameters: default, meaning, range",

@@ -13,7 +13,7 @@ from vaelens.paths import user_path
 if TYPE_CHECKING:
     from vaelens.data import FactorDataset
 
-Seed = Annotated[int, typer.Option(help="Fixes everything that is drawn.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
 Dataset = Annotated[str, typer.Option(help="The images: a name that vaelens data list has.")]
 Root = Annotated[
     str | None,

@@ -17,7 +17,7 @@ _DATASET = "sprites"
 
 
 def quickstart(
-    out: Annotated[str, typer.Option(metavar="PATH", help="Where model, analysis and report go.")] = "runs/quickstart",
+    out: Annotated[str, typer.Option(metavar="DIR", help="Where model, analysis and report go.")] = "runs/quickstart",
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:

@@ -31,7 +31,7 @@ _SHOWN = 40  # cells of a state that are named
 def plan(
     file: File,
     out: Annotated[str | None, typer.Option("--out", metavar="DIR", help="The folder of the study, if begun.")] = None,
-    workers: Annotated[int, typer.Option(help="Workers that the time is told for.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Workers to estimate the time for.", min=1)] = 1,
     root: Root = None,
 ) -> None:
     """Print the cells, what is done, and what the rest will cost. Runs none of them."""
@@ -54,7 +54,7 @@ def run(
         str | None,
         typer.Option(metavar="CELL", help="Run one cell alone, such as sprites/vae/0, as in an array job."),
     ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try cells again that were given up.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Retry cells that were given up.")] = False,
     root: Root = None,
 ) -> None:
     """Run every cell that is not done. Killed at any moment, the same command goes on."""

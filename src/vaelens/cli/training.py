@@ -34,7 +34,7 @@ _MOST_SHOWN = 16  # latents whose KL is printed
 
 @takes_hyperparameters
 def train(
-    out: Annotated[str, typer.Option(metavar="PATH", help="The folder for model, checkpoint and log.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="The folder for model, checkpoint and log.")],
     dataset: Dataset = "sprites",
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = "vae",
     steps: Annotated[int, typer.Option(help="Optimisation steps, at least 1.")] = 3000,

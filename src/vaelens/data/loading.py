@@ -14,19 +14,19 @@ def load_dataset(name: DatasetName, root: PathLike | None = None, **options: Any
     """Loads a dataset by its name.
 
     Args:
-        name: One of `DATASETS`.
-        root: The folder of a dataset that reads files, or of a folder with the dataset's name that holds them; by
-            default the one that the environment variable VAELENS_DATA names, else `data` in the user's data folder
-            of vaelens. The built-in datasets read none. What is rendered, decoded or converted is kept elsewhere, in
-            the cache folder: the one that VAELENS_CACHE names, else the user's cache folder of vaelens.
-        **options: The dataset's own options. Lists may be written as texts: names and columns as "shape,size", kinds as
+        name: one of `DATASETS`.
+        root: the folder of a dataset that reads files, or the parent of a folder with the dataset's name that holds
+            them; by default the one that the environment variable VAELENS_DATA names, else `data` in the user's data
+            folder of vaelens. The built-in datasets read none. What is rendered, decoded or converted is kept
+            elsewhere, in the cache folder: the one that VAELENS_CACHE names, else the user's cache folder of vaelens.
+        **options: the dataset's own options. Lists may be written as text: names and columns as "shape,size", kinds as
             "age:ordinal,angle:circular", sizes and boxes as "48,64".
 
     Returns:
         The dataset.
 
     Raises:
-        VaelensError: If there is no such dataset or option, or a root is given to a dataset that reads no files.
+        VaelensError: there is no such dataset or option, or a root is given to a dataset that reads no files.
 
     Example:
         >>> load_dataset("sprites").factors.names

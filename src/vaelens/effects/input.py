@@ -26,13 +26,13 @@ def input_effects(
     reader: ReadsFactors | None = None,
     tolerance: float | None = None,
 ) -> xr.Dataset:
-    """Measures what changes of the input do, by `factor_effects` or `manipulation_effects`.
+    """Changes the input and measures what changes inside, by `factor_effects` or `manipulation_effects`.
 
     Args:
         lens: the lens.
         ds: a dataset of images like the model's.
         factors: as in `factor_effects`, which is called unless manipulations are named or the dataset has no factors.
-        n: pairs for each factor, or images.
+        n: how many pairs for each factor, or how many images.
         seed: draws the pairs or images, and the bootstrap resamples.
         manipulations: as in `manipulation_effects`.
         progress: as in `factor_effects`.

@@ -6,6 +6,7 @@ memory does not grow with the number of images.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import xarray as xr
@@ -168,18 +169,14 @@ def patching_effects(
         base_images = base_images[stopping.order]
         source_images = None if source_images is None else source_images[stopping.order]
 
-    with options.reporting(len(base_images) * scores.runs, "patching") as report:
+    with options.reporting(len(base_images) * scores.runs_per_image, "patching") as report:
         ablated = None if method == "patch" else ablation(method, lens, base_images, names, options.seed)
         runner = _Runner(lens, base_images, source_images, ablated, scores)
         for group in lens.engine.site_groups(names):
             wanted, at_once = list(group), lens.engine.rows_for(group)
             if stopping is not None:
                 at_once = min(at_once, stopping.rows)
-
-            def runs(rows: slice, group: Sequence[str] = group) -> _ChunkRuns:
-                return runner.runs(rows, group)
-
-            for _, chunk in in_chunks(len(base_images), at_once, runs):
+            for _, chunk in in_chunks(len(base_images), at_once, partial(runner.runs, sites=group)):
                 sources = {site: chunk.sources[site] for site in wanted}
                 by_site = scores.add(chunk.base, chunk.source, sources, report.advance)
                 if stopping is None:

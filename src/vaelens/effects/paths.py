@@ -62,6 +62,14 @@ def path_effects(
     References:
         Direct and indirect effects (Pearl, 2001). Localizing model behavior with path patching (Goldowsky-Dill,
         MacLeod, Sato, Arora, 2023).
+
+    Example:
+        >>> import torch, vaelens as vl
+        >>> lens = vl.Lens(vl.build_model("vae", image_shape=(1, 32, 32), latent_dim=3))
+        >>> images = torch.rand(8, 1, 32, 32)
+        >>> effects = vl.path_effects(lens, images[:4], images[4:], sender="latent", receiver="decoder.1", units=0)
+        >>> effects.sizes["unit"], set(effects.site.values.tolist())
+        (64, {'decoder.1'})
     """
     base_images = lens.batch(base, context)
     options = checked_options(lens, seed, progress, reader=reader)
@@ -80,7 +88,7 @@ def path_effects(
         of_base = run_cached(lens, base_images[rows], rows.start, [receiver], rerun=True)
         return of_base, of_source, patched.activation(receiver)
 
-    with options.reporting(len(base_images) * scores.runs, "path effects") as report:
+    with options.reporting(len(base_images) * scores.runs_per_image, "path effects") as report:
         at_once = lens.engine.rows_for([receiver])
         for _, (base_run, source_run, arriving) in in_chunks(len(base_images), at_once, runs):
             scores.add(base_run, source_run, {receiver: arriving}, report.advance)

@@ -90,7 +90,7 @@ class UnitScores:
         self._predictions: FactorPredictions | None = options.predictions
         factors = 0 if self._predictions is None else len(self._predictions.factors)
         self._sums = {site: _SiteSums(lens, site, outcome, unit, options.seed, factors) for site in sites}
-        self.runs = sum(len(sums.units) * len(sums.targets) for sums in self._sums.values())  # of each image
+        self.runs_per_image = sum(len(sums.units) * len(sums.targets) for sums in self._sums.values())
         self._has_sources = False
 
     def targets(self, sites: Collection[str]) -> set[str]:
@@ -134,20 +134,22 @@ class UnitScores:
             factors = start.new_zeros(len(base.images), *sums.factors.shape)
             rows_run = 0
             for target in sums.targets:
-                for rows in base.interchange(SitePatch(site, source, sums.units), target):
+                for counterfactuals in base.interchange(SitePatch(site, source, sums.units), target):
                     # The outcome: how far it moves, and how far towards the source's.
                     if target == sums.outcome:
-                        change = changes(rows, target, start)  # (m, cells)
-                        add_rows(effect, rows, sizes(change, observation) if target == IMAGE else change.norm(dim=1))
+                        change = changes(counterfactuals, target, start)  # (m, cells)
+                        moved = sizes(change, observation) if target == IMAGE else change.norm(dim=1)
+                        add_rows(effect, counterfactuals, moved)
                         if totals:
-                            add_rows(shared, rows, products(change, totals[target].index_select(0, rows.images)))
+                            total = totals[target].index_select(0, counterfactuals.images)
+                            add_rows(shared, counterfactuals, products(change, total))
                     # What a reader predicts.
                     if target == IMAGE and self._predictions is not None and predicted is not None:
-                        after = self._predictions.probabilities(rows.values[IMAGE])
-                        before = predicted.index_select(0, rows.images)
-                        add_rows(factors, rows, self._predictions.distances(after, before))
-                    rows_run += len(rows.images)
-                    advance(len(rows.images))
+                        after = self._predictions.probabilities(counterfactuals.values[IMAGE])
+                        before = predicted.index_select(0, counterfactuals.images)
+                        add_rows(factors, counterfactuals, self._predictions.distances(after, before))
+                    rows_run += len(counterfactuals.images)
+                    advance(len(counterfactuals.images))
             effects[site] = effect
             sums.effect.update(effect)
             if totals:

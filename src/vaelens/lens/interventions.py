@@ -104,7 +104,7 @@ class _Valued(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Set(_Valued):
-    """do(a[units] := value).
+    """Sets units to a value, do(a[units] := value).
 
     Attributes:
         site: a site's name.
@@ -127,7 +127,7 @@ class Set(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Add(_Valued):
-    """do(a[units] := a[units] + value), where `value` has the shapes that `Set` takes."""
+    """Adds a value, shaped as that of `Set`, to units, do(a[units] := a[units] + value)."""
 
     value: Any
 
@@ -142,7 +142,7 @@ class Add(_Valued):
 
 @dataclass(frozen=True, eq=False)
 class Scale(_Valued):
-    """do(a[units] := factor · a[units]), where `factor` has the shapes that `Set` takes for its value."""
+    """Multiplies units by a factor, shaped as the value of `Set`, do(a[units] := factor · a[units])."""
 
     factor: Any
 
@@ -203,7 +203,7 @@ class Ablate(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Patch(Intervention):
-    """Activation patching, do(a[units] := a[units] of another run).
+    """Sets units to their values in another run (activation patching), do(a[units] := a[units] of that run).
 
     Attributes:
         site: a site's name.

@@ -56,7 +56,7 @@ def causal_effect_strength(
     Args:
         lens: the lens.
         x: images (n, C, H, W) in [0, 1].
-        mode: "range", "shift", "posterior", "prior", or "swap" for a quantised latent.
+        mode: "range", "shift", "posterior", "prior", "conditional", or "swap" for a quantised latent.
         values: as in `latent_effects`.
         seed: as in `latent_effects`.
         positions: where a latent with positions is set, as in `latent_effects`.

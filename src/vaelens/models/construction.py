@@ -45,6 +45,9 @@ def build_model(
         decoder: likewise.
         **hyperparameters: the objective's, by name; the defaults for those left out.
 
+    Returns:
+        The model, on the CPU; `vl.train` trains it in place.
+
     Raises:
         VaelensError: if a name is unknown, a value out of range, or a module of your own does not fit.
 

@@ -21,7 +21,7 @@ KindName = Literal[
 
 @dataclass(frozen=True, eq=False)
 class Planted:
-    """A planted model.
+    """A model whose weights are set by hand, with its lens, its dataset and what is true of it.
 
     Attributes:
         model: the VAE, which saves and loads like any other.

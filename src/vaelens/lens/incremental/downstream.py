@@ -20,7 +20,7 @@ _RESHAPES = ("flatten", "view", "reshape", "_unsafe_view")  # functions
 
 @runtime_checkable
 class StepChange(Protocol):
-    """A change of one step's value, for the rows that run again."""
+    """A change of one step's value, for the rows that run again. A part passes a `lens.source_change.SourceChange`."""
 
     def value(self) -> Any:
         """Returns what the step's value becomes, where nothing before it changes."""

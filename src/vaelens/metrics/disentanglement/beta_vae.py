@@ -47,7 +47,7 @@ def beta_vae_score(
     batch_size: int = 64,
     progress: Progress = True,
 ) -> BetaVAEScore:
-    """Measures how often the factor that pairs of images share is told from the differences of their codes.
+    """Measures how often the factor that pairs of images share is identified from the differences of their codes.
 
     For each batch a factor k is drawn, and L pairs of images, each pair sharing a value of k and random otherwise.
     With the mean absolute difference of a batch's codes, z_diff = 1/L Σ_l |mu(x_l) − mu(x'_l)|, a multinomial

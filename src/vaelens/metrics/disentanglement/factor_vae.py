@@ -53,7 +53,7 @@ def factor_vae_score(
     threshold: float = 0.05,
     progress: Progress = True,
 ) -> FactorVAEScore:
-    """Measures how often the factor that a batch holds is told by the latent that varies least in it.
+    """Measures how often the factor held fixed in a batch is identified by the latent that varies least in it.
 
     For each batch a factor k is drawn, and L images that share its value and are random otherwise. The latent with
     the smallest variance in the batch relative to all images, d* = argmin_j Var_batch(z_j) / Var(z_j), votes for k.

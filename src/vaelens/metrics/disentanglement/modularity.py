@@ -28,7 +28,7 @@ def modularity(
     neighbours: SupportsIndex = 3,
     seed: Seed = 0,
 ) -> float:
-    """Measures how far each latent's information lies with one factor alone.
+    """Measures how far each latent's information is about one factor alone.
 
     With m_jk = I(z_j; v_k) and θ_j = max_k m_jk, latent j deviates from knowing one factor alone by
     δ_j = Σ_{k ≠ k(j)} m_jk² / (θ_j² (K − 1)), k(j) being the factor it knows most about; the score is the mean of

@@ -40,8 +40,8 @@ def factor_reader(
     A small convolutional network with a softmax over the values of each factor minimises the sum over factors of the
     cross-entropy, over the images that have the factor's label. A fifth of the images, 2,000 at most, are kept apart by
     the seed, and never trained on; on them each factor's accuracy is measured beside that of the best constant guess
-    (see `FactorScore`; `print(reader)` shows them all). A factor is trusted where the reader goes at least half the way
-    from guessing to perfect, exactly or, where values have an order, at one step off; the others are not read. Factors
+    (see `FactorScore`; `print(reader)` shows them all). A factor is trusted where the reader gets at least halfway
+    from guessing to perfect, exactly or, where values have an order, within one step; the others are not read. Factors
     with one value are left out. The abstract of the paper names no reader; all of this is decided here.
 
     A reader knows what it has seen: of images that look like none of the dataset, such as a poor decoder's, it still
