@@ -33,6 +33,9 @@ def with_precision(
     def decorate(effect: Callable[Arguments, xr.Dataset]) -> Callable[Arguments, xr.Dataset]:
         @functools.wraps(effect)
         def measured(*args: Arguments.args, **kwargs: Arguments.kwargs) -> xr.Dataset:
+            subject = args[0] if args else kwargs.get("lens")
+            if isinstance(subject, Lens):
+                subject.engine.parts.begin()
             result = effect(*args, **kwargs)
             arguments = inspect.signature(effect).bind(*args, **kwargs).arguments
             lens = arguments["lens"]

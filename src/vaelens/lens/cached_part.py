@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vaelens.lens.execution import ActivationEdit
@@ -60,8 +61,12 @@ def first_result(result: Any) -> Tensor:
 
 
 def in_own_memory(result: Any, copied: bool = False) -> Any:
-    """Takes what a part returned out of inference mode, and into memory of its own where `copied` asks for it."""
+    """Takes what a part returned out of inference mode, and into memory of its own where `copied` asks for it.
+
+    Where no gradients are asked for, those that a part computes inside, as of an energy, end there.
+    """
     if isinstance(result, Tensor):
+        result = result if torch.is_grad_enabled() else result.detach()
         return result.clone() if copied or result.is_inference() else result
     if isinstance(result, tuple | list):
         elements = [in_own_memory(element, copied) for element in result]

@@ -101,7 +101,7 @@ class Engine:
     def posterior(self, images: BatchLike) -> tuple[Tensor, Tensor | None]:
         """Computes mean and log-variance (or None) of q(z|x) of images, encoded one chunk at a time under hooks."""
         means, logvars = Whole(len(images)), Whole(len(images))
-        self.parts.forget_weights()  # a sweep begins by encoding
+        self.parts.begin()  # a sweep begins by encoding
         for first_row, chunk in self.chunks(self._batch(images)):
             encoded = self.parts.encode(chunk.to(self.parts.like), {}, (), first_row)
             means.add(encoded.mean)

@@ -6,7 +6,6 @@ Traced into steps, only what lies after the sites runs again, in faster forms; u
 import copy
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,18 +15,20 @@ from torch import Tensor, nn
 from vaelens.lens.basis import Basis
 from vaelens.lens.cached_part import CachedPart, Clamp, first_result, in_own_memory
 from vaelens.lens.conditions import conditions
-from vaelens.lens.execution import ActivationEdit, execute, leaf_modules
+from vaelens.lens.execution import ActivationEdit, execute
+from vaelens.lens.first_run import first_run
 from vaelens.lens.hook_points import HookPoint, counts_units, presented
 from vaelens.lens.incremental.choice import choose
 from vaelens.lens.incremental.downstream import Downstream, Rerun, StepChange, downstream
 from vaelens.lens.incremental.layers import Layer
 from vaelens.lens.incremental.readers import readers
 from vaelens.lens.incremental.steps import Step, ValueEdit, references
-from vaelens.lens.incremental.traced_part import WAYS, Sample, TracedPart, keep_sample, trace_part
+from vaelens.lens.incremental.traced_part import WAYS, TracedPart, trace_part
+from vaelens.lens.incremental.untraceable import Mixing
 from vaelens.lens.interchange import SiteInterchange
 from vaelens.lens.isolation import isolated
 from vaelens.lens.known_modules import KnownModules
-from vaelens.lens.row_independence import Rows, rows_of
+from vaelens.lens.row_independence import Rows
 from vaelens.lens.settings import FP32, HOOKS
 from vaelens.lens.source_change import INPUT, SourceChange, Sources, at_point, edits_at, new_values
 from vaelens.lens.trust import Trust
@@ -51,12 +52,11 @@ class ModelPart:
         self.model, self.function = model, function
         self.points: Mapping[str, HookPoint] = {}
         self.reason = "its sites are not known yet"
-        self.rows = Rows()
+        self.rows, self.trust = Rows(), Trust(model)
         self._traced: TracedPart | None = None
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...], bool], Downstream] = {}
         self._forms: dict[Any, list[str]] = {}
         self._modules = KnownModules(model, ())
-        self._trust = Trust(model)
 
     def prepare(
         self,
@@ -64,6 +64,7 @@ class ModelPart:
         example: Tensor,
         ways: Collection[str] = WAYS,
         advance: Advance = lambda _: None,
+        neighbours: Tensor | None = None,
     ) -> Any:
         """Traces the part into steps, or notes why it must run under hooks, and returns its result on the example.
 
@@ -72,29 +73,28 @@ class ModelPart:
             example: two rows of input.
             ways: the ways to trace that are tried.
             advance: is told when a third, and when two thirds, of it are done.
+            neighbours: as of `rows_of`.
         """
         self.points, self._traced, self._plans, self._forms = points, None, {}, {}
-        self._trust = Trust(self.model)
-        samples: dict[str, Sample] = {}
-        edits = {name: partial(keep_sample, samples, name) for name in points}
-        with isolated(self.model, copies=True):
-            original, _ = execute(self.function, example.clone(), points, edits, ())
-            result = in_own_memory(original, copied=True)
-        self.rows = rows_of(self.model, self.function, example, original, result)
+        self.trust = Trust(self.model)
+        seen, self.rows = first_run(self.model, self.function, points, example, neighbours)
         advance(1 / 3)
         traced: TracedPart | str = "they were asked for"
         if self.rows.coupled:
             traced = self.rows.reason
         elif ways:
-            leaves = leaf_modules(self.model)
-            traced = trace_part(self.model, self.function, leaves, example, points, (result, samples), ways)
+            try:
+                traced = trace_part(self.model, self.function, example, points, seen, ways)
+            except Mixing as reason:  # which has not shown in what it gave
+                traced = str(reason)
+                self.rows = replace(self.rows, reason=traced)
         advance(1 / 3)
         if isinstance(traced, str):
             self.reason = traced
         else:
             self._traced, self.reason = traced, ""
             self._modules = KnownModules(self.model, traced.program.paths)
-        return result
+        return seen.result
 
     def along(self, bases: Mapping[str, Basis]) -> "ModelPart":
         """Returns this part with the activations of some sites presented along directions."""
@@ -163,7 +163,7 @@ class ModelPart:
         edits, clamped, traced = edits or {}, clamped or {}, self.as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
         if traced is not None:
-            self._trust.check(traced, self.function, inputs, precision)
+            self.trust.check(traced, self.function, inputs, precision)
         with conditions(self.model, traced, inputs, precision, seed):
             if traced is None:
                 result, captured = self._by_hooks(inputs, edits, names)
@@ -239,20 +239,18 @@ class ModelPart:
 
     def as_steps(self) -> TracedPart | None:
         """Returns the steps where they still are what the model does, else None."""
-        if self._traced is None or self._modules.interception() is not None:
-            return None
-        return self._traced
+        return None if self._traced is None or self._modules.interception() is not None else self._traced
 
     def _by_hooks(
         self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
     ) -> tuple[Any, dict[str, Tensor]]:
         """Runs the model's own forward under hooks, and copies a result that the model would write over later."""
         # A copy, as it may begin in place; of one that draws rows first in memory, in whose order `randn_like` draws.
-        copied = inputs.clone(memory_format=torch.contiguous_format if self.rows.draws else torch.preserve_format)
-        result, captured = execute(self.function, copied, self.points, edits, capture)
-        if self.rows.reuses_memory:
-            captured = {name: activation.clone() for name, activation in captured.items()}
-        return in_own_memory(result, self.rows.reuses_memory), captured
+        own_inputs = inputs.clone(memory_format=torch.contiguous_format if self.rows.draws else torch.preserve_format)
+        result, captured = execute(self.function, own_inputs, self.points, edits, capture)
+        copied = self.rows.reuses_memory
+        captured = {name: in_own_memory(activation, copied) for name, activation in captured.items()}
+        return in_own_memory(result, copied), captured
 
     def step(self, traced: TracedPart, name: str) -> Step:
         """Returns the step of a site, of INPUT or of RESULT."""

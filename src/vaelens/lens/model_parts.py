@@ -106,6 +106,12 @@ class ModelParts:
         """Whether the decoder is given the code as it is."""
         return self.quantisation is None and self.form is None and self.basis is None
 
+    def begin(self) -> None:
+        """Begins a sweep, of a model that may have been changed since the last one."""
+        self.forget_weights()
+        self.encoder.trust.forget()
+        self.decoder.trust.forget()
+
     def forget_weights(self) -> None:
         """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""
         self.encoder.forget_weights()
@@ -287,4 +293,4 @@ def images_in(result: Any, codes: int, observation: Observation) -> Tensor:
         raise VaelensError(
             f"decode gave complex numbers; expected {observation.noun}: give a decode that returns .real"
         )
-    return result
+    return result.detach()

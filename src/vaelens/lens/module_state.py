@@ -1,11 +1,12 @@
 """The state of a model's modules that a forward may change, noted before it and put back after it.
 
-Noted are the attributes of every module, the buffers and parameters it holds, and whatever lies inside lists,
-dictionaries, sets and plain objects of the model's own package. Of tensors only those that are known to be written in
-place are copied; whether another one was written is told by its version counter, in a model's first runs by its values.
+Noted are the attributes of every module, the buffers, parameters and modules it holds, generators of random numbers,
+and whatever lies inside lists, dictionaries, sets and plain objects of the model's own package. Of tensors only those
+that are known to be written in place are copied; whether another one was written is told by its version counter, in a
+model's first runs by its values.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from operator import is_
 from typing import Any
@@ -17,10 +18,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from vaelens.lens.generators import generator_state, same_state, set_generator_state
+
 _INTERNAL = frozenset(vars(nn.Module())) - {"training"}
 _PLAIN = frozenset([type(None), bool, int, float, str])
 _TORCH = "torch.nn.modules."
-_MUTABLE = frozenset([list, dict, set, deque, np.ndarray, Tensor])
+_UNCHANGING = _PLAIN | {tuple, torch.Size, torch.dtype}
+_REGISTRIES = "_modules", "_non_persistent_buffers_set"  # which a forward that builds a part late writes to
 _DEPTH = 4  # of containers inside containers
 
 # Tensors that a forward of a model was seen to write in place, which are copied before each run.
@@ -48,7 +52,7 @@ class ModuleState:
         # Each with a shallow copy of what is in it, and the module and attribute that it lies in.
         self._containers: list[tuple[Any, Any, tuple[nn.Module, str]]] = []
         self._arrays: list[tuple[np.ndarray, np.ndarray]] = []  # each with a copy, as they count no versions
-        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        self._generators: list[tuple[Any, Any]] = []
         self._versions: list[tuple[Tensor, int]] = []
         self._copies: dict[int, tuple[Tensor, Tensor]] = {}
         written = _written.get(model)
@@ -60,8 +64,10 @@ class ModuleState:
             of_torch = type(module).__module__.startswith(_TORCH)
             for name, value in attributes.items():
                 # PyTorch's own layers keep nothing but what somebody else may have given them.
-                if name not in _INTERNAL and (not of_torch or type(value) in _MUTABLE):
+                if name not in _INTERNAL and (not of_torch or type(value) not in _UNCHANGING):
                     self._note(value, (module, name), seen, _DEPTH)
+                elif name in _REGISTRIES and (value or not of_torch):
+                    self._containers.append((value, _content(value, set()), (module, name)))
         if copies:
             for tensor, _ in self._versions:
                 if not is_lazy(tensor):
@@ -78,13 +84,17 @@ class ModuleState:
         for container, content, _ in self._containers:
             _restore_container(container, content)
         for generator, state in self._generators:
-            generator.set_state(state)
+            set_generator_state(generator, state)
         for array, content in self._arrays:
             if not np.array_equal(array, content):
                 array[...] = content
         for tensor, version in self._versions:
             if self._is_written(tensor, version):
                 self._restore_values(tensor)
+
+    def drew(self) -> bool:
+        """Tells whether a generator that the model holds has drawn."""
+        return any(not same_state(state, generator_state(generator)) for generator, state in self._generators)
 
     def changed_names(self) -> list[str]:
         """Lists the dotted names of attributes and buffers that hold another object than they did, or other values."""
@@ -113,8 +123,8 @@ class ModuleState:
             self._note_tensor(value)
         elif isinstance(value, np.ndarray):
             self._arrays.append((value, value.copy()))
-        elif isinstance(value, torch.Generator):
-            self._generators.append((value, value.get_state()))
+        elif (state := generator_state(value)) is not None:
+            self._generators.append((value, state))
         elif depth and (content := _content(value, self._packages)) is not None:
             seen.add(id(value))
             self._containers.append((value, content, owner))
@@ -143,6 +153,11 @@ class ModuleState:
                     tensor.copy_(values)
                 else:  # whoever writes to `.data` may have put any other tensor there
                     tensor.data = values.clone()
+
+
+def written_storages(model: nn.Module) -> set[int]:
+    """Returns the memory of those of a model's tensors that a forward was seen to write in place."""
+    return {tensor.untyped_storage()._cdata for tensor in list(_written.get(model, {}))}
 
 
 def _same_kind(tensor: Tensor, copied: Tensor) -> bool:
@@ -201,7 +216,10 @@ def _same_mapping(mapping: dict, content: dict) -> bool:
 def _restore_container(container: Any, content: Any) -> None:
     if _same_content(container, content):
         return
-    if isinstance(container, dict):
+    if isinstance(container, OrderedDict):  # which notes its order beside what a dictionary holds
+        OrderedDict.clear(container)
+        OrderedDict.update(container, content)
+    elif isinstance(container, dict):
         _restore_mapping(container, content)
     elif isinstance(container, list):
         list.__setitem__(container, slice(None), content)

@@ -15,6 +15,8 @@ from vaelens.lens.cached_part import first_result
 from vaelens.lens.isolation import isolated, random_states
 from vaelens.lens.value_reads import reads_values
 
+_LARGE = 2**20  # numbers of two rows' result
+_FAR = 10.0  # times the largest value
 _CLOSE = 1e-4  # of the largest value: kernels for one row round otherwise than those for two
 
 
@@ -38,7 +40,14 @@ class Rows:
         return bool(self.reason)
 
 
-def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor, original: Any, result: Any) -> Rows:
+def rows_of(
+    model: nn.Module,
+    function: Callable[[Tensor], Any],
+    example: Tensor,
+    original: Any,
+    result: Any,
+    neighbours: Tensor | None = None,
+) -> Rows:
     """Finds out how the rows of a part depend on each other, by running it again, whole and row by row.
 
     Args:
@@ -47,14 +56,17 @@ def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor
         example: its input, of two rows or more.
         original: what it returned for them, in its own memory.
         result: a copy of it.
+        neighbours: rows of input that are as extreme as may be, (3, …), beside which the first of the example's is run
+            too: what a batch's largest value decides, such as its scale, may not show in others. None where there are
+            none; of a large result they are left out, since each run would take long.
 
     Raises:
         VaelensError: from the same random state it returns something else.
     """
-    with isolated(model):
+    with isolated(model) as state:
         before = random_states(example.device)
         repeated = function(example.clone())
-        draws = random_states(example.device) != before
+        draws = random_states(example.device) != before or state.drew()
         reuses_memory = _shares_memory(original, repeated)
         expected = first_result(result)
         differs = not _close(first_result(repeated), expected)
@@ -78,7 +90,41 @@ def rows_of(model: nn.Module, function: Callable[[Tensor], Any], example: Tensor
             return Rows("it does not take one image alone", reuses_memory)
         if not matches:
             return Rows("what it makes of an image depends on the others of its batch", reuses_memory)
+    if expected.numel() > _LARGE:
+        neighbours = None
+    if neighbours is not None and not _same_beside(model, function, example[0], neighbours, expected[0]):
+        return Rows("what it makes of an image depends on the others of its batch", reuses_memory)
     return Rows("", reuses_memory)
+
+
+def extremes(rows: Tensor, low: float | None, high: float | None) -> Tensor:
+    """Makes up rows (3, …) of the extreme values of a range by turns, or without one of values far outside the rows'.
+
+    The first two are on opposite sides of the range's middle, the third is halfway between it and the first.
+    """
+    if low is None or high is None:
+        high = _FAR * max(1.0, float(rows.abs().nan_to_num(0, 0, 0).max()))
+        low = -high
+    offsets = torch.full_like(rows[0], (high - low) / 2).flatten()
+    offsets[::2] *= -1
+    return (low + high) / 2 + torch.stack([share * offsets.view(rows[0].shape) for share in (1, -1, 0.5)])
+
+
+def _same_beside(
+    model: nn.Module, function: Callable[[Tensor], Any], row: Tensor, neighbours: Tensor, expected: Tensor
+) -> bool:
+    """Tells whether a row's result, and each neighbour's, is the same beside another and on its other side."""
+
+    def results(*batch: Tensor) -> Tensor:  # of two rows: more of a large model would take much memory
+        with isolated(model):
+            return first_result(function(torch.stack(batch))).clone()
+
+    far, opposite, nearer = neighbours
+    try:
+        first, second, third = results(row, far), results(far, nearer), results(nearer, opposite)
+    except Exception:  # it may refuse such neighbours
+        return True
+    return _close(first[0], expected) and _close(second[0], first[1]) and _close(third[0], second[1])
 
 
 def _close(values: Tensor, expected: Tensor) -> bool:

@@ -21,6 +21,7 @@ from vaelens.lens.levels import Level
 from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
 from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
+from vaelens.lens.row_independence import extremes
 from vaelens.lens.sites import LATENT, Sites, site_of
 from vaelens.lens.stages import stages
 from vaelens.observation import Observation
@@ -61,7 +62,7 @@ def find_sites(
         sites, points, image = _resolved(parts, example, observation, names, blocks)
         _warn_of_range(image, observation, known)
         report.advance(1)
-        _prepare(parts, sites, points, _two_rows(example, observation), ways, report)
+        _prepare(parts, sites, points, _two_rows(example, observation), observation, ways, report)
     return sites
 
 
@@ -282,12 +283,18 @@ def _prepare(
     sites: Sites,
     points: Mapping[str, HookPoint],
     images: Tensor,
+    observation: Observation,
     ways: Collection[str],
     report: Report,
 ) -> None:
     """Tells both parts their sites, and has them traced into steps on two images."""
     of_part = {part: {name: points[name] for name in sites.of(part)} for part in ("encoder", "decoder")}
-    result: Any = parts.encoder.prepare(of_part["encoder"], images, ways, report.advance)
+    plain = parts.form is None  # a context of labels is not to be made up
+    low, high = observation.low, observation.high
+    extreme = extremes(images, low, high) if plain and None not in (low, high) else None
+    result: Any = parts.encoder.prepare(of_part["encoder"], images, ways, report.advance, extreme)
     mean, _ = posterior_in(result, len(images))
     report.advance(1 / 3)
-    parts.decoder.prepare(of_part["decoder"], parts.after_encoder(mean, images), ways, report.advance)
+    codes = parts.after_encoder(mean, images)
+    far = extremes(codes, None, None) if plain else None
+    parts.decoder.prepare(of_part["decoder"], codes, ways, report.advance, far)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from vaelens.lens.incremental.steps import Program, Step, filled, pruned, references, replaced
-from vaelens.lens.incremental.tracing import Untraceable
+from vaelens.lens.incremental.untraceable import Mixing, Untraceable
 from vaelens.lens.isolation import random_states
 
 # Functions that take only the shape of a tensor: what they return does not change with its values.
@@ -122,7 +122,7 @@ def observed(trial: Trial, example: Tensor) -> Observed:
     """Derives what is known of a part's steps from their shapes for two numbers of images.
 
     Raises:
-        Untraceable: a step mixes images; the shapes can't be followed.
+        Untraceable: a step mixes images (`Mixing`); the shapes can't be followed.
     """
     program = trial.program
     few, many = (_shapes(program, example[:1], images, trial.floats < _SMALL) for images in _SIZES)
@@ -140,7 +140,7 @@ def observed(trial: Trial, example: Tensor) -> Observed:
         if not reads_images or is_by_shape(step):
             continue
         if kinds[step] is Kind.SAME and _numel(many[step]):
-            raise Untraceable(f"{step.name} mixes the images of a batch")
+            raise Mixing(f"{step.name} mixes the images of a batch")
     one_image = {s: shape[1:] for s, shape in few.items() if kinds[s] is Kind.ROWS and isinstance(shape, tuple)}
     return Observed(program, kinds, floats, one_image)
 

@@ -9,14 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaelens.lens.execution import leaf_modules
 from vaelens.lens.hook_points import HookPoint, presented
 from vaelens.lens.incremental.layers import Layer, layer_of
 from vaelens.lens.incremental.observation import Kind, Observed, observed, tried
 from vaelens.lens.incremental.own_steps import own_modules
 from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
-from vaelens.lens.incremental.tracing import Untraceable, exported, symbolic
+from vaelens.lens.incremental.tracing import exported, symbolic
+from vaelens.lens.incremental.untraceable import Mixing, Untraceable
 from vaelens.lens.isolation import isolated
+from vaelens.lens.module_state import written_storages
 
 SYMBOLIC, EXPORTED = "torch.fx", "torch.export"
 WAYS = (SYMBOLIC, EXPORTED)
@@ -71,16 +74,30 @@ class TracedPart:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """An activation's shape, and its values at so many places that two models are told apart."""
+    """An activation's shape, its values at so many places that two models are told apart, and its memory."""
 
     shape: tuple[int, ...]
     values: Tensor
+    storage: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class FirstRun:
+    """What hooks saw of a part on an example.
+
+    Attributes:
+        result: what it returned.
+        samples: of the activation at each site.
+    """
+
+    result: Any
+    samples: Mapping[str, Sample]
 
 
 def sampled(activation: Tensor) -> Sample:
     """Takes a sample of an activation, which is all its values or, of a large one, some that are evenly spread."""
     stride = -(-activation.numel() // _PLACES)
-    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone())
+    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone(), _storage(activation))
 
 
 def keep_sample(samples: dict[str, Sample], name: str, activation: Tensor) -> Tensor:
@@ -92,10 +109,9 @@ def keep_sample(samples: dict[str, Sample], name: str, activation: Tensor) -> Te
 def trace_part(
     model: nn.Module,
     function: Callable[[Tensor], Any],
-    leaves: Collection[nn.Module],
     example: Tensor,
     points: Mapping[str, HookPoint],
-    seen: tuple[Any, Mapping[str, Sample]],
+    seen: FirstRun,
     ways: Collection[str] = WAYS,
 ) -> TracedPart | str:
     """Traces a part into steps, or says in a clause why that can't be done.
@@ -103,22 +119,26 @@ def trace_part(
     Args:
         model: the model, in eval mode.
         function: what is traced; it runs modules of the model.
-        leaves: modules that are called as they are.
         example: two rows of input.
         points: where the sites are.
-        seen: what hooks saw of the same example: the result, and a sample of the activation at each site.
+        seen: what hooks saw of the same example.
         ways: the ways to try, in this order.
+
+    Raises:
+        Mixing: a step mixes the images of a batch, whatever the way.
     """
     reasons = []
     for way in ways:
         try:
             with isolated(model, seed=1):  # what it draws is not by chance what the hooks' run drew
                 if way == SYMBOLIC:
-                    program = symbolic(model, function, leaves)
+                    program = symbolic(model, function, leaf_modules(model))
                 else:
                     program = exported(model, function, example.clone(), points)
             with isolated(model):
                 return _checked(model, program, example, points, seen)
+        except Mixing:
+            raise
         except Untraceable as reason:
             reasons.append(str(reason))
         except Exception as error:  # a user's code may do anything with a stand-in for a tensor
@@ -131,7 +151,7 @@ def _checked(
     program: Program,
     example: Tensor,
     points: Mapping[str, HookPoint],
-    seen: tuple[Any, Mapping[str, Sample]],
+    seen: FirstRun,
 ) -> TracedPart:
     """Compares steps with what hooks saw, on two rows together and alone."""
     steps_at = {name: program.step_at(name, point) for name, point in points.items()}
@@ -139,21 +159,24 @@ def _checked(
     missing = [name for name in points if name not in places]
     if missing:
         raise Untraceable(f"{program.way} does not see {', '.join(missing)}")
-    result, activations = seen
     sites: dict[Step, list[str]] = {}
     for name, step in places.items():
         sites.setdefault(step, []).append(name)
 
+    kept = written_storages(model)
+
     def watch(step: Step, value: Any) -> None:
+        if kept and not step.state and any(_storage(tensor) in kept for tensor in _tensors(value)):
+            raise Untraceable(f"{step.name} writes into memory that the model keeps")
         for name in sites.get(step, ()):
-            as_step, by_hook = sampled(presented(value, points[name])), activations[name]
+            as_step, by_hook = sampled(presented(value, points[name])), seen.samples[name]
             if as_step.shape != by_hook.shape:
                 raise Untraceable(f"as steps, {name} has another shape")
             _same(name, as_step.values, by_hook.values)
 
     with isolated(model):  # from the random state that the hooks' run began with
         trial = tried(program, example.clone(), watch, tuple(sites))
-    _same("the part's result", trial.result, result)
+    _same("the part's result", trial.result, seen.result)
     known = observed(trial, example)
     for row in range(len(example)):
         alone = _alone(known.program, example[row : row + 1])
@@ -188,6 +211,10 @@ def _same(what: str, value: Any, expected: Any, tolerance: float = _CLOSE) -> No
     )
     if not close:
         raise Untraceable(f"as steps, {what} has other values")
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else 0
 
 
 def _alone(program: Program, image: Tensor) -> Any:

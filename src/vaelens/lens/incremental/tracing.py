@@ -19,11 +19,8 @@ from vaelens.lens.execution import PartFunction, passing
 from vaelens.lens.function_calls import function_name
 from vaelens.lens.hook_points import HookPoint
 from vaelens.lens.incremental.steps import Program, Step
+from vaelens.lens.incremental.untraceable import Untraceable
 from vaelens.lens.isolation import is_scripted
-
-
-class Untraceable(Exception):
-    """Says why a part can't be traced into steps, in a clause that follows "because"."""
 
 
 class _PartModule(nn.Module):
@@ -184,6 +181,9 @@ _MARKED_SITE = "site:"  # what functions returned at a site, in place of a modul
 _library = torch.library.Library("vaelens", "FRAGMENT")
 _library.define("mark(Tensor output, str path) -> Tensor")
 _library.impl("mark", lambda output, path: output.clone(), "CompositeExplicitAutograd")
+torch.library.register_vmap(
+    "vaelens::mark", lambda info, axes, output, path: (torch.ops.vaelens.mark(output, path), axes[0]), lib=_library
+)
 
 
 def _marked(output: Any, path: str) -> Any:
