@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, whole_number
 from vaelens.effects.code_changes import CodeChanges, CodeGrid, CodeSums
 from vaelens.effects.code_occurrences import NONE, Exemplars, occurrence, occurrences
-from vaelens.effects.codes import Codebook, codes_taken
+from vaelens.effects.codes import Codebook, codes_elsewhere
 from vaelens.effects.options import checked_options
 from vaelens.effects.outcomes import numbers
 from vaelens.effects.precision import with_precision
@@ -167,23 +168,18 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
     Raises:
         VaelensError: there is none of a code that was asked for.
     """
-    wanted = sorted({*np.flatnonzero(book.use.counts).tolist(), *chosen})
     embeddings = book.codes.clone()
-
-    def moved() -> list[int]:
-        taken = codes_taken(lens, embeddings[wanted], tuple(book.indices.shape[1:])).to(embeddings.device)
-        same = (book.codes[taken] == book.codes[wanted]).all(dim=1).cpu().tolist()  # which may stand there twice
-        return [code for code, fits in zip(wanted, same, strict=True) if not fits]
-
-    elsewhere = moved()
-    for code in elsewhere:
+    codes = sorted({*np.flatnonzero(book.use.counts).tolist(), *chosen})
+    elsewhere = codes_elsewhere(lens, book, torch.tensor(codes, device=embeddings.device), book.codes[codes])
+    for code in elsewhere.tolist():
         image, position = int(found.image[code, 0]), int(found.position[code, 0])
         if image != NONE:
             embeddings[code] = lens.encode(images[image : image + 1]).flatten(2)[0, :, position]
-    if elsewhere and (missing := moved()):
+    missing = codes_elsewhere(lens, book, elsewhere, embeddings[elsewhere]) if len(elsewhere) else elsewhere
+    if len(missing):
         raise VaelensError(
-            f"no embedding is known that this lens quantises to code {missing[0]}, so it can't be put in place; name "
-            "codes that the images take"
+            f"no embedding is known that this lens quantises to code {int(missing[0])}, so it can't be put in place; "
+            "name codes that the images take"
         )
     return embeddings
 

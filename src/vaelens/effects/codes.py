@@ -125,13 +125,15 @@ def codes_of(lens: Lens, images: ImagesLike, positions: Any = "all", seed: int =
     return Codes(z, activity(z, logvar, prior), places, codebook, logvar, context, named, prior, embeddings)
 
 
-def codes_taken(lens: Lens, embeddings: Tensor, positions: tuple[int, ...]) -> Tensor:
-    """Quantises embeddings, (m, d), each at a position of some latent, to the codes that they take, (m,)."""
+def codes_elsewhere(lens: Lens, book: Codebook, wanted: Tensor, embeddings: Tensor) -> Tensor:
+    """Finds those of some codes, (m,), whose embeddings, (m, d), are quantised to another code."""
+    positions = tuple(book.indices.shape[1:])
     places = int(np.prod(positions))
-    rows = -(-len(embeddings) // places)
+    rows = -(-len(embeddings) // places)  # of latents that are filled with them, position by position
     filled = embeddings[torch.arange(rows * places) % len(embeddings)].reshape(rows, places, -1)
-    codes = filled.movedim(-1, 1).reshape(rows, -1, *positions)
-    return lens.quantise(codes).indices.flatten()[: len(embeddings)]
+    taken = lens.quantise(filled.movedim(-1, 1).reshape(rows, -1, *positions)).indices.flatten()[: len(embeddings)]
+    differ = book.codes[taken.to(book.codes.device)] != book.codes[wanted]  # the same may stand there twice
+    return wanted[differ.any(dim=1)]
 
 
 def _code_embeddings(lens: Lens, z: Tensor, book: Codebook) -> Tensor:
@@ -141,8 +143,7 @@ def _code_embeddings(lens: Lens, z: Tensor, book: Codebook) -> Tensor:
     one may that bounds or projects what it is given.
     """
     used = torch.as_tensor(np.flatnonzero(book.use.counts)).to(z.device)
-    taken = codes_taken(lens, book.codes[used], tuple(z.shape[2:])).to(z.device)
-    moved = used[(book.codes[taken] != book.codes[used]).any(dim=1)]  # the same may stand there twice
+    moved = codes_elsewhere(lens, book, used, book.codes[used])
     if not len(moved):
         return book.codes
     indices = book.indices.flatten().long().to(z.device)

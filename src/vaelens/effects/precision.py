@@ -21,6 +21,8 @@ def with_precision(
 ) -> Callable[[Callable[Arguments, xr.Dataset]], Callable[Arguments, xr.Dataset]]:
     """Makes an effect say in which precision it was computed, and, below single precision, how large the error is.
 
+    The model's steps are compared with it when the effect begins, as it may have been changed since the last one.
+
     The attribute `precision_error` is the largest difference of one variable to its value in the model's own type,
     divided by its largest value, both on the first 8 images.
 
