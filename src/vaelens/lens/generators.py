@@ -32,10 +32,13 @@ def same_state(state: Any, other: Any) -> bool:
     """Tells whether two states of one generator are the same, so that nothing was drawn between them.
 
     Example:
-        >>> drawn = np.random.default_rng(0)
-        >>> before = generator_state(drawn)
-        >>> same_state(before, generator_state(drawn)), drawn.integers(10), same_state(before, generator_state(drawn))
-        (True, 8, False)
+        >>> generator = np.random.default_rng(0)
+        >>> before = generator_state(generator)
+        >>> same_state(before, generator_state(generator))
+        True
+        >>> number = generator.integers(10)
+        >>> same_state(before, generator_state(generator))
+        False
     """
     if isinstance(state, dict):
         return all(same_state(part, other[name]) for name, part in state.items())
