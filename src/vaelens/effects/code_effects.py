@@ -171,7 +171,7 @@ def _embeddings(lens: Lens, book: Codebook, found: Exemplars, images: Batch, cho
     embeddings = book.codes.clone()
     codes = sorted({*np.flatnonzero(book.use.counts).tolist(), *chosen})
     elsewhere = codes_elsewhere(lens, book, torch.tensor(codes, device=embeddings.device), book.codes[codes])
-    for code in elsewhere.tolist():
+    for code in elsewhere.cpu().tolist():
         image, position = int(found.image[code, 0]), int(found.position[code, 0])
         if image != NONE:
             embeddings[code] = lens.encode(images[image : image + 1]).flatten(2)[0, :, position]
