@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,6 +20,8 @@ from vaelens.arguments import Seed, check_seed
 from vaelens.effects.pixel_manipulations import BLOCK, MANIPULATIONS, noise
 from vaelens.errors import VaelensError, unknown
 from vaelens.observation import Observation, checked_images
+
+FeaturesLike = int | str | Sequence[int | str]  # names, or indices on the first axis
 
 _MOST = 64  # features or groups that are manipulated one at a time where none are named
 
@@ -44,7 +47,7 @@ class Manipulation:
 
     name: str
     strength: float | None = None
-    features: Any = None
+    features: FeaturesLike | None = None
 
 
 def set_values(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -185,7 +188,7 @@ def resolved(manipulation: Manipulation, observation: Observation) -> Resolved:
 
 
 def manipulate(
-    images: Any,
+    images: Tensor | NDArray[Any],
     name: str,
     strength: float | None = None,
     seed: Seed = 0,

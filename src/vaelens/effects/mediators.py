@@ -36,7 +36,7 @@ def mediators(
     counted = replace(site, units=len(site_units))  # by which indices of units are checked
     members = None
     if isinstance(units, str):
-        resolve_units(units, counted)
+        resolve_units(units, counted)  # pyright: ignore[reportArgumentType]: any text but "all" is refused
         groups, index, members = [Region(tuple(range(site.units)))], [0], [units]
     elif isinstance(units, Sequence) and any(isinstance(group, Sequence) for group in units):
         if not all(isinstance(group, Sequence) for group in units):

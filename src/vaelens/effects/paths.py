@@ -4,8 +4,6 @@ Costs three runs of each image, and one forward of the receiver's part for each 
 memory does not grow with the number of images.
 """
 
-from collections.abc import Sequence
-
 import xarray as xr
 from torch import Tensor
 
@@ -18,7 +16,7 @@ from vaelens.effects.pairing import paired
 from vaelens.effects.precision import with_precision
 from vaelens.effects.unit_scores import UnitScores
 from vaelens.errors import VaelensError
-from vaelens.lens import CachedRun, ContextLike, Direction, ImagesLike, Lens, Patch, in_chunks, resolve_units
+from vaelens.lens import CachedRun, ContextLike, Direction, ImagesLike, Lens, Patch, UnitsLike, in_chunks, resolve_units
 
 
 @with_precision("effect", images=("base", "source", "context"))
@@ -28,7 +26,7 @@ def path_effects(
     source: ImagesLike,
     sender: str,
     receiver: str,
-    units: int | Sequence[int] | str | Direction = "all",
+    units: UnitsLike = "all",
     seed: Seed = 0,
     progress: Progress = True,
     reader: ReadsFactors | None = None,

@@ -12,13 +12,15 @@ from vaelens.lens.direction import Direction, direction_at
 from vaelens.lens.engine import Engine
 from vaelens.lens.example import ImagesLike
 from vaelens.lens.interchange import NOTHING, SitePatch
-from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set, other_images
+from vaelens.lens.interventions import ABLATIONS, Ablate, Add, Intervention, Patch, Scale, Set
 from vaelens.lens.lens import Lens
 from vaelens.lens.memory import Whole, halving, in_chunks
+from vaelens.lens.partners import other_images
 from vaelens.lens.regions import (
     Group,
     Region,
     Regions,
+    UnitsLike,
     axis_names,
     checked_unit,
     has_units,
@@ -64,6 +66,7 @@ __all__ = [
     "Sites",
     "Subspace",
     "TVAETable",
+    "UnitsLike",
     "Whole",
     "as_batch",
     "axis_names",

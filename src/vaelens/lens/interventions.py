@@ -6,18 +6,20 @@ an intervention needs from other runs, and applies it.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from vaelens.arguments import Numbers
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens.direction import Direction
-from vaelens.lens.regions import Region, resolve_positions, resolve_units
+from vaelens.lens.partners import other_images
+from vaelens.lens.regions import BoxLike, Region, UnitsLike, resolve_positions, resolve_units
 from vaelens.lens.run import Run
 from vaelens.lens.sites import Site
 from vaelens.lens.subspace import Subspace
+
+ValueLike = float | Numbers | Tensor
 
 ABLATIONS = ("zero", "mean", "resample")
 
@@ -34,8 +36,8 @@ class Intervention(ABC):
     """
 
     site: str
-    units: Any
-    positions: Any = field(default="all", kw_only=True)
+    units: UnitsLike
+    positions: BoxLike = field(default="all", kw_only=True)
 
     @property
     def needs_base(self) -> bool:
@@ -96,7 +98,7 @@ class _Valued(Intervention):
 
     @property
     @abstractmethod
-    def _value(self) -> Any: ...
+    def _value(self) -> ValueLike: ...
 
     def gather(self, site: Site, base: Tensor | None) -> Tensor:
         return spread(self._value, self.region(site), None, site)
@@ -114,10 +116,10 @@ class Set(_Valued):
         positions: "all", a position or a box; see `Intervention`.
     """
 
-    value: Any
+    value: ValueLike
 
     @property
-    def _value(self) -> Any:
+    def _value(self) -> ValueLike:
         return self.value
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
@@ -129,10 +131,10 @@ class Set(_Valued):
 class Add(_Valued):
     """Adds a value, shaped as that of `Set`, to units, do(a[units] := a[units] + value)."""
 
-    value: Any
+    value: ValueLike
 
     @property
-    def _value(self) -> Any:
+    def _value(self) -> ValueLike:
         return self.value
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
@@ -144,10 +146,10 @@ class Add(_Valued):
 class Scale(_Valued):
     """Multiplies units by a factor, shaped as the value of `Set`, do(a[units] := factor · a[units])."""
 
-    factor: Any
+    factor: ValueLike
 
     @property
-    def _value(self) -> Any:
+    def _value(self) -> ValueLike:
         return self.factor
 
     def apply(self, current: Tensor, values: Tensor | None) -> Tensor:
@@ -213,7 +215,7 @@ class Patch(Intervention):
         positions: "all", a position or a box; see `Intervention`.
     """
 
-    source: Any
+    source: Run | Tensor
 
     def check(self, site: Site, images: int) -> None:
         source = self._activation()
@@ -250,7 +252,7 @@ class Patch(Intervention):
         return self.source.activations[self.site]
 
 
-def spread(value: Any, region: Region | Subspace, images: int | None, site: Site) -> Tensor:
+def spread(value: ValueLike, region: Region | Subspace, images: int | None, site: Site) -> Tensor:
     """Returns a value as a tensor that broadcasts to a region of a site, (images, its units, *its positions)."""
     try:
         tensor = torch.as_tensor(value)
@@ -282,19 +284,3 @@ def spread(value: Any, region: Region | Subspace, images: int | None, site: Site
     if tensor.ndim == 2:
         return tensor.reshape(*tensor.shape, *[1] * len(whole))
     return tensor if tuple(tensor.shape[2:]) == box else tensor[(slice(None), slice(None), *(region.positions or ()))]
-
-
-def other_images(images: int, seed: int) -> np.ndarray:
-    """Assigns to each image the index of another one, by a seeded permutation without a fixed point.
-
-    Raises:
-        VaelensError: fewer than two images, a negative seed.
-    """
-    if seed < 0:
-        raise VaelensError(f"seed is {seed}; expected a whole number, 0 or more")
-    if images < 2:
-        raise VaelensError(f"values of another image are asked for, but {images} image was given; give at least 2")
-    order = np.random.default_rng(seed).permutation(images)
-    partner = np.empty(images, dtype=np.int64)
-    partner[order] = np.roll(order, 1)  # one cycle through all images: nobody is their own partner
-    return partner

@@ -7,15 +7,20 @@ is a list of regions that covers each cell of the activation once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.errors import VaelensError
 from vaelens.lens.direction import Direction
 from vaelens.lens.sites import Site
+
+UnitsLike = int | np.integer | Sequence[int] | NDArray[np.integer] | Tensor | Literal["all"] | Direction | None
+_Span = int | slice | tuple[int, int]
+BoxLike = Literal["all"] | _Span | Sequence[_Span] | NDArray[np.integer] | Tensor | None
 
 _FORMS = "expected 'all', an index for each axis, or a (start, stop) or slice for each axis"
 _MANY = 0.25  # of a site's units, from which on a whole activation is passed over
@@ -93,7 +98,7 @@ class Regions:
 Group = Region | Regions
 
 
-def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
+def resolve_units(units: UnitsLike, site: Site) -> tuple[int, ...]:
     """Resolves units at a site to their indices, where None and "all" mean every unit.
 
     Raises:
@@ -123,7 +128,7 @@ def resolve_units(units: Any, site: Site) -> tuple[int, ...]:
     return indices
 
 
-def resolve_positions(positions: Any, site: Site) -> tuple[slice, ...] | None:
+def resolve_positions(positions: BoxLike, site: Site) -> tuple[slice, ...] | None:
     """Resolves positions of a site to a box. None and "all" mean every position, for which None is returned.
 
     Args:
@@ -230,7 +235,7 @@ def has_units(site: Site, unit: Any) -> bool:
     return unit in ("channel", "site") or (axes > 0 if unit == "position" else axes == len(unit))
 
 
-def _span(axis: Any, size: int, positions: Any, site: Site) -> slice:
+def _span(axis: Any, size: int, positions: BoxLike, site: Site) -> slice:
     where = f"positions at {site.name}: {positions!r}"
     if _whole(axis):
         bounds = (axis, axis + 1)
