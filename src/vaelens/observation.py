@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.checked_arrays import checked_array
@@ -184,7 +185,7 @@ class Observation:
         unbounded = self.low is None or self.high is None or self.weights
         return None if unbounded else (self.high - self.low) * math.sqrt(self.size)  # pyright: ignore
 
-    def with_gower(self, x: Any) -> "Observation":
+    def with_gower(self, x: Tensor | NDArray[Any]) -> "Observation":
         """Describes the same vectors with Gower's distance, the mean over columns of how far two are apart in each.
 
         A number counts |Δ| over its range in x, a categorical column half of Σ |Δp|, a yes or no |Δp|: 1 at most for
@@ -251,7 +252,7 @@ class Observation:
             raise VaelensError(f"feature {feature!r} does not exist; features are 0 to {self.shape[0] - 1}")
         return int(feature)
 
-    def checked(self, x: Any) -> Tensor:
+    def checked(self, x: Tensor | NDArray[Any]) -> Tensor:
         """Returns observations as a float tensor (n, *shape), or says what is wrong with them.
 
         Whole numbers are taken where there is no range, as counts are.
@@ -286,7 +287,7 @@ def _names(channels: Iterable[str] | None) -> tuple[str, ...] | None:
 AN_IMAGE = Observation.image((1, 1, 1))  # of whatever size
 
 
-def checked_images(x: Any) -> Tensor:
+def checked_images(x: Tensor | NDArray[Any]) -> Tensor:
     """Returns images of any shape as a float tensor (n, C, H, W) in [0, 1], or says what is wrong with them.
 
     Raises:

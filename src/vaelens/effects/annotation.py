@@ -13,7 +13,7 @@ _OVER = ("latent", "direction")  # whose effects there are
 _MADE_BY = "vaelens"  # the field of `uns` that says whose entry it is
 
 
-def annotate(adata: Any, effects: Any, key: str = "vaelens") -> None:
+def annotate(adata: Any, effects: xr.Dataset, key: str = "vaelens") -> None:
     """Writes the effects of latents on genes into an AnnData object, where scanpy and a saved .h5ad file have them.
 
     `adata.varm[f"{key}_effect"]` becomes E|Δ| of each gene, (genes, latents), with its 95 % interval in
@@ -62,7 +62,7 @@ def annotate(adata: Any, effects: Any, key: str = "vaelens") -> None:
     }
 
 
-def _of_genes(effects: Any) -> tuple[str, xr.Dataset]:
+def _of_genes(effects: xr.Dataset) -> tuple[str, xr.Dataset]:
     """Checks that these are effects on features, and returns whose, with the effects."""
     over = next((name for name in _OVER if isinstance(effects, xr.Dataset) and name in effects.dims), None)
     if over is None or _MAP not in effects or set(effects[_MAP].dims) != {over, "feature"}:

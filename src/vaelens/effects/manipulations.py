@@ -192,7 +192,7 @@ def manipulate(
     name: str,
     strength: float | None = None,
     seed: Seed = 0,
-    features: Any = None,
+    features: FeaturesLike | None = None,
     observation: Observation | None = None,
 ) -> Tensor:
     """Manipulates observations in a named way, within their range.

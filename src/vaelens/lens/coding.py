@@ -1,8 +1,9 @@
 """What a lens does without an intervention, which is to encode, decode, reconstruct and quantise."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vaelens.errors import VaelensError
@@ -70,7 +71,7 @@ class Coding(Facts, ABC):
         return self.quantise(self.encode(x, context)).indices
 
     @abstractmethod
-    def check_images(self, x: ImagesLike) -> Tensor:
+    def check_images(self, x: Tensor | NDArray[Any]) -> Tensor:
         """Returns observations as a tensor (n, *shape), in their range, that the model takes."""
 
     # Inside

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.arguments import Progress, Seed, check_seed
@@ -225,7 +226,7 @@ class Lens(Coding):
         check_means(self._noise, {"encoder": parts.encoder.rows.draws, "decoder": parts.decoder.rows.draws})
         return sites.with_note(LATENT, self._adapter.latent)
 
-    def check_images(self, x: ImagesLike) -> Tensor:
+    def check_images(self, x: Tensor | NDArray[Any]) -> Tensor:
         """Returns observations as a tensor (n, *shape), in their range, that the model takes.
 
         Raises:

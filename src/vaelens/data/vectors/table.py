@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
 
 from vaelens.arguments import whole_number
 from vaelens.data.annotations import Context, Count, Kinds, Names
@@ -135,7 +137,7 @@ class TableDataset(RankedDataset):
         """Looks up what else encoder and decoder are given at indices (n,), by column, or returns None without any."""
         return rows_of_context(self._context, indices)
 
-    def frame_of(self, x: Any) -> pd.DataFrame:
+    def frame_of(self, x: Tensor | NDArray[Any]) -> pd.DataFrame:
         """Turns vectors, decoded ones too, into a table, numbers in their units and classes by the largest feature.
 
         Args:

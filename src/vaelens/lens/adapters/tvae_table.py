@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaelens.errors import VaelensError
@@ -97,7 +98,7 @@ class TVAETable(TVAE):
             values.append(column.values(own, kept))
         return torch.from_numpy(np.concatenate(values, axis=1)).to(kept)
 
-    def frame_of(self, x: Any) -> pd.DataFrame:
+    def frame_of(self, x: Tensor | NDArray[Any]) -> pd.DataFrame:
         """Turns rows, decoded ones too, into a table of numbers as they are and the likeliest classes.
 
         Args:
