@@ -152,6 +152,14 @@ def test_the_values_alone_are_those_with_intervals_for_a_tenth_of_the_steps(data
     assert steps[-1] < 10
 
 
-def test_its_time_grows_with_the_codes(data):
-    few, many = (disentanglement_seconds(*data, n, replace(BOTH, predicted=n)) for n in (200, 4000))
-    assert many > few
+def test_its_time_is_that_of_each_score_and_of_each_code(data, monkeypatch):
+    monkeypatch.setattr(
+        "vaelens.analysis.disentanglement._seconds",
+        lambda scorer, arrays, factors, options: 1 + (len(arrays.codes) + len(arrays.test_codes)) / 100,
+    )
+    n = 4000
+    repeats = [(1 + each.shuffles, 0 if each.no_interval else each.halves) for each in scorers(n, None).values()]
+
+    seconds = disentanglement_seconds(*data, n, replace(BOTH, predicted=n))
+
+    assert seconds == pytest.approx(sum(whole * (1 + n / 100) + half * (1 + n / 200) for whole, half in repeats))

@@ -157,7 +157,7 @@ def small(request, vq_vae):
 
 
 def test_mediation_of_the_image_by_units_of_every_site(small):
-    check_mediation(small, slow(small.model, small.x, small.y, outcome="image", step=3), "image")
+    check_mediation(small, slow(small.model, small.x, small.y, outcome="image", step=5), "image")
 
 
 @pytest.mark.parametrize("method", ["zero", "mean", "resample"])
@@ -172,7 +172,7 @@ def test_ablating_units_of_every_site(small, method):
             "mean": present.mean(dim=0, keepdim=True).expand_as(present),
             "resample": present[other_images(len(x), 7)],
         }[method]
-        for unit in range(0, present.shape[1], 3):
+        for unit in range(0, present.shape[1], 7):
 
             def change(a, unit=unit, new=new):
                 a[:, unit] = new[:, unit]

@@ -68,22 +68,34 @@ def test_all_models_of_a_dataset_are_analysed_on_the_same_images_which_none_was_
     assert {analysis["images_seen_in_training"] for analysis in analyses} == {"held out"}
 
 
-def test_cells_one_by_one_give_the_same_table(undisturbed, tmp_path):
+@pytest.fixture
+def half_done(undisturbed, tmp_path):
+    """The folder of a study of which the first and the last cell are still to be done."""
+    folder = shutil.copytree(undisturbed, tmp_path / "study")
+    for named in vl.Study.from_text(PLAN).cells():
+        if named.cell.title in (TITLES[0], TITLES[3]):
+            shutil.rmtree(folder / named.cell.path)
+    for table in folder.glob("runs.*"):
+        table.unlink()
+    return folder
+
+
+def test_cells_one_by_one_give_the_same_table(undisturbed, half_done):
     study = vl.Study.from_text(PLAN)
     names = {named.cell.title: named.name for named in study.cells()}
-    for asked in (TITLES[3], names[TITLES[0]], TITLES[2], TITLES[1]):
-        study.run(tmp_path / "study", cell=asked)
+    for asked in (TITLES[3], names[TITLES[0]]):
+        study.run(half_done, cell=asked)
 
-    assert table_of(tmp_path / "study") == table_of(undisturbed)
+    assert table_of(half_done) == table_of(undisturbed)
 
 
-def test_workers_of_dask_give_the_same_table(undisturbed, tmp_path):
+def test_workers_of_dask_give_the_same_table(undisturbed, half_done):
     told = []
-    tally = vl.Study.from_text(PLAN).run(tmp_path / "study", workers=2, event=lambda *event: told.append(event))
+    tally = vl.Study.from_text(PLAN).run(half_done, workers=2, event=lambda *event: told.append(event))
 
-    assert sorted(tally.outcomes) == sorted(TITLES)
+    assert sorted(tally.outcomes) == sorted((TITLES[0], TITLES[3]))
     assert {outcome.how for _, outcome in told} == {"done"}
-    assert table_of(tmp_path / "study") == table_of(undisturbed)
+    assert table_of(half_done) == table_of(undisturbed)
 
 
 def test_a_changed_plan_is_never_mixed_with_what_is_there(undisturbed):
