@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import vaelens as vl
+from vaelens.lens import Region, SitePatch
 from vaelens.lens.memory import halving, in_chunks, is_out_of_memory
 from vaelens.lens.model_part import ModelPart
 
@@ -125,6 +126,23 @@ def test_a_decoder_that_runs_out_where_the_encoder_does_not(build, monkeypatch):
 
     monkeypatch.setattr(ModelPart, "cache", narrow)
     np.testing.assert_allclose(effects(), plain, rtol=1e-4, atol=1e-6)
+
+
+def test_several_targets_are_halved_too(build, monkeypatch):
+    found = build("own")
+    run = found.lens.engine.cached_run(found.x, ["encoder.0"])
+    source = found.lens.run(found.y, capture=["encoder.0"]).activations["encoder.0"]
+    patch = SitePatch("encoder.0", source, [Region((unit,)) for unit in range(4)])
+
+    def rows():
+        batches = list(run.interchange(patch, ["code", "image"]))
+        return [torch.cat([batch.values[target] for batch in batches]) for target in ("code", "image")]
+
+    plain = rows()
+    asked = limited(monkeypatch, "rerun", lambda args: len(args[1]), 2)
+    for values, expected in zip(rows(), plain, strict=True):
+        torch.testing.assert_close(values, expected)
+    assert max(asked) > 2
 
 
 def test_a_small_budget_gives_the_same(build):

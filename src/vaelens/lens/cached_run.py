@@ -6,6 +6,7 @@ Rows whose values would not change are skipped, exactly; the others go in batche
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from vaelens.lens.batch import Batch
@@ -14,7 +15,7 @@ from vaelens.lens.cached_part import CachedPart, Clamp, clamp, first_result
 from vaelens.lens.confined_run import ConfinedRun
 from vaelens.lens.counterfactuals import CODE, IMAGE, Counterfactuals
 from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
-from vaelens.lens.memory import halving
+from vaelens.lens.memory import halves_of
 from vaelens.lens.model_part import RESULT, ModelPart
 from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.quantisation import rows_that_differ
@@ -113,11 +114,10 @@ class CachedRun:
         for patch in patches:
             base = self.activation(patch.site)
             pairs[self._sites[patch.site].name] = ActivationPair(base, patch.source.to(base), patch.groups)
-        coupled = self._parts.coupled
-        rows = changing_rows(list(pairs.values()), whole_groups=coupled)
+        rows = changing_rows(list(pairs.values()), whole_groups=self._parts.coupled)
         if not len(rows):
             return
-        for batch in rows.batches(len(self.images) if coupled else self._rows_together(pairs, targets)):
+        for batch in rows.batches(len(self.images) if self._parts.coupled else self._rows_together(pairs, targets)):
             yield Counterfactuals(batch, self._values(pairs, batch, targets))
 
     def confined(self, units: Mapping[str, Sequence[int]], often: bool = True) -> ConfinedRun | None:
@@ -125,26 +125,25 @@ class CachedRun:
 
         None where a change can pass a site by: hold the others by exchanging them for this run's own activation.
         """
-        halves = {"encoder": self._encoder, "decoder": self._decoder}
-        confined = None
-        if self._settings.precision == FP32:
-            confined = stretches(self._parts, self._sites, halves, self.code, units, often)
+        if self._settings.precision != FP32:
+            return None
+        cached = {"encoder": self._encoder, "decoder": self._decoder}
+        confined = stretches(self._parts, self._sites, cached, self.code, units, often)
         return None if confined is None else ConfinedRun(self._parts, confined, self._settings.rows)
 
     # Inside
 
     def _rows_together(self, pairs: Mapping[str, ActivationPair], targets: Sequence[str]) -> int:
         """Returns how many rows to run again at once."""
-        by_part = self._by_part(pairs)
-        partial = len(pairs) == 1 and next(iter(pairs.values())).partial
+        by_part, partial = self._by_part(pairs), len(pairs) == 1 and next(iter(pairs.values())).partial
         device, budget, least = self.images.device, self._settings.budget, self._settings.rows
         counts: list[int] = []
         if by_part["encoder"]:
             counts.append(self._parts.encoder.rows_again(by_part["encoder"], partial, device, budget) or least)
         if self._needs_decoder(targets):
             inside = [*([INPUT] if by_part["encoder"] or by_part[LATENT] else []), *by_part["decoder"]]
-            whole = partial and not by_part["encoder"]
-            counts.append(self._parts.decoder.rows_again(inside, whole, device, budget) or least)
+            partial &= not by_part["encoder"]
+            counts.append(self._parts.decoder.rows_again(inside, partial, device, budget) or least)
         return min(counts, default=least)
 
     def _by_part(self, names: Collection[str]) -> dict[str, list[str]]:
@@ -161,10 +160,14 @@ class CachedRun:
         self, pairs: Mapping[str, ActivationPair], rows: CounterfactualRows, targets: Sequence[str]
     ) -> dict[str, Tensor]:
         """Computes the targets of some rows, on halves of them where memory runs out."""
-        if self._parts.coupled or len(targets) > 1:
+        try:
             return self._rerun(Interchange(pairs, rows), targets)
-        target = targets[0]
-        return {target: halving(lambda some: self._rerun(Interchange(pairs, some), targets)[target], rows)}
+        except Exception as error:
+            if self._parts.coupled:
+                raise
+            halves = halves_of(rows, error)
+        values = [self._values(pairs, half, targets) for half in halves]
+        return {target: torch.cat([half[target] for half in values]) for target in targets}
 
     def _rerun(self, interchange: Interchange, targets: Sequence[str]) -> dict[str, Tensor]:
         """Runs rows of an interchange through encoder, latent and decoder, each from its first change on."""
@@ -208,8 +211,8 @@ class CachedRun:
 
         for target in targets:
             if target not in values:  # nothing that was exchanged comes before it
-                is_code = code is not None and target in (CODE, LATENT)
-                values[target] = code if is_code else self.value(target).index_select(0, rows)  # pyright: ignore
+                own_code = code if target in (CODE, LATENT) else None
+                values[target] = self.value(target).index_select(0, rows) if own_code is None else own_code
         return {target: values[target] for target in targets}
 
     def _decodable(self, code: Tensor, rows: Tensor) -> Tensor:
@@ -227,9 +230,8 @@ class CachedRun:
         values = {name: value.index_select(0, rows) for name, value in own.items()}
         if len(moved):
             some = rows[moved]
-            for name, value in self._parts.decoder.rerun(
-                self._decoder, some, some, {INPUT: after[moved]}, wanted
-            ).items():
+            again = self._parts.decoder.rerun(self._decoder, some, some, {INPUT: after[moved]}, wanted)
+            for name, value in again.items():
                 values[name][moved] = value.to(values[name])
         return values
 

@@ -56,12 +56,23 @@ def halving(work: Callable[[Taken], Tensor], rows: Taken) -> Tensor:
     try:
         return work(rows)
     except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(rows) < 2:
-            raise _too_large(error) from error
-    middle = len(rows) // 2  # outside of `except`, whose traceback would hold the tensors of the attempt
-    return torch.cat([halving(work, rows[:middle]), halving(work, rows[middle:])])
+        halves = halves_of(rows, error)
+    # Outside of `except`, whose traceback would hold the tensors of the attempt.
+    return torch.cat([halving(work, half) for half in halves])
+
+
+def halves_of(rows: Taken, error: Exception) -> tuple[Taken, Taken]:
+    """Returns the halves of some rows whose work ended in an error, where memory ran out; else raises the error.
+
+    Raises:
+        VaelensError: memory ran out for a single row.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if len(rows) < 2:
+        raise _too_large(error) from error
+    middle = len(rows) // 2
+    return rows[:middle], rows[middle:]
 
 
 def in_chunks(images: int, rows: int, build: Callable[[slice], Made]) -> Iterator[tuple[slice, Made]]:
