@@ -8,12 +8,13 @@ from functools import cached_property
 
 from torch import Tensor
 
+from vaelens.errors import VaelensError
 from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.cached_part import CachedPart, Clamp, clamp, first_result
 from vaelens.lens.confined_run import ConfinedRun
 from vaelens.lens.counterfactuals import CODE, IMAGE, Counterfactuals
-from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
+from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows, paired
 from vaelens.lens.memory import halving
 from vaelens.lens.model_part import RESULT, ModelPart
 from vaelens.lens.model_parts import ModelParts
@@ -43,6 +44,7 @@ class CachedRun:
         decode: runs the decoder on the code.
         settings: how much runs again at once, and in what precision.
         clamped: the regions of the code that the treatment has set; they stay so.
+        again: sites from which it can be run again.
     """
 
     def __init__(
@@ -55,10 +57,11 @@ class CachedRun:
         decode: Callable[[Tensor], CachedPart],
         settings: SweepSettings,
         clamped: Sequence[Clamp] = (),
+        again: Collection[str] = (),
     ):
         self.images, self.code, self.context = batch.values, code, batch.context
         self._parts, self._sites, self._settings = parts, sites, settings
-        self._encoder, self._decode, self._clamped = encoder, decode, clamped
+        self._encoder, self._decode, self._clamped, self._cached_for = encoder, decode, clamped, set(again)
 
     @cached_property
     def _decoder(self) -> CachedPart:
@@ -79,7 +82,10 @@ class CachedRun:
         name, part = self._sites[site].name, self._sites[site].part
         if name == LATENT:
             return self.code
-        return (self._encoder if part == "encoder" else self._decoder).activations[name]
+        activations = (self._encoder if part == "encoder" else self._decoder).activations
+        if name not in activations:
+            raise VaelensError(f"the activation at {name} was not kept; name it in capture= of engine.cached_run")
+        return activations[name]
 
     @property
     def activations(self) -> dict[str, Tensor]:
@@ -105,14 +111,13 @@ class CachedRun:
         Yields:
             Batches of rows, groups in order. A row of which no exchanged value differs, however little, is never
             yielded: its values are this run's own. Where rows influence one another, all rows of a group come or none.
+
+        Raises:
+            VaelensError: patches of no site, of one twice, of one that the run was not cached for, or that don't fit.
         """
-        patches = [patches] if isinstance(patches, SitePatch) else patches
         targets = [targets] if isinstance(targets, str) else list(targets)
         targets = [target if target in (CODE, IMAGE) else self._sites[target].name for target in targets]
-        pairs: dict[str, ActivationPair] = {}
-        for patch in patches:
-            base = self.activation(patch.site)
-            pairs[self._sites[patch.site].name] = ActivationPair(base, patch.source.to(base), patch.groups)
+        pairs = paired(patches, self.activation, self._sites, self._cached_for)
         coupled = self._parts.coupled
         rows = changing_rows(list(pairs.values()), whole_groups=coupled)
         if not len(rows):
@@ -181,7 +186,6 @@ class CachedRun:
             code = self._parts.codes_in(after[RESULT], self.code)
             if self._clamped:
                 code = clamp(self.code.index_select(0, rows), self._clamped, code)
-
         # The latent.
         changed: Sources = {}
         if by_part[LATENT]:
@@ -189,7 +193,6 @@ class CachedRun:
             if code is None and self._parts.decodes_latents:
                 changed = {INPUT: at_latent}
             code = at_latent.activation() if code is None else at_latent.edit(code)
-
         # The decoder.
         at_sites = {site: interchange.at(site) for site in by_part["decoder"]}
         if self._needs_decoder(targets):
@@ -205,7 +208,6 @@ class CachedRun:
             values |= {name: after[name] for name in inside}
             if RESULT in after:
                 values[IMAGE] = after[RESULT].to(self.images)
-
         for target in targets:
             if target not in values:  # nothing that was exchanged comes before it
                 is_code = code is not None and target in (CODE, LATENT)
@@ -288,7 +290,7 @@ def cached_run(
     def decode(code: Tensor) -> CachedPart:
         return cache(parts.decoder, "decoder", parts.decodable(images.with_values(code)), from_code)
 
-    run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()))
+    run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()), again)
     touched = (*again, *capture, *(bound.site for bound in treatment))
     latent_again = LATENT in again and parts.quantisation is None
     if latent_again or any(sites[name].part == "decoder" for name in touched):
