@@ -248,3 +248,22 @@ def test_a_sum_written_over_a_layer_s_output_is_no_part_of_its_stage(add, execut
     torch.testing.assert_close(lens.run(X, capture="decoder.1").activations["decoder.1"], model["b"](x))
     expected = torch.sigmoid(model["o"](torch.relu(x + 0.25))).view(-1, 1, 16, 16)
     torch.testing.assert_close(run.reconstruction, expected)
+
+
+@pytest.mark.parametrize("execution", ["torch.fx", "torch.export", "hooks"])
+def test_a_function_that_is_given_its_input_by_name_belongs_to_its_stage(execution):
+    model = nn.ModuleDict({"m": nn.Linear(256, 3), "d": nn.Linear(3, 8), "o": nn.Linear(8, 256)})
+    lens = vl.Lens(
+        model,
+        lambda x: model["m"](x.flatten(1)),
+        lambda z: torch.sigmoid(model["o"](functional.softplus(input=model["d"](z)))).view(-1, 1, 16, 16),
+        example=X[:2],
+        execution=execution,
+    )
+    assert lens.execution["decoder"].startswith(execution if execution != "hooks" else "forward hooks")
+    base, source = (functional.softplus(model["d"](lens.encode(x))) for x in (X, Y))
+    torch.testing.assert_close(lens.run(X, capture="decoder.0").activations["decoder.0"], base)
+    base[:, 2] = source[:, 2]
+    change = torch.sigmoid(model["o"](base)) - lens.reconstruct(X).flatten(1)
+    effects = vl.patching_effects(lens, X, Y, sites="decoder.0", progress=False)
+    assert float(effects.effect[2]) == pytest.approx(change.norm(dim=1).mean().item(), rel=1e-4)
