@@ -250,6 +250,22 @@ def test_a_sum_written_over_a_layer_s_output_is_no_part_of_its_stage(add, execut
     torch.testing.assert_close(run.reconstruction, expected)
 
 
+def test_a_sum_is_no_part_of_a_stage_in_a_model_s_own_inference_mode():
+    """No version tells there that something was written over an output."""
+    model = nn.ModuleDict({"m": nn.Linear(256, 3), "d": nn.Linear(3, 8), "b": nn.Linear(8, 8), "o": nn.Linear(8, 256)})
+
+    def decode(z):
+        with torch.inference_mode():
+            x = torch.tanh(model["d"](z))
+            h = model["b"](x)
+            h += x
+            return torch.sigmoid(model["o"](h.relu())).view(-1, 1, 16, 16)
+
+    lens = vl.Lens(model, lambda x: model["m"](x.flatten(1)), decode, example=X[:2])
+    seen = lens.run(X, capture="decoder.1").activations["decoder.1"]
+    torch.testing.assert_close(seen, model["b"](torch.tanh(model["d"](lens.encode(X)))))
+
+
 @pytest.mark.parametrize("execution", ["torch.fx", "torch.export", "hooks"])
 def test_a_function_that_is_given_its_input_by_name_belongs_to_its_stage(execution):
     model = nn.ModuleDict({"m": nn.Linear(256, 3), "d": nn.Linear(3, 8), "o": nn.Linear(8, 256)})

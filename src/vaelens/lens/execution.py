@@ -56,7 +56,8 @@ def trace(
 
     def written(source: Tensor | None, version: int | None) -> bool:
         """Tells whether something was written over what a call returned, as `h += x` does, before the next reads it."""
-        return id(source) in last_call and last_call[id(source)][1] != version
+        known = last_call.get(id(source))
+        return known is not None and (known[1] != version or id(source) in recorder.unversioned)
 
     def record_function(name: str, source: Tensor, output: Tensor, version: int | None) -> None:
         before, _ = last_call.get(id(source), (None, None))

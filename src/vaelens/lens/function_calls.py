@@ -74,6 +74,7 @@ class FunctionRecorder(TorchFunctionMode):
         parameters: the parameters that calls were given, by id.
         origins: what functions copied, and the copy, by the memory of the copy.
         moved: tensors whose axes a call, also one inside a leaf module, put in another order, by id.
+        unversioned: tensors of a model's own inference mode, which have no version, that were written over, by id.
         inside: how many leaf modules are running, whose own calls are not recorded.
     """
 
@@ -85,6 +86,7 @@ class FunctionRecorder(TorchFunctionMode):
         self.parameters: dict[int, nn.Parameter] = {}
         self.origins: dict[int, tuple[Tensor, Tensor]] = {}
         self.moved: set[int] = set()
+        self.unversioned: set[int] = set()
         self.inside = 0
 
     def __torch_function__(
@@ -94,6 +96,10 @@ class FunctionRecorder(TorchFunctionMode):
         before = version_of(source) if isinstance(source, Tensor) else None
         result = func(*args, **(kwargs or {}))
         name = function_name(func)
+        in_place = result is source and getattr(func, "__name__", "").endswith("_")  # as add_ and __iadd__
+        if in_place and name not in _FOLLOWED and before is None:
+            self._used.append(result)
+            self.unversioned.add(id(result))
         if name in _MOVES and isinstance(source, Tensor):
             self._used.append(source)
             self.moved.add(id(source))
