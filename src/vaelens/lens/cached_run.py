@@ -9,12 +9,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vaelens.errors import VaelensError
 from vaelens.lens.batch import Batch
 from vaelens.lens.bound_intervention import BoundIntervention, edits_for
 from vaelens.lens.cached_part import CachedPart, Clamp, clamp, first_result
 from vaelens.lens.confined_run import ConfinedRun
 from vaelens.lens.counterfactuals import CODE, IMAGE, Counterfactuals
-from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows
+from vaelens.lens.interchange import ActivationPair, CounterfactualRows, Interchange, SitePatch, changing_rows, paired
 from vaelens.lens.memory import halves_of
 from vaelens.lens.model_part import RESULT, ModelPart
 from vaelens.lens.model_parts import ModelParts
@@ -44,6 +45,7 @@ class CachedRun:
         decode: runs the decoder on the code.
         settings: how much runs again at once, and in what precision.
         clamped: the regions of the code that the treatment has set; they stay so.
+        again: sites from which it can be run again.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class CachedRun:
         decode: Callable[[Tensor], CachedPart],
         settings: SweepSettings,
         clamped: Sequence[Clamp] = (),
+        again: Collection[str] = (),
     ):
         self.images, self.code, self.context = batch.values, code, batch.context
         self._parts, self._sites, self._settings = parts, sites, settings
-        self._encoder, self._decode, self._clamped = encoder, decode, clamped
+        self._encoder, self._decode, self._clamped, self._cached_for = encoder, decode, clamped, set(again)
 
     @cached_property
     def _decoder(self) -> CachedPart:
@@ -80,7 +83,10 @@ class CachedRun:
         name, part = self._sites[site].name, self._sites[site].part
         if name == LATENT:
             return self.code
-        return (self._encoder if part == "encoder" else self._decoder).activations[name]
+        activations = (self._encoder if part == "encoder" else self._decoder).activations
+        if name not in activations:
+            raise VaelensError(f"the activation at {name} was not kept; name it in capture= of engine.cached_run")
+        return activations[name]
 
     @property
     def activations(self) -> dict[str, Tensor]:
@@ -106,17 +112,14 @@ class CachedRun:
         Yields:
             Batches of rows, groups in order. A row of which no exchanged value differs, however little, is never
             yielded: its values are this run's own. Where rows influence one another, all rows of a group come or none.
+
+        Raises:
+            VaelensError: patches of no site, of one twice, of one that the run was not cached for, or that don't fit.
         """
-        patches = [patches] if isinstance(patches, SitePatch) else patches
         targets = [targets] if isinstance(targets, str) else list(targets)
         targets = [target if target in (CODE, IMAGE) else self._sites[target].name for target in targets]
-        pairs: dict[str, ActivationPair] = {}
-        for patch in patches:
-            base = self.activation(patch.site)
-            pairs[self._sites[patch.site].name] = ActivationPair(base, patch.source.to(base), patch.groups)
+        pairs = paired(patches, self.activation, self._sites, self._cached_for)
         rows = changing_rows(list(pairs.values()), whole_groups=self._parts.coupled)
-        if not len(rows):
-            return
         for batch in rows.batches(len(self.images) if self._parts.coupled else self._rows_together(pairs, targets)):
             yield Counterfactuals(batch, self._values(pairs, batch, targets))
 
@@ -147,7 +150,9 @@ class CachedRun:
         return min(counts, default=least)
 
     def _by_part(self, names: Collection[str]) -> dict[str, list[str]]:
-        return {part: [name for name in names if self._sites[name].part == part] for part in _PARTS}
+        return {
+            part: [name for name in names if self._sites[name].part == part] for part in ("encoder", LATENT, "decoder")
+        }
 
     def _needs_decoder(self, targets: Collection[str]) -> bool:
         return IMAGE in targets or bool(self._of_part(targets, "decoder"))
@@ -217,8 +222,7 @@ class CachedRun:
 
     def _decodable(self, code: Tensor, rows: Tensor) -> Tensor:
         """Returns what the decoder is given for codes of some rows, in the context of those rows."""
-        context = None if self.context is None else self.context.index_select(0, rows)
-        return self._parts.decodable(Batch(code, context))
+        return self._parts.decodable(Batch(code, None if self.context is None else self.context.index_select(0, rows)))
 
     def _where_codes_move(self, code: Tensor, rows: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
         """Decodes changed codes, but takes the cached run's values where a codebook takes the same codes as before."""
@@ -229,14 +233,10 @@ class CachedRun:
         own = {name: first_result(self._decoder.result) if name == RESULT else self.activation(name) for name in wanted}
         values = {name: value.index_select(0, rows) for name, value in own.items()}
         if len(moved):
-            some = rows[moved]
-            again = self._parts.decoder.rerun(self._decoder, some, some, {INPUT: after[moved]}, wanted)
+            again = self._parts.decoder.rerun(self._decoder, rows[moved], rows[moved], {INPUT: after[moved]}, wanted)
             for name, value in again.items():
                 values[name][moved] = value.to(values[name])
         return values
-
-
-_PARTS = ("encoder", LATENT, "decoder")
 
 
 def cached_run(
@@ -290,7 +290,7 @@ def cached_run(
     def decode(code: Tensor) -> CachedPart:
         return cache(parts.decoder, "decoder", parts.decodable(images.with_values(code)), from_code)
 
-    run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()))
+    run = CachedRun(parts, sites, images, encoder, code, decode, settings, clamped.get(LATENT, ()), again)
     touched = (*again, *capture, *(bound.site for bound in treatment))
     latent_again = LATENT in again and parts.quantisation is None
     if latent_again or any(sites[name].part == "decoder" for name in touched):

@@ -1,5 +1,6 @@
 """Calls of modules as a traced forward records them, and the axis of their output on which the units lie."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -27,6 +28,9 @@ class Call:
     used_once: bool = True  # whether nothing but one call was given the output
     batch: int = 0  # on which axis of the output the images lie
     in_place: bool = False  # whether it wrote over its argument, and returned that
+    arranges: bool = False  # whether its last function keeps no units, and is a stage's only where it is the output
+    moved: bool = False  # whether the output's axes were put in another order
+    source_written: bool = False  # whether its argument is another call's output that was written over in between
 
     @property
     def activation(self) -> Tensor:
@@ -57,6 +61,7 @@ class Trace:
         counts: how often each module was called.
         shapes: of what every call returned.
         foreign: whether layers ran that are not the model's.
+        origins: what functions copied, and the copy, by the memory of the copy.
     """
 
     result: object
@@ -65,6 +70,7 @@ class Trace:
     counts: dict[nn.Module, int]
     shapes: Shapes
     foreign: bool
+    origins: Mapping[int, tuple[Tensor, Tensor]]
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:
@@ -109,7 +115,17 @@ def keeps_units(module: nn.Module, source: Tensor, output: Tensor, axis: int = S
     """Tells whether a module after a layer leaves its units what they are, as a nonlinearity or an unflatten does."""
     if source.shape == output.shape:
         return True
-    return isinstance(module, nn.Unflatten) and (axis == SECOND or source.shape[-1] == output.shape[-1])
+    if isinstance(module, nn.Unflatten):
+        return axis == SECOND or source.shape[-1] == output.shape[-1]
+    return _is_unflattened(source, output)
+
+
+def _is_unflattened(source: Tensor, output: Tensor) -> bool:
+    """Tells whether one row of units (n, units) is viewed as (n, channels, *positions), as in a module of a user's."""
+    if not (source.ndim == 2 < output.ndim and source.shape[:1] == output.shape[:1]):
+        return False
+    in_order = source.is_contiguous() and output.is_contiguous() and source.numel() == output.numel()
+    return in_order and source.untyped_storage()._cdata == output.untyped_storage()._cdata
 
 
 class Axes:

@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from vaelens.errors import VaelensError
 from vaelens.lens.calls import SECOND, Axes, Call, Shapes, Stray, Trace, activation_in, batch_axis
-from vaelens.lens.function_calls import FunctionRecorder, FunctionWatcher, belongs
+from vaelens.lens.function_calls import FunctionRecorder, FunctionWatcher, arranges, belongs, version_of
 from vaelens.lens.hook_points import HookPoint, presented, returned
 from vaelens.lens.isolation import is_scripted
 
@@ -43,7 +43,7 @@ def trace(
     """
     leaves = dict.fromkeys(leaf_modules(module))
     calls: list[tuple[Call, int | None]] = []
-    last_call: dict[int, Call] = {}  # by the id of an output that a recorded call holds
+    last_call: dict[int, tuple[Call, int | None]] = {}  # by the id of an output that a recorded call holds
     strays: list[Stray] = []
     counts: dict[nn.Module, int] = {}
     shapes: Shapes = {}
@@ -51,22 +51,40 @@ def trace(
     axes = Axes()
 
     def add(call: Call) -> None:
-        calls.append((call, _version(call.output)))
-        last_call[id(call.output)] = call
+        calls.append((call, version_of(call.output)))
+        last_call[id(call.output)] = calls[-1]
 
-    def record_function(name: str, source: Tensor, output: Tensor) -> None:
-        before = last_call.get(id(source))
-        if before is None or not before.leaf or not belongs(name, source, output):
+    def written(source: Tensor | None, version: int | None) -> bool:
+        """Tells whether something was written over what a call returned, as `h += x` does, before the next reads it."""
+        known = last_call.get(id(source))
+        return known is not None and (known[1] != version or id(source) in recorder.unversioned)
+
+    def record_function(name: str, source: Tensor, output: Tensor, version: int | None) -> None:
+        before, _ = last_call.get(id(source), (None, None))
+        if before is None or not before.leaf or written(source, version):
             return
-        axis = before.axis if source.ndim == output.ndim else SECOND
-        add(replace(before, source=source, output=output, axis=axis, functions=(*before.functions, name)))
+        keeps = belongs(name, source, output)
+        if keeps or (before.batch == 0 and arranges(name, source, output)):
+            axis = before.axis if source.ndim == output.ndim else SECOND
+            functions = (*before.functions, name)
+            add(
+                replace(
+                    before,
+                    source=source,
+                    output=output,
+                    axis=axis,
+                    functions=functions,
+                    arranges=not keeps,
+                    source_written=False,
+                )
+            )
 
     recorder = FunctionRecorder(record_function)
     versions: list[int | None] = []  # of what each leaf that is running was given
 
     def enter(child: nn.Module, arguments: tuple) -> None:
         if child in leaves:
-            versions.append(_version(arguments[0]) if arguments and isinstance(arguments[0], Tensor) else None)
+            versions.append(version_of(arguments[0]) if arguments and isinstance(arguments[0], Tensor) else None)
             if recorder.inside == 0:
                 for argument in arguments:
                     if isinstance(argument, Tensor):
@@ -92,8 +110,10 @@ def trace(
         activation, element = returned_tensor
         source = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
         axis = axes.of(child, source, activation, element, leaf)
-        in_place = activation is source and version_before != _version(activation)
-        add(Call(child, number, source, activation, False, axis, element, leaf, batch=batch, in_place=in_place))
+        in_place = activation is source and version_before != version_of(activation)
+        changed = leaf and written(source, version_before)
+        how = {"batch": batch, "in_place": in_place, "source_written": changed}
+        add(Call(child, number, source, activation, False, axis, element, leaf, **how))
 
     handles = []
     try:
@@ -111,12 +131,13 @@ def trace(
             call,
             changed_later=version is None or call.output._version != version,
             used_once=recorder.uses.get(id(call.output), 0) <= 1,
+            moved=id(call.output) in recorder.moved,
         )
         for call, version in calls
     ]
     own = {id(parameter) for parameter in module.parameters()}
     foreign = any(key not in own for key in recorder.parameters)
-    return Trace(result, complete, strays, counts, shapes, foreign)
+    return Trace(result, complete, strays, counts, shapes, foreign, recorder.origins)
 
 
 def execute(
@@ -256,11 +277,6 @@ def has_hooks(modules: Collection[nn.Module]) -> bool:
     return bool(everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks) or any(
         module._forward_hooks or module._forward_pre_hooks for module in modules
     )
-
-
-def _version(tensor: Tensor) -> int | None:
-    """Returns a tensor's version, by which in-place operations are noticed, or None of an inference tensor."""
-    return None if tensor.is_inference() else tensor._version
 
 
 def _in_words(output: object) -> str:

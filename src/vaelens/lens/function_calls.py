@@ -5,7 +5,6 @@ through such calls, in the model's own forward as well as in an export of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,12 +12,23 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 # Functions of one activation that keep its units what they are; each also stands for its in-place form.
 _ACTIVATIONS = """relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid
-hardshrink softshrink tanhshrink softplus softsign sigmoid logsigmoid log_sigmoid tanh threshold sin cos exp expm1 abs
-square clamp clamp_min clamp_max clip softmax log_softmax softmin"""
-_NORMALISATIONS = "batch_norm instance_norm group_norm layer_norm rms_norm normalize"
+hardshrink softshrink tanhshrink softplus softsign sigmoid expit logsigmoid log_sigmoid tanh threshold sin cos sinh cosh
+atan arctan asinh arcsinh erf exp expm1 log log1p sqrt abs square clamp clamp_min clamp_max clip softmax log_softmax
+softmin"""
+_NORMALISATIONS = "batch_norm instance_norm group_norm layer_norm rms_norm normalize local_response_norm"
 _DROPOUTS = "dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout feature_alpha_dropout"
-KEEP_UNITS = frozenset(f"{_ACTIVATIONS} {_NORMALISATIONS} {_DROPOUTS} contiguous".split())
-RESHAPES = frozenset(["view", "reshape", "unflatten", "view_as", "reshape_as"])
+# Such as a pooling of stride 1, which is a part of its stage as a module, too.
+_RESIZES = """max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d
+adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+interpolate upsample channel_shuffle"""
+_COPIES = "contiguous clone detach to type float double half bfloat16"
+_KEEP_UNITS = frozenset(f"{_ACTIVATIONS} {_NORMALISATIONS} {_DROPOUTS} {_RESIZES} {_COPIES}".split())
+_RESHAPES = frozenset(["view", "reshape", "unflatten", "view_as", "reshape_as", "flatten", "squeeze"])
+_NEW_AXES = frozenset(["unsqueeze", "getitem"])  # h[:, :, None, None]
+_MOVES = frozenset(["permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"])
+# What makes images of another size of a decoder's output.
+_ARRANGES = frozenset(["pixel_shuffle", "pixel_unshuffle", "pad", "narrow", "getitem", *_RESIZES.split()])
+_FOLLOWED = _KEEP_UNITS | _RESHAPES | _NEW_AXES | _ARRANGES
 
 
 def function_name(function: Any) -> str:
@@ -33,7 +43,7 @@ def function_name(function: Any) -> str:
     name = schema.name.partition("::")[2] if schema is not None else getattr(function, "__name__", None)
     if name in (None, "__get__", "wrapper", "fn"):
         name = (resolve_name(function) or "").rpartition(".")[2]
-    return str(name).strip("_")
+    return str(name).strip("_").removeprefix("special_")
 
 
 def belongs(name: str, source: Tensor, output: Tensor) -> bool:
@@ -41,19 +51,19 @@ def belongs(name: str, source: Tensor, output: Tensor) -> bool:
 
     A nonlinearity is, and a reshape of one row of units (n, units) into channels (n, channels, *positions).
     """
-    if name in KEEP_UNITS:
-        return source.shape == output.shape
-    return name in RESHAPES and source.ndim == 2 < output.ndim and output.shape[:1] == source.shape[:1]
+    if name in _NEW_AXES:
+        longer = output.ndim > source.ndim and output.shape[:2] == source.shape[:2]
+        return longer and source.shape[2:].numel() == output.shape[2:].numel() == 1
+    if source.shape == output.shape:
+        return name in _KEEP_UNITS or name in _RESHAPES
+    return name in _RESHAPES and source.ndim == 2 < output.ndim and output.shape[:1] == source.shape[:1]
 
 
-@dataclass(frozen=True)
-class FunctionCall:
-    """One call of a function on a tensor, outside of leaf modules."""
-
-    name: str
-    source: Tensor
-    output: Tensor
-    version: int
+def arranges(name: str, source: Tensor, output: Tensor) -> bool:
+    """Tells whether a function only makes images of another size of what a decoder gives, as a crop does."""
+    if name not in _ARRANGES or source.ndim != output.ndim or source.shape[0] != output.shape[0]:
+        return False
+    return source.shape[1] == output.shape[1] or name not in ("getitem", "narrow")  # one of several channels is no crop
 
 
 class FunctionRecorder(TorchFunctionMode):
@@ -62,38 +72,58 @@ class FunctionRecorder(TorchFunctionMode):
     Attributes:
         uses: how many calls were given a tensor, by the tensor's id; those that return it itself are none.
         parameters: the parameters that calls were given, by id.
+        origins: what functions copied, and the copy, by the memory of the copy.
+        moved: tensors whose axes a call, also one inside a leaf module, put in another order, by id.
+        unversioned: tensors of a model's own inference mode, which have no version, that were written over, by id.
         inside: how many leaf modules are running, whose own calls are not recorded.
     """
 
-    def __init__(self, record: Callable[[str, Tensor, Tensor], None]):
+    def __init__(self, record: Callable[[str, Tensor, Tensor, int | None], None]):
         super().__init__()
         self._record = record
         self.uses: dict[int, int] = {}
         self._used: list[Tensor] = []  # held: the id of one that is let go is soon another's
         self.parameters: dict[int, nn.Parameter] = {}
+        self.origins: dict[int, tuple[Tensor, Tensor]] = {}
+        self.moved: set[int] = set()
+        self.unversioned: set[int] = set()
         self.inside = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        source = args[0] if args else (kwargs or {}).get("input")
+        before = version_of(source) if isinstance(source, Tensor) else None
         result = func(*args, **(kwargs or {}))
+        name = function_name(func)
+        in_place = result is source and getattr(func, "__name__", "").endswith("_")  # as add_ and __iadd__
+        if in_place and name not in _FOLLOWED and before is None:
+            self._used.append(result)
+            self.unversioned.add(id(result))
+        if name in _MOVES and isinstance(source, Tensor):
+            self._used.append(source)
+            self.moved.add(id(source))
         if self.inside == 0 and _holds_tensor(result):
             for argument in _tensors(args, kwargs):
                 if argument is not result:  # as of dropout in eval mode, which reads nothing
                     self.use(argument)
                 if isinstance(argument, nn.Parameter):
                     self.parameters[id(argument)] = argument
-            name = function_name(func)
-            if (name in KEEP_UNITS or name in RESHAPES) and isinstance(result, Tensor):
-                source = args[0] if args else (kwargs or {}).get("input")
-                if isinstance(source, Tensor):
-                    self._record(name, source, result)
+            if isinstance(source, Tensor) and isinstance(result, Tensor):
+                if name in _FOLLOWED:
+                    self._record(name, source, result, before)
+                if name in _COPIES or name in _RESHAPES or name == "getitem":
+                    self._copied(source, result)
         return result
 
     def use(self, tensor: Tensor) -> None:
         """Counts one more call that was given a tensor."""
         self._used.append(tensor)
         self.uses[id(tensor)] = self.uses.get(id(tensor), 0) + 1
+
+    def _copied(self, source: Tensor, copy: Tensor) -> None:
+        if storage_of(source) != storage_of(copy):
+            self.origins[storage_of(copy)] = source, copy
 
     def returned(self, tensor: Tensor) -> None:
         """Takes back the count of a call that returned the very tensor it was given."""
@@ -134,6 +164,16 @@ class FunctionWatcher(TorchFunctionMode):
             return result.copy_(replaced)  # what an in-place function returns may never be looked at
         self.follow(result, key, names[1:])
         return result
+
+
+def version_of(tensor: Tensor) -> int | None:
+    """Returns a tensor's version, by which in-place operations are noticed, or None of an inference tensor."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def storage_of(tensor: Tensor) -> int:
+    """Returns what tells the memory that a tensor lies in, of a stand-in too, which has no data."""
+    return tensor.untyped_storage()._cdata
 
 
 def _holds_tensor(result: Any) -> bool:

@@ -3,7 +3,7 @@
 Several sites can be intervened on at once. The k-th counterfactual exchanges the k-th group of each site.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vaelens.errors import VaelensError
 from vaelens.lens.incremental.layers import LINEAR, Layer
 from vaelens.lens.incremental.rows import memory_layout, select_rows
 from vaelens.lens.regions import Group, Region
+from vaelens.lens.sites import Sites
 
 NOTHING = Region(())  # the group of a site that a counterfactual leaves alone
 
@@ -230,16 +232,58 @@ class SiteInterchange:
         return functional.pad(change, around)
 
 
+def paired(
+    patches: SitePatch | Sequence[SitePatch], base: Callable[[str], Tensor], sites: Sites, cached_for: Collection[str]
+) -> dict[str, ActivationPair]:
+    """Pairs the activation at each patched site with its source, by site.
+
+    Raises:
+        VaelensError: no patch, two of one site, one of a site from which nothing can be run again, other numbers of
+            groups, a source of another shape.
+    """
+    patches = [patches] if isinstance(patches, SitePatch) else patches
+    if not patches:
+        raise VaelensError("no patch was given to interchange; give a SitePatch, or several of different sites")
+    pairs: dict[str, ActivationPair] = {}
+    for patch in patches:
+        site = sites[patch.site].name
+        if site not in cached_for:
+            raise VaelensError(f"this run can't be run again from {site}; name it in sites= of engine.cached_run")
+        activation = base(site)
+        if site in pairs:
+            raise VaelensError(f"two patches are of {site}; give one, whose groups hold all that is exchanged there")
+        if len(patch.groups) != len(patches[0].groups):
+            raise VaelensError(
+                f"the patch of {site} has {len(patch.groups)} groups and that of {patches[0].site} has "
+                f"{len(patches[0].groups)}; give as many, NOTHING where a counterfactual leaves a site alone"
+            )
+        if patch.source.shape != activation.shape:
+            raise VaelensError(
+                f"the source at {site} has shape {tuple(patch.source.shape)}; expected that of the run's activation, "
+                f"{tuple(activation.shape)}"
+            )
+        pairs[site] = ActivationPair(activation, patch.source.to(activation), patch.groups)
+    return pairs
+
+
 def changing_rows(pairs: Sequence[ActivationPair], whole_groups: bool = False) -> CounterfactualRows:
     """Finds the rows to run again, in which a group's values differ, however little, at any of several sites.
 
     Args:
         pairs: of each site.
         whole_groups: whether every row of a group comes where one of it changes, as rows must that influence others.
+
+    Raises:
+        VaelensError: a unit that is not there.
     """
-    changing = pairs[0].changing()
-    for pair in pairs[1:]:
-        changing = changing | pair.changing().to(changing.device)
+    try:
+        changing = pairs[0].changing()
+        for pair in pairs[1:]:
+            changing = changing | pair.changing().to(changing.device)
+    except IndexError as error:
+        raise VaelensError(
+            f"a group of a patch has a unit that its site has not ({error}); name units that are there"
+        ) from error
     if whole_groups:
         changing = changing.any(dim=1, keepdim=True).expand_as(changing)
     indices = changing.cpu().nonzero().t().contiguous()  # the one thing that is waited for

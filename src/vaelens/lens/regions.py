@@ -48,6 +48,15 @@ class Region:
     units: tuple[int, ...]
     positions: tuple[slice, ...] | None = None
 
+    def __post_init__(self) -> None:
+        units = self.units
+        if not isinstance(units, tuple) or len(set(units)) < len(units) or (units and min(units) < 0):
+            raise VaelensError(f"a region's units are {units!r}; give a tuple of different indices from 0 on")
+        if not all(isinstance(span, slice) and _whole(span.start) and span.start >= 0 for span in self.positions or ()):
+            raise VaelensError(
+                f"a region's positions are {self.positions!r}; give a slice from start to stop for each axis, from 0 on"
+            )
+
     @property
     def index(self) -> slice | list[int]:
         """Its units as an index, which is a slice where they are consecutive, so that indexing returns a view."""

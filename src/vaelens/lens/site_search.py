@@ -14,6 +14,7 @@ from vaelens.arguments import Progress
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.lens.calls import Shapes, Trace
 from vaelens.lens.execution import trace
+from vaelens.lens.function_calls import storage_of
 from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
@@ -23,7 +24,7 @@ from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
 from vaelens.lens.row_independence import extremes
 from vaelens.lens.sites import LATENT, Sites, site_of
-from vaelens.lens.stages import stages
+from vaelens.lens.stages import memories, stages
 from vaelens.observation import Observation
 from vaelens.progress import Report, reporting
 
@@ -94,27 +95,21 @@ def _resolved(
     _warn_of_weights(parts.module)
     model = TracedModel(parts.module, encoder, decoder)
     heads = [mean] if logvar is None else [mean, logvar]
-    before, handing_over = stages(encoder.calls, heads=heads)
-    after, _ = stages(decoder.calls, last_is_output=True)
-    gives_mean = [stage.call.output.untyped_storage()._cdata == mean.untyped_storage()._cdata for stage in handing_over]
-    mean_modules, logvar_modules = (
-        [
-            module
-            for stage, is_mean in zip(handing_over, gives_mean, strict=True)
-            if is_mean == wanted
-            for module in stage.modules
-        ]
-        for wanted in (True, False)
-    )
+    before, handing_over = stages(encoder.calls, heads=heads, origins=encoder.origins)
+    after, _ = stages(decoder.calls, image=image)
+    of_mean = memories(mean, encoder.origins)
+    heads_of: dict[bool, list[nn.Module]] = {True: [], False: []}  # by whether it gives the mean
+    for stage in handing_over:
+        heads_of[storage_of(stage.call.output) in of_mean] += stage.modules
     stage_places = [
         *(model.place(f"encoder.{k}", "encoder", stage.call, stage.modules) for k, stage in enumerate(before)),
-        Place(site_of(LATENT, LATENT, mean), None, modules=mean_modules),
+        Place(site_of(LATENT, LATENT, mean), None, modules=heads_of[True]),
         *(model.place(f"decoder.{k}", "decoder", stage.call, stage.modules) for k, stage in enumerate(after)),
     ]
     stage_places = with_levels(stage_places, levels, model)
     places = with_blocks(with_names(stage_places, names, model), blocks, model)
     points = {place.site.name: hook_point(place.call) for place in places if place.call is not None}
-    return Sites([place.site for place in places], module_paths(places, model, logvar_modules)), points, image
+    return Sites([place.site for place in places], module_paths(places, model, heads_of[False])), points, image
 
 
 def _traced(

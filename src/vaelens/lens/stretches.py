@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from vaelens.errors import VaelensError
 from vaelens.lens.batch import Batch
 from vaelens.lens.cached_part import CachedPart, first_result
 from vaelens.lens.counterfactuals import IMAGE
@@ -158,6 +159,9 @@ def stretches(
         code: the cached code, (c, d, *positions).
         units: by site, all but the output, those that may change.
         often: whether many runs will follow, so that it is worth selecting what any of them needs of cached values.
+
+    Raises:
+        VaelensError: a site that the run was not cached for, or whose free units are missing or named twice.
     """
     inside = {name: [site for site in sites.of(name) if site != sites.output] for name in ("encoder", "decoder")}
     whole = {part: [INPUT, *inside[name], RESULT] for name, part in _halves(parts)}
@@ -170,6 +174,12 @@ def stretches(
         return None
     runs = {name: replace(run, clamped={}) for name, run in runs.items()}  # free units are free of a treatment
     activations = {**runs["encoder"].activations, LATENT: code, **runs["decoder"].activations}
+    for site in (*inside["encoder"], LATENT, *inside["decoder"]):
+        if site not in activations or site not in units:
+            missing = "its free units, () for none" if site in activations else "it to engine.cached_run in sites="
+            raise VaelensError(f"a confined run is of all sites but the output, and lacks {site}; give {missing}")
+        if len(set(units[site])) < len(units[site]):
+            raise VaelensError(f"free units of {site}: {list(units[site])} names a unit twice; name each once")
     activations[IMAGE] = first_result(runs["decoder"].result)
     computed = {site: free if often or 2 * len(free) <= sites[site].units else None for site, free in units.items()}
     stretches_of_part: list[Stretch] = []

@@ -86,7 +86,10 @@ class Program:
             return step
         for name in point.functions:
             readers = [reader for reader in self.steps if step in reader.inputs and reader.function == name]
-            if len(readers) != 1 or readers[0].args[0] is not step:
+            if len(readers) != 1:
+                return None
+            given = readers[0].args[0] if readers[0].args else readers[0].kwargs.get("input")
+            if given is not step:
                 return None
             step = readers[0]
         return step
