@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingImports]
 from torch.nn.utils.parametrize import is_parametrized
+
+from vaelens.lens.row_order import RowOrder
 
 LAST, SECOND = -1, 1
 
@@ -57,6 +60,7 @@ class Trace:
         counts: how often each module was called.
         shapes: of what every call returned.
         foreign: whether layers ran that are not the model's.
+        rows: what the rows of every call's activation are known by.
     """
 
     result: object
@@ -65,6 +69,7 @@ class Trace:
     counts: dict[nn.Module, int]
     shapes: Shapes
     foreign: bool
+    rows: RowOrder
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:
@@ -77,6 +82,8 @@ def activation_in(output: object) -> tuple[Tensor, int | None] | None:
     element = 0 if isinstance(output, tuple | list) and output else None
     tensor = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
     if not isinstance(tensor, Tensor) or tensor.ndim < 2 or not tensor.is_floating_point():
+        return None
+    if is_functorch_wrapped_tensor(tensor):  # inside of vmap or jvp, where it is of one image, or has no memory
         return None
     return tensor, element
 

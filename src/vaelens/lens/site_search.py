@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from vaelens.arguments import Progress
 from vaelens.errors import VaelensError, VaelensWarning
-from vaelens.lens.calls import Shapes, Trace
+from vaelens.lens.calls import Trace
 from vaelens.lens.execution import trace
 from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
@@ -29,7 +29,7 @@ from vaelens.progress import Report, reporting
 
 _LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
 _OVERSHOOT = 0.1  # of decoded values beyond [0, 1], as a decoder without a sigmoid has it at edges
-_BATCHES = (2, 3)  # numbers of images that tell the batch axis
+_ORDERS = (0, 1), (1, 0, 2)  # images of two batches: their numbers tell the batch axis, their order one that sorts
 
 
 def find_sites(
@@ -71,15 +71,13 @@ def _resolved(
 ) -> tuple[Sites, Mapping[str, HookPoint], Tensor]:
     """Resolves every site, where it is, and what was decoded, and releases all activations traced for it."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
-    batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
+    batches = [example[torch.tensor(order) % len(example)] for order in _ORDERS]
     with _explained(batches[0], observation):
         codes = _checked_codes(parts, batches[0], observation)
         levels = _levels(parts, codes)
     also += levels
-    encoder_again, decoder_again, *_ = _traced(parts, batches[1], observation, also)
-    encoder, decoder, mean, logvar = _traced(
-        parts, batches[0], observation, also, (encoder_again.shapes, decoder_again.shapes)
-    )
+    again = _traced(parts, batches[1], observation, also)
+    encoder, decoder, mean, logvar = _traced(parts, batches[0], observation, also, again[:2])
     if encoder.foreign or decoder.foreign:
         raise VaelensError(
             f"{'encode' if encoder.foreign else 'decode'} runs layers that are no part of the "
@@ -122,15 +120,15 @@ def _traced(
     batch: Tensor,
     observation: Observation,
     also: Collection[nn.Module],
-    shapes: tuple[Shapes, Shapes] = ({}, {}),
+    others: tuple[Trace | None, Trace | None] = (None, None),
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
     """Traces encoder and decoder on a batch, a large one as its shapes alone, and returns the posterior too."""
     if batch.numel() > _LARGE:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         with suppress(Exception), isolated(parts.module, copies=True), fake:
-            return _run_traced(parts, fake.from_tensor(batch), also, shapes)
+            return _run_traced(parts, fake.from_tensor(batch), also, others)
     with _explained(batch, observation), isolated(parts.module, copies=True):
-        return _run_traced(parts, batch, also, shapes)
+        return _run_traced(parts, batch, also, others)
 
 
 @contextmanager
@@ -207,14 +205,13 @@ def _warn_of_weights(module: nn.Module) -> None:
 
 
 def _run_traced(
-    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], shapes: tuple[Shapes, Shapes]
+    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], others: tuple[Trace | None, Trace | None]
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
-    of_encoder, of_decoder = ((of_part, _BATCHES[1]) for of_part in shapes)
-    encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, of_encoder)
+    encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, others[0], _ORDERS[1])
     mean, logvar = posterior_in(encoder.result, len(batch))
     # Of half precision inside, the code is of the model's type outside.
     codes = parts.after_encoder(mean, batch)
-    return encoder, trace(parts.module, parts.decoder.function, codes, also, of_decoder), mean, logvar
+    return encoder, trace(parts.module, parts.decoder.function, codes, also, others[1], _ORDERS[1]), mean, logvar
 
 
 def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -> Tensor:
