@@ -109,6 +109,7 @@ def test_a_site_that_a_part_of_the_images_reaches_is_refused_where_it_is_used(wa
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by PyTorch itself, for forward derivatives
 def test_a_decoder_that_takes_its_own_derivative_is_no_obstacle():
     latent_effects_are_known(lens_of(WithDerivative()))
+    assert torch.zeros(1).requires_grad_().requires_grad  # which PyTorch refuses inside of a transform
 
 
 @pytest.mark.parametrize("way", WAYS)
