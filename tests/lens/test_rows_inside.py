@@ -1,5 +1,7 @@
 """Rows inside of a model: sorted, in pieces, of functions that PyTorch maps over images, and never alone."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import nn
@@ -122,3 +124,27 @@ def test_a_model_that_runs_on_no_image_alone_says_so(way):
         for run in (lens.run, lambda x: vl.latent_effects(lens, x, progress=False)):
             with pytest.raises(vl.VaelensError, match="does not run on one image alone"):
                 run(images)
+
+
+class CachesByNumber(nn.Module):
+    """Keeps a grid for each number of images outside of itself, as a cached function does."""
+
+    grids: ClassVar[dict[int, torch.Tensor]] = {}
+
+    def __init__(self):
+        super().__init__()
+        self.e, self.d = nn.Sequential(nn.AvgPool2d(512), nn.Flatten(), nn.Linear(1, 1)), nn.Linear(1, 1)
+
+    def encode(self, x):
+        return self.e(x)
+
+    def decode(self, z):
+        grid = self.grids.setdefault(len(z), torch.ones(len(z), 1, 512, 512))
+        return torch.sigmoid(self.d(z))[:, :, None, None] * grid
+
+
+def test_what_is_kept_for_each_number_of_images_has_values():
+    model = CachesByNumber()
+    lens = vl.Lens(model, model.encode, model.decode, example=torch.rand(2, 1, 512, 512), progress=False)
+    lens.run(torch.rand(3, 1, 512, 512))
+    assert {type(grid) for grid in model.grids.values()} == {torch.Tensor}

@@ -18,6 +18,7 @@ from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
 from vaelens.lens.levels import Level
+from vaelens.lens.made_up_rows import two_rows
 from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
 from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
@@ -62,7 +63,7 @@ def find_sites(
         sites, points, image = _resolved(parts, example, observation, names, blocks)
         _warn_of_range(image, observation, known)
         report.advance(1)
-        _prepare(parts, sites, points, _two_rows(example, observation), observation, ways, report)
+        _prepare(parts, sites, points, two_rows(example, observation), observation, ways, report)
     return sites
 
 
@@ -74,7 +75,7 @@ def _resolved(
     batches = [example[torch.tensor(order) % len(example)] for order in _ORDERS]
     with _explained(batches[0], observation):
         codes = _checked_codes(parts, batches[0], observation)
-        levels = _levels(parts, codes)
+        levels = _levels(parts, _enough(codes, batches[0]))
     also += levels
     again = _traced(parts, batches[1], observation, also)
     encoder, decoder, mean, logvar = _traced(parts, batches[0], observation, also, again[:2])
@@ -234,7 +235,7 @@ def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -
         together = decoded(codes)
     try:
         with isolated(parts.module):
-            parts.encoder.function(_two_rows(batch, observation))
+            parts.encoder.function(_enough(two_rows(batch, observation), batch))
         alone = decoded(codes)
         same = _near(alone, together) or not _near(decoded(codes), alone)  # one that never repeats is told elsewhere
     except Exception:  # what it reads is not there
@@ -257,22 +258,16 @@ def _levels(parts: ModelParts, codes: Tensor) -> list[Level]:
     return parts.levelled.levels
 
 
+def _enough(rows: Tensor, batch: Tensor) -> Tensor:
+    """Returns as many rows as the larger batch has, where that is to be followed by its shapes alone.
+
+    What is kept outside of the model for each number of images, as by a cached function, has values then.
+    """
+    return rows[[0, 1, 0]] if 3 * batch.numel() > 2 * _LARGE else rows
+
+
 def _near(values: Tensor, expected: Tensor) -> bool:
     return values.shape == expected.shape and torch.allclose(values, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
-
-
-def _two_rows(example: Tensor, observation: Observation) -> Tensor:
-    """Makes up two different rows to trace a part on, within the range, or without one near the example's."""
-    generator = torch.Generator().manual_seed(0)
-    rows = example[torch.arange(2) % len(example)]
-    noise = torch.rand(2, observation.size, generator=generator, dtype=torch.float32).to(example)
-    if observation.low is not None and observation.high is not None:
-        values = noise * (observation.high - observation.low) + observation.low
-    else:
-        values = rows.flatten(1)[:, : observation.size] * (0.5 + noise)
-        values = noise if torch.equal(values[0], values[1]) else values
-    context = rows.flatten(1)[:, observation.size :]
-    return torch.cat([values, context], dim=1) if context.shape[1] else values.reshape(2, *observation.shape)
 
 
 def _prepare(
