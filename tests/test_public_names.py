@@ -46,3 +46,8 @@ def test_only_one_file_attaches_hooks():
 
 def test_the_version_is_the_installed_one():
     assert importlib.metadata.version("vaelens") == vl.__version__
+
+
+def test_the_first_use_of_a_name_leaves_the_random_state():
+    code = "import random, vaelens as vl; state = random.getstate(); vl.Lens; assert random.getstate() == state"
+    subprocess.run([sys.executable, "-c", code], check=True)

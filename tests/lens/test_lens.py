@@ -285,14 +285,23 @@ def parts(layer, joined):
 @pytest.mark.parametrize(
     ("encode", "decode", "message"),
     [
-        (lambda z: {"mu": z}, None, r"encode gave \['dict'\] for 2 images; expected a code \(n, d\)"),
+        (
+            lambda z: {"mu": z},
+            None,
+            r"encode gave \['dict'\] for 2 images; .*; give encode=lambda x: model\.encode\(x\)\['mu'\], say",
+        ),
         (lambda z: z, lambda x: torch.complex(x, x).view(-1, 1, 2, 2), "decode gave complex numbers; expected images"),
         (lambda z: (z, z, z), None, r"encode gave \[\(2, 4\), \(2, 4\), \(2, 4\)\] for 2 images"),
         (lambda z: (z, z[:, :2]), None, r"encode gave \[\(2, 4\), \(2, 2\)\] for 2 images"),
         (lambda z: z[:1], None, r"encode gave \[\(1, 4\)\] for 2 images"),
         (lambda z: z.sum(1), None, r"encode gave \[\(2,\)\] for 2 images"),
         (None, lambda y: y, r"decode gave \(2, 4\) for 2 codes; expected images \(n, C, H, W\)"),
-        (None, lambda y: (y,), "decode gave tuple for 2 codes"),
+        (None, lambda y: (y,), r"decode gave tuple for 2 codes; expected images"),
+        (
+            None,
+            lambda y: {"z": y, "recon": y},
+            r"decode gave dict for 2 codes; .*lambda z: model\.decode\(z\)\['recon'\]",
+        ),
         (None, lambda y: y[:1].view(1, 1, 2, 2), r"decode gave \(1, 1, 2, 2\) for 2 codes"),
         (
             None,

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingImports]
 from torch.nn.utils.parametrize import is_parametrized
+
+from vaelens.lens.row_order import RowOrder
 
 LAST, SECOND = -1, 1
 
@@ -62,6 +65,7 @@ class Trace:
         shapes: of what every call returned.
         foreign: whether layers ran that are not the model's.
         origins: what functions copied, and the copy, by the memory of the copy.
+        rows: what the rows of every call's activation are known by.
     """
 
     result: object
@@ -71,6 +75,7 @@ class Trace:
     shapes: Shapes
     foreign: bool
     origins: Mapping[int, tuple[Tensor, Tensor]]
+    rows: RowOrder
 
 
 def units_second(output: Tensor, axis: int) -> Tensor:
@@ -83,6 +88,8 @@ def activation_in(output: object) -> tuple[Tensor, int | None] | None:
     element = 0 if isinstance(output, tuple | list) and output else None
     tensor = output if element is None else output[element]  # pyright: ignore[reportIndexIssue]
     if not isinstance(tensor, Tensor) or tensor.ndim < 2 or not tensor.is_floating_point():
+        return None
+    if is_functorch_wrapped_tensor(tensor):  # inside of vmap or jvp, where it is of one image, or has no memory
         return None
     return tensor, element
 

@@ -1,14 +1,13 @@
 """The description of a model under a lens, which stands beside the numbers that are measured on it."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from vaelens.lens.adapters import library
 from vaelens.lens.sites import Sites
+from vaelens.lens.weights import weights_hash
 from vaelens.markup import text
 from vaelens.models import VAE
 
@@ -30,7 +29,9 @@ def printed(module: nn.Module, sites: Sites, execution: Mapping[str, str], codes
     head = f"Lens on {name_of(module)}" + ("" if codes is None else f", quantised by {codes} codes")
     ways = [f"sweeps run the {part} by {way}" for part, way in execution.items()]
     bare = [part for part in execution if not sites.of(part)]
-    notes = [f"no layer that takes hooks runs in the {part}, so it has no sites" for part in bare]
+    notes = [
+        f"no layer that takes hooks, and returns the images in order, runs in the {part}: no sites" for part in bare
+    ]
     return "\n".join([head, repr(sites), *ways, *notes])
 
 
@@ -51,10 +52,6 @@ def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
         module: the model.
         codes: how many codes its codebook has, None without one.
     """
-    weights = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     record: dict[str, Any] = {"model": name_of(module)}
     if isinstance(module, VAE):
         record["hyperparameters"] = dict(module.hyperparameters)
@@ -62,4 +59,4 @@ def describe(module: nn.Module, codes: int | None) -> dict[str, Any]:
         record["library"] = made_with
     record |= {"latent": "continuous"} if codes is None else {"latent": "quantised", "codes": codes}
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return {**record, "parameters": parameters, "weights_sha256": weights.hexdigest()}
+    return {**record, "parameters": parameters, "weights_sha256": weights_hash(module)}

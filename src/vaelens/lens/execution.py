@@ -4,7 +4,7 @@ Every hook point is resolved before the first hook is attached, and hooks are re
 forward of its part; nothing is kept between runs.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from vaelens.lens.calls import SECOND, Axes, Call, Shapes, Stray, Trace, activat
 from vaelens.lens.function_calls import FunctionRecorder, FunctionWatcher, arranges, belongs, version_of
 from vaelens.lens.hook_points import HookPoint, presented, returned
 from vaelens.lens.isolation import is_scripted
+from vaelens.lens.row_order import RowOrder
 
 ActivationEdit = Callable[[Tensor], Tensor]  # takes a site's activation, returns what flows on in its place
 PartFunction = Callable[[Tensor], Any]
@@ -28,7 +29,8 @@ def trace(
     function: PartFunction,
     inputs: Tensor,
     also: Collection[nn.Module] = (),
-    other: tuple[Shapes, int] | None = None,
+    other: Trace | None = None,
+    order: Sequence[int] = (),
 ) -> Trace:
     """Runs one part and records every call that returns an activation, a tensor with an axis of images.
 
@@ -39,7 +41,8 @@ def trace(
         function: the part; it runs modules of the model.
         inputs: what the part is given.
         also: further modules whose calls to record, whatever they return.
-        other: the shapes of a trace for another number of images, and that number; without it no call is recorded.
+        other: a trace for another number of images; without it no call is recorded.
+        order: for each image its place among the other trace's.
     """
     leaves = dict.fromkeys(leaf_modules(module))
     calls: list[tuple[Call, int | None]] = []
@@ -47,7 +50,8 @@ def trace(
     strays: list[Stray] = []
     counts: dict[nn.Module, int] = {}
     shapes: Shapes = {}
-    other_shapes, others = ({}, 0) if other is None else other
+    rows = RowOrder(inputs)
+    other_shapes, others = ({}, 0) if other is None else (other.shapes, other.rows.images)
     axes = Axes()
 
     def add(call: Call) -> None:
@@ -103,6 +107,7 @@ def trace(
         batch = None
         if returned_tensor is not None:
             shape = shapes[child, number] = tuple(returned_tensor[0].shape)
+            rows.note((child, number), returned_tensor[0])
             batch = batch_axis(shape, len(inputs), other_shapes.get((child, number)), others)
         if returned_tensor is None or batch is None:
             strays.append(Stray(child, number, _in_words(output)))
@@ -135,9 +140,13 @@ def trace(
         )
         for call, version in calls
     ]
+    if other is not None:
+        moved = rows.moved(other.rows, order, {(call.module, call.number): call.batch for call in complete})
+        strays += [Stray(*call, "a tensor that holds the images in another order") for call in moved]
+        complete = [call for call in complete if (call.module, call.number) not in moved]
     own = {id(parameter) for parameter in module.parameters()}
     foreign = any(key not in own for key in recorder.parameters)
-    return Trace(result, complete, strays, counts, shapes, foreign, recorder.origins)
+    return Trace(result, complete, strays, counts, shapes, foreign, recorder.origins, rows)
 
 
 def execute(
@@ -167,6 +176,11 @@ def execute(
         reached.add(name)
         point = wanted[name]
         activation = presented(output, point)
+        if len(activation) != len(inputs):
+            raise VaelensError(
+                f"{name} holds {len(activation)} rows for {len(inputs)} of the input: the model runs them in pieces "
+                "there, or leaves some out; give encode= and decode= that run all at once, or leave this site out"
+            )
         if name in edits:
             activation = edits[name](activation)
             output = returned(activation, output, point)

@@ -12,6 +12,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 import numpy as np
 import torch
 from torch import nn
+from torch._C._functorch import (  # pyright: ignore[reportMissingImports]
+    get_dynamic_layer_stack_depth,
+    pop_dynamic_layer_stack_and_undo_to_depth,
+)
 
 from vaelens.lens.module_state import ModuleState
 from vaelens.lens.single_precision import single_precision
@@ -92,6 +96,8 @@ def _torch_set(seed: int, cuda: Sequence[int]) -> Iterator[None]:
         # In a caller's inference mode tensors have no version, by which in-place operations are noticed.
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
+        # Transforms (vmap, jvp) that steps have entered when one of them fails.
+        stack.callback(pop_dynamic_layer_stack_and_undo_to_depth, get_dynamic_layer_stack_depth())
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))

@@ -21,13 +21,14 @@ from vaelens.lens.example import Example, ImagesLike, example_for
 from vaelens.lens.interventions import Intervention
 from vaelens.lens.levels import Levelled
 from vaelens.lens.memory import keep_freed_memory
-from vaelens.lens.model_parts import ModelParts, weight_of
+from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.naming import Name, SiteNames, checked_names
 from vaelens.lens.noise import DRAWN, Noise, check_means, with_noise
 from vaelens.lens.run import Run
 from vaelens.lens.settings import FP32, Execution, Precision, checked_precision, checked_ways
 from vaelens.lens.site_search import find_sites
 from vaelens.lens.sites import LATENT, Sites
+from vaelens.lens.weights import check_made, weight_of
 from vaelens.models.devices import check_default_device
 from vaelens.observation import Observation
 from vaelens.progress import check_progress
@@ -125,6 +126,7 @@ class Lens(Coding):
         model = unwrapped(model)
         self.module = module_of(model)
         self._adapter = adapter = adapted(model if encode is None else self.module, encode, decode, codebook, quantise)
+        check_made(self.module)
         like = weight_of(self.module)  # a model without weights is refused before anything else
         self._names: list[Name] = checked_names({} if sites is None else sites)
         self._example = example_for(self.module, adapter, example, like, observation, context)

@@ -245,6 +245,7 @@ class ModelPart:
         self, inputs: Tensor, edits: Mapping[str, ActivationEdit], capture: Collection[str]
     ) -> tuple[Any, dict[str, Tensor]]:
         """Runs the model's own forward under hooks, and copies a result that the model would write over later."""
+        self.rows.check_number(len(inputs), self.model)
         # A copy, as it may begin in place; of one that draws rows first in memory, in whose order `randn_like` draws.
         own_inputs = inputs.clone(memory_format=torch.contiguous_format if self.rows.draws else torch.preserve_format)
         result, captured = execute(self.function, own_inputs, self.points, edits, capture)

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -23,6 +22,8 @@ from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT
 from vaelens.lens.source_change import INPUT
 from vaelens.lens.unseen import unseen_projector
+from vaelens.lens.weights import weight_of
+from vaelens.lens.wrapped_result import way_out
 from vaelens.models.quantiser import Quantised
 from vaelens.observation import AN_IMAGE, Observation
 
@@ -237,26 +238,6 @@ def _in_lines(values: Tensor, context: Tensor) -> Tensor:
     return torch.cat([values.flatten(1), context.to(values)], dim=1)
 
 
-def weight_of(module: nn.Module) -> Tensor:
-    """Finds a floating-point weight of a model.
-
-    Raises:
-        VaelensError: there is none, or it has no values.
-    """
-    for tensor in chain(module.parameters(), module.buffers()):
-        if tensor.is_meta:
-            raise VaelensError(
-                f"the weights of this {type(module).__name__} are on the meta device and have no values; load them "
-                "before a lens looks at it"
-            )
-        if tensor.is_floating_point():
-            return tensor
-    raise VaelensError(
-        f"{type(module).__name__} has no parameters (quantize_dynamic packs them away); a lens needs a model with "
-        "weights that are tensors"
-    )
-
-
 def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
     """Extracts mean and log-variance (or None) from what an encoder returned for some images.
 
@@ -270,7 +251,7 @@ def posterior_in(result: Any, images: int) -> tuple[Tensor, Tensor | None]:
         shapes = [tuple(p.shape) if isinstance(p, Tensor) else type(p).__name__ for p in returned]
         raise VaelensError(
             f"encode gave {shapes} for {images} images; expected a code (n, d) or (n, d, height, width), or a pair "
-            "(mean, log-variance) of that shape"
+            f"(mean, log-variance) of that shape{way_out(result, 'encode', 'x', images)}"
         )
     if not pair[0].is_floating_point():
         raise VaelensError(
@@ -288,7 +269,10 @@ def images_in(result: Any, codes: int, observation: Observation) -> Tensor:
     """
     if not isinstance(result, Tensor) or result.ndim != 1 + len(observation.shape) or len(result) != codes:
         what = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-        raise VaelensError(f"decode gave {what} for {codes} codes; expected {observation.noun} {observation.several}")
+        raise VaelensError(
+            f"decode gave {what} for {codes} codes; expected {observation.noun} {observation.several}"
+            + way_out(result, "decode", "z", codes)
+        )
     if result.is_complex():
         raise VaelensError(
             f"decode gave complex numbers; expected {observation.noun}: give a decode that returns .real"

@@ -28,16 +28,30 @@ class Rows:
         reason: a clause that says why they are not independent; empty where they are.
         reuses_memory: whether a run writes over what an earlier one returned.
         draws: whether it draws random numbers.
+        refuses_one: whether it takes no row alone.
     """
 
     reason: str = ""
     reuses_memory: bool = False
     draws: bool = False
+    refuses_one: bool = False
 
     @property
     def coupled(self) -> bool:
         """Whether a row's result depends on the others, or on its place among them."""
         return bool(self.reason)
+
+    def check_number(self, rows: int, model: nn.Module) -> None:
+        """Checks that a model takes so many rows at once.
+
+        Raises:
+            VaelensError: it is one, and the model takes none alone.
+        """
+        if rows == 1 and self.refuses_one:
+            raise VaelensError(
+                f"{type(model).__name__} does not run on one image alone, as batch normalisation in training mode does "
+                "not, and one is given, or left for the last chunk of many: give two or more, or one fewer"
+            )
 
 
 def rows_of(
@@ -76,19 +90,18 @@ def rows_of(
             "NumPy's and Python's random states are the same; a lens compares runs, so fix what it draws from"
         )
     if draws:
-        return Rows("it draws random numbers", reuses_memory, draws=True)
+        alone = _alone(model, function, example[:1])
+        return Rows("it draws random numbers", reuses_memory, draws=True, refuses_one=alone is None)
     with isolated(model):
         reads = reads_values(function, example.clone())
     if reads:
-        return Rows("its code reads values of its input, so that one row may decide for all of a batch", reuses_memory)
+        reason = "its code reads values of its input, so that one row may decide for all of a batch"
+        return Rows(reason, reuses_memory, refuses_one=_alone(model, function, example[:1]) is None)
     for row in range(len(example)):
-        try:
-            with isolated(model):
-                alone = first_result(function(example[row : row + 1].clone()))
-                matches = alone.shape == expected[row : row + 1].shape and _close(alone[0], expected[row])
-        except Exception:  # a model may count on more than one
-            return Rows("it does not take one image alone", reuses_memory)
-        if not matches:
+        alone = _alone(model, function, example[row : row + 1])
+        if alone is None:
+            return Rows("it does not take one image alone", reuses_memory, refuses_one=True)
+        if alone.shape != expected[row : row + 1].shape or not _close(alone[0], expected[row]):
             return Rows("what it makes of an image depends on the others of its batch", reuses_memory)
     if expected.numel() > _LARGE:
         neighbours = None
@@ -108,6 +121,15 @@ def extremes(rows: Tensor, low: float | None, high: float | None) -> Tensor:
     offsets = torch.full_like(rows[0], (high - low) / 2).flatten()
     offsets[::2] *= -1
     return (low + high) / 2 + torch.stack([share * offsets.view(rows[0].shape) for share in (1, -1, 0.5)])
+
+
+def _alone(model: nn.Module, function: Callable[[Tensor], Any], row: Tensor) -> Tensor | None:
+    """Runs one row alone, and returns a copy of its result, or None where the model counts on more than one."""
+    try:
+        with isolated(model):
+            return first_result(function(row.clone())).clone()
+    except Exception:
+        return None
 
 
 def _same_beside(

@@ -12,13 +12,14 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from vaelens.arguments import Progress
 from vaelens.errors import VaelensError, VaelensWarning
-from vaelens.lens.calls import Shapes, Trace
+from vaelens.lens.calls import Trace
 from vaelens.lens.execution import trace
 from vaelens.lens.function_calls import storage_of
 from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
 from vaelens.lens.levels import Level
+from vaelens.lens.made_up_rows import two_rows
 from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
 from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
@@ -30,7 +31,7 @@ from vaelens.progress import Report, reporting
 
 _LARGE = 10 * 3 * 128**2  # numbers of an example from which on it is followed by its shapes alone, to save memory
 _OVERSHOOT = 0.1  # of decoded values beyond [0, 1], as a decoder without a sigmoid has it at edges
-_BATCHES = (2, 3)  # numbers of images that tell the batch axis
+_ORDERS = (0, 1), (1, 0, 2)  # images of two batches: their numbers tell the batch axis, their order one that sorts
 
 
 def find_sites(
@@ -63,7 +64,7 @@ def find_sites(
         sites, points, image = _resolved(parts, example, observation, names, blocks)
         _warn_of_range(image, observation, known)
         report.advance(1)
-        _prepare(parts, sites, points, _two_rows(example, observation), observation, ways, report)
+        _prepare(parts, sites, points, two_rows(example, observation), observation, ways, report)
     return sites
 
 
@@ -72,15 +73,13 @@ def _resolved(
 ) -> tuple[Sites, Mapping[str, HookPoint], Tensor]:
     """Resolves every site, where it is, and what was decoded, and releases all activations traced for it."""
     also = [*modules_in(names, parts.module), *(parts.module.get_submodule(path) for path in blocks)]
-    batches = [example[torch.arange(size) % len(example)] for size in _BATCHES]
+    batches = [example[torch.tensor(order) % len(example)] for order in _ORDERS]
     with _explained(batches[0], observation):
         codes = _checked_codes(parts, batches[0], observation)
-        levels = _levels(parts, codes)
+        levels = _levels(parts, _enough(codes, batches[0]))
     also += levels
-    encoder_again, decoder_again, *_ = _traced(parts, batches[1], observation, also)
-    encoder, decoder, mean, logvar = _traced(
-        parts, batches[0], observation, also, (encoder_again.shapes, decoder_again.shapes)
-    )
+    again = _traced(parts, batches[1], observation, also)
+    encoder, decoder, mean, logvar = _traced(parts, batches[0], observation, also, again[:2])
     if encoder.foreign or decoder.foreign:
         raise VaelensError(
             f"{'encode' if encoder.foreign else 'decode'} runs layers that are no part of the "
@@ -117,15 +116,15 @@ def _traced(
     batch: Tensor,
     observation: Observation,
     also: Collection[nn.Module],
-    shapes: tuple[Shapes, Shapes] = ({}, {}),
+    others: tuple[Trace | None, Trace | None] = (None, None),
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
     """Traces encoder and decoder on a batch, a large one as its shapes alone, and returns the posterior too."""
     if batch.numel() > _LARGE:
         fake = FakeTensorMode(allow_non_fake_inputs=True)
         with suppress(Exception), isolated(parts.module, copies=True), fake:
-            return _run_traced(parts, fake.from_tensor(batch), also, shapes)
+            return _run_traced(parts, fake.from_tensor(batch), also, others)
     with _explained(batch, observation), isolated(parts.module, copies=True):
-        return _run_traced(parts, batch, also, shapes)
+        return _run_traced(parts, batch, also, others)
 
 
 @contextmanager
@@ -202,14 +201,13 @@ def _warn_of_weights(module: nn.Module) -> None:
 
 
 def _run_traced(
-    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], shapes: tuple[Shapes, Shapes]
+    parts: ModelParts, batch: Tensor, also: Collection[nn.Module], others: tuple[Trace | None, Trace | None]
 ) -> tuple[Trace, Trace, Tensor, Tensor | None]:
-    of_encoder, of_decoder = ((of_part, _BATCHES[1]) for of_part in shapes)
-    encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, of_encoder)
+    encoder = trace(parts.module, parts.encoder.function, batch.clone(), also, others[0], _ORDERS[1])
     mean, logvar = posterior_in(encoder.result, len(batch))
     # Of half precision inside, the code is of the model's type outside.
     codes = parts.after_encoder(mean, batch)
-    return encoder, trace(parts.module, parts.decoder.function, codes, also, of_decoder), mean, logvar
+    return encoder, trace(parts.module, parts.decoder.function, codes, also, others[1], _ORDERS[1]), mean, logvar
 
 
 def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -> Tensor:
@@ -232,7 +230,7 @@ def _checked_codes(parts: ModelParts, batch: Tensor, observation: Observation) -
         together = decoded(codes)
     try:
         with isolated(parts.module):
-            parts.encoder.function(_two_rows(batch, observation))
+            parts.encoder.function(_enough(two_rows(batch, observation), batch))
         alone = decoded(codes)
         same = _near(alone, together) or not _near(decoded(codes), alone)  # one that never repeats is told elsewhere
     except Exception:  # what it reads is not there
@@ -255,22 +253,16 @@ def _levels(parts: ModelParts, codes: Tensor) -> list[Level]:
     return parts.levelled.levels
 
 
+def _enough(rows: Tensor, batch: Tensor) -> Tensor:
+    """Returns as many rows as the larger batch has, where that is to be followed by its shapes alone.
+
+    What is kept outside of the model for each number of images, as by a cached function, has values then.
+    """
+    return rows[[0, 1, 0]] if 3 * batch.numel() > 2 * _LARGE else rows
+
+
 def _near(values: Tensor, expected: Tensor) -> bool:
     return values.shape == expected.shape and torch.allclose(values, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
-
-
-def _two_rows(example: Tensor, observation: Observation) -> Tensor:
-    """Makes up two different rows to trace a part on, within the range, or without one near the example's."""
-    generator = torch.Generator().manual_seed(0)
-    rows = example[torch.arange(2) % len(example)]
-    noise = torch.rand(2, observation.size, generator=generator, dtype=torch.float32).to(example)
-    if observation.low is not None and observation.high is not None:
-        values = noise * (observation.high - observation.low) + observation.low
-    else:
-        values = rows.flatten(1)[:, : observation.size] * (0.5 + noise)
-        values = noise if torch.equal(values[0], values[1]) else values
-    context = rows.flatten(1)[:, observation.size :]
-    return torch.cat([values, context], dim=1) if context.shape[1] else values.reshape(2, *observation.shape)
 
 
 def _prepare(

@@ -39,6 +39,22 @@ def test_other_modules_are_not(module):
     assert own_modules([Step("x"), Step("module", module, module=module)]) is None
 
 
+def test_a_layer_whose_forward_was_replaced_is_not_and_keeps_what_it_had():
+    layer = nn.Linear(6, 6)
+    plain, layer.calls = layer.forward, []
+
+    def counted(x):
+        layer.calls.append(len(x))
+        layer.weight = nn.Parameter(layer.weight.detach().clone())  # as offloading brings weights in
+        return plain(x)
+
+    layer.forward = counted
+    weight = layer.weight
+    swept(layer)
+    assert layer.calls == []
+    assert layer.weight is weight
+
+
 def test_functions_of_the_user_are_not():
     assert own_modules([Step("x"), Step("tanh", tanh_of)]) is None
 

@@ -36,7 +36,8 @@ def own_modules(steps: Iterable[Step]) -> tuple[nn.Module, ...] | None:
 
 
 def _is_layer(module: nn.Module) -> bool:
-    return type(module).__module__.startswith(_LAYERS) and not isinstance(module, _CHOOSING)
+    own = type(module).__module__.startswith(_LAYERS) and not isinstance(module, _CHOOSING)
+    return own and "forward" not in vars(module)  # one that is put in its place may do anything
 
 
 def _is_function(call: object) -> bool:
