@@ -18,6 +18,7 @@ from torch.utils import _pytree
 from vaelens.lens.execution import PartFunction, passing
 from vaelens.lens.function_calls import function_name
 from vaelens.lens.hook_points import HookPoint
+from vaelens.lens.incremental.lengths import traced_lengths
 from vaelens.lens.incremental.steps import Program, Step
 from vaelens.lens.incremental.untraceable import Untraceable
 from vaelens.lens.isolation import is_scripted
@@ -65,7 +66,8 @@ def symbolic(model: nn.Module, function: PartFunction, leaves: Collection[nn.Mod
     """
     tracer, root = _Tracer(leaves), _PartModule(model, function)
     try:
-        graph = tracer.trace(root)
+        with traced_lengths(model):
+            graph = tracer.trace(root)
     except Exception as error:  # whatever a user's code says to a stand-in for a tensor
         raise Untraceable(f"torch.fx can't follow it ({_line(error)})") from error
     steps: dict[fx.Node, Step] = {}
@@ -117,9 +119,7 @@ def exported(model: nn.Module, function: PartFunction, example: Tensor, points: 
                 root, (example,), dynamic_shapes={"inputs": {0: torch.export.Dim.AUTO}}, strict=False
             )
             if not all(_is_pure(node) for node in program.graph.nodes):
-                program = program.run_decompositions(
-                    {}
-                )  # into operations that write nothing; takes as long as the export
+                program = program.run_decompositions({})  # into operations that write nothing; takes as long again
     except Exception as error:  # as above
         raise Untraceable(f"torch.export can't follow it ({_line(error)})") from error
     signature = program.graph_signature
