@@ -97,7 +97,7 @@ class Program:
             if len(readers) != 1:
                 return None
             given = readers[0].args[0] if readers[0].args else readers[0].kwargs.get("input")
-            if given not in handed_on:
+            if not isinstance(given, Step) or given not in handed_on:
                 return None
             step = readers[0]
         return step
