@@ -283,3 +283,44 @@ def test_a_function_that_is_given_its_input_by_name_belongs_to_its_stage(executi
     change = torch.sigmoid(model["o"](base)) - lens.reconstruct(X).flatten(1)
     effects = vl.patching_effects(lens, X, Y, sites="decoder.0", progress=False)
     assert float(effects.effect[2]) == pytest.approx(change.norm(dim=1).mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("execution", ["torch.fx", "torch.export", "hooks"])
+@pytest.mark.parametrize("later", [True, False])
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda h: h.float(),
+        lambda h: h.contiguous(),
+        lambda h: h.to(torch.float32),
+        lambda h: functional.dropout(h, 0.5, training=False),
+    ],
+)
+def test_what_a_function_hands_on_as_it_is_is_changed_for_its_other_readers_too(same, later, execution):
+    model = nn.ModuleDict(
+        {"m": nn.Linear(256, 3), "d": nn.Linear(3, 8), "o": nn.Linear(8, 256), "p": nn.Linear(8, 256)}
+    )
+
+    def ends(h):
+        first, second = (same(h), h) if later else (h, same(h))
+        return torch.sigmoid(model["o"](first) + model["p"](second)).view(-1, 1, 16, 16)
+
+    lens = vl.Lens(
+        model, lambda x: model["m"](x.flatten(1)), lambda z: ends(model["d"](z)), example=X[:2], execution=execution
+    )
+    assert lens.execution["decoder"].startswith(execution if execution != "hooks" else "forward hooks")
+    base, source = (model["d"](lens.encode(x)) for x in (X, Y))
+    base[:, 2] = source[:, 2]
+    change = (ends(base) - lens.reconstruct(X)).flatten(1)
+    effects = vl.patching_effects(lens, X, Y, sites="decoder.0", progress=False)
+    assert float(effects.effect[2]) == pytest.approx(change.norm(dim=1).mean().item(), rel=1e-4)
+
+
+def test_torch_fx_sees_a_nonlinearity_behind_a_copy_that_copies_nothing():
+    lens = network(lambda h: functional.dropout(h.float(), training=False).contiguous().relu().view(-1, 4, 4, 4))
+    assert lens.execution["decoder"] == "torch.fx"
+    code = lens.encode(X)
+    kept = lens.run(X, capture="decoder.0").activations["decoder.0"]
+    assert kept.shape == (3, 4, 4, 4)
+    assert float(kept.min()) == 0
+    torch.testing.assert_close(lens.decode(code), lens.reconstruct(X))

@@ -29,6 +29,7 @@ _MOVES = frozenset(["permute", "transpose", "movedim", "moveaxis", "swapaxes", "
 # What makes images of another size of a decoder's output.
 _ARRANGES = frozenset(["pixel_shuffle", "pixel_unshuffle", "pad", "narrow", "getitem", *_RESIZES.split()])
 _FOLLOWED = _KEEP_UNITS | _RESHAPES | _NEW_AXES | _ARRANGES
+_MAY_HAND_ON = frozenset([*_COPIES.split(), *_DROPOUTS.split()])  # what they are given, where there is nothing to do
 
 
 def function_name(function: Any) -> str:
@@ -57,6 +58,14 @@ def belongs(name: str, source: Tensor, output: Tensor) -> bool:
     if source.shape == output.shape:
         return name in _KEEP_UNITS or name in _RESHAPES
     return name in _RESHAPES and source.ndim == 2 < output.ndim and output.shape[:1] == source.shape[:1]
+
+
+def may_hand_on(name: str) -> bool:
+    """Tells whether a function may return the very tensor that it is given, as `h.float()` of single precision does.
+
+    Such a call is of no stage: others may read the tensor besides, before and after.
+    """
+    return name in _MAY_HAND_ON
 
 
 def arranges(name: str, source: Tensor, output: Tensor) -> bool:
@@ -110,7 +119,8 @@ class FunctionRecorder(TorchFunctionMode):
                 if isinstance(argument, nn.Parameter):
                     self.parameters[id(argument)] = argument
             if isinstance(source, Tensor) and isinstance(result, Tensor):
-                if name in _FOLLOWED:
+                handed_on = result is source and may_hand_on(name) and version_of(result) == before
+                if name in _FOLLOWED and not handed_on:
                     self._record(name, source, result, before)
                 if name in _COPIES or name in _RESHAPES or name == "getitem":
                     self._copied(source, result)

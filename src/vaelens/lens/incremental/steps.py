@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vaelens.lens.function_calls import may_hand_on
 from vaelens.lens.hook_points import HookPoint
 
 Values = dict["Step", Any]
@@ -85,11 +86,18 @@ class Program:
         if site in self.marked:
             return step
         for name in point.functions:
-            readers = [reader for reader in self.steps if step in reader.inputs and reader.function == name]
+            handed_on = {step}  # and what may be it under another name
+            readers: list[Step] = []
+            for reader in self.steps:
+                if not handed_on.isdisjoint(reader.inputs):
+                    if reader.function == name:
+                        readers.append(reader)
+                    elif may_hand_on(reader.function):
+                        handed_on.add(reader)
             if len(readers) != 1:
                 return None
             given = readers[0].args[0] if readers[0].args else readers[0].kwargs.get("input")
-            if given is not step:
+            if not isinstance(given, Step) or given not in handed_on:
                 return None
             step = readers[0]
         return step
