@@ -36,9 +36,10 @@ def with_precision(
         @functools.wraps(effect)
         def measured(*args: Arguments.args, **kwargs: Arguments.kwargs) -> xr.Dataset:
             subject = args[0] if args else kwargs.get("lens")
-            if isinstance(subject, Lens):
-                subject.engine.parts.begin()
+            end = subject.engine.parts.begin() if isinstance(subject, Lens) else None
             result = effect(*args, **kwargs)
+            if end is not None:
+                end()
             arguments = inspect.signature(effect).bind(*args, **kwargs).arguments
             lens = arguments["lens"]
             assert isinstance(lens, Lens), "an effect that has a result has a lens"

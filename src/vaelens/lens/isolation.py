@@ -3,6 +3,7 @@
 One model runs at a time in a process, because the random state, which every run sets, belongs to all threads.
 """
 
+import os
 import random
 import sys
 import threading
@@ -22,6 +23,8 @@ from vaelens.lens.single_precision import single_precision
 from vaelens.models.devices import check_default_device
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a fork waits, so that no child has a model, or a lock, of a run in the middle
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @contextmanager

@@ -162,8 +162,7 @@ class ModelPart:
         """
         edits, clamped, traced = edits or {}, clamped or {}, self.as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
-        if traced is not None:
-            self.trust.check(traced, self.function, inputs, precision)
+        self.trust.check(traced, self.function, inputs, precision, self.rows)
         with conditions(self.model, traced, inputs, precision, seed):
             if traced is None:
                 result, captured = self._by_hooks(inputs, edits, names)

@@ -160,6 +160,22 @@ def written_storages(model: nn.Module) -> set[int]:
     return {tensor.untyped_storage()._cdata for tensor in list(_written.get(model, {}))}
 
 
+def weights_watch(model: nn.Module) -> Callable[[], bool]:
+    """Returns a function that tells whether a model's weights are others, or were written since, but by its forward."""
+    written, weights = _written.get(model, {}), list(model.parameters())
+    versions = [(weight, weight._version) for weight in weights if not (weight.is_inference() or weight in written)]
+
+    def changed() -> bool:
+        now = list(model.parameters())
+        return (
+            len(now) != len(weights)
+            or not all(map(is_, now, weights))
+            or any(weight._version != version for weight, version in versions)
+        )
+
+    return changed
+
+
 def _same_kind(tensor: Tensor, copied: Tensor) -> bool:
     return (tensor.shape, tensor.device, tensor.dtype) == (copied.shape, copied.device, copied.dtype)
 
