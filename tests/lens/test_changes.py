@@ -206,3 +206,21 @@ def test_another_method_in_the_place_of_a_vaes_own_is_what_runs():
     with pytest.raises(vl.VaelensError, match=OTHER_VALUES):
         lens.engine.cached_run(x, ["latent"])
     torch.testing.assert_close(vl.Lens(vae).engine.cached_run(x, ["latent"]).image, before / 2)
+
+
+def test_whatever_searches_and_scores_begins_by_comparing(model):
+    factors = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    images = 0.1 * torch.rand(16, 1, 4, 4) + (factors[:, :1, None, None] + factors[:, 1:, None, None] / 4) / 5
+    ds, scale = vl.ArrayDataset(images, factors, names=["u", "v"]), [1.0]
+    lens = vl.Lens(model, lambda x: scale[0] * model.encode(x)[0], model.decode, images[:2], progress=False)
+    for function in (
+        lambda: vl.discover_circuit(lens, ds, "u", n=8, progress=False),
+        lambda: vl.unit_selectivity(lens, ds, n=16, progress=False),
+        lambda: vl.circuit_stability(lens, ds, "u", n=8, progress=False),
+        lambda: vl.circuit_stability([lens, lens], ds, "u", n=8, progress=False),
+    ):
+        scale[0] = 1.0
+        lens.engine.cached_run(images)  # after which they are trusted for a while
+        scale[0] = 2.0
+        with pytest.raises(vl.VaelensError, match=OTHER_VALUES):
+            function()
