@@ -224,3 +224,44 @@ def test_whatever_searches_and_scores_begins_by_comparing(model):
         scale[0] = 2.0
         with pytest.raises(vl.VaelensError, match=OTHER_VALUES):
             function()
+
+
+def test_a_site_that_has_grown_is_told(model):
+    lens = lens_of(model, "hooks")
+    model.conv, model.spread = nn.Conv2d(1, 3, 3, padding=1), nn.Linear(3, 16)
+    with pytest.raises(vl.VaelensError, match="latent has 3 units now, and had 2 when the sites were found"):
+        effect(lens)
+    with pytest.raises(vl.VaelensError, match=r"encoder\.0 has 3 units now, and had 2"):
+        both_parts(lens)
+    assert effect(lens_of(model)).shape == (3, 1)
+
+
+class Merging(Model):
+    """Adds a low-rank change to its weights in eval mode, and takes it away in train mode, as LoRA's layers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.merged, self.low_rank = False, torch.full((16, 2), 0.5)
+
+    def train(self, mode=True):
+        if mode == self.merged:
+            self.spread.weight.data += (-1 if mode else 1) * self.low_rank
+            self.merged = not mode
+        return super().train(mode)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_weights_that_are_merged_in_eval_mode_are_apart_again_afterwards(way):
+    model = Merging().eval()
+    lens, code = lens_of(model, way), model.encode(X)[0].detach()
+    # Each of 16 pixels changes by the latent's change times the weight, which is 1 and 0.5 in eval mode.
+    expected = 4 * 1.5 * (1.5 - code).abs().mean(0)[:, None].numpy()
+    assert effect(lens) == pytest.approx(expected, rel=1e-4)
+    model.train()
+    for _ in range(2):
+        assert effect(lens) == pytest.approx(expected, rel=1e-4)
+        assert (model.spread.weight == 1).all()
+        assert model.training
+        assert not model.merged
+    assert effect(lens_of(model, way)) == pytest.approx(expected, rel=1e-4)
+    assert (model.spread.weight == 1).all()

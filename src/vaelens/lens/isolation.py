@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
@@ -48,7 +48,9 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
     """
     with _torch_set(seed, _cuda_devices(model)), _python_random_states(seed):
         modes = [(child, child.training) for child in model.modules()]
-        state = ModuleState(model, copies)
+        # What merges weights where it enters eval mode, as LoRA does, writes past their version.
+        merges = any(training for _, training in modes) and has_own_modes(child for child, _ in modes)
+        state = ModuleState(model, copies or merges)
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             _evaluate(model, modes)
@@ -148,11 +150,18 @@ def _evaluate(model: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None
     """Puts a model into eval mode, by its own `eval` where one of its submodules overrides `train` or `eval`."""
     if not any(training for _, training in modes):
         return
-    if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
+    if has_own_modes(child for child, _ in modes):
+        model.eval()
+    else:
         for child, _ in modes:
             _set_mode(child, False)
-    else:
-        model.eval()
+
+
+def has_own_modes(modules: Iterable[nn.Module]) -> bool:
+    """Tells whether a module overrides `train` or `eval`."""
+    return any(
+        type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval for module in modules
+    )
 
 
 def _set_mode(module: nn.Module, training: bool) -> None:

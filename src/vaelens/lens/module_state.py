@@ -27,7 +27,8 @@ _UNCHANGING = _PLAIN | {tuple, torch.Size, torch.dtype}
 _REGISTRIES = "_modules", "_non_persistent_buffers_set"  # which a forward that builds a part late writes to
 _DEPTH = 4  # of containers inside containers
 
-# Tensors that a forward of a model was seen to write in place, which are copied before each run.
+# Tensors that a forward of a model was seen to write in place, which are copied before each run, each with its version
+# after its values were put back.
 _written: WeakKeyDictionary[nn.Module, WeakTensorKeyDictionary] = WeakKeyDictionary()
 
 
@@ -145,7 +146,8 @@ class ModuleState:
 
     def _restore_values(self, tensor: Tensor) -> None:
         """Writes a tensor's values back, and remembers to copy it before the next run."""
-        _written.setdefault(self._model, WeakTensorKeyDictionary())[tensor] = True
+        written = _written.setdefault(self._model, WeakTensorKeyDictionary())
+        written[tensor] = None
         if id(tensor) in self._copies:
             with torch.no_grad():
                 values = self._copies[id(tensor)][1]
@@ -153,6 +155,7 @@ class ModuleState:
                     tensor.copy_(values)
                 else:  # whoever writes to `.data` may have put any other tensor there
                     tensor.data = values.clone()
+            written[tensor] = tensor._version
 
 
 def written_storages(model: nn.Module) -> set[int]:
@@ -170,7 +173,10 @@ def weights_watch(model: nn.Module) -> Callable[[], bool]:
         return (
             len(now) != len(weights)
             or not all(map(is_, now, weights))
-            or any(weight._version != version for weight, version in versions)
+            or any(
+                weight._version != version and _written.get(model, {}).get(weight) != weight._version
+                for weight, version in versions
+            )
         )
 
     return changed

@@ -18,7 +18,7 @@ from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import exported, symbolic
 from vaelens.lens.incremental.untraceable import Mixing, Untraceable
-from vaelens.lens.isolation import isolated
+from vaelens.lens.isolation import has_own_modes, isolated
 from vaelens.lens.memory import is_out_of_memory
 from vaelens.lens.module_state import written_storages
 
@@ -41,7 +41,8 @@ class TracedPart:
         places: the step of each site.
         layers: the linear layers among the steps.
         rectified: ReLUs that may be written over what they are given.
-        own_modules: the modules that steps call, where all steps are PyTorch's own; None where one is not.
+        own_modules: the modules that steps call, where all steps are PyTorch's own, and so is the way into eval mode;
+            None where one is not.
     """
 
     known: Observed
@@ -201,7 +202,8 @@ def _checked(
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
     over = rectified(known.program.steps, references(known.program.result))
-    return TracedPart(known, places, layers, over, own_modules(known.program.steps))
+    own = None if has_own_modes(model.modules()) else own_modules(known.program.steps)
+    return TracedPart(known, places, layers, over, own)
 
 
 def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
