@@ -265,3 +265,10 @@ def test_weights_that_are_merged_in_eval_mode_are_apart_again_afterwards(way):
         assert not model.merged
     assert effect(lens_of(model, way)) == pytest.approx(expected, rel=1e-4)
     assert (model.spread.weight == 1).all()
+
+
+def test_a_lens_of_a_model_with_a_replaced_module_can_be_printed(model):
+    lens = lens_of(model)
+    model.spread = nn.Linear(2, 16)
+    assert "spread of Model is another module than when its sites were found" in lens.execution["decoder"]
+    assert "spread of Model is another module" in repr(lens)
