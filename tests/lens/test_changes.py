@@ -258,11 +258,13 @@ def test_weights_that_are_merged_in_eval_mode_are_apart_again_afterwards(way):
     expected = 4 * 1.5 * (1.5 - code).abs().mean(0)[:, None].numpy()
     assert effect(lens) == pytest.approx(expected, rel=1e-4)
     model.train()
+    loss = model.spread(code.clone().requires_grad_()).sum()
     for _ in range(2):
         assert effect(lens) == pytest.approx(expected, rel=1e-4)
         assert (model.spread.weight == 1).all()
         assert model.training
         assert not model.merged
+    loss.backward()  # whose graph still holds the weights as they were
     assert effect(lens_of(model, way)) == pytest.approx(expected, rel=1e-4)
     assert (model.spread.weight == 1).all()
 

@@ -91,7 +91,7 @@ class ModuleState:
                 array[...] = content
         for tensor, version in self._versions:
             if self._is_written(tensor, version):
-                self._restore_values(tensor)
+                self._restore_values(tensor, counted=tensor._version != version)
 
     def drew(self) -> bool:
         """Tells whether a generator that the model holds has drawn."""
@@ -144,15 +144,18 @@ class ModuleState:
         with torch.no_grad():
             self._copies[id(tensor)] = tensor, tensor.detach().clone()
 
-    def _restore_values(self, tensor: Tensor) -> None:
-        """Writes a tensor's values back, and remembers to copy it before the next run."""
+    def _restore_values(self, tensor: Tensor, counted: bool) -> None:
+        """Writes a tensor's values back, and remembers to copy it before the next run.
+
+        What was written past the version counter is put back past it, so that a loss computed before has its gradients.
+        """
         written = _written.setdefault(self._model, WeakTensorKeyDictionary())
         written[tensor] = None
         if id(tensor) in self._copies:
             with torch.no_grad():
                 values = self._copies[id(tensor)][1]
                 if _same_kind(tensor, values):
-                    tensor.copy_(values)
+                    (tensor if counted else tensor.data).copy_(values)
                 else:  # whoever writes to `.data` may have put any other tensor there
                     tensor.data = values.clone()
             written[tensor] = tensor._version
