@@ -21,6 +21,7 @@ from vaelens.circuits.shown_units import effect_maps, shown_units
 from vaelens.circuits.unit_graph import IMAGE_NODE, unit_graph
 from vaelens.circuits.unit_sets import Mask, UnitTable
 from vaelens.data import FactorDataset
+from vaelens.effects.one_sweep import one_sweep
 from vaelens.errors import VaelensError, unknown
 from vaelens.lens import Lens
 from vaelens.progress import check_progress, reporting
@@ -37,6 +38,7 @@ else:  # anything else is refused in a sentence, which a type that is checked at
 Scorer = Literal["exact", "attribution", "attribution-ig", "random"]
 
 
+@one_sweep
 def discover_circuit(
     lens: _Lens,
     ds: _Dataset,

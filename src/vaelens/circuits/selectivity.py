@@ -18,6 +18,7 @@ from torch import Tensor
 from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.circuits.unit_sets import UnitTable
 from vaelens.data import FactorDataset
+from vaelens.effects.one_sweep import one_sweep
 from vaelens.effects.outcomes import run_cached
 from vaelens.effects.record import with_interval
 from vaelens.errors import VaelensError
@@ -34,6 +35,7 @@ _ROUNDING = 1e-6  # of a unit's size: a smaller spread is none
 Changes = Float[np.ndarray, "pairs units"]
 
 
+@one_sweep
 def unit_selectivity(
     lens: Lens, ds: FactorDataset, n: int = 256, level: float = 0.05, seed: Seed = 0, progress: Progress = True
 ) -> xr.Dataset:

@@ -17,6 +17,7 @@ from vaelens.arguments import Progress, Seed, check_seed, whole_number
 from vaelens.circuits.graph_distance import edge_auroc, permuted_aurocs, structural_hamming_distance
 from vaelens.data import FactorDataset
 from vaelens.effects.factor_predictions import FactorPredictions, ReadsFactors, factor_predictions
+from vaelens.effects.one_sweep import one_sweep
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens, other_images
 from vaelens.metrics.readers import factor_reader
@@ -59,6 +60,7 @@ class SemanticGraph:
     interchange: pd.DataFrame
 
 
+@one_sweep
 def semantic_graph(
     lens: Lens,
     ds: FactorDataset,

@@ -21,6 +21,7 @@ from vaelens.circuits.scorers import SCORERS
 from vaelens.circuits.search import Search
 from vaelens.circuits.unit_sets import Masks, Units, UnitTable
 from vaelens.data import FactorDataset
+from vaelens.effects.one_sweep import one_sweep
 from vaelens.effects.record import with_interval
 from vaelens.errors import VaelensError
 from vaelens.lens import Lens
@@ -48,6 +49,7 @@ class Stability:
     frequency: xr.DataArray
 
 
+@one_sweep
 def circuit_stability(
     lens: Lens | Sequence[Lens],
     ds: FactorDataset,
@@ -183,6 +185,7 @@ def _record(table: UnitTable, masks: Masks, units: Sequence[Units], rng: np.rand
     )
 
 
+@one_sweep
 def circuit_transfer(
     lens: Lens, ds: FactorDataset, circuits: Sequence[Circuit], n: int = 64, seed: Seed = 0, progress: Progress = True
 ) -> xr.Dataset:

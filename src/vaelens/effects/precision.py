@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from vaelens.effects.one_sweep import one_sweep
 from vaelens.lens import FP32, Batch, Lens
 
 _FEW = 8  # images that the error is measured on
@@ -33,12 +34,11 @@ def with_precision(
     """
 
     def decorate(effect: Callable[Arguments, xr.Dataset]) -> Callable[Arguments, xr.Dataset]:
+        swept = one_sweep(effect)
+
         @functools.wraps(effect)
         def measured(*args: Arguments.args, **kwargs: Arguments.kwargs) -> xr.Dataset:
-            subject = args[0] if args else kwargs.get("lens")
-            if isinstance(subject, Lens):
-                subject.engine.parts.begin()
-            result = effect(*args, **kwargs)
+            result = swept(*args, **kwargs)
             arguments = inspect.signature(effect).bind(*args, **kwargs).arguments
             lens = arguments["lens"]
             assert isinstance(lens, Lens), "an effect that has a result has a lens"

@@ -271,18 +271,16 @@ def cached_run(
 
     def cache(part: ModelPart, name: str, inputs: Tensor, also: Collection[str]) -> CachedPart:
         inside = set(sites.of(name))
-        return part.cache(
-            inputs,
-            [*(site for site in again if site in inside), *also],
-            [site for site in capture if site in inside],
-            {site: edit for site, edit in edits.items() if site in inside},
-            {site: regions for site, regions in clamped.items() if site in inside},
-            settings.precision,
-            first_row,
-        )
+        starts, kept = ([site for site in some if site in inside] for some in (again, capture))
+        edited = {site: edit for site, edit in edits.items() if site in inside}
+        regions = {site: regions for site, regions in clamped.items() if site in inside}
+        cached = part.cache(inputs, [*starts, *also], kept, edited, regions, settings.precision, first_row)
+        sites.check_units(cached.activations)
+        return cached
 
     encoder = cache(parts.encoder, "encoder", parts.encodable(images), ())
     code = parts.codes_in(encoder.result, images.values)
+    sites.check_units({LATENT: code})
     if LATENT in edits:
         code = edits[LATENT](code)
     from_code = [INPUT] if any(sites[name].part != "decoder" for name in again) else []

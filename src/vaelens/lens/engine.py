@@ -24,7 +24,7 @@ from vaelens.lens.model_parts import ModelParts
 from vaelens.lens.quantisation import rows_that_differ
 from vaelens.lens.run import Run
 from vaelens.lens.settings import SweepSettings, checked_precision
-from vaelens.lens.sites import Sites
+from vaelens.lens.sites import LATENT, Sites
 from vaelens.models.quantiser import Quantised
 from vaelens.observation import Observation
 
@@ -104,6 +104,7 @@ class Engine:
         self.parts.begin()  # a sweep begins by encoding
         for first_row, chunk in self.chunks(self._batch(images)):
             encoded = self.parts.encode(chunk.to(self.parts.like), {}, (), first_row)
+            self.sites.check_units({LATENT: encoded.mean})
             means.add(encoded.mean)
             if encoded.logvar is not None:
                 logvars.add(encoded.logvar)

@@ -129,7 +129,10 @@ class Facts:
 
     @property
     def execution(self) -> dict[str, str]:
-        """How sweeps run each part, by "torch.fx", "torch.export", or "forward hooks" with the reason."""
+        """How sweeps run each part, by "torch.fx", "torch.export", or "forward hooks" with the reason.
+
+        It is "none" with the reason where a module was replaced since the lens was made.
+        """
         parts = self._engine.parts
         return {"encoder": parts.encoder.described, "decoder": parts.decoder.described}
 

@@ -3,10 +3,11 @@
 One model runs at a time in a process, because the random state, which every run sets, belongs to all threads.
 """
 
+import os
 import random
 import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
@@ -22,6 +23,8 @@ from vaelens.lens.single_precision import single_precision
 from vaelens.models.devices import check_default_device
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a fork waits, so that no child has a model, or a lock, of a run in the middle
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @contextmanager
@@ -45,7 +48,9 @@ def isolated(model: nn.Module, seed: int = 0, copies: bool = False) -> Iterator[
     """
     with _torch_set(seed, _cuda_devices(model)), _python_random_states(seed):
         modes = [(child, child.training) for child in model.modules()]
-        state = ModuleState(model, copies)
+        # What merges weights where it enters eval mode, as LoRA does, writes past their version.
+        merges = any(training for _, training in modes) and has_own_modes(child for child, _ in modes)
+        state = ModuleState(model, copies or merges)
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             _evaluate(model, modes)
@@ -145,11 +150,18 @@ def _evaluate(model: nn.Module, modes: Sequence[tuple[nn.Module, bool]]) -> None
     """Puts a model into eval mode, by its own `eval` where one of its submodules overrides `train` or `eval`."""
     if not any(training for _, training in modes):
         return
-    if all(type(child).train is nn.Module.train and type(child).eval is nn.Module.eval for child, _ in modes):
+    if has_own_modes(child for child, _ in modes):
+        model.eval()
+    else:
         for child, _ in modes:
             _set_mode(child, False)
-    else:
-        model.eval()
+
+
+def has_own_modes(modules: Iterable[nn.Module]) -> bool:
+    """Tells whether a module overrides `train` or `eval`."""
+    return any(
+        type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval for module in modules
+    )
 
 
 def _set_mode(module: nn.Module, training: bool) -> None:

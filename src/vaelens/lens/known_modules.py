@@ -6,6 +6,7 @@ from torch import nn
 
 from vaelens.errors import VaelensError
 from vaelens.lens.execution import has_hooks
+from vaelens.lens.settings import HOOKS
 
 
 class KnownModules:
@@ -44,6 +45,18 @@ class KnownModules:
         ):
             return "a module's forward has been replaced"
         return None
+
+    def way(self, traced: str) -> str:
+        """Describes the way in which a traced part now runs, with the reason where it is not as steps.
+
+        Args:
+            traced: the way in which it was traced.
+        """
+        try:
+            reason = self.interception()
+        except VaelensError as error:
+            return f"none, because {error}"
+        return traced if reason is None else f"{HOOKS}, because {reason}"
 
     def _follow(self, module: nn.Module, path: str) -> None:
         """Notes each module along a path, with the module that it is in."""

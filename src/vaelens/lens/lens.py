@@ -221,6 +221,17 @@ class Lens(Coding):
 
     # Inside
 
+    def __copy__(self) -> "Lens":
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise VaelensError(
+            "a lens can't be pickled or deep-copied, since its functions run the very model that it was made of; "
+            "pickle or copy the model, and make a new Lens of that"
+        )
+
     def _search(self, parts: ModelParts, example: Example, names: Sequence[Name]) -> Sites:
         rows, kind = parts.encodable(example.batch), example.observation
         known = self._adapter.example is not None

@@ -112,9 +112,10 @@ class ModelPart:
 
     @property
     def described(self) -> str:
-        """The way in which the part runs, `torch.fx`, `torch.export` or `forward hooks`, the last with the reason."""
-        reason = self.reason if self._traced is None else self._modules.interception()
-        return f"{HOOKS}, because {reason}" if self._traced is None or reason else self._traced.program.way
+        """The way in which the part runs, `torch.fx`, `torch.export`, or `forward hooks` or `none` with the reason."""
+        if self._traced is None:
+            return f"{HOOKS}, because {self.reason}"
+        return self._modules.way(self._traced.program.way)
 
     @property
     def forms(self) -> Mapping[str, str]:
@@ -162,8 +163,7 @@ class ModelPart:
         """
         edits, clamped, traced = edits or {}, clamped or {}, self.as_steps()
         names = dict.fromkeys(name for name in (*edits, *sites, *capture) if name != INPUT)
-        if traced is not None:
-            self.trust.check(traced, self.function, inputs, precision)
+        self.trust.check(traced, self.function, inputs, precision, self.rows)
         with conditions(self.model, traced, inputs, precision, seed):
             if traced is None:
                 result, captured = self._by_hooks(inputs, edits, names)

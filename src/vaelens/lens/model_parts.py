@@ -17,6 +17,7 @@ from vaelens.lens.execution import ActivationEdit
 from vaelens.lens.isolation import isolated
 from vaelens.lens.levels import Levelled
 from vaelens.lens.model_part import ModelPart
+from vaelens.lens.module_state import weights_watch
 from vaelens.lens.quantisation import Quantisation
 from vaelens.lens.settings import FP32
 from vaelens.lens.sites import LATENT
@@ -107,11 +108,25 @@ class ModelParts:
         """Whether the decoder is given the code as it is."""
         return self.quantisation is None and self.form is None and self.basis is None
 
-    def begin(self) -> None:
-        """Begins a sweep, of a model that may have been changed since the last one."""
+    def begin(self) -> Callable[[], None]:
+        """Begins a sweep, of a model that may have been changed since the last one.
+
+        Returns:
+            A function that ends it, and raises a VaelensError where the model's weights were changed meanwhile.
+        """
         self.forget_weights()
         self.encoder.trust.forget()
         self.decoder.trust.forget()
+        changed = weights_watch(self.module)
+
+        def end() -> None:
+            if changed():
+                raise VaelensError(
+                    f"weights of {type(self.module).__name__} were changed while a sweep ran, as by training in "
+                    "another thread, so that its numbers are of no one model; run it while nothing changes the model"
+                )
+
+        return end
 
     def forget_weights(self) -> None:
         """Makes layers lay out their weights anew when a sweep begins, as a change through `.data` leaves no trace."""

@@ -27,7 +27,8 @@ _UNCHANGING = _PLAIN | {tuple, torch.Size, torch.dtype}
 _REGISTRIES = "_modules", "_non_persistent_buffers_set"  # which a forward that builds a part late writes to
 _DEPTH = 4  # of containers inside containers
 
-# Tensors that a forward of a model was seen to write in place, which are copied before each run.
+# Tensors that a forward of a model was seen to write in place, which are copied before each run, each with its version
+# after its values were put back.
 _written: WeakKeyDictionary[nn.Module, WeakTensorKeyDictionary] = WeakKeyDictionary()
 
 
@@ -90,7 +91,7 @@ class ModuleState:
                 array[...] = content
         for tensor, version in self._versions:
             if self._is_written(tensor, version):
-                self._restore_values(tensor)
+                self._restore_values(tensor, counted=tensor._version != version)
 
     def drew(self) -> bool:
         """Tells whether a generator that the model holds has drawn."""
@@ -143,21 +144,45 @@ class ModuleState:
         with torch.no_grad():
             self._copies[id(tensor)] = tensor, tensor.detach().clone()
 
-    def _restore_values(self, tensor: Tensor) -> None:
-        """Writes a tensor's values back, and remembers to copy it before the next run."""
-        _written.setdefault(self._model, WeakTensorKeyDictionary())[tensor] = True
+    def _restore_values(self, tensor: Tensor, counted: bool) -> None:
+        """Writes a tensor's values back, and remembers to copy it before the next run.
+
+        What was written past the version counter is put back past it, so that a loss computed before has its gradients.
+        """
+        written = _written.setdefault(self._model, WeakTensorKeyDictionary())
+        written[tensor] = None
         if id(tensor) in self._copies:
             with torch.no_grad():
                 values = self._copies[id(tensor)][1]
                 if _same_kind(tensor, values):
-                    tensor.copy_(values)
+                    (tensor if counted else tensor.data).copy_(values)
                 else:  # whoever writes to `.data` may have put any other tensor there
                     tensor.data = values.clone()
+            written[tensor] = tensor._version
 
 
 def written_storages(model: nn.Module) -> set[int]:
     """Returns the memory of those of a model's tensors that a forward was seen to write in place."""
     return {tensor.untyped_storage()._cdata for tensor in list(_written.get(model, {}))}
+
+
+def weights_watch(model: nn.Module) -> Callable[[], bool]:
+    """Returns a function that tells whether a model's weights are others, or were written since, but by its forward."""
+    written, weights = _written.get(model, {}), list(model.parameters())
+    versions = [(weight, weight._version) for weight in weights if not (weight.is_inference() or weight in written)]
+
+    def changed() -> bool:
+        now = list(model.parameters())
+        return (
+            len(now) != len(weights)
+            or not all(map(is_, now, weights))
+            or any(
+                weight._version != version and _written.get(model, {}).get(weight) != weight._version
+                for weight, version in versions
+            )
+        )
+
+    return changed
 
 
 def _same_kind(tensor: Tensor, copied: Tensor) -> bool:

@@ -100,6 +100,19 @@ class Sites(Mapping[str, Site]):
         """
         return next(reversed(self.of("decoder")), None)
 
+    def check_units(self, activations: Mapping[str, Tensor]) -> None:
+        """Checks that sites have as many units as when they were found, by their activations, (n, units, *positions).
+
+        Raises:
+            VaelensError: one has more or fewer, as after a layer of the model was replaced by a wider one.
+        """
+        for name, activation in activations.items():
+            units, found = activation.shape[1], self._sites[name].units
+            if units != found:
+                raise VaelensError(
+                    f"{name} has {units} units now, and had {found} when the sites were found; make a new Lens"
+                )
+
     def with_note(self, name: str, note: str) -> "Sites":
         """Returns these sites with a note on one of them in the table."""
         noted = [replace(site, note=note) if site.name == name else site for site in self.values()]

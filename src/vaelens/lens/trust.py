@@ -1,4 +1,4 @@
-"""Trust in the steps of a part, which are compared with the model now and then, and believed for a while."""
+"""Trust in what was found out of a part, which is compared with the model now and then, and believed for a while."""
 
 import math
 import time
@@ -9,16 +9,22 @@ from typing import Any
 from torch import Tensor, nn
 
 from vaelens.errors import VaelensError
+from vaelens.lens.cached_part import first_result, in_own_memory
 from vaelens.lens.conditions import conditions
-from vaelens.lens.incremental.traced_part import TracedPart
+from vaelens.lens.incremental.traced_part import TracedPart, agree
+from vaelens.lens.isolation import random_states
+from vaelens.lens.memory import is_out_of_memory
+from vaelens.lens.row_independence import Rows
+from vaelens.lens.settings import BF16
 
 _SECONDS, _SHARE = 2.0, 20  # for which a comparison is trusted; times what it took
+_ALONE, _ALONE_ROUNDED = 1e-3, 0.06  # of the largest value: far above how kernels for one row round otherwise
 
 
 class Trust:
-    """Compares steps with the model they are of, as Python may take another path than when they were traced.
+    """Compares steps with the model they are of, and how its rows depend on each other, as either may change later.
 
-    It is trusted for a while, in the same sweep, and as long as no attribute of a module is set to something else.
+    They are trusted for a while, in the same sweep, and as long as no attribute of a module is set to something else.
     """
 
     def __init__(self, model: nn.Module):
@@ -30,25 +36,74 @@ class Trust:
         """Makes the next check compare, as when a sweep begins."""
         self._until = -math.inf
 
-    def check(self, traced: TracedPart, function: Callable[[Tensor], Any], inputs: Tensor, precision: str) -> None:
-        """Compares steps with the model in a precision, unless that was done a moment ago.
+    def check(
+        self,
+        traced: TracedPart | None,
+        function: Callable[[Tensor], Any],
+        inputs: Tensor,
+        precision: str,
+        rows: Rows,
+    ) -> None:
+        """Compares steps, if there are any, and what is known of rows with the model, unless that was done just now.
+
+        Args:
+            traced: the steps; None where the part runs under hooks.
+            function: the part.
+            inputs: a chunk, of which two rows are run.
+            precision: "fp32" or "bf16".
+            rows: how the part's rows were found to depend on each other.
 
         Raises:
-            VaelensError: they give other values.
+            VaelensError: steps give other values than the model, or rows are no longer independent.
         """
         began = time.monotonic()
-        if began < self._until and self._holds():
+        if rows.coupled or (began < self._until and (traced is None or self._holds())):
             return
-        with conditions(self._model, None, inputs, precision):
-            differs = traced.differs_from(function, inputs[:1])
+        few, rounds = inputs[:2], precision == BF16
+        with conditions(self._model, None, inputs, precision) as state:
+            assert state is not None, "the model itself is isolated"
+            before = random_states(inputs.device)
+            result = in_own_memory(function(few.clone()), rows.reuses_memory)
+            after = random_states(inputs.device)
+            draws = state.drew() or (after != before and self._comes_to(after, function, few, precision))
+            differs = traced is not None and traced.differs_from(result, few, rounds)
+            mixes = len(few) > 1 and not (draws or differs) and not self._same_alone(traced, function, few, rounds)
+        name = type(self._model).__name__
         if differs:
             raise VaelensError(
-                f"{type(self._model).__name__} gives other values than when its sites were found: what it reads has "
-                "been set anew, or its forward takes another path; make a new Lens"
+                f"{name} gives other values than when its sites were found: what it reads has been set anew, or its "
+                "forward takes another path; make a new Lens"
             )
-        self._held = [list(vars(module).values()) for module in self._modules]
+        if draws or mixes:
+            does = (
+                f"{name} now draws random numbers"
+                if draws
+                else f"what {name} makes of an image now depends on the others of its batch"
+            )
+            raise VaelensError(f"{does}, as it did not when its sites were found; make a new Lens")
+        if traced is not None:
+            self._held = [list(vars(module).values()) for module in self._modules]
         ended = time.monotonic()
         self._until = ended + max(_SECONDS, _SHARE * (ended - began))
+
+    def _comes_to(self, states: Any, function: Callable[[Tensor], Any], few: Tensor, precision: str) -> bool:
+        """Tells whether a part moves the random states as before, and no other thread of the process has."""
+        with conditions(self._model, None, few, precision):
+            function(few.clone())
+            return random_states(few.device) == states
+
+    @staticmethod
+    def _same_alone(traced: TracedPart | None, function: Callable[[Tensor], Any], few: Tensor, rounds: bool) -> bool:
+        """Tells whether a part makes of the first of some rows the same beside the others as alone."""
+        run = function if traced is None else lambda rows: traced.program.run(rows)[0]
+        beside = first_result(run(few.clone()))[:1].clone()
+        try:
+            alone = first_result(run(few[:1].clone()))
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return False
+        return agree(alone, beside, _ALONE_ROUNDED if rounds else _ALONE)
 
     def _holds(self) -> bool:
         """Tells whether every module's attributes are the same objects as at the last comparison."""

@@ -24,12 +24,14 @@ def own(model: Any) -> Adapter | None:
     example = torch.full((1, *observation.shape), observation.low or 0.0, dtype=torch.float32)
 
     def encode(x: Any) -> Any:
-        if vae.modules_from["encoder"] != STANDARD:
+        if vae.modules_from["encoder"] != STANDARD or _is_replaced(vae, "encode"):
             return vae.encode(x)
         # Without the checks of `vae.encode`, whose questions about shapes torch.fx can't follow.
         return vae.encoder(x) if vae.quantiser is not None else vae.encoder(x).chunk(2, dim=1)
 
     def decode(z: Any) -> Any:
+        if _is_replaced(vae, "decode") and vae.quantiser is None:
+            return vae.decode(z)
         return vae.mean(vae.decoder(z))
 
     if likelihood.counts:
@@ -53,3 +55,8 @@ def own(model: Any) -> Adapter | None:
 
     # Not `vae.decode`, which would quantise again: a code beside its double would not be sure to stay itself.
     return Adapter(encode, decode, Quantisation(codebook), example, observation=observation)
+
+
+def _is_replaced(vae: VAE, method: str) -> bool:
+    """Tells whether a subclass, or somebody later, has put another method in the place of ours."""
+    return method in vars(vae) or getattr(type(vae), method) is not getattr(VAE, method)

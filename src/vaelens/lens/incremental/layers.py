@@ -34,6 +34,7 @@ _OPERATIONS: dict[Any, tuple[str, tuple[str, ...]]] = {
     ),
 }
 _MODULES = {nn.Linear: LINEAR, nn.Conv2d: CONVOLUTION, nn.ConvTranspose2d: TRANSPOSED}
+_FORWARDS = frozenset(module.__module__ for module in _MODULES)
 
 
 @dataclass(eq=False)
@@ -47,6 +48,7 @@ class Layer:
         bias: reads its bias, or gives None.
         options: stride, padding and the like, by name.
         form: how it is computed.
+        module: the module that it is, if it is one.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class Layer:
     bias: Callable[[], Tensor | None]
     options: dict[str, Any]
     form: str = PLAIN
+    module: nn.Module | None = None
     _prepared: tuple[Any, Callable[[Tensor], Tensor]] | None = field(default=None, repr=False)
 
     @property
@@ -84,6 +87,11 @@ class Layer:
         if self.form == PLAIN:
             return self._operation(data, self.weight(), self.bias())
         return self._in_form()(_channels_last(data))
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its module has been set to do something else since, as with another stride or padding."""
+        return self.module is not None and _options_of(self.module, self.kind) != self.options
 
     @property
     def updatable(self) -> bool:
@@ -170,13 +178,22 @@ def _module_layer(module: nn.Module, step: Step) -> Layer | None:
     kind = _MODULES.get(type(module))  # not of a subclass, which may do more
     if kind is None or is_parametrized(module) or len(step.args) != 1 or step.kwargs:
         return None
-    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):  # it may do more, too
+    options = _options_of(module, kind)
+    if module._forward_hooks or module._forward_pre_hooks or options is None:  # it may do more, too
+        return None
+    weight, bias = (lambda: _tensor(module.weight)), (lambda: module.bias)
+    return Layer(kind, step.args[0], weight, bias, options, module=module)  # pyright: ignore[reportArgumentType]
+
+
+def _options_of(module: nn.Module, kind: str) -> dict[str, Any] | None:
+    """Reads a layer's stride, padding and the like, or returns None where it does something else than PyTorch's."""
+    forward = getattr(type(module).forward, "__globals__", {})  # also where a decorator has given it PyTorch's name
+    if forward.get("__name__") not in _FORWARDS or not {"forward", "_conv_forward"}.isdisjoint(vars(module)):
         return None
     if getattr(module, "padding_mode", "zeros") != "zeros":
         return None
     names = next((names for other, names in _OPERATIONS.values() if other == kind), ())
-    options = {name: getattr(module, name) for name in names}
-    return Layer(kind, step.args[0], lambda: _tensor(module.weight), lambda: module.bias, options)  # pyright: ignore
+    return {name: getattr(module, name) for name in names}
 
 
 def _read(step: Step) -> Callable[[], Tensor]:

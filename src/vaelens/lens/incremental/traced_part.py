@@ -18,16 +18,15 @@ from vaelens.lens.incremental.rectified import rectified, rectify
 from vaelens.lens.incremental.steps import Program, Step, references
 from vaelens.lens.incremental.tracing import exported, symbolic
 from vaelens.lens.incremental.untraceable import Mixing, Untraceable
-from vaelens.lens.isolation import isolated
+from vaelens.lens.isolation import has_own_modes, isolated
+from vaelens.lens.memory import is_out_of_memory
 from vaelens.lens.module_state import written_storages
 
 SYMBOLIC, EXPORTED = "torch.fx", "torch.export"
 WAYS = (SYMBOLIC, EXPORTED)
-_CLOSE = 1e-5
-_ALONE = (
-    1e-4  # kernels for one image round otherwise than those for two: by 1e-5 after the 60 layers of a large decoder
-)
-_DRIFT = 1e-3  # of the largest value: rounding, in half precision too, is less
+# Of the largest value. Kernels for other numbers of images round otherwise, by 1e-5 after the 60 layers of a large
+# decoder; in half precision rounding inside is less than a drift.
+_CLOSE, _ALONE, _DRIFT = 1e-5, 1e-4, 1e-3
 _PLACES = 2**18  # values of an activation that are compared at most
 
 
@@ -40,7 +39,8 @@ class TracedPart:
         places: the step of each site.
         layers: the linear layers among the steps.
         rectified: ReLUs that may be written over what they are given.
-        own_modules: the modules that steps call, where all steps are PyTorch's own; None where one is not.
+        own_modules: the modules that steps call, where all steps are PyTorch's own, and so is the way into eval mode;
+            None where one is not.
     """
 
     known: Observed
@@ -63,13 +63,23 @@ class TracedPart:
         over = (step for step in self.rectified if step.inputs[0] not in kept)
         return {**self.layers, **{step: partial(rectify, step) for step in over}}
 
-    def differs_from(self, function: Callable[[Tensor], Any], row: Tensor) -> bool:
-        """Tells whether the model's own forward now returns something else for one row than the steps do."""
-        by_model, as_steps = (_tensors(run)[0] for run in (function(row.clone()), self.program.run(row.clone())[0]))
-        if by_model.shape != as_steps.shape:
+    def differs_from(self, result: Any, rows: Tensor, rounds: bool) -> bool:
+        """Tells whether the steps now return something else for some rows than the model's own forward did.
+
+        Args:
+            result: what the model returned.
+            rows: what it was given.
+            rounds: whether values inside are of a lower precision than the result.
+        """
+        if any(layer.outdated for layer in self.layers.values()):
             return True
-        drift = max(_DRIFT, 8 * torch.finfo(as_steps.dtype).eps)
-        return float((by_model - as_steps).abs().max()) > drift * float(by_model.abs().max())
+        try:
+            as_steps = self.program.run(rows.clone())[0]
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return True  # the model itself has just run
+        return not agree(as_steps, result, _DRIFT if rounds else _ALONE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +200,8 @@ def _checked(
             raise Untraceable(f"what is beside {name} in a tuple has no row an image")
     layers = {step: layer for step in known.program.steps if (layer := layer_of(step)) is not None}
     over = rectified(known.program.steps, references(known.program.result))
-    return TracedPart(known, places, layers, over, own_modules(known.program.steps))
+    own = None if has_own_modes(model.modules()) else own_modules(known.program.steps)
+    return TracedPart(known, places, layers, over, own)
 
 
 def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
@@ -198,6 +209,25 @@ def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
     readers = [reader for reader in known.program.steps if step in reader.inputs]
     only = all(reader.call is operator.getitem and reader.args[1] == point.element for reader in readers)
     return only and step not in references(known.program.result)
+
+
+def agree(value: Any, expected: Any, tolerance: float) -> bool:
+    """Tells whether tensors are the same but for rounding, a share of the largest value or 8 units in the last place.
+
+    What is infinite or no number is so in both.
+    """
+    tensors, expected_tensors = _tensors(value), _tensors(expected)
+    return len(tensors) == len(expected_tensors) and all(
+        a.shape == b.shape and _agree(a, b, tolerance) for a, b in zip(tensors, expected_tensors, strict=True)
+    )
+
+
+def _agree(value: Tensor, expected: Tensor, tolerance: float) -> bool:
+    if not expected.is_floating_point():
+        return torch.equal(value.to(expected), expected)
+    tolerance = max(tolerance, 8 * torch.finfo(expected.dtype).eps)
+    largest = float(expected.abs().nan_to_num(0, 0).max()) if expected.numel() else 0.0
+    return torch.allclose(value.to(expected), expected, rtol=0, atol=tolerance * largest, equal_nan=True)
 
 
 def _same(what: str, value: Any, expected: Any, tolerance: float = _CLOSE) -> None:
