@@ -274,3 +274,35 @@ def test_a_lens_of_a_model_with_a_replaced_module_can_be_printed(model):
     model.spread = nn.Linear(2, 16)
     assert "spread of Model is another module than when its sites were found" in lens.execution["decoder"]
     assert "spread of Model is another module" in repr(lens)
+
+
+@pytest.mark.parametrize("execution", ["auto", "hooks"])
+def test_what_depends_on_a_state_that_every_run_begins_with_is_no_mixing(execution):
+    """A decoder that counts its calls, and darkens with them, makes of each row the same beside others as alone."""
+
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.code, self.wide, self.image, self.calls = nn.Linear(16, 3), nn.Linear(3, 8), nn.Linear(8, 16), 0
+
+        def encode(self, x):
+            return self.code(x.flatten(1))
+
+        def decode(self, z):
+            self.calls += 1
+            return (self.image(self.wide(z).relu()).sigmoid() * (1 - 0.2 * self.calls)).view(-1, 1, 4, 4)
+
+    torch.manual_seed(0)
+    model, (x, y) = Counting(), torch.rand(2, 6, 1, 4, 4)
+    lens = vl.Lens(model, model.encode, model.decode, example=x, execution=execution)
+    effects = vl.patching_effects(lens, x, y, sites="decoder.0", progress=False)
+
+    with torch.no_grad():
+        before, after = (model.wide(model.code(images.flatten(1))).relu() for images in (x, y))
+        base = model.image(before).sigmoid() * 0.8
+        for unit in range(8):
+            changed = before.clone()
+            changed[:, unit] = after[:, unit]
+            expected = (model.image(changed).sigmoid() * 0.8 - base).norm(dim=1).mean()
+            assert float(effects.effect[unit]) == pytest.approx(float(expected), rel=1e-4, abs=1e-7)
+    assert model.calls == 0

@@ -1,5 +1,6 @@
 """Weights that are elsewhere, packed, not made yet, or beside other things in a model's state."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -97,3 +98,30 @@ def test_a_lazy_layer_that_has_not_run_is_told():
 def test_weights_that_are_all_elsewhere_are_told():
     with pytest.raises(vl.VaelensError, match="on the meta device and have no values"):
         effects(Model(linear()).to("meta"))
+
+
+def test_a_sparse_buffer_that_is_cast_in_a_forward_has_effects():
+    """As the adjacency of a graph is; with the identity it is a linear encoder."""
+
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.code, self.image = nn.Linear(16, 3), nn.Linear(3, 16)
+            self.register_buffer("edges", torch.eye(16, dtype=torch.float64).to_sparse())
+
+        def encode(self, x):
+            return self.code(torch.sparse.mm(self.edges.float(), x.flatten(1).T).T)
+
+        def decode(self, z):
+            return self.image(z).view(-1, 1, 4, 4)
+
+    torch.manual_seed(0)
+    model, (x, y) = Graph(), torch.rand(2, 5, 1, 4, 4)
+    lens = vl.Lens(model, model.encode, model.decode, example=x)
+
+    effects = vl.patching_effects(lens, x, y, sites="latent", progress=False).effect
+
+    with torch.no_grad():
+        change = model.code(y.flatten(1)) - model.code(x.flatten(1))
+        expected = change.abs().mean(0) * model.image.weight.norm(dim=0)
+    np.testing.assert_allclose(effects, expected, rtol=1e-4)

@@ -8,6 +8,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[r
 from torch.nn.utils.parametrize import is_parametrized
 
 from vaelens.lens.row_order import RowOrder
+from vaelens.lens.same_tensors import storage_of
 
 LAST, SECOND = -1, 1
 
@@ -132,7 +133,7 @@ def _is_unflattened(source: Tensor, output: Tensor) -> bool:
     if not (source.ndim == 2 < output.ndim and source.shape[:1] == output.shape[:1]):
         return False
     in_order = source.is_contiguous() and output.is_contiguous() and source.numel() == output.numel()
-    return in_order and source.untyped_storage()._cdata == output.untyped_storage()._cdata
+    return in_order and storage_of(source) == storage_of(output)
 
 
 class Axes:

@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from vaelens.lens.same_tensors import storage_of
+
 # Functions of one activation that keep its units what they are; each also stands for its in-place form.
 _ACTIVATIONS = """relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid
 hardshrink softshrink tanhshrink softplus softsign sigmoid expit logsigmoid log_sigmoid tanh threshold sin cos sinh cosh
@@ -179,11 +181,6 @@ class FunctionWatcher(TorchFunctionMode):
 def version_of(tensor: Tensor) -> int | None:
     """Returns a tensor's version, by which in-place operations are noticed, or None of an inference tensor."""
     return None if tensor.is_inference() else tensor._version
-
-
-def storage_of(tensor: Tensor) -> int:
-    """Returns what tells the memory that a tensor lies in, of a stand-in too, which has no data."""
-    return tensor.untyped_storage()._cdata
 
 
 def _holds_tensor(result: Any) -> bool:

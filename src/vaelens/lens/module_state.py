@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from vaelens.lens.generators import generator_state, same_state, set_generator_state
+from vaelens.lens.same_tensors import storage_of
 
 _INTERNAL = frozenset(vars(nn.Module())) - {"training"}
 _PLAIN = frozenset([type(None), bool, int, float, str])
@@ -163,7 +164,7 @@ class ModuleState:
 
 def written_storages(model: nn.Module) -> set[int]:
     """Returns the memory of those of a model's tensors that a forward was seen to write in place."""
-    return {tensor.untyped_storage()._cdata for tensor in list(_written.get(model, {}))}
+    return {storage_of(tensor) for tensor in list(_written.get(model, {}))}
 
 
 def weights_watch(model: nn.Module) -> Callable[[], bool]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.cached_part import first_result
 from vaelens.lens.isolation import isolated, random_states
+from vaelens.lens.same_tensors import same_but_rounding
 from vaelens.lens.value_reads import reads_values
 
 _LARGE = 2**20  # numbers of two rows' result
@@ -150,10 +151,7 @@ def _same_beside(
 
 
 def _close(values: Tensor, expected: Tensor) -> bool:
-    if values.shape != expected.shape:
-        return False
-    tolerance = max(_CLOSE, 8 * torch.finfo(expected.dtype).eps) * float(expected.abs().nan_to_num(0, 0).max())
-    return torch.allclose(values, expected, rtol=0, atol=tolerance, equal_nan=True)
+    return same_but_rounding(values, expected, _CLOSE)
 
 
 def _shares_memory(original: Any, repeated: Any) -> bool:

@@ -14,7 +14,6 @@ from vaelens.arguments import Progress
 from vaelens.errors import VaelensError, VaelensWarning
 from vaelens.lens.calls import Trace
 from vaelens.lens.execution import trace
-from vaelens.lens.function_calls import storage_of
 from vaelens.lens.hook_points import HookPoint, hook_point
 from vaelens.lens.incremental.traced_part import WAYS
 from vaelens.lens.isolation import isolated
@@ -24,6 +23,7 @@ from vaelens.lens.model_parts import ModelParts, images_in, posterior_in
 from vaelens.lens.module_paths import module_paths
 from vaelens.lens.naming import Name, Place, TracedModel, modules_in, with_blocks, with_levels, with_names
 from vaelens.lens.row_independence import extremes
+from vaelens.lens.same_tensors import storage_of
 from vaelens.lens.sites import LATENT, Sites, site_of
 from vaelens.lens.stages import memories, stages
 from vaelens.observation import Observation

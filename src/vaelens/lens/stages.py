@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd as _Dropout
 
 from vaelens.lens.calls import Call, is_layer, keeps_units
-from vaelens.lens.function_calls import storage_of
+from vaelens.lens.same_tensors import storage_of
 
 Copies = Mapping[int, tuple[Tensor, Tensor]]  # what was copied, and the copy, by the memory of the copy
 NO_COPIES: Copies = MappingProxyType({})

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from vaelens.errors import VaelensError
 from vaelens.lens.cached_part import first_result, in_own_memory
 from vaelens.lens.conditions import conditions
-from vaelens.lens.incremental.traced_part import TracedPart, agree
+from vaelens.lens.incremental.traced_part import TracedPart
 from vaelens.lens.isolation import random_states
 from vaelens.lens.memory import is_out_of_memory
 from vaelens.lens.row_independence import Rows
+from vaelens.lens.same_tensors import same_but_rounding
 from vaelens.lens.settings import BF16
 
 _SECONDS, _SHARE = 2.0, 20  # for which a comparison is trusted; times what it took
@@ -64,10 +65,11 @@ class Trust:
             assert state is not None, "the model itself is isolated"
             before = random_states(inputs.device)
             result = in_own_memory(function(few.clone()), rows.reuses_memory)
+            beside = first_result(result)[:1].clone()
             after = random_states(inputs.device)
             draws = state.drew() or (after != before and self._comes_to(after, function, few, precision))
             differs = traced is not None and traced.differs_from(result, few, rounds)
-            mixes = len(few) > 1 and not (draws or differs) and not self._same_alone(traced, function, few, rounds)
+        mixes = len(few) > 1 and not (draws or differs) and not self._same_alone(function, few, beside, precision)
         name = type(self._model).__name__
         if differs:
             raise VaelensError(
@@ -92,18 +94,16 @@ class Trust:
             function(few.clone())
             return random_states(few.device) == states
 
-    @staticmethod
-    def _same_alone(traced: TracedPart | None, function: Callable[[Tensor], Any], few: Tensor, rounds: bool) -> bool:
-        """Tells whether a part makes of the first of some rows the same beside the others as alone."""
-        run = function if traced is None else lambda rows: traced.program.run(rows)[0]
-        beside = first_result(run(few.clone()))[:1].clone()
+    def _same_alone(self, function: Callable[[Tensor], Any], few: Tensor, beside: Tensor, precision: str) -> bool:
+        """Tells whether a part makes of the first of some rows alone what it made of it beside the others."""
         try:
-            alone = first_result(run(few[:1].clone()))
+            with conditions(self._model, None, few, precision):  # from the state in which it ran before
+                alone = first_result(function(few[:1].clone())).clone()  # which the model may write over
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             return False
-        return agree(alone, beside, _ALONE_ROUNDED if rounds else _ALONE)
+        return same_but_rounding(alone, beside, _ALONE_ROUNDED if precision == BF16 else _ALONE)
 
     def _holds(self) -> bool:
         """Tells whether every module's attributes are the same objects as at the last comparison."""

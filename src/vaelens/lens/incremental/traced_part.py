@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vaelens.lens.execution import leaf_modules
@@ -21,6 +20,7 @@ from vaelens.lens.incremental.untraceable import Mixing, Untraceable
 from vaelens.lens.isolation import has_own_modes, isolated
 from vaelens.lens.memory import is_out_of_memory
 from vaelens.lens.module_state import written_storages
+from vaelens.lens.same_tensors import same_but_rounding, storage_of
 
 SYMBOLIC, EXPORTED = "torch.fx", "torch.export"
 WAYS = (SYMBOLIC, EXPORTED)
@@ -79,7 +79,7 @@ class TracedPart:
             if is_out_of_memory(error):
                 raise
             return True  # the model itself has just run
-        return not agree(as_steps, result, _DRIFT if rounds else _ALONE)
+        return not _agree(as_steps, result, _DRIFT if rounds else _ALONE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class FirstRun:
 def sampled(activation: Tensor) -> Sample:
     """Takes a sample of an activation, which is all its values or, of a large one, some that are evenly spread."""
     stride = -(-activation.numel() // _PLACES)
-    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone(), _storage(activation))
+    return Sample(tuple(activation.shape), activation.reshape(-1)[:: max(1, stride)].clone(), storage_of(activation))
 
 
 def keep_sample(samples: dict[str, Sample], name: str, activation: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def _checked(
     kept = written_storages(model)
 
     def watch(step: Step, value: Any) -> None:
-        if kept and not step.state and any(_storage(tensor) in kept for tensor in _tensors(value)):
+        if kept and not step.state and any(storage_of(tensor) in kept for tensor in _tensors(value)):
             raise Untraceable(f"{step.name} writes into memory that the model keeps")
         for name in sites.get(step, ()):
             as_step, by_hook = sampled(presented(value, points[name])), seen.samples[name]
@@ -211,40 +211,19 @@ def _only_element(known: Observed, step: Step, point: HookPoint) -> bool:
     return only and step not in references(known.program.result)
 
 
-def agree(value: Any, expected: Any, tolerance: float) -> bool:
-    """Tells whether tensors are the same but for rounding, a share of the largest value or 8 units in the last place.
-
-    What is infinite or no number is so in both.
-    """
+def _agree(value: Any, expected: Any, tolerance: float) -> bool:
+    """Tells whether the tensors in two values are the same but for rounding."""
     tensors, expected_tensors = _tensors(value), _tensors(expected)
     return len(tensors) == len(expected_tensors) and all(
-        a.shape == b.shape and _agree(a, b, tolerance) for a, b in zip(tensors, expected_tensors, strict=True)
+        same_but_rounding(tensor, other, tolerance) for tensor, other in zip(tensors, expected_tensors, strict=True)
     )
-
-
-def _agree(value: Tensor, expected: Tensor, tolerance: float) -> bool:
-    if not expected.is_floating_point():
-        return torch.equal(value.to(expected), expected)
-    tolerance = max(tolerance, 8 * torch.finfo(expected.dtype).eps)
-    largest = float(expected.abs().nan_to_num(0, 0).max()) if expected.numel() else 0.0
-    return torch.allclose(value.to(expected), expected, rtol=0, atol=tolerance * largest, equal_nan=True)
 
 
 def _same(what: str, value: Any, expected: Any, tolerance: float = _CLOSE) -> None:
     """Refuses steps whose values are not the model's."""
-    tensors, expected_tensors = _tensors(value), _tensors(expected)
-    close = len(tensors) == len(expected_tensors) and all(
-        a.shape == b.shape
-        and a.dtype == b.dtype  # an autocast inside would be lost
-        and float((a - b).abs().max()) <= max(tolerance, 8 * torch.finfo(b.dtype).eps) * float(b.abs().max())
-        for a, b in zip(tensors, expected_tensors, strict=True)
-    )
-    if not close:
+    types, expected_types = ([tensor.dtype for tensor in _tensors(each)] for each in (value, expected))
+    if types != expected_types or not _agree(value, expected, tolerance):  # an autocast inside would be lost
         raise Untraceable(f"as steps, {what} has other values")
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else 0
 
 
 def _alone(program: Program, image: Tensor) -> Any:
