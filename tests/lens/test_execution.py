@@ -183,7 +183,7 @@ def test_torchscript_keeps_its_mode_and_is_passed_over(layer, joined):
             vl.Lens(model, model.encoder, model.decode, example=images, sites=sites)
     unseen = vl.Lens(model, model.encoder, lambda z: model.unseen(z).view(-1, 1, 2, 2), example=images)
     assert list(unseen.sites) == ["latent"]
-    assert "no layer that takes hooks, and returns the images in order, runs in the decoder" in repr(unseen)
+    assert "the decoder has no sites: no layer in it takes hooks and keeps the images in order" in repr(unseen)
     assert float(vl.latent_effects(unseen, images, values=[3.0], progress=False).ces.min()) > 0
 
 

@@ -251,7 +251,7 @@ def _stopping(scores: UnitScores, observation: Observation, images: int, toleran
     coded = [site for site, target in scores.outcomes.items() if target == CODE]
     if coded:
         raise VaelensError(
-            f"a tolerance needs effects with a bound, as those on images in [0, 1] have it; the outcome of {coded[0]} "
+            f"a tolerance needs bounded effects, such as those on images in [0, 1]; the outcome of {coded[0]} "
             "is the code: give outcome='image', or leave tolerance out"
         )
     return GroupStopping(images, scores.units, observation, tolerance, seed)

@@ -29,8 +29,10 @@ def printed(module: nn.Module, sites: Sites, execution: Mapping[str, str], codes
     head = f"Lens on {name_of(module)}" + ("" if codes is None else f", quantised by {codes} codes")
     ways = [f"sweeps run the {part} by {way}" for part, way in execution.items()]
     bare = [part for part in execution if not sites.of(part)]
+    but = {"encoder": ", but the one that gives the latent"}
     notes = [
-        f"no layer that takes hooks, and returns the images in order, runs in the {part}: no sites" for part in bare
+        f"the {part} has no sites: no layer in it takes hooks and keeps the images in order{but.get(part, '')}"
+        for part in bare
     ]
     return "\n".join([head, repr(sites), *ways, *notes])
 

@@ -255,7 +255,7 @@ def paired(
         if len(patch.groups) != len(patches[0].groups):
             raise VaelensError(
                 f"the patch of {site} has {len(patch.groups)} groups and that of {patches[0].site} has "
-                f"{len(patches[0].groups)}; give as many, NOTHING where a counterfactual leaves a site alone"
+                f"{len(patches[0].groups)}; give each as many, with NOTHING where a counterfactual leaves a site alone"
             )
         if patch.source.shape != activation.shape:
             raise VaelensError(
